@@ -1,0 +1,153 @@
+"""Neighbour edges of a structure: who lies within the cutoff of whom, through every periodic image.
+
+    r_ij = r_j - r_i + S @ cell,   |r_ij| < cutoff strictly,   (i = j, S = 0) excluded
+
+Every pair appears twice, once from each end, and an atom is its own neighbour through its images: a cell smaller
+than the cutoff needs nothing special. Edges are sorted by centre, so `first_edge[c]:first_edge[c + 1]` are those of
+centre c. The search is vesin's cell list, O(N) at fixed density; vectors are formed here, in float64.
+
+Cell vectors along directions that are not periodic carry no physics and are ignored (they may be zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+from vesin import NeighborList
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# The search radius exceeds the cutoff by this relative margin; the strict test is then made on our own vectors.
+SEARCH_MARGIN = 1e-9
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges of one structure, or of several as one graph, sorted by centre.
+
+    vectors    (E, 3) r_ij in A;   neighbour (E,) row of j;   shift (E, 3) periodic image of j
+    first_edge (C + 1,) where each centre's edges begin;      centre (C,) row of each centre
+    """
+
+    vectors: Floats
+    first_edge: Integers
+    neighbour: Integers
+    centre: Integers
+    shift: Integers
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges E."""
+        return len(self.neighbour)
+
+    @property
+    def n_centres(self) -> int:
+        """Number of centres C."""
+        return len(self.centre)
+
+    @property
+    def edge_centre(self) -> Integers:
+        """Row of the centre of every edge (E,)."""
+        return np.repeat(self.centre, np.diff(self.first_edge))
+
+    def batches(self, max_edges: int) -> Iterator[Edges]:
+        """Consecutive centres in batches of at most `max_edges` edges (always at least one centre); rows are kept."""
+        if max_edges < 1:
+            raise ValueError(f"max_edges must be at least 1, got {max_edges}; a few thousand suits most models")
+        begin = 0
+        while begin < self.n_centres:
+            limit = self.first_edge[begin] + max_edges
+            end = max(int(np.searchsorted(self.first_edge, limit, side="right")) - 1, begin + 1)
+            end = min(end, self.n_centres)
+            rows = slice(int(self.first_edge[begin]), int(self.first_edge[end]))
+            yield Edges(
+                vectors=self.vectors[rows],
+                first_edge=self.first_edge[begin : end + 1] - self.first_edge[begin],
+                neighbour=self.neighbour[rows],
+                centre=self.centre[begin:end],
+                shift=self.shift[rows],
+            )
+            begin = end
+
+
+def find_edges(atoms: ase.Atoms, cutoff: float) -> Edges:
+    """All edges shorter than `cutoff` (A); every atom is a centre.
+
+    Raises ValueError for a cutoff that is not positive, positions or a cell that are not finite, two atoms
+    in one place, or periodic directions whose cell vectors do not span them.
+    """
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise ValueError(f"cutoff must be a positive length in A, got {cutoff}; typical values are 4 to 7")
+    positions = np.ascontiguousarray(atoms.get_positions(), dtype=np.float64)
+    pbc = np.asarray(atoms.pbc, dtype=bool)
+    if not np.isfinite(positions).all():
+        raise ValueError("positions must be finite, got NaN or infinity; remove or repair this structure")
+    n_atoms = len(positions)
+    if n_atoms == 0:
+        return _pack(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64), 0)
+    cell = _search_cell(positions, np.asarray(atoms.cell.array, dtype=np.float64), pbc)
+    search = NeighborList(cutoff=cutoff * (1.0 + SEARCH_MARGIN), full_list=True, sorted=True, n_threads=1)
+    i, j, shift = search.compute(positions, cell, periodic=pbc, quantities="ijS")
+    i, j, shift = i.astype(np.int64), j.astype(np.int64), shift.astype(np.int64)
+    vectors = positions[j] - positions[i] + shift.astype(np.float64) @ cell
+    squared = np.einsum("ec,ec->e", vectors, vectors)
+    if len(squared) and squared.min() == 0.0:
+        edge = int(squared.argmin())
+        raise ValueError(f"positions must be distinct, got atoms {i[edge]} and {j[edge]} in one place; remove one")
+    inside = squared < cutoff * cutoff
+    if not inside.all():
+        vectors, i, j, shift = vectors[inside], i[inside], j[inside], shift[inside]
+    return _pack(vectors, i, j, shift, n_atoms)
+
+
+def concatenate(parts: Sequence[Edges], sizes: Sequence[int]) -> Edges:
+    """Several structures as one graph: rows of part k are offset by the atoms of the parts before it.
+
+    `sizes` are the numbers of atoms (rows) of the parts.
+    """
+    if len(parts) != len(sizes):
+        raise ValueError(f"sizes must have one entry per part ({len(parts)}), got {len(sizes)}; give len(atoms)")
+    if not parts:
+        return _pack(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64), 0)
+    row_offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    edge_offset = np.concatenate([[0], np.cumsum([part.n_edges for part in parts])]).astype(np.int64)
+    first = [part.first_edge[:-1] + offset for part, offset in zip(parts, edge_offset, strict=False)]
+    return Edges(
+        vectors=np.concatenate([part.vectors for part in parts]),
+        first_edge=np.concatenate([*first, edge_offset[-1:]]),
+        neighbour=np.concatenate([part.neighbour + o for part, o in zip(parts, row_offset, strict=False)]),
+        centre=np.concatenate([part.centre + o for part, o in zip(parts, row_offset, strict=False)]),
+        shift=np.concatenate([part.shift for part in parts]),
+    )
+
+
+def _pack(vectors: Floats, i: Integers, j: Integers, shift: Integers, n_atoms: int) -> Edges:
+    """Edges of all atoms from pairs already sorted by centre."""
+    first_edge = np.searchsorted(i, np.arange(n_atoms + 1)).astype(np.int64)
+    return Edges(np.ascontiguousarray(vectors), first_edge, j, np.arange(n_atoms, dtype=np.int64), shift)
+
+
+def _search_cell(positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> Floats:
+    """The periodic cell vectors, completed by vectors normal to them that span the atoms."""
+    periodic = cell[pbc]
+    if not np.isfinite(periodic).all():
+        raise ValueError("cell must be finite, got NaN or infinity; remove or repair this structure")
+    lengths = np.linalg.norm(periodic, axis=1)
+    if len(periodic) and (lengths.min() == 0 or np.linalg.svd(periodic / lengths[:, None])[1].min() < 1e-6):
+        raise ValueError(
+            f"cell must span the periodic directions pbc = {pbc.tolist()}, got cell {cell.tolist()}; "
+            "give the missing cell vectors or set pbc to False there"
+        )
+    if pbc.all():
+        return cell
+    complete = np.zeros((3, 3))
+    complete[pbc] = periodic
+    normals = np.linalg.svd(periodic)[2][len(periodic) :] if len(periodic) else np.eye(3)
+    extent = np.ptp(positions @ normals.T, axis=0)
+    complete[~pbc] = normals * (extent + 1.0)[:, None]
+    return complete
