@@ -1,0 +1,8 @@
+"""Machine-learning interatomic potentials that read a structure as a density: the Python side of the pipeline.
+
+The sub-packages stand in the order in which data flows, and each imports only from those before it:
+
+    units -> structures -> neighbours -> density -> invariants (soap) -> pair -> regressors -> fit -> workflows, commands
+"""
+
+__version__ = "0.1.0"

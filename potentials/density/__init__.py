@@ -1,0 +1,1 @@
+"""Density engine: radial x angular expansion of neighbour densities and their rotation-invariant correlations."""
