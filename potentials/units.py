@@ -1,0 +1,91 @@
+"""Units, signs and index orders: the conventions every other module cites.
+
+Lengths in A, energies in eV, forces in eV/A, stresses in eV/A^3 (tensile positive, as in ASE).
+
+    r_ij   = r_j - r_i + S @ cell              edge from centre i to image S of neighbour j
+    F      = -dE/dr
+    stress = (dE/dstrain) / V,   virial = -V stress
+    Voigt  : ASE xx yy zz yz xz xy,   LAMMPS xx yy zz xy xz yz,   LAMMPS centroid xx yy zz xy xz yz yx zx zy
+
+A potential is a function of its edge vectors. With g = dE/d(r_ij) for every edge,
+
+    F_i += g,   F_j -= g,   virial -= r_ij (x) g
+
+and periodic images need no special case, because r_ij already contains them. An edge's share of the virial belongs
+wholly to its neighbour's row: for one-layer models whose energy is a sum over centres this is the partition with
+which the heat flux is exact (Fan et al., Phys. Rev. B 92, 094301 (2015), doi:10.1103/PhysRevB.92.094301).
+"""
+
+from __future__ import annotations
+
+import ase.units
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MEV_PER_EV = 1000.0
+GPA_PER_EV_PER_CUBIC_ANGSTROM = 1.0 / ase.units.GPa
+
+ASE_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+LAMMPS_VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+LAMMPS_CENTROID = (*LAMMPS_VOIGT, (1, 0), (2, 0), (2, 1))
+
+
+def to_voigt(tensor: Floats, order: tuple[tuple[int, int], ...] = ASE_VOIGT) -> Floats:
+    """Components (..., 6 or 9) of tensors (..., 3, 3) in the given order; off-diagonal pairs are averaged for 6."""
+    rows, columns = (list(index) for index in zip(*order, strict=True))
+    if len(order) == 9:
+        return np.asarray(tensor[..., rows, columns])
+    return np.asarray(0.5 * (tensor[..., rows, columns] + tensor[..., columns, rows]))
+
+
+def from_voigt(components: Floats, order: tuple[tuple[int, int], ...] = ASE_VOIGT) -> Floats:
+    """Symmetric tensors (..., 3, 3) from six components (..., 6) in the given order."""
+    components = np.asarray(components, dtype=np.float64)
+    tensor = np.empty((*components.shape[:-1], 3, 3))
+    for k, (a, b) in enumerate(order):
+        tensor[..., a, b] = tensor[..., b, a] = components[..., k]
+    return tensor
+
+
+def forces_from_edges(
+    gradient_ec: torch.Tensor, edge_centre: torch.Tensor, neighbour: torch.Tensor, n_atoms: int
+) -> torch.Tensor:
+    """Forces (n_atoms, 3, ...) in eV/A from g = dE/d(r_ij) (E, 3, ...) in eV/A.
+
+    `edge_centre` and `neighbour` (E,) are the rows of i and j. Trailing dimensions (features, members) are carried.
+    """
+    forces = torch.zeros((n_atoms, *gradient_ec.shape[1:]), dtype=gradient_ec.dtype, device=gradient_ec.device)
+    return forces.index_add(0, edge_centre, gradient_ec).index_add(0, neighbour, gradient_ec, alpha=-1)
+
+
+def virial_from_edges(vectors_ec: torch.Tensor, gradient_ec: torch.Tensor) -> torch.Tensor:
+    """Virial (3, 3, ...) in eV from edge vectors (E, 3) and g = dE/d(r_ij) (E, 3, ...)."""
+    return -torch.tensordot(vectors_ec.to(gradient_ec.dtype), gradient_ec, dims=([0], [0]))
+
+
+def atom_virials_from_edges(
+    vectors_ec: torch.Tensor, gradient_ec: torch.Tensor, neighbour: torch.Tensor, n_atoms: int
+) -> torch.Tensor:
+    """Per-atom virials (n_atoms, 3, 3) in eV, each edge in its neighbour's row; their sum is the virial."""
+    virials = torch.zeros((n_atoms, 3, 3), dtype=gradient_ec.dtype, device=gradient_ec.device)
+    outer = vectors_ec.to(gradient_ec.dtype)[:, :, None] * gradient_ec[:, None, :]
+    return virials.index_add(0, neighbour, outer, alpha=-1)
+
+
+def stress_from_virial(virial: Floats, volume: float) -> Floats:
+    """Stress in eV/A^3 from the virial in eV; also per atom (..., 3, 3), whose sum over atoms is then the stress."""
+    return -np.asarray(virial, dtype=np.float64) / _checked(volume)
+
+
+def virial_from_stress(stress: Floats, volume: float) -> Floats:
+    """Virial in eV from the stress in eV/A^3."""
+    return -np.asarray(stress, dtype=np.float64) * _checked(volume)
+
+
+def _checked(volume: float) -> float:
+    if not (np.isfinite(volume) and volume > 0):
+        raise ValueError(f"volume must be positive to define a stress, got {volume}; give the structure a cell")
+    return volume
