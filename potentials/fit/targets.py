@@ -1,0 +1,77 @@
+"""What is fitted and how well: sigmas per quantity and config_type, with the meaning they have in QUIP's gap_fit.
+
+A sigma is the expected error of one number, so a row of the least-squares problem is divided by it:
+
+    energy   total energy E:                  sigma_E * sqrt(N),  sigma_E in eV per atom
+    forces   each component F_ic:             sigma_F,            in eV/A
+    stress   each of the 6 components of V * stress (minus the virial):  sigma_V * sqrt(N),  sigma_V in eV per atom
+
+For users of QUIP:
+
+    gap_fit                                   here
+    default_sigma={e f v h}                   energy: e, forces: f, stress: v  (Hessians are not fitted)
+    config_type_sigma=liquid:e:f:v:h          energy: {sigma: ..., config_type: {liquid: e}}, the same for the others
+    sigma of 0 / quantity absent              config_type: {liquid: null} leaves that quantity out for these frames
+    delta, zeta, n_sparse                     delta, zeta, n_sparse of the regressor
+    sparse_method=cur_points | random         sparse_method: cur | random;  fps picks farthest points
+    sparse_jitter                             rank_tolerance: directions below it are dropped, nothing is added
+    e0, e0_method                             baseline.elements: explicit energies, isolated, least_squares
+    core_param_file, core_ip_args             baseline.pair (zbl, tabulated)
+    atom_sigma, cutoff, n_max, l_max          density_width, cutoff, n_max, l_max of the descriptor
+    energy_parameter_name, ...                data.keys
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
+
+from rhopot.potentials.structures import Frame
+
+
+class Target(BaseModel):
+    """Expected error of one quantity; `config_type` overrides it, and null there leaves the quantity out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    sigma: PositiveFloat
+    config_type: dict[str, PositiveFloat | None] = Field(default_factory=dict)
+
+    def of(self, config_type: str) -> float | None:
+        """Return the sigma for frames of `config_type`, None when the quantity is left out there."""
+        return self.config_type.get(config_type, self.sigma)
+
+
+def _as_target(value: Any) -> Any:
+    return {"sigma": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+OptionalTarget = Annotated[Target | None, BeforeValidator(_as_target)]
+
+
+class Targets(BaseModel):
+    """The fitted quantities; None leaves one out. A bare number stands for a target with that sigma."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    energy: OptionalTarget = Target(sigma=0.002)
+    forces: OptionalTarget = Target(sigma=0.1)
+    stress: OptionalTarget = None
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Targets:
+        if self.energy is None and self.forces is None and self.stress is None:
+            raise ValueError("targets must ask for at least one of energy, forces and stress, got none; give a sigma")
+        return self
+
+    def sigmas(self, frame: Frame) -> dict[str, float]:
+        """Return the sigma of each quantity that is asked for and present in the frame, scaled to one row's error."""
+        root = float(len(frame.atoms)) ** 0.5
+        present = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
+        scale = {"energy": root, "forces": 1.0, "stress": root}
+        found: dict[str, float] = {}
+        for name, value in present.items():
+            target: Target | None = getattr(self, name)
+            sigma = None if target is None or value is None else target.of(frame.config_type)
+            if sigma is not None:
+                found[name] = sigma * scale[name]
+        return found

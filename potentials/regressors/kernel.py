@@ -1,0 +1,45 @@
+"""The dot-product kernel of normalised power spectra.
+
+    k(i, s) = (p_i . p_s / (|p_i| |p_s|))^zeta                                             [1, eq. 36; 2, ch. 1]
+
+Features are divided by their norm once (`unit_rows`), so that kernels are matrix products followed by an integer power.
+A centre without any density (p = 0) has the kernel zero with every point.
+
+[1] A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115
+[2] A. J. Goscinski, PhD thesis, EPFL (2023)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows of `features` (C, F) divided by their norms, and 1 / norms (C); a zero row stays zero (1 / norm = 0)."""
+    square = (features * features).sum(dim=1)
+    empty = square == 0
+    inverse = torch.rsqrt(torch.where(empty, torch.ones_like(square), square))
+    inverse = torch.where(empty, torch.zeros_like(inverse), inverse)
+    return features * inverse[:, None], inverse
+
+
+def integer_power(base: Tensor, exponent: int) -> Tensor:
+    """Return base^exponent for exponent >= 0 by repeated squaring (differentiable everywhere, negative bases included)."""
+    result = torch.ones_like(base)
+    factor = base
+    first = True
+    remaining = exponent
+    while remaining > 0:
+        if remaining % 2 == 1:
+            result = factor if first else result * factor
+            first = False
+        remaining = remaining // 2
+        if remaining > 0:
+            factor = factor * factor
+    return result
+
+
+def dot_product_kernel(units: Tensor, points: Tensor, zeta: int) -> Tensor:
+    """Return k (C, M) between normalised features (C, F) and normalised sparse points (M, F)."""
+    return integer_power(torch.matmul(units, points.t()), zeta)
