@@ -1,0 +1,18 @@
+# Imported target `torch_wheel`: headers and CPU libraries of the torch wheel that ${Python_EXECUTABLE} sees.
+#
+# The wheel's own CMake package asks for a CUDA toolkit when the wheel is a CUDA build; the operators need only the CPU side,
+# so the three libraries are named here.
+find_package(Python REQUIRED COMPONENTS Interpreter)
+execute_process(
+  COMMAND ${Python_EXECUTABLE} -c
+          "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
+  OUTPUT_VARIABLE RHOPOT_TORCH_DIR OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+if(NOT IS_DIRECTORY "${RHOPOT_TORCH_DIR}/include/ATen")
+  message(FATAL_ERROR "torch must be installed for ${Python_EXECUTABLE}, found '${RHOPOT_TORCH_DIR}'; pip install torch==2.13.0")
+endif()
+
+add_library(torch_wheel INTERFACE)
+target_include_directories(torch_wheel SYSTEM INTERFACE
+  "${RHOPOT_TORCH_DIR}/include" "${RHOPOT_TORCH_DIR}/include/torch/csrc/api/include")
+target_link_directories(torch_wheel INTERFACE "${RHOPOT_TORCH_DIR}/lib")
+target_link_libraries(torch_wheel INTERFACE torch torch_cpu c10)
