@@ -1,0 +1,134 @@
+"""From a file and its overrides to a validated `RunConfig`."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from rhopot.potentials.config.document import ConfigError, Document, KeyPath, read_document
+from rhopot.potentials.config.families import FAMILIES, Family
+from rhopot.potentials.config.schema import RunConfig
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read, override and validate a run configuration.
+
+    Relative paths stay as written (they are looked up from the working directory). Raises ConfigError with one line per
+    fault, each naming the line of the file (or the override) and the key.
+    """
+    return validate_document(read_document(path, overrides))
+
+
+def validate_document(document: Document) -> RunConfig:
+    """Validate the values of `document` against the schema and against the family's own sections."""
+    family = _family(document)
+    faults: list[str] = []
+    config = _validated(RunConfig, document.values, (), document, faults)
+    sections = {}
+    for name, model in (("descriptor", family.descriptor()), ("regressor", family.regressor())):
+        section = document.values.get(name)
+        checked = _validated(model, section if section is not None else {}, (name,), document, faults)
+        sections[name] = checked.model_dump(mode="json") if checked is not None else {}
+    if faults or config is None:
+        raise ConfigError("\n".join(faults))
+    return config.model_copy(update=sections)
+
+
+def _family(document: Document) -> Family:
+    if "family" not in document.values:
+        raise document.error((), f"the key `family` is missing; write one of {', '.join(FAMILIES)}")
+    name = document.values["family"]
+    if name not in FAMILIES:
+        raise document.error(
+            ("family",), f"must be one of {', '.join(FAMILIES)}, got {name!r}{_meant(str(name), list(FAMILIES))}"
+        )
+    return FAMILIES[name]
+
+
+def _validated(model: type[Model], values: Any, prefix: KeyPath, document: Document, faults: list[str]) -> Model | None:
+    """Instance of `model`, or None with one line per fault appended to `faults`."""
+    if isinstance(values, dict) and not prefix:
+        values = {
+            key: value for key, value in values.items() if not (key in ("descriptor", "regressor") and value is None)
+        }
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            location = _written(tuple(fault["loc"]), values)
+            faults.append(str(document.error(prefix + location, _sentence(fault, model, location))))
+        return None
+
+
+def _written(location: KeyPath, values: Any) -> KeyPath:
+    """Part of a pydantic location that stands in the file: tags of unions and the like are left out."""
+    kept: list[str | int] = []
+    for position, key in enumerate(location):
+        inside = (
+            (isinstance(values, dict)
+            and key in values)
+            or (isinstance(values, list)
+            and isinstance(key, int)
+            and key < len(values))
+        )
+        if inside:
+            kept.append(key)
+            values = values[key]
+        elif position == len(location) - 1 and isinstance(values, dict):
+            kept.append(key)
+    return tuple(kept)
+
+
+def _sentence(fault: Any, model: type[BaseModel], location: KeyPath) -> str:
+    """What is wrong with the key, as `must be <rule>, got <value>`."""
+    kind, message, value = fault["type"], str(fault["msg"]), fault["input"]
+    if kind == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        return f"is not a known key{_meant(str(location[-1]), known) or '; known here: ' + ', '.join(known)}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    rule = message[:1].lower() + message[1:]
+    rule = rule.replace("input should be", "must be").replace("input should have", "must have")
+    return f"{rule}, got {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
+    """Field names of the section at `location` below `model`."""
+    for key in location:
+        field = model.model_fields.get(str(key))
+        inner = _section(field.annotation) if field is not None else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `Section`, `Section | None` or `Annotated[Section, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Annotated, Union, types.UnionType):
+        for part in get_args(annotation):
+            found = _section(part)
+            if found is not None:
+                return found
+    return None

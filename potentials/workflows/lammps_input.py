@@ -1,0 +1,209 @@
+"""LAMMPS data files and input decks: written once, used by every workflow, example and check.
+
+A deck is text: `header` has the lines that do not change from use to use (units, atom style, reading the structure,
+pair style) and the functions below it add what a run does. Units are `metal`: A, eV, ps, bar.
+
+LAMMPS wants a along x and b in the xy plane; `write_data` rotates the structure accordingly (a left-handed cell is also
+reflected) and returns the rotation, with which vectors are brought back: v_ase = v_lammps @ rotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.data import atomic_masses, atomic_numbers
+
+BAR_PER_EV_PER_CUBIC_ANGSTROM = 1.6021765e6  # as rounded by LAMMPS (`nktv2p` of metal units)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A structure as LAMMPS reads it.
+
+    rotation (3, 3): v_ase = v_lammps @ rotation; symbols: element of LAMMPS type 1, 2, ...
+    """
+
+    path: Path
+    rotation: np.ndarray
+    symbols: tuple[str, ...]
+    pbc: tuple[bool, bool, bool]
+
+
+def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = None, margin: float = 10.0) -> DataFile:
+    """Write `atoms` as a LAMMPS data file (atom_style atomic), ids in the order of `atoms`.
+
+    symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted). Directions without periodicity get a
+    box `margin` A larger than the atoms on both sides. Positions, lattice and velocities keep all their digits.
+    """
+    order = tuple(symbols) if symbols is not None else tuple(sorted(set(atoms.get_chemical_symbols())))
+    unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
+    if unknown:
+        raise ValueError(
+            f"symbols must name every element of the structure, got {order} without {', '.join(unknown)}; add them"
+        )
+    boxed = atoms.copy()
+    if not all(boxed.pbc):
+        _box(boxed, margin)
+    lattice, rotation = _triangular(boxed.cell.array)
+    positions = boxed.positions @ rotation.T
+    lines = [f"rhopot {boxed.get_chemical_formula()}", "", f"{len(boxed)} atoms", f"{len(order)} atom types", ""]
+    lines += [f"0 {number(lattice[k, k])} {name}lo {name}hi" for k, name in enumerate("xyz")]
+    tilts = (lattice[1, 0], lattice[2, 0], lattice[2, 1])
+    if any(abs(tilt) > 1e-12 for tilt in tilts):
+        lines.append(f"{' '.join(number(tilt) for tilt in tilts)} xy xz yz")
+    lines += ["", "Masses", ""]
+    lines += [f"{index} {atomic_masses[atomic_numbers[symbol]]:.8f}" for index, symbol in enumerate(order, 1)]
+    lines += ["", "Atoms # atomic", ""]
+    types = [order.index(symbol) + 1 for symbol in boxed.get_chemical_symbols()]
+    lines += [
+        f"{i} {kind} {' '.join(map(number, r))}" for i, (kind, r) in enumerate(zip(types, positions, strict=True), 1)
+    ]
+    if boxed.has("momenta"):
+        velocities = boxed.get_velocities() @ rotation.T * (1000.0 * units.fs)  # A/ps
+        lines += ["", "Velocities", ""]
+        lines += [f"{i} {' '.join(map(number, v))}" for i, v in enumerate(velocities, 1)]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return DataFile(Path(path), rotation, order, (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])))
+
+
+def header(data: DataFile, model: str | Path, options: str = "", wrapped: bool = True) -> str:
+    """First lines of every deck: units, boundary, structure and the rhopot pair style.
+
+    `options` follows the pair style's name. Non-periodic directions are `f` (fixed walls: atoms must stay inside).
+    """
+    boundary = " ".join("p" if periodic else "f" for periodic in data.pbc)
+    lines = [
+        "units metal",
+        "atom_style atomic",
+        "atom_modify map yes",
+        "newton on",
+        f"boundary {boundary}",
+        f"read_data {data.path}",
+        f"pair_style rhopot {options}".rstrip(),
+        f"pair_coeff * * {model} {' '.join(data.symbols)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def static(data: DataFile, model: str | Path, dump: str | Path, options: str = "") -> str:
+    """Deck of one energy, force and stress evaluation.
+
+    Prints `rhopot_static <energy eV> <pxx pyy pzz pxy pxz pyz bar>` and dumps forces and per-atom energies by id.
+    """
+    return (
+        header(data, model, options)
+        + "\n".join(
+            [
+                "compute atom_energy all pe/atom",
+                "compute pressure all pressure NULL virial",
+                "thermo_style custom step pe c_pressure[1]",
+                f"dump result all custom 1 {dump} id type fx fy fz c_atom_energy",
+                "dump_modify result sort id format float %.17g",
+                "run 0",
+                "variable energy equal pe",
+                *[f"variable p{k} equal c_pressure[{k}]" for k in range(1, 7)],
+                'print "rhopot_static $(v_energy:%.17g) ' + " ".join(f"$(v_p{k}:%.17g)" for k in range(1, 7)) + '"',
+            ]
+        )
+        + "\n"
+    )
+
+
+def nve(
+    data: DataFile,
+    model: str | Path,
+    *,
+    timestep_fs: float,
+    steps: int,
+    every: int = 100,
+    temperature: float | None = None,
+    seed: int = 1,
+    options: str = "",
+) -> str:
+    """Deck of constant-energy dynamics; velocities come from the data file or, with `temperature` (K), are drawn."""
+    lines = []
+    if temperature is not None:
+        lines.append(f"velocity all create {temperature:g} {seed} mom yes rot yes dist gaussian")
+    lines += _dynamics(timestep_fs, every, "etotal") + ["fix integrate all nve", f"run {steps}"]
+    return header(data, model, options) + "\n".join(lines) + "\n"
+
+
+def nvt(
+    data: DataFile,
+    model: str | Path,
+    *,
+    temperature: float,
+    timestep_fs: float,
+    steps: int,
+    every: int = 100,
+    seed: int = 1,
+    options: str = "",
+) -> str:
+    """Deck of constant-temperature dynamics (Nose-Hoover chain, damping 100 time steps)."""
+    lines = [f"velocity all create {temperature:g} {seed} mom yes rot yes dist gaussian"]
+    lines += _dynamics(timestep_fs, every, "econserve")
+    lines += [f"fix integrate all nvt temp {temperature:g} {temperature:g} $(100.0*dt)", f"run {steps}"]
+    return header(data, model, options) + "\n".join(lines) + "\n"
+
+
+def npt(
+    data: DataFile,
+    model: str | Path,
+    *,
+    temperature: float,
+    pressure_bar: float,
+    timestep_fs: float,
+    steps: int,
+    every: int = 100,
+    seed: int = 1,
+    options: str = "",
+) -> str:
+    """Deck of constant-pressure dynamics (isotropic Nose-Hoover barostat, damping 1000 time steps)."""
+    lines = [f"velocity all create {temperature:g} {seed} mom yes rot yes dist gaussian"]
+    lines += _dynamics(timestep_fs, every, "econserve")
+    lines += [
+        f"fix integrate all npt temp {temperature:g} {temperature:g} $(100.0*dt) "
+        f"iso {pressure_bar:g} {pressure_bar:g} $(1000.0*dt)",
+        f"run {steps}",
+    ]
+    return header(data, model, options) + "\n".join(lines) + "\n"
+
+
+def _dynamics(timestep_fs: float, every: int, conserved: str) -> list[str]:
+    return [
+        f"timestep {timestep_fs / 1000:.12g}",
+        f"thermo {every}",
+        f"thermo_style custom step temp pe {conserved} press vol",
+        "thermo_modify format float %.15g",
+    ]
+
+
+def _triangular(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower-triangular lattice with positive diagonal, and the orthogonal rotation with cell = lattice @ rotation."""
+    q, r = np.linalg.qr(cell.T)
+    signs = np.where(np.diag(r) < 0.0, -1.0, 1.0)
+    return np.tril((r * signs[:, None]).T), (q * signs).T
+
+
+def _box(atoms: Atoms, margin: float) -> None:
+    """Give directions without periodicity a lattice vector that holds the atoms and `margin` A on both sides."""
+    atoms.set_cell(atoms.cell.complete())
+    fractions = atoms.get_scaled_positions(wrap=False)
+    cell = atoms.cell.array.copy()
+    for k in np.flatnonzero(~atoms.pbc):
+        length = np.linalg.norm(cell[k])
+        wanted = np.ptp(fractions[:, k]) * length + 2 * margin
+        middle = 0.5 * (fractions[:, k].min() + fractions[:, k].max())
+        cell[k] *= wanted / length
+        fractions[:, k] = (fractions[:, k] - middle) * length / wanted + 0.5
+    atoms.set_cell(cell)
+    atoms.set_scaled_positions(fractions)
+
+
+def number(value: float) -> str:
+    """Shortest form that keeps all 17 digits of a double."""
+    return f"{value:.17g}"

