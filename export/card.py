@@ -1,0 +1,198 @@
+"""The model card: everything a reader must know of a model before running it.
+
+The card travels as `rhopot.json` inside the TorchScript archive, so that Python and C++ can read it before they
+deserialise anything. Every field is required in the file; when a card is made in Python, `format_version`, `units`
+and `versions` are known to the exporter and may be left out.
+
+    format_version      int     1
+    family              str     soap_linear, soap_gap, ...
+    kind                str     local: energies of centres from edges;  global: energy of a whole structure
+    symbols             [str]   chemical symbols; `species` handed to the model are indices into this list
+    cutoff              float   A; edges of this length and longer have no effect
+    n_layers            int     stages of message passing; 1 is a model that exchanges nothing between atoms
+    dtype               str     float64 or float32: what the model computes in (it takes and returns float64)
+    units               obj     length A, energy eV
+    baseline_energies   obj     symbol -> eV, already contained in the model's energies
+    uncertainty         obj     members: K columns of member energies after the energy itself, 0 for none
+    descriptor, fit     obj     settings, as used
+    training_data       obj     summary: what it was trained on;  hash: of the structures and labels
+    metrics             obj     errors after the fit
+    versions            obj     rhopot, torch, operators (the custom operators the file calls)
+    references          [str]   what to cite
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from typing import Annotated, Any, Literal
+
+import torch
+from ase.data import atomic_numbers
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictInt, ValidationError, field_validator
+from pydantic import model_validator as check_whole
+
+FORMAT_VERSION = 1
+
+Text = Annotated[str, Field(min_length=1)]
+Settings = Annotated[dict[str, JsonValue], Field(min_length=1)]
+
+# field -> (rule, remedy); the sentences of CardError are made of these.
+_RULES: dict[str, tuple[str, str]] = {
+    "format_version": (f"{FORMAT_VERSION}", "leave it to the exporter"),
+    "family": ("the name of a model family", "give for instance 'soap_gap'"),
+    "kind": ("'local' or 'global'", "a model of energies per atom from edges is 'local'"),
+    "symbols": ("distinct chemical symbols", "list the elements in the order of the model's species"),
+    "cutoff": ("a positive length in A", "give the longest cutoff inside the model"),
+    "n_layers": ("a positive number of message-passing stages", "a model without any exchange between atoms has 1"),
+    "dtype": ("'float64' or 'float32'", "give what the model computes in"),
+    "units": ("length 'A' and energy 'eV'", "leave it to the exporter"),
+    "baseline_energies": ("one energy in eV for each of the symbols", "give 0.0 where there is none"),
+    "uncertainty": ("a number of members, 0 or more", "give 0 if the model has no uncertainty"),
+    "descriptor": ("a non-empty JSON object of finite values", "give the descriptor's settings"),
+    "fit": ("a non-empty JSON object of finite values", "give the fit's settings"),
+    "training_data": ("a summary and a hash", "describe what the model was trained on"),
+    "metrics": ("a non-empty JSON object of finite values", "give at least the training errors"),
+    "versions": ("versions of rhopot and torch, and a list of operators", "leave it to the exporter"),
+    "references": ("at least one reference", "say what users of this model should cite"),
+}
+
+
+class CardError(ValueError):
+    """A model card that lacks a field or holds a wrong one; the message has one sentence per field."""
+
+
+class _Part(BaseModel):
+    """Immutable, without unknown fields, NaN or infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Units(_Part):
+    """Units of the model's input and output."""
+
+    length: Literal["A"] = "A"
+    energy: Literal["eV"] = "eV"
+
+
+class Uncertainty(_Part):
+    """Number K of member columns; 0 where the model does not know its own uncertainty."""
+
+    members: Annotated[StrictInt, Field(ge=0)]
+
+
+class TrainingData(_Part):
+    """What the model was trained on, in words or numbers, and a hash that recognises it."""
+
+    summary: Settings
+    hash: Text
+
+
+class Versions(_Part):
+    """What wrote the file; `operators` are the custom operators it calls, such as `rhopot::power_spectrum_v1`."""
+
+    rhopot: Text
+    torch: Text
+    operators: tuple[str, ...]
+
+    @classmethod
+    def installed(cls, operators: tuple[str, ...] = ()) -> Versions:
+        """Versions of the running installation."""
+        return cls(rhopot=installed_version(), torch=str(torch.__version__), operators=operators)
+
+
+class ModelCard(_Part):
+    """The card of one model (see the module's text for the meaning of each field).
+
+    Raises CardError, with one sentence for each field that is missing, unknown or wrong.
+    """
+
+    format_version: Literal[1] = 1
+    family: Text
+    kind: Literal["local", "global"]
+    symbols: Annotated[tuple[str, ...], Field(min_length=1)]
+    cutoff: Annotated[float, Field(gt=0)]
+    n_layers: Annotated[StrictInt, Field(ge=1)]
+    dtype: Literal["float64", "float32"]
+    units: Units = Units()
+    baseline_energies: dict[str, float]
+    uncertainty: Uncertainty
+    descriptor: Settings
+    fit: Settings
+    training_data: TrainingData
+    metrics: Settings
+    versions: Versions = Field(default_factory=Versions.installed)
+    references: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise CardError(_sentences(error, fields)) from error
+
+    @field_validator("symbols")
+    @classmethod
+    def _are_elements(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(symbols)) < len(symbols) or not all(atomic_numbers.get(symbol, 0) > 0 for symbol in symbols):
+            raise ValueError("not distinct chemical symbols")
+        return symbols
+
+    @field_validator("descriptor", "fit", "metrics")
+    @classmethod
+    def _is_finite(cls, settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        json.dumps(settings, allow_nan=False)
+        return settings
+
+    @check_whole(mode="after")
+    def _baseline_covers_symbols(self) -> ModelCard:
+        if set(self.baseline_energies) != set(self.symbols):
+            rule, remedy = _RULES["baseline_energies"]
+            raise CardError(
+                f"card.baseline_energies must be {rule} ({', '.join(self.symbols)}), "
+                f"got {', '.join(self.baseline_energies) or 'none'}; {remedy}"
+            )
+        return self
+
+    def to_json(self) -> str:
+        """The card as the text of `rhopot.json`."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """The card in the text of a `rhopot.json`, where no field may be missing.
+
+        Raises CardError; a text that is not JSON is one too.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise CardError(f"card must be JSON, got a text that breaks at line {error.lineno}") from error
+        if not isinstance(fields, dict):
+            raise CardError(f"card must be a JSON object, got {type(fields).__name__}")
+        absent = [name for name in cls.model_fields if name not in fields]
+        if absent:
+            raise CardError(f"card must hold every field, got none of {', '.join(absent)}")
+        return cls(**fields)
+
+
+def installed_version() -> str:
+    """Version of the rhopot installation; a source tree used without installing it has none."""
+    try:
+        return metadata.version("rhopot")
+    except metadata.PackageNotFoundError:
+        return "source tree"
+
+
+def _sentences(error: ValidationError, fields: dict[str, Any]) -> str:
+    """One sentence for each field pydantic objected to."""
+    sentences: dict[str, str] = {}
+    for problem in error.errors():
+        name = str(problem["loc"][0])
+        if name not in _RULES:
+            sentences[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
+            continue
+        rule, remedy = _RULES[name]
+        value = repr(fields[name]) if name in fields else "nothing"
+        value = value if len(value) <= 80 else value[:77] + "..."
+        sentences[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
+    return "\n".join(sentences.values())

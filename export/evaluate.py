@@ -1,0 +1,205 @@
+"""Energies and their derivatives: a model's edges in, what simulations need out.
+
+The model returns energies e[c] of centres from edge vectors r_ij = r_j - r_i + S @ cell. With g = dE / d r_ij
+
+    forces    F_i += g,   F_j -= g                        eV/A        (F = -dE/dr)
+    virial    W = - sum_ij r_ij (x) g                     eV          (W = -V stress)
+    stress    sigma = -W / V = dE/dstrain / V             eV/A^3      (tensile positive)
+    virials   W_j -= r_ij (x) g, all of it to the neighbour's atom: with it the heat flux of a one-layer local
+              model is exact (Boone, Babaei & Wilmer, J. Chem. Theory Comput. 15, 5579 (2019))
+
+Edge vectors are formed in float64; a float32 model casts them itself. Structures are packed into graphs, and
+graphs are worked through in batches of centres, so memory is bounded by `max_edges` and not by the structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.export import script
+from rhopot.export.load import LoadedModel
+from rhopot.potentials.neighbours import Edges, concatenate, find_edges
+
+Floats = NDArray[np.float64]
+
+# Some 250 centres of a dense solid: enough for the matrix products to be fast, few enough to stay in some 100 MB.
+MAX_EDGES = 16384
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results for one structure of N atoms; what was not asked for is None.
+
+    energy          eV
+    energies        (N,) eV, their sum is the energy
+    forces          (N, 3) eV/A
+    virial          (3, 3) eV
+    virials         (N, 3, 3) eV, their sum is the virial
+    members         (N, K) eV, energies of the K members
+    """
+
+    energy: float
+    energies: Floats
+    forces: Floats | None = None
+    virial: Floats | None = None
+    virials: Floats | None = None
+    members: Floats | None = None
+
+    def stress(self, atoms: ase.Atoms) -> Floats | None:
+        """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
+        if self.virial is None or atoms.cell.rank < 3:
+            return None
+        return -self.virial / atoms.get_volume()
+
+    def energy_uncertainty(self) -> float | None:
+        """Standard deviation (eV) of the members' totals; None where there are no members."""
+        return None if self.members is None else float(np.std(self.members.sum(axis=0)))
+
+    def energies_uncertainty(self) -> Floats | None:
+        """Standard deviations (N,) in eV of the members' energies of each atom; None where there are no members."""
+        return None if self.members is None else np.asarray(np.std(self.members, axis=1))
+
+
+def evaluate(
+    model: LoadedModel,
+    structures: Sequence[ase.Atoms],
+    *,
+    gradients: bool = True,
+    members: bool = False,
+    virials: bool = False,
+    max_edges: int = MAX_EDGES,
+) -> list[Evaluation]:
+    """Evaluate structures, packing small ones together.
+
+    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies.
+    Raises ValueError for elements the model does not know, naming those it knows.
+    """
+    results: list[Evaluation] = []
+    pack: list[tuple[ase.Atoms, Edges]] = []
+    for atoms in structures:
+        pack.append((atoms, find_edges(atoms, model.card.cutoff)))
+        if sum(edges.n_edges for _, edges in pack) >= max_edges:
+            results += _evaluate_pack(model, pack, gradients, members, virials, max_edges)
+            pack = []
+    return results + _evaluate_pack(model, pack, gradients, members, virials, max_edges)
+
+
+def evaluate_edges(
+    model: LoadedModel,
+    atoms: ase.Atoms,
+    edges: Edges,
+    *,
+    gradients: bool = True,
+    members: bool = False,
+    virials: bool = False,
+    max_edges: int = MAX_EDGES,
+) -> Evaluation:
+    """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
+    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, max_edges)[0]
+
+
+def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:
+    """Index (N,) of every atom's element among the model's symbols.
+
+    Raises ValueError for elements the model does not know, naming those it knows.
+    """
+    symbols = np.asarray(atoms.get_chemical_symbols(), dtype=str)
+    unknown = sorted(set(symbols.tolist()) - set(model.card.symbols))
+    if unknown:
+        raise ValueError(
+            f"elements must be among those model '{model.name}' knows ({', '.join(model.card.symbols)}), "
+            f"got {', '.join(unknown)}; train a model with them"
+        )
+    index = {symbol: row for row, symbol in enumerate(model.card.symbols)}
+    return np.array([index[symbol] for symbol in symbols.tolist()], dtype=np.int64)
+
+
+def _evaluate_pack(
+    model: LoadedModel,
+    pack: list[tuple[ase.Atoms, Edges]],
+    gradients: bool,
+    members: bool,
+    virials: bool,
+    max_edges: int,
+) -> list[Evaluation]:
+    """Evaluate structures as one graph and take it apart again."""
+    if not pack:
+        return []
+    sizes = [len(atoms) for atoms, _ in pack]
+    species = np.concatenate([species_of(model, atoms) for atoms, _ in pack])
+    graph = pack[0][1] if len(pack) == 1 else concatenate([edges for _, edges in pack], sizes)
+    energies, gradient = _run(model, graph, species, gradients, members, max_edges)
+    results = []
+    first_atom, first_edge = 0, 0
+    for (_, edges), size in zip(pack, sizes, strict=True):
+        of_atoms = energies[first_atom : first_atom + size]
+        of_edges = None if gradient is None else gradient[first_edge : first_edge + edges.n_edges]
+        results.append(_assemble(edges, of_atoms, of_edges, members, virials))
+        first_atom, first_edge = first_atom + size, first_edge + edges.n_edges
+    return results
+
+
+def _run(
+    model: LoadedModel, graph: Edges, species: NDArray[np.int64], gradients: bool, members: bool, max_edges: int
+) -> tuple[Floats, Floats | None]:
+    """Energies (N, 1 + K) of the graph's atoms and dE/d(edge vector) (E, 3), batch by batch of centres."""
+    columns = 1 + (model.card.uncertainty.members if members else 0)
+    energies = np.zeros((len(species), columns))
+    gradient = np.zeros((graph.n_edges, 3)) if gradients else None
+    all_species = torch.from_numpy(species)
+    done = 0
+    with script.plain_execution():
+        for batch in graph.batches(max_edges):
+            vectors = torch.from_numpy(batch.vectors).requires_grad_(gradients)
+            with torch.set_grad_enabled(gradients):
+                output = model.module(
+                    vectors,
+                    torch.from_numpy(batch.first_edge),
+                    torch.from_numpy(batch.neighbour),
+                    torch.from_numpy(batch.centre),
+                    all_species,
+                    members,
+                )
+            energies[batch.centre] = output.detach().numpy()
+            if gradient is not None and batch.n_edges:
+                (g,) = torch.autograd.grad(output[:, 0].sum(), vectors)
+                gradient[done : done + batch.n_edges] = g.numpy()
+            done += batch.n_edges
+    if not (np.isfinite(energies).all() and (gradient is None or np.isfinite(gradient).all())):
+        raise ValueError(
+            f"energies and forces of model '{model.name}' must be finite, got NaN or infinity; "
+            "look for atoms in one place or far outside what the model was trained on"
+        )
+    return energies, gradient
+
+
+def _assemble(edges: Edges, energies: Floats, gradient: Floats | None, members: bool, virials: bool) -> Evaluation:
+    """Forces and virials from dE/d(edge vector), by the equations on top of this file."""
+    n_atoms = len(energies)
+    forces = virial = of_atoms = None
+    if gradient is not None:
+        forces = _sum_rows(gradient, edges.edge_centre, n_atoms) - _sum_rows(gradient, edges.neighbour, n_atoms)
+        virial = -edges.vectors.T @ gradient
+        if virials:
+            products = np.einsum("ea,eb->eab", edges.vectors, gradient).reshape(-1, 9)
+            of_atoms = -_sum_rows(products, edges.neighbour, n_atoms).reshape(n_atoms, 3, 3)
+    return Evaluation(
+        energy=float(energies[:, 0].sum()),
+        energies=energies[:, 0].copy(),
+        forces=forces,
+        virial=virial,
+        virials=of_atoms,
+        members=energies[:, 1:].copy() if members and energies.shape[1] > 1 else None,
+    )
+
+
+def _sum_rows(values_ek: Floats, row_e: NDArray[np.int64], n_rows: int) -> Floats:
+    """Sum of the values of all edges that share a row (n_rows, K)."""
+    columns = [np.bincount(row_e, weights=column, minlength=n_rows) for column in values_ek.T]
+    return np.stack(columns, axis=1)

@@ -1,0 +1,117 @@
+"""Write a model file, or nothing.
+
+The file is written beside its final name, loaded and evaluated by a process of its own, compared with the model in
+memory, and only then moved to the final name, which is atomic. An interruption at any point leaves the old file, or
+none, but never half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase
+import torch
+
+from rhopot.export import script
+from rhopot.export.card import ModelCard, Versions
+from rhopot.export.evaluate import Evaluation, evaluate
+from rhopot.export.load import CARD_NAME, LoadedModel, require_runnable
+from rhopot.export.probe import differences, write_structures
+
+SELF_CHECK_SECONDS = 600
+
+
+class SelfCheckError(RuntimeError):
+    """A file that does not give the energies and forces of the model it was written from; it was removed."""
+
+
+def save_model(model: torch.nn.Module, card: ModelCard, path: str | Path, probe: Sequence[ase.Atoms]) -> LoadedModel:
+    """Export a model to one file and return what the file holds.
+
+    model   obeys the contract of its kind, in eager mode or as TorchScript
+    card    describes it; its `versions` are replaced by those of this installation
+    path    ends in .pt; an existing file is replaced, in one step, after the new one has been checked
+    probe   structures on which the file and the model must agree; isolated atoms of every element are added
+
+    Raises ValueError for arguments that cannot be exported, SelfCheckError if the file does not reproduce the model.
+    """
+    path = Path(path)
+    _check_arguments(card, path, probe)
+    model.eval()
+    in_memory = LoadedModel(card=card, module=model, name=str(path))
+    probe = [*probe, *(ase.Atoms(symbol, positions=[(0.0, 0.0, 0.0)]) for symbol in card.symbols)]
+    _check_contract(in_memory)
+    expected = evaluate(in_memory, probe, members=card.uncertainty.members > 0)
+    compiled = script.compile_module(model)
+    card = card.model_copy(update={"versions": Versions.installed(script.custom_operators(compiled))})
+    _write(script.serialise(compiled, {CARD_NAME: card.to_json()}), in_memory, expected, probe, path)
+    return LoadedModel(card=card, module=compiled, name=str(path))
+
+
+def _check_arguments(card: ModelCard, path: Path, probe: Sequence[ase.Atoms]) -> None:
+    """Refuse what would fail only after work has been done."""
+    if path.suffix != ".pt":
+        raise ValueError(f"path must end in .pt, got '{path}'; name it for instance '{path.with_suffix('.pt')}'")
+    if not path.parent.is_dir():
+        raise ValueError(f"path must lie in an existing folder, got '{path}'; make '{path.parent}' first")
+    if not len(probe):
+        raise ValueError("probe must hold at least one structure, got none; give some of the training structures")
+    require_runnable(card, str(path))
+
+
+def _check_contract(model: LoadedModel) -> None:
+    """Refuse modules whose output has not the shape and dtype of the contract."""
+    no_edges, no_indices = torch.zeros((0, 3), dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
+    species = torch.arange(len(model.card.symbols))
+    first_edge = torch.zeros(len(species) + 1, dtype=torch.int64)
+    for members in (False, True):
+        shape = (len(species), 1 + (model.card.uncertainty.members if members else 0))
+        with torch.no_grad():
+            output = model.module(no_edges, first_edge, no_indices, species, species, members)
+        if tuple(output.shape) != shape or output.dtype != torch.float64:
+            raise ValueError(
+                f"model output must be float64 of shape {shape} for {len(species)} centres and members={members}, "
+                f"got {output.dtype} of shape {tuple(output.shape)}; see the contract of local models"
+            )
+
+
+def _write(
+    archive: bytes, model: LoadedModel, expected: Sequence[Evaluation], probe: Sequence[ase.Atoms], path: Path
+) -> None:
+    """Write beside the final name, check, move; the temporary file never survives."""
+    unchecked = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.tmp")
+    try:
+        with unchecked.open("xb") as stream:
+            stream.write(archive)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _self_check(unchecked, model, expected, probe)
+        os.replace(unchecked, path)
+    finally:
+        unchecked.unlink(missing_ok=True)
+
+
+def _self_check(
+    unchecked: Path, model: LoadedModel, expected: Sequence[Evaluation], probe: Sequence[ase.Atoms]
+) -> None:
+    """Evaluate the file in a fresh process and compare."""
+    with tempfile.TemporaryDirectory() as folder:
+        structures, results = Path(folder, "structures.npz"), Path(folder, "results.npz")
+        write_structures(probe, structures)
+        command = [sys.executable, "-P", "-m", "rhopot.export.selfcheck", str(unchecked), str(structures), str(results)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
+        if run.returncode != 0:
+            reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+            raise SelfCheckError(f"'{model.name}' was not written: a fresh process could not run the model ({reason})")
+        found = differences(model, expected, results)
+    if found:
+        raise SelfCheckError(
+            f"'{model.name}' was not written: in a fresh process {'; '.join(found)}; "
+            "the module must not change when it is compiled"
+        )

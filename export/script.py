@@ -1,0 +1,78 @@
+"""TorchScript, all of it: compile, write, read, run.
+
+No other file of the project calls `torch.jit`, so that another format of compiled models can come beside this one.
+PyTorch announces the end of TorchScript with a DeprecationWarning at each entry point; exactly that warning is
+silenced here, around exactly these calls.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+OPERATOR_NAMESPACE = "rhopot::"
+
+
+@contextmanager
+def _announced_end() -> Iterator[None]:
+    """Silence TorchScript's announcement of its own deprecation, and nothing else."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=DeprecationWarning)
+        yield
+
+
+def compile_module(module: torch.nn.Module) -> torch.nn.Module:
+    """The module as TorchScript; one that is TorchScript already is handed back as it is."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return module
+    with _announced_end():
+        return torch.jit.script(module)
+
+
+def custom_operators(module: torch.nn.Module) -> tuple[str, ...]:
+    """Names of the project's own operators that a compiled module calls, sorted: `rhopot::power_spectrum_v1`."""
+    with _announced_end():
+        names = torch.jit.export_opnames(module)
+    return tuple(sorted({name.split(".")[0] for name in names if name.startswith(OPERATOR_NAMESPACE)}))
+
+
+def is_registered(operator: str) -> bool:
+    """Whether this process knows an operator, named as in `custom_operators`."""
+    namespace, name = operator.split("::")
+    return hasattr(getattr(torch.ops, namespace), name)
+
+
+def serialise(module: torch.nn.Module, extra_files: dict[str, str]) -> bytes:
+    """A compiled module as the bytes of its archive, with texts to lie under `extra/`."""
+    buffer = io.BytesIO()
+    with _announced_end():
+        torch.jit.save(module, buffer, _extra_files=extra_files)
+    return buffer.getvalue()
+
+
+def deserialise(path: Path) -> torch.nn.Module:
+    """The module in a file, on the CPU, ready to run: parameters need no gradient.
+
+    Raises RuntimeError, with PyTorch's words, where the file does not fit the running PyTorch.
+    """
+    with _announced_end():
+        module = torch.jit.load(str(path), map_location="cpu")
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module.eval()
+
+
+@contextmanager
+def plain_execution() -> Iterator[None]:
+    """Run compiled modules, forwards and backwards, without the profiling executor.
+
+    That executor specialises on shapes, which here change at every step: it would pause again and again.
+    The setting belongs to the thread.
+    """
+    with _announced_end(), torch.jit.optimized_execution(False):
+        yield
