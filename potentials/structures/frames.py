@@ -1,0 +1,149 @@
+"""Labelled structures: one `Frame`, and the `FrameSet` that a fit or an evaluation works on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import ase
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TARGETS = ("energy", "forces", "stress")
+
+
+class DataError(ValueError):
+    """Training or test data that cannot be used, with the file, the frame and the remedy in one sentence."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with the labels it carries.
+
+    atoms  numbers, positions (A), cell, pbc; no calculator, no constraints
+    energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3 (tensile positive); None where absent
+    fixed  (N,) atoms that a constraint held during the reference calculation, None without constraints
+    """
+
+    atoms: ase.Atoms
+    energy: float | None = None
+    forces: Floats | None = None
+    stress: Floats | None = None
+    config_type: str = "default"
+    group: str | None = None
+    source: str = ""
+    index: int = 0
+    fixed: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+    @property
+    def name(self) -> str:
+        """Where the frame came from, for messages."""
+        return f"{self.source or 'structure'}, frame {self.index}"
+
+    def has(self, target: str) -> bool:
+        """Whether the frame carries `target` (energy, forces or stress)."""
+        return getattr(self, target) is not None
+
+
+@dataclass(frozen=True)
+class FrameSet(Sequence[Frame]):
+    """Frames in order, the label keys found with their counts, and the key that was used for each target."""
+
+    frames: tuple[Frame, ...]
+    found: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> FrameSet: ...
+
+    def __getitem__(self, index: int | slice) -> Frame | FrameSet:
+        if isinstance(index, slice):
+            return self.subset(range(*index.indices(len(self.frames))))
+        return self.frames[index]
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> FrameSet:
+        """The frames at `indices`, in that order."""
+        return FrameSet(tuple(self.frames[int(i)] for i in indices), self.found, self.used)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols present, by atomic number."""
+        return sorted({s for frame in self for s in frame.atoms.symbols}, key=lambda s: atomic_numbers[s])
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in all frames together."""
+        return sum(len(frame) for frame in self)
+
+    def count(self, target: str) -> int:
+        """Number of frames that carry `target`."""
+        return sum(frame.has(target) for frame in self)
+
+    def require(self, targets: Sequence[str]) -> None:
+        """Stop with one sentence if a requested target stands in no frame."""
+        for target in targets:
+            if target not in TARGETS:
+                raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}; correct its name")
+            if self.count(target) == 0:
+                keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items()) or "no label keys"
+                raise DataError(
+                    f"target {target} must be present in the data, got {keys} in {len(self)} frames; "
+                    f"name its key under data.keys.{target} or drop the target"
+                )
+
+    def digest(self) -> str:
+        """SHA-256 of structures and labels in order: the same data give the same digest, wherever they are read."""
+        total = hashlib.sha256()
+        for frame in self:
+            total.update(frame_digest(frame, labels=True))
+        return total.hexdigest()
+
+    def summary(self) -> dict[str, Any]:
+        """What a model file records of its training data: plain JSON values."""
+        sizes = [len(frame) for frame in self]
+        types = Counter(frame.config_type for frame in self)
+        return {
+            "n_frames": len(self),
+            "n_atoms": self.n_atoms,
+            "atoms_per_frame": [min(sizes, default=0), max(sizes, default=0)],
+            "symbols": self.symbols,
+            "targets": {target: self.count(target) for target in TARGETS},
+            "keys": dict(self.used),
+            "config_types": dict(sorted(types.items())),
+            "n_groups": len({frame.group for frame in self} - {None}),
+        }
+
+
+def frame_digest(frame: Frame, labels: bool) -> bytes:
+    """SHA-256 of a structure (and of its labels), after rounding to 1e-8 so that text formats do not matter."""
+    parts = [frame.atoms.numbers, frame.atoms.pbc, frame.atoms.positions, frame.atoms.cell.array]
+    if labels:
+        parts += [np.asarray(getattr(frame, target)) for target in TARGETS if frame.has(target)]
+        present = "".join("01"[frame.has(target)] for target in TARGETS)
+    total = hashlib.sha256(present.encode() if labels else b"")
+    for part in parts:
+        array = np.asarray(part)
+        if array.dtype.kind == "f":
+            array = np.round(array.astype(np.float64), 8) + 0.0  # + 0.0 turns -0.0 into 0.0
+        else:
+            array = array.astype(np.int64)
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.digest()
