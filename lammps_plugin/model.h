@@ -1,0 +1,62 @@
+// A model file, evaluated on edges. This interface names neither torch nor LAMMPS: the pair style is compiled without the
+// one, torch_model.cpp without the other.
+
+#ifndef RHOPOT_MODEL_H
+#define RHOPOT_MODEL_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rhopot {
+
+// What rhopot.json inside the archive says.
+struct ModelHeader {
+  std::string family;                  // e.g. soap_gap
+  std::string kind;                    // local
+  std::string dtype;                   // float64 or float32; energies and gradients are float64 either way
+  std::vector<std::string> symbols;    // species s stands for symbols[s]
+  double cutoff = 0.0;                 // A
+  int n_layers = 1;                    // message layers
+  int members = 0;                     // K: member columns for the uncertainty
+};
+
+// The surroundings of C centres: E edge vectors r_ij = r_j - r_i (A), sorted by centre; those of centre c are
+// first_edge[c] ... first_edge[c+1]-1. Rows count the A atoms in `species`.
+struct EdgeBatch {
+  int64_t n_centres = 0, n_edges = 0, n_atoms = 0;
+  const double *vectors = nullptr;         // [E,3]
+  const int64_t *first_edge = nullptr;     // [C+1]
+  const int64_t *neighbour = nullptr;      // [E] row of j
+  const int64_t *centre = nullptr;         // [C] row of i
+  const int64_t *species = nullptr;        // [A]
+};
+
+class Model {
+ public:
+  // bytes: the whole file; name: how messages call it; device: auto, cpu or cuda.
+  // Throws std::runtime_error with one sentence when the file is not a model this version can run.
+  Model(const std::string &bytes, const std::string &name, const std::string &device);
+  ~Model();
+  Model(const Model &) = delete;
+  Model &operator=(const Model &) = delete;
+
+  const ModelHeader &header() const;
+  std::string device() const;
+
+  // energies[C*(1+K)] (eV), row by row; column 0 is the energy, 1...K the members (K = 0 unless `members`).
+  // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector).
+  void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const;
+
+  // Threads of torch's operators in this process.
+  static void set_threads(int n);
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> impl_;
+};
+
+}    // namespace rhopot
+
+#endif

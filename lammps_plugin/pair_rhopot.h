@@ -1,0 +1,78 @@
+// pair_style rhopot [device auto|cpu|cuda]
+// pair_coeff * * model.pt El1 El2 NULL ...
+
+#ifndef LMP_PAIR_RHOPOT_H
+#define LMP_PAIR_RHOPOT_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "edge_graph.h"
+#include "model.h"
+#include "pair.h"
+
+namespace LAMMPS_NS {
+
+class PairRhopot : public Pair {
+ public:
+  PairRhopot(LAMMPS *lmp);
+  ~PairRhopot() override;
+  PairRhopot(const PairRhopot &) = delete;
+  PairRhopot &operator=(const PairRhopot &) = delete;
+
+  void settings(int narg, char **arg) override;
+  void coeff(int narg, char **arg) override;
+  void init_style() override;
+  double init_one(int i, int j) override;
+  void compute(int eflag, int vflag) override;
+  void *extract(const char *name, int &dimension) override;
+  void *extract_peratom(const char *name, int &columns) override;
+  double memory_usage() override;
+
+ private:
+  // pair_coeff
+  void allocate();
+  std::string read_on_first_rank(const std::string &path);
+  void load(const std::string &path);
+  void map_types(const std::string &path, int narg, char **arg);
+  void set_pairs();
+  void print_mapping(const std::string &path) const;
+
+  // init_style
+  void check_special_bonds() const;
+
+  // compute
+  void evaluate(const rhopot::EdgeBatch &batch, bool members);
+  void add_energies(const rhopot::EdgeBatch &batch, int columns);
+  void add_forces(const rhopot::EdgeBatch &batch);
+  void add_virial(const rhopot::EdgeBatch &batch);
+
+  // uncertainty: the members are evaluated only in the time steps that ask for them
+  bool members_wanted() const;
+  void start_members();
+  void add_members(const rhopot::EdgeBatch &batch, int columns);
+  void finish_members();
+
+  std::string device_ = "auto";
+  std::unique_ptr<rhopot::Model> model_;
+  std::vector<int64_t> species_of_type_;    // [types+1], -1: NULL
+  double scale_ = 1.0;                      // eV in LAMMPS' energy unit
+  rhopot::EdgeGraph graph_;
+  std::vector<double> energies_, gradients_;
+
+  int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
+  bool always_ = false;              // a `fix pair` without trigger reads them at every step
+  bool always_before_ = false;
+  bool compute_pair_ = false;        // a `compute pair` reads the total
+  bool have_members_ = false;        // the last compute() evaluated them
+  std::vector<double> totals_;       // [K] member energies of this rank, LAMMPS' units
+  double *deviation_ = nullptr;      // [nmax] per-atom standard deviation, LAMMPS' units
+  int n_deviation_ = 0;
+  double total_deviation_ = 0.0;     // pvector: the total's on rank 0, 0 elsewhere (LAMMPS sums over ranks)
+};
+
+}    // namespace LAMMPS_NS
+
+#endif

@@ -1,0 +1,21 @@
+# The LAMMPS plugin: rhopotplugin.so (thin, opened at every LAMMPS start) and librhopot_lammps.so (opened by the pair style).
+include(cmake/lammps_headers.cmake)
+
+# Neither links LAMMPS or MPI: their symbols are those of the program that opens the plugin.
+function(rhopot_plugin_target name)
+  target_include_directories(${name} SYSTEM PRIVATE ${RHOPOT_LAMMPS_INCLUDE_DIRS})
+  target_compile_definitions(${name} PRIVATE ${RHOPOT_LAMMPS_DEFINITIONS})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter
+    "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=")
+  install(TARGETS ${name} LIBRARY DESTINATION ${RHOPOT_INSTALL_DIR})
+endfunction()
+
+add_library(rhopotplugin MODULE plugin_entry.cpp)
+set_target_properties(rhopotplugin PROPERTIES PREFIX "")
+target_link_libraries(rhopotplugin PRIVATE ${CMAKE_DL_LIBS})
+rhopot_plugin_target(rhopotplugin)
+
+add_library(rhopot_lammps SHARED pair_rhopot.cpp edge_graph.cpp model_header.cpp torch_model.cpp)
+# --no-as-needed: the operators are used by name only, so the linker sees no symbol that would keep their library.
+target_link_libraries(rhopot_lammps PRIVATE -Wl,--no-as-needed rhopot_operators torch_wheel)
+rhopot_plugin_target(rhopot_lammps)

@@ -1,0 +1,160 @@
+// Model on top of TorchScript. The only file of the plugin that includes torch.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <caffe2/serialize/inline_container.h>
+#include <caffe2/serialize/istream_adapter.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/jit_exception.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+#include <stdexcept>
+
+#include "model.h"
+#include "model_header.h"
+
+namespace rhopot {
+namespace {
+
+[[noreturn]] void refuse(const std::string &name, const std::string &reason)
+{
+  throw std::runtime_error("model '" + name + "' " + reason);
+}
+
+// The line of an exception of torch that says what happened (not where in torch).
+std::string cause(const std::exception &exception)
+{
+  const auto *torch_error = dynamic_cast<const c10::Error *>(&exception);
+  std::istringstream text(torch_error ? torch_error->what_without_backtrace() : exception.what());
+  std::string line, last, first;
+  while (std::getline(text, line)) {
+    if (line.find_first_not_of(" ^~\t") == std::string::npos) continue;
+    if (first.empty()) first = line;
+    if (line.rfind("RuntimeError: ", 0) == 0 || line.rfind("Exception: ", 0) == 0) last = line;
+  }
+  return last.empty() ? first : last;
+}
+
+std::string read_header_text(const std::string &bytes, const std::string &name)
+{
+  const std::string RECORD = "extra/rhopot.json";
+  std::istringstream stream(bytes);
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(std::make_unique<caffe2::serialize::IStreamAdapter>(&stream));
+    if (!reader.hasRecord(RECORD)) refuse(name, "is no rhopot model (it carries no rhopot.json); export it with rhopot");
+    const auto [data, size] = reader.getRecord(RECORD);
+    return std::string(static_cast<const char *>(data.get()), size);
+  } catch (const c10::Error &) {
+    refuse(name, "is no rhopot model, or is damaged (it is not a complete TorchScript archive); copy or export it again");
+  }
+}
+
+c10::Device choose_device(const std::string &wanted)
+{
+  if (wanted == "cpu") return at::kCPU;
+  if (at::hasCUDA()) return at::kCUDA;
+  if (wanted == "cuda")
+    throw std::runtime_error("device must be auto or cpu here, got cuda; this torch finds no CUDA device");
+  return at::kCPU;
+}
+
+torch::jit::Module load(const std::string &bytes, const std::string &name, c10::Device device)
+{
+  std::istringstream stream(bytes);
+  try {
+    torch::jit::Module module = torch::jit::load(stream, device);
+    module.eval();
+    for (at::Tensor parameter : module.parameters()) parameter.requires_grad_(false);
+    return module;
+  } catch (const std::exception &exception) {
+    refuse(name, "cannot be loaded: " + cause(exception) + "; it may come from a newer rhopot or torch, or be damaged");
+  }
+}
+
+template <typename T> at::Tensor view(const T *data, at::IntArrayRef shape)
+{
+  return at::from_blob(const_cast<T *>(data), shape, c10::CppTypeToScalarType<T>::value);
+}
+
+}    // namespace
+
+struct Model::Implementation {
+  std::string name;
+  ModelHeader header;
+  c10::Device device;
+  mutable torch::jit::Module module;
+
+  at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const;
+  void check_output(const at::Tensor &output, const EdgeBatch &b, bool members) const;
+};
+
+at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const
+{
+  const int64_t C = b.n_centres, E = b.n_edges, A = b.n_atoms;
+  return module
+      .forward({vectors, view(b.first_edge, {C + 1}).to(device), view(b.neighbour, {E}).to(device),
+                view(b.centre, {C}).to(device), view(b.species, {A}).to(device), members})
+      .toTensor();
+}
+
+void Model::Implementation::check_output(const at::Tensor &output, const EdgeBatch &b, bool members) const
+{
+  const int64_t columns = members ? 1 + header.members : 1;
+  if (output.dim() != 2 || output.size(0) != b.n_centres || output.size(1) != columns ||
+      output.scalar_type() != at::kDouble)
+    refuse(name, "must return float64 [centres, " + std::to_string(columns) + "]; export it again");
+  if (b.n_edges > 0 && !output.requires_grad())
+    refuse(name, "must return energies that depend on the edge vectors; export it again");
+}
+
+Model::Model(const std::string &bytes, const std::string &name, const std::string &device)
+{
+  ModelHeader header = parse_header(read_header_text(bytes, name), name);
+  const c10::Device place = choose_device(device);
+  impl_.reset(new Implementation{name, std::move(header), place, load(bytes, name, place)});
+}
+
+Model::~Model() = default;
+
+const ModelHeader &Model::header() const
+{
+  return impl_->header;
+}
+
+std::string Model::device() const
+{
+  return impl_->device.str();
+}
+
+void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const
+{
+  // Without this guard the executor re-specialises for new shapes, and pauses; it is local to the thread.
+  torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  try {
+    at::Tensor vectors = view(batch.vectors, {batch.n_edges, 3}).to(impl_->device).requires_grad_(batch.n_edges > 0);
+    const at::Tensor output = impl_->forward(vectors, batch, members);
+    impl_->check_output(output, batch, members);
+    const at::Tensor values = output.detach().to(at::kCPU).contiguous();
+    std::copy_n(values.const_data_ptr<double>(), values.numel(), energies);
+    if (batch.n_edges == 0) return;
+    const at::Tensor gradient =
+        torch::autograd::grad({output.select(1, 0).sum()}, {vectors})[0].to(at::kCPU).contiguous();
+    std::copy_n(gradient.const_data_ptr<double>(), gradient.numel(), gradients);
+  } catch (const c10::Error &error) {
+    refuse(impl_->name, "failed: " + cause(error));
+  } catch (const torch::jit::JITException &error) {
+    refuse(impl_->name, "failed: " + cause(error));
+  }
+}
+
+void Model::set_threads(int n)
+{
+  at::set_num_threads(n);
+}
+
+}    // namespace rhopot
