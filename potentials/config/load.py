@@ -71,12 +71,8 @@ def _written(location: KeyPath, values: Any) -> KeyPath:
     """Part of a pydantic location that stands in the file: tags of unions and the like are left out."""
     kept: list[str | int] = []
     for position, key in enumerate(location):
-        inside = (
-            (isinstance(values, dict)
-            and key in values)
-            or (isinstance(values, list)
-            and isinstance(key, int)
-            and key < len(values))
+        inside = (isinstance(values, dict) and key in values) or (
+            isinstance(values, list) and isinstance(key, int) and key < len(values)
         )
         if inside:
             kept.append(key)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.structures import Keys
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -21,10 +24,10 @@ class Section(BaseModel):
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
+    return [str(value)] if isinstance(value, str | Path) else value
 
 
-Files = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
+Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
 class Split(Section):
@@ -47,52 +50,13 @@ class Split(Section):
         return self
 
 
-class Keys(Section):
-    """Names of the entries that hold the targets in the extended-XYZ files; None looks for the usual names."""
-
-    energy: str | None = None
-    forces: str | None = None
-    stress: str | None = None
-
-
 class Data(Section):
-    """Files and their split. `train` and `validation` are one path or a list of paths."""
+    """Files and their split. each is a path, a folder, a pattern (`runs/*.xyz`) or a list of these."""
 
     train: Files = ()
     validation: Files = ()
     split: Split = Split()
     keys: Keys = Keys()
-
-
-class Target(Section):
-    """Expected error of one quantity: smaller means a larger weight in the fit.
-
-    sigma in eV per atom (energy), eV/A (forces) or eV/A^3 (stress); `config_type` overrides it for frames of that type.
-    """
-
-    sigma: PositiveFloat
-    config_type: dict[str, PositiveFloat] = Field(default_factory=dict)
-
-
-def _as_target(value: Any) -> Any:
-    return {"sigma": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-TargetOrNone = Annotated[Target | None, BeforeValidator(_as_target)]
-
-
-class Targets(Section):
-    """Which quantities are fitted; null leaves one out."""
-
-    energy: TargetOrNone = Target(sigma=0.002)
-    forces: TargetOrNone = Target(sigma=0.1)
-    stress: TargetOrNone = None
-
-    @model_validator(mode="after")
-    def _one_at_least(self) -> Targets:
-        if self.energy is None and self.forces is None and self.stress is None:
-            raise ValueError("must ask for at least one of energy, forces and stress, got none")
-        return self
 
 
 class Baseline(Section):
@@ -112,6 +76,15 @@ class Uncertainty(Section):
     members: int = Field(default=16, ge=0, le=256)
 
 
+class Report(Section):
+    """What is shown after the fit.
+
+    learning_curve: fractions of the training data that are fitted as well, for the learning curve; empty for none.
+    """
+
+    learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
+
+
 class RunConfig(Section):
     """A whole run; `descriptor` and `regressor` hold the family's own settings, complete after loading."""
 
@@ -125,3 +98,4 @@ class RunConfig(Section):
     targets: Targets = Targets()
     baseline: Baseline = Baseline()
     uncertainty: Uncertainty = Uncertainty()
+    report: Report = Report()

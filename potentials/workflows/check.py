@@ -171,10 +171,8 @@ def _moving_findings(
     thermo = run.thermo()
     moved = atoms.copy()
     moved.calc = atoms.calc
-    lattice = atoms.cell.array @ data.rotation.T
-    moved.set_cell(np.where(np.abs(lattice) > 1e-13, lattice, 0.0) if all(atoms.pbc) else lattice @ data.rotation)
-    moved.positions = table[:, :3] if all(atoms.pbc) else table[:, :3] @ data.rotation
-    forces = table[:, 3:] if all(atoms.pbc) else table[:, 3:] @ data.rotation
+    moved.positions = table[:, :3] @ data.rotation
+    forces = table[:, 3:] @ data.rotation
     energy = abs(thermo["PotEng"][-1] - moved.get_potential_energy()) / len(atoms)
     time = thermo["Step"] * TIMESTEP_FS / 1000
     drift = abs(energy_drift(time, thermo["TotEng"], len(atoms)))

@@ -36,8 +36,8 @@ class DataFile:
 def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = None, margin: float = 10.0) -> DataFile:
     """Write `atoms` as a LAMMPS data file (atom_style atomic), ids in the order of `atoms`.
 
-    symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted). Directions without periodicity get a
-    box `margin` A larger than the atoms on both sides. Positions, lattice and velocities keep all their digits.
+    symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted). Directions without periodicity
+    get a box `margin` A larger than the atoms on both sides. Positions, lattice and velocities keep all their digits.
     """
     order = tuple(symbols) if symbols is not None else tuple(sorted(set(atoms.get_chemical_symbols())))
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))

@@ -1,0 +1,185 @@
+"""Command line: sub-commands, their options, and the boundary at which errors become one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="rhopot",
+    help="Machine-learning interatomic potentials from atomic densities: train once, run in ASE and in LAMMPS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=True)
+app.add_typer(data)
+
+Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
+Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options that stand before the sub-command (`--debug` may stand anywhere; `main` reads it)."""
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML configuration.", metavar="CONFIG.YAML")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes, e.g. data.train=my.xyz output=run1.", metavar="KEY=VALUE...")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")] = False,
+) -> None:
+    """Fit a potential; writes model.pt, report.json, report.md and plots into the output folder."""
+    from rhopot.potentials.commands.train import train as run
+
+    run(config, overrides or [], resume=resume, overwrite=overwrite)
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    structures: Structures,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")
+    ] = None,
+    shift_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shift-from", metavar="DATA", help="Compare energies up to one constant per element, fitted on this data."
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Also draw a parity plot.", metavar="PNG")] = None,
+) -> None:
+    """Errors of a model on labelled structures, per config_type."""
+    from rhopot.potentials.commands.evaluate import evaluate as run
+
+    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot)
+
+
+@app.command()
+def features(
+    source: Annotated[Path, typer.Argument(help="Model file or YAML configuration.", metavar="MODEL.PT|CONFIG.YAML")],
+    structures: Structures,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE.NPZ")] = Path(
+        "features.npz"
+    ),
+) -> None:
+    """Descriptor of every atom, as a NumPy archive."""
+    from rhopot.potentials.commands.features import features as run
+
+    run(source, structures, output)
+
+
+@app.command()
+def info(model: Model) -> None:
+    """What a model file is: elements, range, units, settings, training data, errors, references."""
+    from rhopot.potentials.commands.info import info as run
+
+    run(model)
+
+
+@app.command()
+def check(
+    model: Model,
+    structure: Annotated[Path | None, typer.Argument(help="Structure to compare on (any format ASE reads).")] = None,
+    ranks: Annotated[str, typer.Option("--ranks", help="Numbers of MPI ranks.")] = "1,2,4",
+    steps: Annotated[
+        int, typer.Option("--steps", help="Time steps of dynamics on each number of ranks.", min=20)
+    ] = 200,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Temperature of the dynamics in K.", min=1.0)
+    ] = 600.0,
+    lmp: Annotated[str | None, typer.Option("--lmp", help="Command that starts LAMMPS.")] = None,
+) -> None:
+    """Does the same file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks?"""
+    from rhopot.potentials.commands.check import check as run
+
+    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp)
+
+
+@app.command()
+def doctor() -> None:
+    """Do torch, LAMMPS, MPI, the plugin and the operators fit together?"""
+    from rhopot.potentials.commands.doctor import doctor as run
+
+    run()
+
+
+@data.command("lint")
+def data_lint(structures: Structures) -> None:
+    """Report what may be wrong with labelled structures: NaN, duplicates, atoms too close, mixed signs, leakage."""
+    from rhopot.potentials.commands.data_lint import data_lint as run
+
+    run(structures)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 done, 1 failed or refused, 2 wrong use, 130 interrupted.
+
+    A failure is one sentence on stderr; `--debug`, anywhere on the line, shows the traceback as well.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        status = app(words, prog_name="rhopot", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("rhopot: interrupted", file=sys.stderr)
+        return _leave(130)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"rhopot: {_sentence(error)}", file=sys.stderr)
+        return _leave(2 if _is_usage(error) else 1)
+
+
+def _is_usage(error: Exception) -> bool:
+    """True for errors in the command line itself (click's or the copy of it that typer carries)."""
+    return type(error).__name__ in (
+        "UsageError",
+        "BadParameter",
+        "NoSuchOption",
+        "MissingParameter",
+        "BadArgumentUsage",
+    )
+
+
+def _sentence(error: Exception) -> str:
+    """Message of errors that are meant to be read; others say what they are and how to see more."""
+    formatted = getattr(error, "format_message", None)
+    if formatted is not None:
+        return str(formatted())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
+    if isinstance(error, ValueError | RuntimeError | ImportError) and str(error):
+        return str(error).strip()
+    return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where"
+
+
+def _leave(status: int) -> int:
+    """Exit status; under MPI the other ranks are ended as well, for they would wait for this one for ever."""
+    sizes = (os.environ.get(name, "1") for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"))
+    if "mpi4py.MPI" in sys.modules and any(size.isdigit() and int(size) > 1 for size in sizes):
+        sys.stderr.flush()
+        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What the commands print with: one console, tables, and progress bars for fits. Silent on all MPI ranks but the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+
+def make_console(quiet: bool = False) -> Console:
+    """Console on stdout; bars and colours appear only on a terminal."""
+    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Plain table: first column left, numbers right."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for k, column in enumerate(columns):
+        made.add_column(column, justify="left" if k == 0 else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def _bars(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=not console.is_terminal)
+
+
+@contextmanager
+def bar(console: Console, description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar; the yielded function sets the number of finished steps."""
+    with _bars(console) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+class FitProgress:
+    """Reports of a fit (see `rhopot.potentials.fit.progress`) as lines and bars."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.forecasts: list[str] = []
+        self._progress = _bars(console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> FitProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def forecast(self, forecast: object) -> None:
+        """Say what the fit will cost before it starts."""
+        self.forecasts.append(str(forecast))
+        self.console.print(f"forecast: {forecast}")
+
+    def start(self, stage: str, total: int) -> None:
+        """Open a bar."""
+        self._tasks[stage] = self._progress.add_task(stage, total=total)
+
+    def advance(self, stage: str, done: int) -> None:
+        """Move a bar."""
+        self._progress.update(self._tasks[stage], completed=done)
+
+    def message(self, text: str) -> None:
+        """Print a line above the bars."""
+        self.console.print(text)

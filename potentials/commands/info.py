@@ -1,0 +1,64 @@
+"""`rhopot info`: what a model file is, from its card alone (no torch model is opened)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rhopot.export import ModelCard, read_card
+from rhopot.potentials.commands.console import make_console, table
+
+
+def info(model: Path) -> None:
+    """Print the card of a model file."""
+    card = read_card(model)
+    console = make_console()
+    console.print(table(f"{model} ({model.stat().st_size / 2**20:.2f} MiB)", ("", ""), _rows(card)))
+    for note in notes(card):
+        console.print(f"note: {note}")
+
+
+def notes(card: ModelCard) -> list[str]:
+    """What a user of the model should know and may not expect."""
+    found = []
+    if card.descriptor.get("cutoff_function") in ("shifted_cosine", "step"):
+        order = "C1" if card.descriptor["cutoff_function"] == "shifted_cosine" else "not even continuous"
+        found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
+    if card.uncertainty.members == 0:
+        found.append("no members: the model does not know its own uncertainty")
+    if card.dtype == "float32":
+        found.append("computes in float32: energies carry rounding of about 1e-6 relative")
+    return found
+
+
+def _rows(card: ModelCard) -> list[tuple[str, str]]:
+    versions = card.versions
+    rows = [
+        ("family", f"{card.family} ({card.kind}, {card.n_layers} layer(s))"),
+        ("elements", ", ".join(card.symbols)),
+        ("cutoff", f"{card.cutoff:g} {card.units.length}"),
+        ("units", f"{card.units.energy}, {card.units.length}"),
+        ("dtype", card.dtype),
+        ("members", str(card.uncertainty.members)),
+        ("baseline", ", ".join(f"{symbol} {energy:.6f} eV" for symbol, energy in card.baseline_energies.items())),
+        *_settings("descriptor", card.descriptor),
+        *_settings("fit", card.fit),
+        *_settings("trained on", card.training_data.summary),
+        ("data hash", card.training_data.hash),
+        *_settings("errors", card.metrics),
+        ("written by", f"rhopot {versions.rhopot}, torch {versions.torch}"),
+        ("operators", ", ".join(versions.operators) or "none"),
+        ("format", f"version {card.format_version}"),
+    ]
+    return [*rows, *(("cite", reference) for reference in card.references)]
+
+
+def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Nested settings, one line per key."""
+    rows = []
+    for key, value in values.items():
+        text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+        rows.append((title, f"{key} = {text if len(text) <= 100 else text[:97] + '...'}"))
+        title = ""
+    return rows
