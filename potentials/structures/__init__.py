@@ -1,6 +1,27 @@
 """Labelled structures: reading, checking, splitting, and the composition baseline of their energies."""
 
+from rhopot.potentials.structures.composition import (
+    Baseline,
+    explicit_baseline,
+    fit_baseline,
+    isolated_atoms_baseline,
+)
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
 from rhopot.potentials.structures.read import AUTO, Keys, read_frames
+from rhopot.potentials.structures.split import k_fold_groups, split_fraction, split_groups
 
-__all__ = ["AUTO", "DataError", "Frame", "FrameSet", "Keys", "read_frames"]
+__all__ = [
+    "AUTO",
+    "Baseline",
+    "DataError",
+    "Frame",
+    "FrameSet",
+    "Keys",
+    "explicit_baseline",
+    "fit_baseline",
+    "isolated_atoms_baseline",
+    "k_fold_groups",
+    "read_frames",
+    "split_fraction",
+    "split_groups",
+]

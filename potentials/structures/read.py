@@ -231,9 +231,7 @@ def _stress(virial: Floats, atoms: ase.Atoms, key: str) -> Floats:
     try:
         return stress_from_virial(virial, abs(float(np.linalg.det(atoms.cell.array))))
     except ValueError:
-        raise DataError(
-            f"{key} must come with a cell of positive volume, got none; drop the key or add the cell"
-        ) from None
+        raise DataError(f"{key} must come with a cell of positive volume, got none; drop the key") from None
 
 
 def _fixed(atoms: ase.Atoms) -> NDArray[np.bool_] | None:

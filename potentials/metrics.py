@@ -1,0 +1,105 @@
+"""Errors of predictions against labels.
+
+    energy  meV per atom of |E - E_ref| / N          forces  meV/A over Cartesian components
+    stress  meV/A^3 (and GPa) over the six independent components
+
+MAE and RMSE, over all frames and per config_type. "Up to one constant per element": energies of different reference
+methods differ by a constant per atom, so a comparison may first remove the least-squares constants, fitted on the
+training part and applied to the test part (`element_constants`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.potentials.structures.composition import Baseline, fit_baseline
+from rhopot.potentials.structures.frames import Frame
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, to_voigt
+
+Floats = NDArray[np.float64]
+
+# JSON name of a target, its unit in that name
+ENERGY = ("energy", "mev_per_atom")
+FORCES = ("forces", "mev_per_angstrom")
+STRESS = ("stress", "mev_per_cubic_angstrom")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3."""
+
+    energy: float
+    forces: Floats | None = None
+    stress: Floats | None = None
+
+
+def element_constants(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Baseline:
+    """Constants per element (eV/atom) that, added to the predicted energies, fit the labels best."""
+    _check_pairs(frames, predictions)
+    pairs = [(f, p) for f, p in zip(frames, predictions, strict=True) if f.energy is not None]
+    left = np.array([float(f.energy) - p.energy for f, p in pairs if f.energy is not None])
+    return fit_baseline([f for f, _ in pairs], energies=left)
+
+
+def error_table(
+    frames: Sequence[Frame], predictions: Sequence[Prediction], constants: Baseline | None = None
+) -> dict[str, Any]:
+    """Errors under their JSON names, overall and under "per_config_type".
+
+    Targets without labels are absent. `constants` (from `element_constants`) are added to predicted energies.
+    """
+    _check_pairs(frames, predictions)
+    pairs = list(zip(frames, predictions, strict=True))
+    table = _errors(pairs, constants)
+    types = sorted({frame.config_type for frame in frames})
+    table["per_config_type"] = {
+        name: _errors([pair for pair in pairs if pair[0].config_type == name], constants) for name in types
+    }
+    return table
+
+
+def _check_pairs(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> None:
+    if len(frames) != len(predictions):
+        raise ValueError(f"predictions must be one per frame ({len(frames)}), got {len(predictions)}; predict all")
+
+
+def _errors(pairs: list[tuple[Frame, Prediction]], constants: Baseline | None) -> dict[str, Any]:
+    """Errors of one set of frames."""
+    table: dict[str, Any] = {"n_frames": len(pairs), "n_atoms": sum(len(frame) for frame, _ in pairs)}
+    energies = [_energy_error(frame, p, constants) for frame, p in pairs if frame.energy is not None]
+    _add(table, ENERGY, np.array(energies))
+    forces = [(p.forces - f.forces, f.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
+    if forces:
+        _add(table, FORCES, np.concatenate([error.ravel() for error, _ in forces]))
+        reference = np.concatenate([labels.ravel() for _, labels in forces])
+        table["forces_reference_rms_mev_per_angstrom"] = MEV_PER_EV * _rms(reference)
+    stress = [to_voigt(p.stress - f.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
+    if stress:
+        error = np.concatenate(stress)
+        _add(table, STRESS, error)
+        table["stress_mae_gpa"] = GPA_PER_EV_PER_CUBIC_ANGSTROM * float(np.abs(error).mean())
+        table["stress_rmse_gpa"] = GPA_PER_EV_PER_CUBIC_ANGSTROM * _rms(error)
+    return table
+
+
+def _energy_error(frame: Frame, prediction: Prediction, constants: Baseline | None) -> float:
+    """Error per atom in eV."""
+    shift = 0.0 if constants is None else constants.energy(frame.atoms)
+    return (prediction.energy + shift - float(frame.energy or 0.0)) / len(frame)
+
+
+def _add(table: dict[str, Any], target: tuple[str, str], error: Floats) -> None:
+    """Write MAE and RMSE of errors in eV-based units under the target's names."""
+    if error.size:
+        name, unit = target
+        table[f"{name}_mae_{unit}"] = MEV_PER_EV * float(np.abs(error).mean())
+        table[f"{name}_rmse_{unit}"] = MEV_PER_EV * _rms(error)
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))

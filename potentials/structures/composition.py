@@ -1,0 +1,111 @@
+"""Per-element energy baseline: E ~ sum over elements of (number of atoms) x (energy per atom).
+
+Least squares on energies per atom, minimising sum_f w_f^2 (E_f - n_f . e)^2 with w_f = 1 / N_f unless weights are
+given. Where the compositions do not determine every element (one composition only, say) the solution of least norm
+is taken, and the baseline says so: it is then right for those compositions and arbitrary in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.potentials.structures.frames import DataError, Floats, Frame
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Energies per atom in eV, in the order of `symbols`; `note` is empty unless something must be known."""
+
+    symbols: tuple[str, ...]
+    energies: tuple[float, ...]
+    method: str
+    note: str = ""
+
+    def as_dict(self) -> dict[str, float]:
+        """Energy per atom (eV) by symbol."""
+        return dict(zip(self.symbols, self.energies, strict=True))
+
+    def energy(self, atoms: ase.Atoms) -> float:
+        """Baseline energy of a structure in eV."""
+        return float(composition(atoms, self.symbols) @ np.asarray(self.energies))
+
+
+def composition(atoms: ase.Atoms, symbols: Sequence[str]) -> Floats:
+    """Number of atoms of each of `symbols` (A,); an element outside them is refused."""
+    counts = np.zeros(len(symbols))
+    column = {symbol: a for a, symbol in enumerate(symbols)}
+    for symbol in atoms.symbols:
+        if symbol not in column:
+            raise DataError(f"element must be one of {', '.join(symbols)}, got {symbol}; add it or drop the structure")
+        counts[column[symbol]] += 1
+    return counts
+
+
+def fit_baseline(
+    frames: Iterable[Frame],
+    symbols: Sequence[str] | None = None,
+    weights: NDArray[np.float64] | None = None,
+    energies: NDArray[np.float64] | None = None,
+) -> Baseline:
+    """Least-squares baseline of the frames that carry an energy.
+
+    `weights` (one per such frame, 1/eV) replace 1 / number of atoms; `energies` (eV, one per such frame) replace
+    the frames' own, for instance by what is left after a pair baseline.
+    """
+    labelled = [frame for frame in frames if frame.energy is not None]
+    if not labelled:
+        raise DataError("energies must be present to fit an element baseline, got none; give the baseline explicitly")
+    if symbols is None:
+        symbols = sorted({s for frame in labelled for s in frame.atoms.symbols}, key=lambda s: ase.Atom(s).number)
+    counts_fa = np.array([composition(frame.atoms, symbols) for frame in labelled])
+    target_f = np.array([frame.energy for frame in labelled], dtype=float) if energies is None else np.asarray(energies)
+    weight_f = 1.0 / counts_fa.sum(axis=1) if weights is None else np.asarray(weights)
+    for name, array in (("weights", weight_f), ("energies", target_f)):
+        if array.shape != (len(labelled),):
+            raise ValueError(f"{name} must have shape ({len(labelled)},), got {array.shape}; give one per energy")
+    solution, _, rank, _ = np.linalg.lstsq(counts_fa * weight_f[:, None], target_f * weight_f, rcond=1e-10)
+    note = ""
+    if rank < len(symbols):
+        note = (
+            f"the compositions determine {int(rank)} of {len(symbols)} element energies ({', '.join(symbols)}); "
+            "the least-norm solution is used, so energies of other compositions share an arbitrary constant"
+        )
+    return Baseline(tuple(symbols), tuple(float(e) for e in solution), "least squares", note)
+
+
+def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> Baseline:
+    """Baseline given by the user in eV per atom; every one of `symbols` must be named."""
+    missing = [symbol for symbol in symbols if symbol not in energies]
+    if missing:
+        raise ValueError(
+            f"baseline.elements must name every element of the data, got no value for {', '.join(missing)}; add it"
+        )
+    values = tuple(float(energies[symbol]) for symbol in symbols)
+    if not np.isfinite(values).all():
+        raise ValueError(f"baseline.elements must be finite energies in eV, got {dict(energies)}; correct them")
+    return Baseline(tuple(symbols), values, "explicit")
+
+
+def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> Baseline:
+    """Baseline from frames of one isolated atom: not periodic, or config_type IsolatedAtom (or isolated_atom)."""
+    found: dict[str, float] = {}
+    for frame in frames:
+        named = frame.config_type.lower().replace("_", "") == "isolatedatom"
+        if len(frame) != 1 or frame.energy is None or not (named or not frame.atoms.pbc.any()):
+            continue
+        symbol = frame.atoms.symbols[0]
+        if symbol in found and abs(found[symbol] - frame.energy) > 1e-6:
+            raise DataError(f"isolated {symbol} must have one energy, got {found[symbol]} and {frame.energy}; drop one")
+        found[symbol] = frame.energy
+    missing = [symbol for symbol in symbols if symbol not in found]
+    if missing:
+        raise DataError(
+            f"isolated atoms must be in the data for every element, got none for {', '.join(missing)}; "
+            "add one-atom frames with config_type=IsolatedAtom or choose another baseline"
+        )
+    return Baseline(tuple(symbols), tuple(found[symbol] for symbol in symbols), "isolated atoms")
