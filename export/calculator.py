@@ -17,11 +17,11 @@ from typing import Any
 import ase
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.outputs import Properties, all_outputs
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from rhopot.export.evaluate import MAX_EDGES, evaluate_edges
 from rhopot.export.load import LoadedModel, load_model
 from rhopot.export.skin import SkinEdges
+from rhopot.potentials import units
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "energies_uncertainty"}
@@ -80,10 +80,10 @@ class RhopotCalculator(Calculator):
             self.results["energies_uncertainty"] = result.energies_uncertainty()
         stress = result.stress(self.atoms)
         if stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+            self.results["stress"] = units.to_voigt(stress)
             if result.virials is not None:
-                volume = self.atoms.get_volume()
-                self.results["stresses"] = full_3x3_to_voigt_6_stress(-result.virials / volume)
+                stresses = units.stress_from_virial(result.virials, self.atoms.get_volume())
+                self.results["stresses"] = units.to_voigt(stresses)
         elif wanted & {"stress", "stresses"}:
             raise PropertyNotImplementedError(
                 f"cell must span a volume for a stress, got {self.atoms.cell.array.tolist()}; give three cell vectors"

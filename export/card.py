@@ -29,8 +29,16 @@ from typing import Annotated, Any, Literal
 
 import torch
 from ase.data import atomic_numbers
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictInt, ValidationError, field_validator
-from pydantic import model_validator as check_whole
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 FORMAT_VERSION = 1
 
@@ -143,15 +151,12 @@ class ModelCard(_Part):
         json.dumps(settings, allow_nan=False)
         return settings
 
-    @check_whole(mode="after")
-    def _baseline_covers_symbols(self) -> ModelCard:
-        if set(self.baseline_energies) != set(self.symbols):
-            rule, remedy = _RULES["baseline_energies"]
-            raise CardError(
-                f"card.baseline_energies must be {rule} ({', '.join(self.symbols)}), "
-                f"got {', '.join(self.baseline_energies) or 'none'}; {remedy}"
-            )
-        return self
+    @field_validator("baseline_energies")
+    @classmethod
+    def _cover_the_symbols(cls, energies: dict[str, float], given: ValidationInfo) -> dict[str, float]:
+        if set(energies) != set(given.data.get("symbols", energies)):
+            raise ValueError("not one energy for each symbol")
+        return energies
 
     def to_json(self) -> str:
         """The card as the text of `rhopot.json`."""

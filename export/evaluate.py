@@ -1,12 +1,7 @@
 """Energies and their derivatives: a model's edges in, what simulations need out.
 
-The model returns energies e[c] of centres from edge vectors r_ij = r_j - r_i + S @ cell. With g = dE / d r_ij
-
-    forces    F_i += g,   F_j -= g                        eV/A        (F = -dE/dr)
-    virial    W = - sum_ij r_ij (x) g                     eV          (W = -V stress)
-    stress    sigma = -W / V = dE/dstrain / V             eV/A^3      (tensile positive)
-    virials   W_j -= r_ij (x) g, all of it to the neighbour's atom: with it the heat flux of a one-layer local
-              model is exact (Boone, Babaei & Wilmer, J. Chem. Theory Comput. 15, 5579 (2019))
+The model returns energies e[c] of centres from edge vectors r_ij. One gradient g = dE / d r_ij for every edge gives
+forces, virial and the virials of atoms by the equations of `rhopot.potentials.units`.
 
 Edge vectors are formed in float64; a float32 model casts them itself. Structures are packed into graphs, and
 graphs are worked through in batches of centres, so memory is bounded by `max_edges` and not by the structure.
@@ -24,6 +19,7 @@ from numpy.typing import NDArray
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
+from rhopot.potentials import units
 from rhopot.potentials.neighbours import Edges, concatenate, find_edges
 
 Floats = NDArray[np.float64]
@@ -41,7 +37,7 @@ class Evaluation:
     forces          (N, 3) eV/A
     virial          (3, 3) eV
     virials         (N, 3, 3) eV, their sum is the virial
-    members         (N, K) eV, energies of the K members
+    members         (N, K) eV, energies of the K members; None too where the model has none
     """
 
     energy: float
@@ -55,7 +51,7 @@ class Evaluation:
         """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
         if self.virial is None or atoms.cell.rank < 3:
             return None
-        return -self.virial / atoms.get_volume()
+        return units.stress_from_virial(self.virial, atoms.get_volume())
 
     def energy_uncertainty(self) -> float | None:
         """Standard deviation (eV) of the members' totals; None where there are no members."""
@@ -147,11 +143,11 @@ def _evaluate_pack(
 
 def _run(
     model: LoadedModel, graph: Edges, species: NDArray[np.int64], gradients: bool, members: bool, max_edges: int
-) -> tuple[Floats, Floats | None]:
+) -> tuple[Floats, torch.Tensor | None]:
     """Energies (N, 1 + K) of the graph's atoms and dE/d(edge vector) (E, 3), batch by batch of centres."""
     columns = 1 + (model.card.uncertainty.members if members else 0)
     energies = np.zeros((len(species), columns))
-    gradient = np.zeros((graph.n_edges, 3)) if gradients else None
+    gradient = torch.zeros((graph.n_edges, 3), dtype=torch.float64) if gradients else None
     all_species = torch.from_numpy(species)
     done = 0
     with script.plain_execution():
@@ -167,11 +163,12 @@ def _run(
                     members,
                 )
             energies[batch.centre] = output.detach().numpy()
-            if gradient is not None and batch.n_edges:
+            # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
+            if gradient is not None and output.requires_grad:
                 (g,) = torch.autograd.grad(output[:, 0].sum(), vectors)
-                gradient[done : done + batch.n_edges] = g.numpy()
+                gradient[done : done + batch.n_edges] = g
             done += batch.n_edges
-    if not (np.isfinite(energies).all() and (gradient is None or np.isfinite(gradient).all())):
+    if not (np.isfinite(energies).all() and (gradient is None or bool(torch.isfinite(gradient).all()))):
         raise ValueError(
             f"energies and forces of model '{model.name}' must be finite, got NaN or infinity; "
             "look for atoms in one place or far outside what the model was trained on"
@@ -179,16 +176,18 @@ def _run(
     return energies, gradient
 
 
-def _assemble(edges: Edges, energies: Floats, gradient: Floats | None, members: bool, virials: bool) -> Evaluation:
-    """Forces and virials from dE/d(edge vector), by the equations on top of this file."""
+def _assemble(
+    edges: Edges, energies: Floats, gradient: torch.Tensor | None, members: bool, virials: bool
+) -> Evaluation:
+    """Results of one structure from the energies (N, 1 + K) and dE/d(edge vector) (E, 3)."""
     n_atoms = len(energies)
     forces = virial = of_atoms = None
     if gradient is not None:
-        forces = _sum_rows(gradient, edges.edge_centre, n_atoms) - _sum_rows(gradient, edges.neighbour, n_atoms)
-        virial = -edges.vectors.T @ gradient
+        vectors, neighbour = torch.from_numpy(edges.vectors), torch.from_numpy(edges.neighbour)
+        forces = units.forces_from_edges(gradient, torch.from_numpy(edges.edge_centre), neighbour, n_atoms).numpy()
+        virial = units.virial_from_edges(vectors, gradient).numpy()
         if virials:
-            products = np.einsum("ea,eb->eab", edges.vectors, gradient).reshape(-1, 9)
-            of_atoms = -_sum_rows(products, edges.neighbour, n_atoms).reshape(n_atoms, 3, 3)
+            of_atoms = units.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
     return Evaluation(
         energy=float(energies[:, 0].sum()),
         energies=energies[:, 0].copy(),
@@ -197,9 +196,3 @@ def _assemble(edges: Edges, energies: Floats, gradient: Floats | None, members: 
         virials=of_atoms,
         members=energies[:, 1:].copy() if members and energies.shape[1] > 1 else None,
     )
-
-
-def _sum_rows(values_ek: Floats, row_e: NDArray[np.int64], n_rows: int) -> Floats:
-    """Sum of the values of all edges that share a row (n_rows, K)."""
-    columns = [np.bincount(row_e, weights=column, minlength=n_rows) for column in values_ek.T]
-    return np.stack(columns, axis=1)

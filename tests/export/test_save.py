@@ -1,0 +1,169 @@
+"""Saving: the whole file under the final name, checked, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+import torch
+from toy_model import SYMBOLS, ToyModel, cluster, rattled, toy_card, toy_model
+
+from rhopot.export import LoadedModel, SelfCheckError, evaluate, load_model, save, save_model
+from rhopot.export.probe import differences, read_structures, write_results, write_structures
+
+OLD = b"the file that was there before"
+
+
+class Changed(ToyModel):
+    """Gives other energies once compiled."""
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        energies = torch.ones(centre.shape[0], 1, dtype=torch.float64) + 0.0 * edge_vectors.sum()
+        if torch.jit.is_scripting():
+            energies = energies + 1e-6
+        return energies
+
+
+class Unloadable(ToyModel):
+    """Runs in this process only: its first call elsewhere raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("poison", torch.zeros(()))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        if torch.jit.is_scripting():
+            raise RuntimeError("no energy today")
+        return torch.ones(centre.shape[0], 1, dtype=torch.float64) + 0.0 * edge_vectors.sum()
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_file_gives_the_numbers_of_the_module(model_file: Path) -> None:
+    loaded, original = load_model(model_file), toy_model(members=3)
+    for atoms in (rattled(seed=7), cluster(seed=8)):
+        (ours,), (theirs,) = (evaluate(model, [atoms], members=True, virials=True) for model in (loaded, original))
+        np.testing.assert_allclose(ours.energies, theirs.energies, rtol=1e-13)
+        np.testing.assert_allclose(ours.forces, theirs.forces, atol=1e-13)
+        np.testing.assert_allclose(ours.virials, theirs.virials, atol=1e-12)
+        np.testing.assert_allclose(ours.members, theirs.members, rtol=1e-13)
+
+
+def test_versions_are_stamped_and_nothing_else_is_left(model_file: Path) -> None:
+    card = load_model(model_file).card
+    assert card.versions.torch == torch.__version__
+    assert card.versions.operators == ()
+    assert card.model_copy(update={"versions": None}) == toy_card(members=3).model_copy(update={"versions": None})
+    assert leftovers(model_file.parent) == ["toy.pt"]
+
+
+def test_float32_model_survives_its_self_check(tmp_path: Path) -> None:
+    path = tmp_path / "toy32.pt"
+    save_model(ToyModel(dtype=torch.float32), toy_card(dtype="float32"), path, [rattled()])
+    single, double = load_model(path), toy_model()
+    (low,), (high,) = (evaluate(model, [rattled(seed=4)]) for model in (single, double))
+    assert low.energies.dtype == low.forces.dtype == np.float64
+    error = np.abs(low.forces - high.forces).max()
+    assert 1e-12 < error < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        (Changed(), r"in a fresh process energies of probe 0 differ by 1.00e-06 \(allowed .*e-10\)"),
+        (Unloadable(), "a fresh process could not run the model .*no energy today"),
+    ],
+)
+def test_failed_self_check_leaves_what_was_there(tmp_path: Path, module: torch.nn.Module, sentence: str) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(OLD)
+    with pytest.raises(SelfCheckError, match=sentence):
+        save_model(module, toy_card(), path, [cluster()])
+    assert leftovers(tmp_path) == ["model.pt"]
+    assert path.read_bytes() == OLD
+
+
+def test_interruption_during_the_self_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def interrupt(unchecked: Path, *_: object) -> None:
+        seen.extend(leftovers(unchecked.parent))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(save, "_self_check", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(ToyModel(), toy_card(), tmp_path / "model.pt", [cluster()])
+    assert len(seen) == 1
+    assert not seen[0].endswith(".pt")
+    assert leftovers(tmp_path) == []
+
+
+def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
+    module, card, probe = ToyModel(), toy_card(), [cluster()]
+    with pytest.raises(ValueError, match=r"path must end in \.pt, got '.*model\.bin'; name it .*model\.pt'"):
+        save_model(module, card, tmp_path / "model.bin", probe)
+    with pytest.raises(ValueError, match="path must lie in an existing folder"):
+        save_model(module, card, tmp_path / "nowhere" / "model.pt", probe)
+    with pytest.raises(ValueError, match="probe must hold at least one structure, got none"):
+        save_model(module, card, tmp_path / "model.pt", [])
+    with pytest.raises(ValueError, match=r"kind of model '.*' must be 'local', got 'global'"):
+        save_model(module, toy_card(kind="global"), tmp_path / "model.pt", probe)
+    with pytest.raises(ValueError, match=r"n_layers of model '.*' must be 1, got 2"):
+        save_model(module, toy_card(n_layers=2), tmp_path / "model.pt", probe)
+    with pytest.raises(ValueError, match=r"elements must be among those model .* knows .Li, Si., got Xe"):
+        save_model(module, card, tmp_path / "model.pt", [ase.Atoms("Xe")])
+    assert leftovers(tmp_path) == []
+
+
+def test_output_that_breaks_the_contract_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model output must be float64 of shape \(2, 4\) for 2 centres"):
+        save_model(ToyModel(members=0), toy_card(members=3), tmp_path / "model.pt", [cluster()])
+
+
+def test_probe_structures_travel_bit_for_bit(tmp_path: Path) -> None:
+    sent = [rattled(), cluster()]
+    write_structures(sent, tmp_path / "s.npz")
+    for before, after in zip(sent, read_structures(tmp_path / "s.npz"), strict=True):
+        assert before == after
+
+
+def test_comparison_sees_each_quantity(tmp_path: Path) -> None:
+    model = toy_model(members=2)
+    exact = evaluate(model, [rattled()], members=True)
+    write_results(exact, tmp_path / "r.npz")
+    assert differences(model, exact, tmp_path / "r.npz") == []
+    for name in ("energies", "forces", "virial", "members"):
+        getattr(exact[0], name).flat[0] += 1e-6
+        sentences = differences(model, exact, tmp_path / "r.npz")
+        assert sentences[-1].startswith(f"{name} of probe 0 differ by 1.00e-06")
+    assert len(sentences) == 4
+
+
+def test_isolated_atoms_are_probed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[list[str]] = []
+    monkeypatch.setattr(
+        save, "_self_check", lambda path, model, expected, probe: probed.append([str(a.symbols) for a in probe])
+    )
+    saved = save_model(ToyModel(), toy_card(), tmp_path / "model.pt", [cluster()])
+    assert probed[0][1:] == list(SYMBOLS)
+    assert isinstance(saved, LoadedModel)

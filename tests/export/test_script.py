@@ -1,0 +1,55 @@
+"""TorchScript: one file of the project calls it, and only its own announcement is silenced."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from toy_model import ToyModel
+
+import rhopot.export
+from rhopot.export import script
+
+TREE = Path(rhopot.export.__file__).resolve().parents[1]
+
+
+def uses_torch_jit(path: Path) -> bool:
+    """Whether a file names torch.jit outside comments, strings and `torch.jit.ignore`-like decorators of none."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("torch.jit"):
+            return True
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch.jit"):
+            return True
+    return False
+
+
+def test_torch_jit_is_called_in_one_file() -> None:
+    sources = [path for part in ("potentials", "export", "lammps_plugin") for path in (TREE / part).rglob("*.py")]
+    assert len(sources) > 10
+    assert [path.relative_to(TREE) for path in sources if uses_torch_jit(path)] == [Path("export/script.py")]
+
+
+def test_nothing_but_the_announced_deprecation_is_silenced() -> None:
+    class Warns(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        script.compile_module(Warns())
+        with pytest.raises(DeprecationWarning, match="other"), script.plain_execution():
+            warnings.warn("other", DeprecationWarning, stacklevel=1)
+
+
+def test_compiled_modules_are_not_compiled_again() -> None:
+    compiled = script.compile_module(ToyModel())
+    assert script.compile_module(compiled) is compiled
+
+
+def test_operators_of_the_project_are_told_from_those_of_pytorch() -> None:
+    assert script.custom_operators(script.compile_module(ToyModel())) == ()
+    assert script.is_registered("aten::add")
+    assert not script.is_registered("rhopot::no_such_operator_v9")
