@@ -8,9 +8,9 @@ dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
              du = (dp - u (u . dp)) / |p|
 
 and rows follow from the slopes g as forces do (`units`): an edge's g is added to the centre's row and subtracted from the
-neighbour's; -virial = V * stress collects r (x) g. Sums over the edges of one centre (its own force row, its six strain
-components) are formed on the features, before the product with the sparse points, so that for kernels only the neighbours'
-rows cost O(E M).
+neighbour's; -virial = V * stress collects r (x) g. Sums over the edges of one centre (its own force row, its six
+strain components) are formed on the features, before the product with the sparse points, so that for kernels only the
+neighbours' rows cost O(E M).
 
 Out: energy (n), forces (N, 3, n), strain (6, n) = V * stress in the order xx yy zz yz xz xy, per coefficient
 Cost: kernel O(E F M) operations in matrix products, memory O(batch); linear O(E F)

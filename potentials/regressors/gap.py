@@ -114,7 +114,12 @@ def _check(points: Sequence[Tensor], weights: Sequence[Tensor], zeta: int, n_ele
         )
     columns = {int(part.shape[1]) for part in weights}
     for part, coefficients in zip(points, weights, strict=True):
-        if part.dim() != 2 or part.shape[1] != n_features or coefficients.shape[0] != part.shape[0] or len(columns) != 1:
+        if (
+            part.dim() != 2
+            or part.shape[1] != n_features
+            or coefficients.shape[0] != part.shape[0]
+            or len(columns) != 1
+        ):
             raise ValueError(
                 f"points and weights must have shapes (M, {n_features}) and (M, 1 + members), got {tuple(part.shape)} "
                 f"and {tuple(coefficients.shape)}; rows are sparse points"

@@ -1,0 +1,78 @@
+"""The state of an assembly on disk: one file per rank, replaced atomically, refused when it belongs to another fit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.potentials.fit.qr import SequentialQR
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures.frames import frame_digest
+
+
+def fingerprint(frames: Sequence[Frame], arrays: Sequence[NDArray[Any]], settings: Sequence[str]) -> str:
+    """Return a digest of everything the assembled triangle depends on."""
+    total = hashlib.sha256()
+    for frame in frames:
+        total.update(frame_digest(frame, labels=True))
+        total.update(frame.config_type.encode())
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).tobytes())
+    for text in settings:
+        total.update(text.encode() + b"\0")
+    return total.hexdigest()
+
+
+class Checkpoint:
+    """Saves and restores a triangle and the number of this rank's frames in it.
+
+    Args:
+        folder: where the files go; None saves nothing.
+        resume: whether to start from the files that are there.
+        rank, size: of this process; a fit resumes on the same number of ranks.
+        mark: `fingerprint` of the fit.
+        seconds: least time between two saves.
+    """
+
+    def __init__(self, folder: Path | None, resume: bool, rank: int, size: int, mark: str, seconds: float) -> None:
+        self.seconds = seconds
+        self._path = None if folder is None else folder / f"assembly-{rank}-of-{size}.npz"
+        self._resume = resume
+        self._mark = mark
+
+    def save(self, qr: SequentialQR, done: int) -> None:
+        """Write the state beside the final name, then move it there."""
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.savez(file, triangle=qr.triangle, n_rows=qr.n_rows, done=done, mark=self._mark)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._path)
+
+    def restore(self, qr: SequentialQR) -> int:
+        """Load the state into `qr` and return the number of frames in it; 0 when there is nothing to resume from."""
+        if self._path is None or not self._resume or not self._path.exists():
+            return 0
+        with np.load(self._path) as state:
+            if str(state["mark"]) != self._mark:
+                raise ValueError(
+                    f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, settings or "
+                    "element energies differ); start without resume or remove the file"
+                )
+            qr.triangle = np.asfortranarray(state["triangle"])
+            qr.n_rows = int(state["n_rows"])
+            return int(state["done"])
+
+    def remove(self) -> None:
+        """Delete the state once the fit is complete."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)

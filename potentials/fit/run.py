@@ -1,0 +1,229 @@
+"""The two fits: choose columns, stream the equations into a triangle, solve, draw and calibrate members.
+
+    fit_linear   E = sum_i w[a_i] . p_i                       ridge
+    fit_gap      E = sum_i sum_s c_s k(p_i, p_s)               sparse kernel (deterministic training conditional [1])
+
+Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design` are
+folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be dealt to MPI ranks.
+
+[1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rhopot.potentials.fit.assemble import assemble
+from rhopot.potentials.fit.checkpoint import Checkpoint, fingerprint
+from rhopot.potentials.fit.coordinates import Coordinates, kernel_coordinates, linear_coordinates
+from rhopot.potentials.fit.design import Design, KernelDesign, LinearDesign
+from rhopot.potentials.fit.forecast import forecast
+from rhopot.potentials.fit.hypers import GapHypers, LinearHypers
+from rhopot.potentials.fit.parallel import deal
+from rhopot.potentials.fit.pool import candidate_pool
+from rhopot.potentials.fit.problem import Problem
+from rhopot.potentials.fit.qr import SequentialQR
+from rhopot.potentials.fit.select import select_columns, select_rows
+from rhopot.potentials.fit.solve import Posterior, solve
+from rhopot.potentials.fit.task import FitResult, FitTask
+from rhopot.potentials.fit.uncertainty import EXPONENTS, Calibration, calibrate, check_members, normals
+from rhopot.potentials.fit.validate import Predictions, predict
+from rhopot.potentials.regressors.baseline import Baseline
+from rhopot.potentials.regressors.gap import GapModel
+from rhopot.potentials.regressors.kernel import unit_rows
+from rhopot.potentials.regressors.linear import LinearModel
+
+Floats = NDArray[np.float64]
+Hypers = LinearHypers | GapHypers
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The chosen columns: their design and coordinates, arrays that identify them, and how coefficients make a model."""
+
+    design: Design
+    coordinates: Callable[[], Coordinates]
+    identity: list[NDArray[Any]]
+    model: Callable[[Floats], nn.Module]
+
+
+def fit_linear(task: FitTask, hypers: LinearHypers) -> FitResult:
+    """Return the ridge-regularised linear model of the task's data."""
+    return _fit(task, hypers, lambda pool, features: _linear_columns(task, hypers, pool, features))
+
+
+def fit_gap(task: FitTask, hypers: GapHypers) -> FitResult:
+    """Return the sparse-kernel model of the task's data."""
+    return _fit(task, hypers, lambda pool, features: _gap_columns(task, hypers, pool, features))
+
+
+def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor], _Columns]) -> FitResult:
+    """Run the stages that both regressors share."""
+    check_members(task.members, sum(frame.energy is not None for frame in task.validation))
+    clock = _Clock()
+    cutoff = float(task.descriptor.cutoff)
+    pool = candidate_pool(
+        task.train, task.descriptor, task.symbols, cutoff, hypers.pool, task.seed, task.ranks, task.progress
+    )
+    features = _chosen_features(task, hypers, pool)
+    columns = choose([part[:, features.numpy()] for part in pool], features)
+    clock.lap("selection")
+    baseline = Baseline(task.baseline, task.pair)
+    problem = Problem(task.descriptor, columns.design, baseline, task.symbols, cutoff, hypers.batch_mib)
+    _announce(task, hypers, problem)
+    checkpoint = _checkpoint(task, hypers, columns)
+    qr = assemble(task.train, problem, task.targets, hypers.block_rows, task.ranks, task.progress, checkpoint)
+    clock.lap("assembly")
+    posterior = task.ranks.broadcast(solve(qr, columns.coordinates()) if task.ranks.rank == 0 else None)
+    clock.lap("solve")
+    weights, predictions, calibration = _with_members(task, problem, posterior)
+    clock.lap("validation")
+    model = columns.model(weights)
+    checkpoint.remove()
+    report = _report(task, hypers, qr, posterior, predictions, calibration) | {"seconds": clock.laps}
+    return FitResult(model, task.ranks.broadcast(report))
+
+
+def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tensor:
+    """Return the rows of the features that the fit uses, the same on every rank."""
+    n_features = int(task.descriptor.n_features)
+    if hypers.n_features is None:
+        return torch.arange(n_features)
+    chosen = None
+    if task.ranks.rank == 0:
+        chosen = select_columns(np.concatenate(pool), hypers.n_features, hypers.feature_method, task.seed)
+    return torch.from_numpy(task.ranks.broadcast(chosen))
+
+
+def _linear_columns(task: FitTask, hypers: LinearHypers, pool: list[Floats], features: Tensor) -> _Columns:
+    """Return one column per element and feature."""
+    n_species, n_features = len(task.symbols), int(task.descriptor.n_features)
+
+    def model(weights: Floats) -> nn.Module:
+        full = torch.zeros([n_species, n_features, weights.shape[1]], dtype=torch.float64)
+        full[:, features] = torch.from_numpy(weights).reshape(n_species, len(features), -1)
+        return LinearModel(task.descriptor, full, task.baseline, task.pair)
+
+    def coordinates() -> Coordinates:
+        return linear_coordinates(pool, hypers.prior, hypers.scaling)
+
+    return _Columns(LinearDesign(n_species, features), coordinates, [features.numpy()], model)
+
+
+def _gap_columns(task: FitTask, hypers: GapHypers, pool: list[Floats], features: Tensor) -> _Columns:
+    """Return one column per sparse point of each element."""
+    points = task.ranks.broadcast(_sparse_points(task, hypers, pool) if task.ranks.rank == 0 else None)
+    design = KernelDesign(points, hypers.zeta, features)
+
+    def model(weights: Floats) -> nn.Module:
+        parts = torch.from_numpy(weights).split([len(part) for part in points])
+        kept = None if hypers.n_features is None else features
+        return GapModel(task.descriptor, points, parts, hypers.zeta, task.baseline, task.pair, kept)
+
+    def coordinates() -> Coordinates:
+        return kernel_coordinates(points, hypers.zeta, hypers.delta, hypers.rank_tolerance)
+
+    return _Columns(design, coordinates, [features.numpy(), *(part.numpy() for part in points)], model)
+
+
+def _sparse_points(task: FitTask, hypers: GapHypers, pool: list[Floats]) -> list[Tensor]:
+    """Return the normalised sparse points of each element."""
+    points: list[Tensor] = []
+    for symbol, features in zip(task.symbols, pool, strict=True):
+        count = hypers.n_sparse if isinstance(hypers.n_sparse, int) else hypers.n_sparse.get(symbol)
+        if count is None:
+            raise ValueError(f"n_sparse must name every element, got none for {symbol}; add it or give one number")
+        units = unit_rows(torch.from_numpy(features))[0]
+        units = units[(units * units).sum(1) > 0]
+        chosen = select_rows(units.numpy(), count, hypers.sparse_method, task.seed)
+        if len(chosen) < count:
+            task.progress.message(
+                f"{symbol}: {len(chosen)} distinct environments for {count} sparse points, all are taken"
+            )
+        points.append(units[torch.from_numpy(chosen)].contiguous())
+    return points
+
+
+def _announce(task: FitTask, hypers: Hypers, problem: Problem) -> None:
+    """Measure and report what is to come."""
+    share = [frame for _, frame in deal(task.train, task.ranks)]
+    expected = forecast(share, problem, task.targets, hypers.block_rows)
+    if task.ranks.rank == 0:
+        task.progress.forecast(expected)
+
+
+def _checkpoint(task: FitTask, hypers: Hypers, columns: _Columns) -> Checkpoint:
+    """Return where this fit's state goes."""
+    arrays = [*columns.identity, *(value.numpy() for value in task.descriptor.state_dict().values())]
+    texts = [hypers.model_dump_json(), task.targets.model_dump_json(), repr([float(e) for e in task.baseline])]
+    mark = fingerprint(task.train, arrays, [*texts, *task.symbols])
+    ranks = task.ranks
+    return Checkpoint(task.folder, task.resume, ranks.rank, ranks.size, mark, hypers.checkpoint_seconds)
+
+
+def _with_members(
+    task: FitTask, problem: Problem, posterior: Posterior
+) -> tuple[Floats, Predictions, Calibration | None]:
+    """Return coefficients and calibrated member columns (n, 1 + K), the validation predictions and the calibration."""
+    mean = posterior.coefficients
+    exponents = EXPONENTS if task.members else ()
+    drawn = (
+        normals(len(posterior.mean), task.members, task.seed) if task.members else np.zeros((len(posterior.mean), 0))
+    )
+    departures = np.stack([posterior.draw(drawn, g) for g in exponents]) if exponents else np.zeros((0, len(mean), 1))
+    predictions = predict(task.validation, problem, mean, departures, task.ranks, task.progress)
+    if not exponents:
+        return mean[:, None], predictions, None
+    calibration: Calibration | None = None
+    if task.ranks.rank == 0:
+        energy = {g: predictions.energy_deviations[:, k] for k, g in enumerate(exponents)}
+        forces = {g: predictions.force_deviations[:, k] for k, g in enumerate(exponents)}
+        calibration = calibrate(predictions.energy_errors, energy, predictions.force_errors, forces)
+    calibration = task.ranks.broadcast(calibration)
+    members = mean[:, None] + calibration.scale * departures[exponents.index(calibration.exponent)]
+    return np.concatenate([mean[:, None], members], axis=1), predictions, calibration
+
+
+def _report(
+    task: FitTask,
+    hypers: Hypers,
+    qr: SequentialQR,
+    posterior: Posterior,
+    predictions: Predictions,
+    calibration: Calibration | None,
+) -> dict[str, Any]:
+    """Return plain numbers about the fit (meaningful on rank 0)."""
+    misfit = float(np.hypot(np.linalg.norm(qr.factor @ posterior.coefficients - qr.target), qr.residual))
+    return {
+        "regressor": hypers.model_dump(),
+        "targets": task.targets.model_dump(),
+        "columns": qr.n_columns,
+        "rank": len(posterior.mean),
+        "equations": qr.n_rows,
+        "weighted_residual_rms": misfit / max(qr.n_rows, 1) ** 0.5,
+        "prior_norm": float(np.linalg.norm(posterior.mean)),
+        "validation": predictions.metrics(),
+        "calibration": None if calibration is None else asdict(calibration),
+    }
+
+
+class _Clock:
+    """Wall time of consecutive stages in s."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._begin = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Close a stage."""
+        now = time.perf_counter()
+        self.laps[name] = now - self._begin
+        self._begin = now

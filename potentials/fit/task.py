@@ -1,0 +1,58 @@
+"""What a fit is given besides the settings of its regressor, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rhopot.potentials.fit.parallel import Alone, Ranks
+from rhopot.potentials.fit.progress import Progress, Silent
+from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.structures import Frame
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """Data, descriptor and circumstances of a fit.
+
+    train, validation: labelled frames; validation calibrates the members and is never fitted
+    descriptor: features in float64 (see `regressors.Descriptor`); symbols: elements in the model's order
+    baseline: energy of each symbol in eV; pair: pair baseline or None
+    members: number K of member columns; seed: of selection and draws
+    folder: where checkpoints go (None: nowhere); resume: start from them
+    """
+
+    train: Sequence[Frame]
+    validation: Sequence[Frame]
+    descriptor: nn.Module
+    symbols: Sequence[str]
+    targets: Targets
+    baseline: Sequence[float]
+    pair: nn.Module | None = None
+    members: int = 16
+    seed: int = 0
+    folder: Path | None = None
+    resume: bool = False
+    progress: Progress = field(default_factory=Silent)
+    ranks: Ranks = field(default_factory=Alone)
+
+    def __post_init__(self) -> None:
+        if len(self.train) == 0:
+            raise ValueError("train must hold at least one frame, got none; check the data files and the split")
+        if len(self.baseline) != len(self.symbols):
+            raise ValueError(
+                f"baseline must have one energy per symbol ({', '.join(self.symbols)}), got {len(self.baseline)}; "
+                "give 0 for an element without one"
+            )
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The fitted model (on every rank) and plain numbers about the fit."""
+
+    model: nn.Module
+    report: dict[str, Any]
