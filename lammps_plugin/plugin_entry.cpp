@@ -19,7 +19,7 @@
 #include "library.h"
 
 // Error::all stays unresolved when this file is opened by a LAMMPS that lacks it, and is called only when versions agree.
-#pragma weak _ZN9LAMMPS_NS5Error3allERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEiiS8_
+asm(".weak _ZN9LAMMPS_NS5Error3allERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEiiS8_");
 
 namespace {
 

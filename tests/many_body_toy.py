@@ -1,0 +1,155 @@
+"""Two small models in plain PyTorch, and structures for them.
+
+`ManyBody` has energies of atoms that are not shared evenly between the two ends of a bond, so that it tells a wrong
+sign, end or transpose apart where a pair potential could not. `Fingerprint` is a number per centre that is the same
+only if all edges, with their species, are the same.
+"""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+import torch
+from ase.build import bulk
+
+from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
+
+SYMBOLS = ("Li", "Si")
+CUTOFF = 4.0
+
+
+def rows(first_edge: torch.Tensor) -> torch.Tensor:
+    """Position of the centre of every edge."""
+    return torch.repeat_interleave(torch.arange(first_edge.shape[0] - 1), first_edge[1:] - first_edge[:-1])
+
+
+def totals(values: torch.Tensor, row: torch.Tensor, n: int) -> torch.Tensor:
+    """Sums (n, ...) of the edges' values over the edges of each centre."""
+    return torch.zeros([n] + list(values.shape[1:]), dtype=values.dtype).index_add(0, row, values)
+
+
+class ManyBody(torch.nn.Module):
+    """e_i = b + sum_j A exp(-3 r) f - sqrt(1 + sum_j B f) + 0.05 |sum_j C r_ij f|^2, f = (1 - (r/r_c)^2)^3 (C2)."""
+
+    def __init__(self, members: int = 0, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        self.dtype = dtype
+        generator = torch.Generator().manual_seed(5)
+        self.register_buffer("baseline", torch.tensor([-1.5, -4.0], dtype=torch.float64))
+        self.register_buffer("repulsion", torch.tensor([[600.0, 700.0], [700.0, 1200.0]], dtype=dtype))
+        self.register_buffer("attraction", torch.tensor([[2.0, 3.0], [4.0, 6.0]], dtype=dtype))
+        self.register_buffer("charge", torch.tensor([[0.5, 1.0], [-0.7, 0.9]], dtype=dtype))
+        self.register_buffer("spread", 0.1 * torch.randn(2, members, generator=generator, dtype=torch.float64))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        row, n = rows(first_edge), centre.shape[0]
+        r = edge_vectors.to(self.dtype)
+        squared = (r * r).sum(1)
+        cut = (1.0 - squared / (4.0 * 4.0)) ** 3
+        i, j = species[centre[row]], species[neighbour]
+        pair = totals(self.repulsion[i, j] * torch.exp(-3.0 * squared.sqrt()) * cut, row, n)
+        density = totals(self.attraction[i, j] * cut, row, n)
+        dipole = totals((self.charge[i, j] * cut).unsqueeze(1) * r, row, n)
+        energy = pair - torch.sqrt(1.0 + density) + 0.05 * (dipole * dipole).sum(1)
+        columns = (energy.to(torch.float64) + self.baseline[species[centre]]).unsqueeze(1)
+        if members:
+            noise = self.spread[0] + density.to(torch.float64).unsqueeze(1) * self.spread[1]
+            columns = torch.cat([columns, columns + noise], 1)
+        return columns
+
+
+class Fingerprint(torch.nn.Module):
+    """e_i = sum_j sin(k . r_ij + 3 a_i + a_j) + 2: neither invariant nor smooth, but telling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("wave", torch.tensor([1.3, 2.1, -0.7], dtype=torch.float64))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        row = rows(first_edge)
+        phase = edge_vectors @ self.wave + 3.0 * species[centre[row]] + species[neighbour]
+        return totals(torch.sin(phase) + 2.0, row, centre.shape[0]).unsqueeze(1)
+
+
+def card(members: int = 0, dtype: str = "float64", **changes: object) -> ModelCard:
+    fields: dict[str, object] = {
+        "family": "toy",
+        "kind": "local",
+        "symbols": SYMBOLS,
+        "cutoff": CUTOFF,
+        "n_layers": 1,
+        "dtype": dtype,
+        "baseline_energies": {"Li": -1.5, "Si": -4.0},
+        "uncertainty": Uncertainty(members=members),
+        "descriptor": {"cutoff": CUTOFF},
+        "fit": {"method": "by hand"},
+        "training_data": TrainingData(summary={"frames": 0}, hash="none"),
+        "metrics": {"energy_mae_mev_per_atom": 0.0},
+        "references": ["tests"],
+    }
+    return ModelCard(**(fields | changes))
+
+
+def in_memory(members: int = 0, dtype: str = "float64") -> LoadedModel:
+    """The many-body toy, never exported."""
+    return LoadedModel(card=card(members, dtype), module=ManyBody(members, getattr(torch, dtype)), name="toy")
+
+
+def crystal(repeat: tuple[int, int, int] = (2, 2, 2), seed: int = 1, rattle: float = 0.1) -> ase.Atoms:
+    """Cubic Li-Si on a diamond lattice, displaced by some `rattle` A."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True) * repeat
+    atoms.symbols[::3] = "Li"
+    atoms.positions += rattle * rng.standard_normal(atoms.positions.shape)
+    return atoms
+
+
+def skewed(seed: int = 2) -> ase.Atoms:
+    """A triclinic cell with three different angles and edges."""
+    rng = np.random.default_rng(seed)
+    atoms = crystal((2, 1, 1), seed)
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.06 * rng.standard_normal((3, 3))), scale_atoms=True)
+    return atoms
+
+
+def tiny(seed: int = 3) -> ase.Atoms:
+    """Two atoms in a skewed cell whose heights are smaller than the cutoff."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Si", "diamond", a=5.2)
+    atoms.symbols[1] = "Li"
+    atoms.positions += 0.1 * rng.standard_normal((2, 3))
+    return atoms
+
+
+def slab(seed: int = 4) -> ase.Atoms:
+    """Periodic in the plane only."""
+    atoms = crystal((2, 2, 1), seed)
+    atoms.cell[2, 2] += 8.0
+    atoms.positions[:, 2] += 4.0
+    atoms.pbc = (True, True, False)
+    return atoms
+
+
+def cluster(seed: int = 5) -> ase.Atoms:
+    """Atoms in one end of a long box without periodicity: some ranks along x get none."""
+    atoms = crystal((1, 1, 1), seed)
+    atoms.pbc = False
+    atoms.positions += 3.0
+    atoms.set_cell([40.0, 12.0, 12.0])
+    return atoms
