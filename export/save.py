@@ -105,7 +105,11 @@ def _self_check(
         structures, results = Path(folder, "structures.npz"), Path(folder, "results.npz")
         write_structures(probe, structures)
         command = [sys.executable, "-P", "-m", "rhopot.export.selfcheck", str(unchecked), str(structures), str(results)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            reason = f"the self-check took longer than {SELF_CHECK_SECONDS} s; probe with smaller structures"
+            raise SelfCheckError(f"'{model.name}' was not written: {reason}") from error
         if run.returncode != 0:
             reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
             raise SelfCheckError(f"'{model.name}' was not written: a fresh process could not run the model ({reason})")

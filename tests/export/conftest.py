@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import many_body_toy as toy
 import pytest
-from toy_model import ToyModel, cluster, rattled, toy_card
 
 from rhopot.export import save_model
 
@@ -12,5 +12,5 @@ from rhopot.export import save_model
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy model with three members, exported once with the whole self-check."""
     path = tmp_path_factory.mktemp("models") / "toy.pt"
-    save_model(ToyModel(members=3), toy_card(members=3), path, [rattled(), cluster()])
+    save_model(toy.ManyBody(members=3), toy.card(members=3), path, [toy.skewed(), toy.cluster()])
     return path

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 
+import many_body_toy as toy
 import pytest
-from toy_model import toy_card
 
 from rhopot.export import CardError, ModelCard
 
 
 def fields() -> dict[str, object]:
-    return json.loads(toy_card(members=2).to_json())
+    return json.loads(toy.card(members=2).to_json())
 
 
 def test_card_survives_json() -> None:
-    card = toy_card(members=2)
+    card = toy.card(members=2)
     assert ModelCard.from_json(card.to_json()) == card
 
 

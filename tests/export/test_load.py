@@ -7,19 +7,19 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import many_body_toy as toy
 import numpy as np
 import pytest
 import torch
-from toy_model import ToyModel, cluster, toy_card
 
-from rhopot.export import ModelFileError, evaluate, load_model, read_card, script
+from rhopot.export import LoadedModel, ModelFileError, evaluate, load_model, read_card, script
 
-CARD = json.loads(toy_card().to_json())
+CARD = json.loads(toy.card().to_json())
 
 
 def written(path: Path, module: torch.nn.Module | None = None, **changes: object) -> Path:
     """An archive as `save_model` writes it, with changes to its card, unchecked."""
-    compiled = script.compile_module(module or ToyModel())
+    compiled = script.compile_module(module or toy.ManyBody())
     path.write_bytes(script.serialise(compiled, {"rhopot.json": json.dumps(CARD | changes)}))
     return path
 
@@ -57,12 +57,12 @@ def folder_at(path: Path) -> Path:
 
 
 def foreign_script(path: Path) -> Path:
-    path.write_bytes(script.serialise(script.compile_module(ToyModel()), {"other.json": "{}"}))
+    path.write_bytes(script.serialise(script.compile_module(toy.ManyBody()), {"other.json": "{}"}))
     return path
 
 
 def saved_objects(path: Path) -> Path:
-    torch.save(ToyModel().state_dict(), path)
+    torch.save(toy.ManyBody().state_dict(), path)
     return path
 
 
@@ -117,7 +117,7 @@ def test_unusable_files_are_told_apart(tmp_path: Path, make: Callable[[Path], Pa
 
 
 def test_card_without_format_version_is_refused(tmp_path: Path) -> None:
-    compiled = script.compile_module(ToyModel())
+    compiled = script.compile_module(toy.ManyBody())
     path = bytes_at(tmp_path / "model.pt", script.serialise(compiled, {"rhopot.json": '{"family": "toy"}'}))
     with pytest.raises(ModelFileError, match=r"whose rhopot\.json states no format_version"):
         load_model(path)
@@ -132,11 +132,11 @@ def test_unknown_operators_are_named(tmp_path: Path) -> None:
 
 def test_the_card_is_read_without_the_model(tmp_path: Path) -> None:
     path = without(tmp_path / "model.pt", "constants.pkl")
-    assert read_card(path) == toy_card()
+    assert read_card(path) == toy.card()
 
 
 def test_loaded_parameters_ask_for_no_gradient(tmp_path: Path) -> None:
-    class Scaled(ToyModel):
+    class Scaled(toy.ManyBody):
         def __init__(self) -> None:
             super().__init__()
             self.factor = torch.nn.Parameter(torch.ones(2))
@@ -147,13 +147,16 @@ def test_loaded_parameters_ask_for_no_gradient(tmp_path: Path) -> None:
     assert [parameter.requires_grad for parameter in loaded.module.parameters()] == [False]
 
 
-def test_two_models_live_in_one_process(tmp_path: Path) -> None:
-    class Stronger(ToyModel):
-        def __init__(self) -> None:
-            super().__init__()
-            self.strength *= 2.0
+class Stronger(toy.ManyBody):
+    def __init__(self) -> None:
+        super().__init__()
+        self.repulsion *= 2.0
 
+
+def test_two_models_live_in_one_process(tmp_path: Path) -> None:
     weak, strong = load_model(written(tmp_path / "a.pt")), load_model(written(tmp_path / "b.pt", Stronger()))
-    forces = [evaluate(model, [cluster()])[0].forces for model in (weak, strong, weak)]
+    forces = [evaluate(model, [toy.cluster()])[0].forces for model in (weak, strong, weak)]
     np.testing.assert_array_equal(forces[0], forces[2])
-    np.testing.assert_allclose(forces[1], 2.0 * forces[0], rtol=1e-12)
+    expected = evaluate(LoadedModel(toy.card(), Stronger()), [toy.cluster()])[0].forces
+    np.testing.assert_allclose(forces[1], expected, atol=1e-12)
+    assert np.abs(forces[1] - forces[0]).max() > 0.1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import ase
+import many_body_toy as toy
 import numpy as np
 import pytest
 import torch
-from toy_model import SYMBOLS, ToyModel, cluster, rattled, toy_card, toy_model
 
 from rhopot.export import LoadedModel, SelfCheckError, evaluate, load_model, save, save_model
 from rhopot.export.probe import differences, read_structures, write_results, write_structures
@@ -16,7 +16,7 @@ from rhopot.export.probe import differences, read_structures, write_results, wri
 OLD = b"the file that was there before"
 
 
-class Changed(ToyModel):
+class Changed(toy.ManyBody):
     """Gives other energies once compiled."""
 
     def forward(
@@ -34,7 +34,7 @@ class Changed(ToyModel):
         return energies
 
 
-class Unloadable(ToyModel):
+class Unloadable(toy.ManyBody):
     """Runs in this process only: its first call elsewhere raises."""
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def test_file_gives_the_numbers_of_the_module(model_file: Path) -> None:
-    loaded, original = load_model(model_file), toy_model(members=3)
-    for atoms in (rattled(seed=7), cluster(seed=8)):
+    loaded, original = load_model(model_file), toy.in_memory(members=3)
+    for atoms in (toy.skewed(seed=7), toy.cluster(seed=8)):
         (ours,), (theirs,) = (evaluate(model, [atoms], members=True, virials=True) for model in (loaded, original))
         np.testing.assert_allclose(ours.energies, theirs.energies, rtol=1e-13)
         np.testing.assert_allclose(ours.forces, theirs.forces, atol=1e-13)
@@ -73,15 +73,15 @@ def test_versions_are_stamped_and_nothing_else_is_left(model_file: Path) -> None
     card = load_model(model_file).card
     assert card.versions.torch == torch.__version__
     assert card.versions.operators == ()
-    assert card.model_copy(update={"versions": None}) == toy_card(members=3).model_copy(update={"versions": None})
+    assert card.model_copy(update={"versions": None}) == toy.card(members=3).model_copy(update={"versions": None})
     assert leftovers(model_file.parent) == ["toy.pt"]
 
 
 def test_float32_model_survives_its_self_check(tmp_path: Path) -> None:
     path = tmp_path / "toy32.pt"
-    save_model(ToyModel(dtype=torch.float32), toy_card(dtype="float32"), path, [rattled()])
-    single, double = load_model(path), toy_model()
-    (low,), (high,) = (evaluate(model, [rattled(seed=4)]) for model in (single, double))
+    save_model(toy.ManyBody(dtype=torch.float32), toy.card(dtype="float32"), path, [toy.skewed()])
+    single, double = load_model(path), toy.in_memory()
+    (low,), (high,) = (evaluate(model, [toy.skewed(seed=4)]) for model in (single, double))
     assert low.energies.dtype == low.forces.dtype == np.float64
     error = np.abs(low.forces - high.forces).max()
     assert 1e-12 < error < 1e-5
@@ -98,7 +98,7 @@ def test_failed_self_check_leaves_what_was_there(tmp_path: Path, module: torch.n
     path = tmp_path / "model.pt"
     path.write_bytes(OLD)
     with pytest.raises(SelfCheckError, match=sentence):
-        save_model(module, toy_card(), path, [cluster()])
+        save_model(module, toy.card(), path, [toy.cluster()])
     assert leftovers(tmp_path) == ["model.pt"]
     assert path.read_bytes() == OLD
 
@@ -112,14 +112,21 @@ def test_interruption_during_the_self_check_leaves_nothing(tmp_path: Path, monke
 
     monkeypatch.setattr(save, "_self_check", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        save_model(ToyModel(), toy_card(), tmp_path / "model.pt", [cluster()])
+        save_model(toy.ManyBody(), toy.card(), tmp_path / "model.pt", [toy.cluster()])
     assert len(seen) == 1
     assert not seen[0].endswith(".pt")
     assert leftovers(tmp_path) == []
 
 
+def test_endless_self_check_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(save, "SELF_CHECK_SECONDS", 0.01)
+    with pytest.raises(SelfCheckError, match=r"was not written: the self-check took longer than 0\.01 s; probe with"):
+        save_model(toy.ManyBody(), toy.card(), tmp_path / "model.pt", [toy.cluster()])
+    assert leftovers(tmp_path) == []
+
+
 def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
-    module, card, probe = ToyModel(), toy_card(), [cluster()]
+    module, card, probe = toy.ManyBody(), toy.card(), [toy.cluster()]
     with pytest.raises(ValueError, match=r"path must end in \.pt, got '.*model\.bin'; name it .*model\.pt'"):
         save_model(module, card, tmp_path / "model.bin", probe)
     with pytest.raises(ValueError, match="path must lie in an existing folder"):
@@ -127,9 +134,9 @@ def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="probe must hold at least one structure, got none"):
         save_model(module, card, tmp_path / "model.pt", [])
     with pytest.raises(ValueError, match=r"kind of model '.*' must be 'local', got 'global'"):
-        save_model(module, toy_card(kind="global"), tmp_path / "model.pt", probe)
+        save_model(module, toy.card(kind="global"), tmp_path / "model.pt", probe)
     with pytest.raises(ValueError, match=r"n_layers of model '.*' must be 1, got 2"):
-        save_model(module, toy_card(n_layers=2), tmp_path / "model.pt", probe)
+        save_model(module, toy.card(n_layers=2), tmp_path / "model.pt", probe)
     with pytest.raises(ValueError, match=r"elements must be among those model .* knows .Li, Si., got Xe"):
         save_model(module, card, tmp_path / "model.pt", [ase.Atoms("Xe")])
     assert leftovers(tmp_path) == []
@@ -137,19 +144,19 @@ def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
 
 def test_output_that_breaks_the_contract_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model output must be float64 of shape \(2, 4\) for 2 centres"):
-        save_model(ToyModel(members=0), toy_card(members=3), tmp_path / "model.pt", [cluster()])
+        save_model(toy.ManyBody(members=0), toy.card(members=3), tmp_path / "model.pt", [toy.cluster()])
 
 
 def test_probe_structures_travel_bit_for_bit(tmp_path: Path) -> None:
-    sent = [rattled(), cluster()]
+    sent = [toy.skewed(), toy.cluster()]
     write_structures(sent, tmp_path / "s.npz")
     for before, after in zip(sent, read_structures(tmp_path / "s.npz"), strict=True):
         assert before == after
 
 
 def test_comparison_sees_each_quantity(tmp_path: Path) -> None:
-    model = toy_model(members=2)
-    exact = evaluate(model, [rattled()], members=True)
+    model = toy.in_memory(members=2)
+    exact = evaluate(model, [toy.skewed()], members=True)
     write_results(exact, tmp_path / "r.npz")
     assert differences(model, exact, tmp_path / "r.npz") == []
     for name in ("energies", "forces", "virial", "members"):
@@ -164,6 +171,6 @@ def test_isolated_atoms_are_probed_too(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         save, "_self_check", lambda path, model, expected, probe: probed.append([str(a.symbols) for a in probe])
     )
-    saved = save_model(ToyModel(), toy_card(), tmp_path / "model.pt", [cluster()])
-    assert probed[0][1:] == list(SYMBOLS)
+    saved = save_model(toy.ManyBody(), toy.card(), tmp_path / "model.pt", [toy.cluster()])
+    assert probed[0][1:] == list(toy.SYMBOLS)
     assert isinstance(saved, LoadedModel)

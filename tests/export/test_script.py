@@ -6,9 +6,9 @@ import ast
 import warnings
 from pathlib import Path
 
+import many_body_toy as toy
 import pytest
 import torch
-from toy_model import ToyModel
 
 import rhopot.export
 from rhopot.export import script
@@ -45,11 +45,11 @@ def test_nothing_but_the_announced_deprecation_is_silenced() -> None:
 
 
 def test_compiled_modules_are_not_compiled_again() -> None:
-    compiled = script.compile_module(ToyModel())
+    compiled = script.compile_module(toy.ManyBody())
     assert script.compile_module(compiled) is compiled
 
 
 def test_operators_of_the_project_are_told_from_those_of_pytorch() -> None:
-    assert script.custom_operators(script.compile_module(ToyModel())) == ()
+    assert script.custom_operators(script.compile_module(toy.ManyBody())) == ()
     assert script.is_registered("aten::add")
     assert not script.is_registered("rhopot::no_such_operator_v9")

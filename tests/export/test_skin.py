@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ase
+import many_body_toy as toy
 import numpy as np
 import pytest
-from toy_model import cluster, rattled
 
 from rhopot.export.skin import SkinEdges
 from rhopot.potentials.neighbours import Edges, find_edges
@@ -28,7 +28,7 @@ def assert_same_edges(ours: Edges, fresh: Edges) -> None:
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True), (False, False, False)])
 def test_random_walk_with_a_breathing_cell_sees_every_edge(pbc: tuple[bool, bool, bool]) -> None:
-    rng, atoms = np.random.default_rng(11), rattled((2, 2, 1))
+    rng, atoms = np.random.default_rng(11), toy.skewed()
     atoms.pbc = pbc
     edges = SkinEdges(CUTOFF, skin=0.6)
     counts = set()
@@ -44,7 +44,7 @@ def test_random_walk_with_a_breathing_cell_sees_every_edge(pbc: tuple[bool, bool
 
 
 def test_pure_deformation_is_followed_until_the_skin_is_used_up() -> None:
-    atoms, edges = rattled((2, 2, 2)), SkinEdges(CUTOFF, skin=0.5)
+    atoms, edges = toy.crystal((2, 2, 2)), SkinEdges(CUTOFF, skin=0.5)
     edges(atoms)
     start = atoms.cell.array.copy()
     for shrink, searches in ((0.95, 1), (0.90, 1), (0.88, 2)):
@@ -79,7 +79,7 @@ def cell_only(atoms: ase.Atoms) -> None:
 
 @pytest.mark.parametrize("change", [moved, wrapped, other_species, other_pbc, one_more, cell_only])
 def test_changes_beyond_the_skin_lead_to_a_new_search(change) -> None:  # type: ignore[no-untyped-def]
-    atoms, edges = rattled(), SkinEdges(CUTOFF, skin=0.6)
+    atoms, edges = toy.skewed(), SkinEdges(CUTOFF, skin=0.6)
     edges(atoms)
     edges(atoms)
     assert edges.n_searches == 1
@@ -91,7 +91,7 @@ def test_changes_beyond_the_skin_lead_to_a_new_search(change) -> None:  # type: 
 def test_structure_without_atoms_or_cell() -> None:
     edges = SkinEdges(CUTOFF, skin=0.5)
     assert edges(ase.Atoms()).n_edges == edges(ase.Atoms()).n_edges == 0
-    assert_same_edges(edges(cluster()), find_edges(cluster(), CUTOFF))
+    assert_same_edges(edges(toy.cluster()), find_edges(toy.cluster(), CUTOFF))
 
 
 def test_negative_skin_is_refused() -> None:
