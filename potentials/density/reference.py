@@ -2,8 +2,8 @@
 
 Around each centre i the neighbours j closer than the cutoff make a density, expanded in radial x angular functions
 
-    c[i, lm, u] = sum_j  [block(a_j) = block(u)]  R[q(u), l, a_j](r_ij)  Y_lm(r_ij / r_ij)            [1, eqs. 1.22-1.25]
-                  + center_weight [block(a_i) = block(u)] [l = 0] R[q(u), 0, a_i](0) Y_00             (the centre itself)
+    c[i, lm, u] = sum_j  [block(a_j) = block(u)]  R[q(u), l, a_j](r_ij)  Y_lm(r_ij / |r_ij|)       [1, eqs. 1.22-1.25]
+                  + center_weight [block(a_i) = block(u)] [l = 0] R[q(u), 0, a_i](0) Y_00       (the centre itself)
 
 with u = block * Q + q. `species_channel` names the block that a neighbour species fills: one block each, or one for all
 (then R carries the species dependence). The rotation-invariant power spectrum is                  [1, eqs. 1.16, 1.19b]
@@ -88,7 +88,7 @@ def correlate(left: Tensor, right: Tensor) -> Tensor:
         left, right: (C, (L+1)^2, U).
     """
     n_channels = left.shape[2]
-    l_max = int(round(math.sqrt(float(left.shape[1])))) - 1
+    l_max = int(math.sqrt(float(left.shape[1])) + 0.5) - 1
     pairs = torch.triu_indices(n_channels, n_channels, device=left.device)
     weight = torch.full([pairs.shape[1]], math.sqrt(2.0), dtype=left.dtype, device=left.device)
     weight[pairs[0] == pairs[1]] = 1.0
@@ -125,6 +125,35 @@ def soap_power_spectrum(
     return power_spectrum(density)
 
 
+def expansion_jacobian(
+    edge_vectors: Tensor,
+    neighbour: Tensor,
+    species: Tensor,
+    radial: Tensor,
+    cutoff: float,
+    species_channel: Tensor,
+    n_channels: int,
+) -> Tensor:
+    """Return the derivative of each edge's centre's density by that edge vector, (E, 3, (L+1)^2, U) in A^-1.
+
+    An edge changes the density of its own centre by its own term only, so one forward derivative per Cartesian
+    direction gives all of them.
+    """
+    neighbour_species = species[neighbour]
+    block = torch.nn.functional.one_hot(species_channel[neighbour_species], n_channels).to(edge_vectors.dtype)
+
+    def expand(vectors: Tensor) -> Tensor:
+        values = edge_expansion(vectors, neighbour_species, radial, cutoff)
+        return torch.einsum("ekq,eb->ekbq", values, block).flatten(2)
+
+    slopes: list[Tensor] = []
+    for axis in range(3):
+        tangent = torch.zeros_like(edge_vectors)
+        tangent[:, axis] = 1.0
+        slopes.append(torch.func.jvp(expand, (edge_vectors,), (tangent,))[1])
+    return torch.stack(slopes, dim=1)
+
+
 def soap_jacobian(
     edge_vectors: Tensor,
     first_edge: Tensor,
@@ -139,26 +168,14 @@ def soap_jacobian(
 ) -> tuple[Tensor, Tensor]:
     """Return the power spectrum (C, F) and its derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1.
 
-    The spectrum is bilinear in the density, and an edge changes the density of its own centre by its own term only:
-    dp = correlate(dc, c) + correlate(c, dc), with dc one forward derivative per Cartesian direction.
+    The spectrum is bilinear in the density: dp = correlate(dc, c) + correlate(c, dc).
     """
     density = density_expansion(
         edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
     )
-    neighbour_species = species[neighbour]
-    block = torch.nn.functional.one_hot(species_channel[neighbour_species], n_channels).to(edge_vectors.dtype)
-
-    def expand(vectors: Tensor) -> Tensor:
-        values = edge_expansion(vectors, neighbour_species, radial, cutoff)
-        return torch.einsum("ekq,eb->ekbq", values, block).flatten(2)
-
+    slopes = expansion_jacobian(edge_vectors, neighbour, species, radial, cutoff, species_channel, n_channels)
     own = density[edge_centres(first_edge)]
-    columns: list[Tensor] = []
-    for axis in range(3):
-        tangent = torch.zeros_like(edge_vectors)
-        tangent[:, axis] = 1.0
-        slope = torch.func.jvp(expand, (edge_vectors,), (tangent,))[1]
-        columns.append(correlate(slope, own) + correlate(own, slope))
+    columns = [correlate(slopes[:, axis], own) + correlate(own, slopes[:, axis]) for axis in range(3)]
     return power_spectrum(density), torch.stack(columns, dim=1)
 
 
@@ -188,8 +205,12 @@ def soap_linear(
     features = soap_power_spectrum(
         edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
     )
+    return linear_read_out(features, species[centre], weights, members)
+
+
+def linear_read_out(features: Tensor, centre_species: Tensor, weights: Tensor, members: bool) -> Tensor:
+    """Return features[i] . weights[a_i]: (C, 1+K) for weights (A, F, 1+K) or (1, F, 1+K), (C, 1) without members."""
     used = weights if members else weights[:, :, :1]
-    centre_species = species[centre]
     if used.shape[0] == 1:
         return torch.matmul(features, used[0])
     energies = torch.zeros([features.shape[0], used.shape[2]], dtype=features.dtype, device=features.device)
