@@ -15,4 +15,4 @@ add_library(torch_wheel INTERFACE)
 target_include_directories(torch_wheel SYSTEM INTERFACE
   "${RHOPOT_TORCH_DIR}/include" "${RHOPOT_TORCH_DIR}/include/torch/csrc/api/include")
 target_link_directories(torch_wheel INTERFACE "${RHOPOT_TORCH_DIR}/lib")
-target_link_libraries(torch_wheel INTERFACE torch torch_cpu c10)
+target_link_libraries(torch_wheel INTERFACE torch_cpu c10)

@@ -1,0 +1,84 @@
+// The arguments that all graph operators share: checked once, here, then trusted.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "problem.hpp"
+
+namespace rhopot {
+
+// See problem.hpp for shapes and meaning. All tensors are contiguous after construction.
+struct GraphArguments {
+    at::Tensor edge_vectors, first_edge, neighbour, centre, species, radial, species_channel;
+    double cutoff;
+    std::int64_t n_channels;
+    double center_weight;
+
+    // throws c10::Error with one sentence when an argument does not fit
+    void check() const;
+
+    std::int64_t n_edges() const { return edge_vectors.size(0); }
+    std::int64_t n_centres() const { return centre.size(0); }
+    std::int64_t n_species() const { return radial.size(0); }
+    std::int64_t l_max() const { return radial.size(3) - 1; }
+    std::int64_t n_angular() const { return radial.size(3) * radial.size(3); }
+    std::int64_t width() const { return n_channels * radial.size(4); }
+    std::int64_t n_features() const { return width() * (width() + 1) / 2 * radial.size(3); }
+
+    template <class T> Graph<T> graph(const at::Tensor& tangents = {}) const {
+        return {edge_vectors.const_data_ptr<T>(),
+                tangents.defined() ? tangents.const_data_ptr<T>() : nullptr,
+                first_edge.const_data_ptr<std::int64_t>(),
+                neighbour.const_data_ptr<std::int64_t>(),
+                centre.const_data_ptr<std::int64_t>(),
+                species.const_data_ptr<std::int64_t>()};
+    }
+    template <class T> Basis<T> basis() const {
+        return {radial.const_data_ptr<T>(), species_channel.const_data_ptr<std::int64_t>(), radial.size(1), int(l_max()),
+                int(radial.size(4)), int(n_channels), T(cutoff), T(center_weight), &harmonic_constants<T>()};
+    }
+    std::int64_t most_edges() const {
+        const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
+        std::int64_t most = 0;
+        for (std::int64_t i = 0; i < n_centres(); ++i) most = std::max(most, first[i + 1] - first[i]);
+        return most;
+    }
+};
+
+// gathers the arguments, makes them contiguous and checks them
+GraphArguments graph_arguments(const at::Tensor& edge_vectors, const at::Tensor& first_edge, const at::Tensor& neighbour,
+                               const at::Tensor& centre, const at::Tensor& species, const at::Tensor& radial, double cutoff,
+                               const at::Tensor& species_channel, std::int64_t n_channels, double center_weight);
+
+// degree l of a density [C, (l+1)^2, U], or throws with a sentence
+int density_degree(const at::Tensor& density);
+
+// Memory that a thread keeps from one call to the next.
+template <class T> T* thread_workspace(std::size_t count) {
+    struct Release {
+        void operator()(T* p) const { ::operator delete[](p, std::align_val_t(64)); }
+    };
+    thread_local std::unique_ptr<T, Release> memory;
+    thread_local std::size_t size = 0;
+    if (size < count) {
+        memory.reset();
+        memory.reset(static_cast<T*>(::operator new[](count * sizeof(T), std::align_val_t(64))));
+        size = count;
+    }
+    return memory.get();
+}
+
+// work(begin, end, workspace) on pieces of [0, n), in parallel
+template <class T, class Work> void over_centres(std::int64_t n, std::size_t workspace, const Work& work) {
+    constexpr std::int64_t GRAIN = 8;
+    at::parallel_for(0, n, GRAIN, [&](std::int64_t begin, std::int64_t end) {
+        work(begin, end, thread_workspace<T>(workspace));
+    });
+}
+
+}  // namespace rhopot

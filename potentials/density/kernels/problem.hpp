@@ -1,0 +1,99 @@
+// What a kernel is given: plain pointers and sizes, no torch, no Python. The header is the documentation.
+//
+//   c[i, lm, u] = sum_j R[q, l](r_ij) Y_lm(r_ij / |r_ij|),   u = channel(a_j) * Q + q,   lm = l*l + l + m
+//   p[i, uv, l] = s_uv / sqrt(2l + 1) sum_m c[i, lm, u] c[i, lm, v],   u <= v,   s = 1 if u = v else sqrt(2)
+//
+// Lengths in A; arrays are row-major and contiguous; an index range [begin, end) of centres is one piece of work, and two
+// pieces never write to the same memory. T is float or double.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rhopot {
+
+constexpr int L_LIMIT = 12;
+
+// constants of the harmonics' recurrences, see harmonics.hpp
+template <class T> struct HarmonicConstants {
+    T diagonal[L_LIMIT + 2];                  // Pi(m, m)
+    T factor[L_LIMIT + 1][L_LIMIT + 1];       // Pi(l, m) = factor (z Pi(l-1, m) - offset Pi(l-2, m))
+    T offset[L_LIMIT + 1][L_LIMIT + 1];
+    T raise[L_LIMIT + 1][L_LIMIT + 1];        // d Pi(l, m) / dz = raise Pi(l, m+1)
+};
+
+// the graph: edges sorted by centre
+template <class T> struct Graph {
+    const T* edge_vectors;          // [E, 3], r_j - r_i
+    const T* tangents;              // [E, 3] direction of a derivative, or null
+    const std::int64_t* first_edge; // [C + 1]
+    const std::int64_t* neighbour;  // [E] atom index
+    const std::int64_t* centre;     // [C] atom index
+    const std::int64_t* species;    // [N]
+};
+
+// the radial functions as a spline table: value, first and second derivative at equidistant knots
+template <class T> struct Basis {
+    const T* radial;                      // [A, K, 3, L+1, Q]
+    const std::int64_t* species_channel;  // [A]
+    std::int64_t n_knots;
+    int l_max;
+    int n_radial;
+    int n_channels;
+    T cutoff;
+    T center_weight;
+    const HarmonicConstants<T>* constants;
+};
+
+// a density that already exists: [C, (L+1)^2, U]
+template <class T> struct Density {
+    const T* value;
+    const T* tangent;  // direction of a derivative, or null
+    int l_max;
+    int n_channels_total;  // U
+};
+
+// One set of kernels, compiled for one instruction set. `workspace` is memory of the size that `*_workspace` asks for (in
+// numbers of type T, aligned to 64 bytes), one per thread.
+template <class T> struct Kernels {
+    const char* name;
+    std::size_t (*graph_workspace)(const Basis<T>&, std::int64_t max_edges_per_centre);
+    std::size_t (*density_workspace)(const Density<T>&);
+
+    // c[C, LM, U]; with tangents: its derivative along them instead
+    void (*expand)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* density, T* workspace);
+    // g[E, 3] = sum d[C, LM, U] dc/dr; with tangents: the derivative of g along them instead
+    void (*expand_adjoint)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
+                           T* gradient, T* workspace);
+
+    // p[C, F]; with a tangent: its derivative along it instead
+    void (*power)(const Density<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* workspace);
+    // d[C, LM, U] = sum h[C, F] dp/dc; with a tangent: the derivative of d along it instead
+    void (*power_adjoint)(const Density<T>&, std::int64_t begin, std::int64_t end, const T* adjoint, T* gradient,
+                          T* workspace);
+
+    // p[C, F] from the graph
+    void (*soap)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* workspace);
+    // g[E, 3] = sum h[C, F] dp/dr
+    void (*soap_adjoint)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
+                         T* gradient, T* workspace);
+    // p[C, F] and dp[E, 3, F]
+    void (*soap_jacobian)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* spectrum,
+                          T* jacobian, T* workspace);
+
+    // numbers needed for the packed weights of one species
+    std::size_t (*packed_weights)(const Basis<T>&);
+    // weights[F] (read with the given stride) -> matrices W_l so that d_l = W_l c_l is the derivative of sum_f w_f p_f
+    void (*pack_weights)(const Basis<T>&, const T* weights, std::int64_t stride, T* packed);
+    // energy[C * energy_stride] = sum_f w[a_i, f] p[i, f] and, unless null, g[E, 3] = d energy / dr and p[C, F];
+    // n_sets packed weights: one for all centres, or one per species
+    void (*soap_linear)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* packed,
+                        std::int64_t n_sets, T* energy, std::int64_t energy_stride, T* gradient, T* spectrum, T* workspace);
+};
+
+template <class T> const HarmonicConstants<T>& harmonic_constants();
+
+// the set for this processor, chosen once; RHOPOT_KERNELS=baseline|v3|v4 in the environment asks for a lesser one
+template <class T> const Kernels<T>& kernels();
+
+}  // namespace rhopot

@@ -1,0 +1,251 @@
+// All kernels, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an inline function of the
+// standard library: the linker would keep one copy for all variants.
+#include "jacobian.hpp"
+
+namespace rhopot::RHOPOT_VARIANT {
+namespace {
+
+template <class T> std::ptrdiff_t scratch_size(const Shape<T>& shape) {
+    const std::ptrdiff_t harmonics = 3 * WIDTH * shape.angular();
+    const std::ptrdiff_t products = packed_size(shape);
+    return harmonics + products + shape.angular() * shape.block;
+}
+
+// density, its adjoint, packed weights and scratch, all dual; and the batches of one centre
+template <class T> std::size_t graph_workspace(const Basis<T>& basis, std::int64_t max_edges) {
+    const Shape<T> shape(basis);
+    const std::ptrdiff_t one = 2 * shape.angular() * shape.row + packed_size(shape) + scratch_size(shape);
+    const std::ptrdiff_t batches = batches_needed(basis, max_edges) * (EdgeBatch<T, false>::size(basis) + 2 * WIDTH * WIDTH);
+    return std::size_t(2 * one + EdgeBatch<T, true>::size(basis) + batches);
+}
+
+template <class T> Shape<T> shape_of(const Density<T>& density) { return {density.l_max, density.n_channels_total, 1}; }
+
+template <class T> std::size_t density_workspace(const Density<T>& density) {
+    const Shape<T> shape = shape_of(density);
+    return std::size_t(4 * shape.angular() * shape.row + 3 * packed_size(shape));
+}
+
+template <class T, bool DUAL>
+void expand_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* density,
+                 T* workspace) {
+    const Shape<T> shape(basis);
+    Arena<T> arena{workspace};
+    const auto c = arena.template take<DUAL>(shape.angular() * shape.row);
+    auto batch = EdgeBatch<T, DUAL>::from(arena, basis);
+    for (std::int64_t i = begin; i < end; ++i) {
+        expand_centre(graph, basis, shape, i, batch, c);
+        T* to = density + i * shape.angular() * shape.width();
+        if constexpr (DUAL) unpad_rows(shape, c.derivative, to);
+        else unpad_rows(shape, c.value, to);
+    }
+}
+
+template <class T>
+void expand(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* density, T* workspace) {
+    if (graph.tangents != nullptr) expand_with<T, true>(graph, basis, begin, end, density, workspace);
+    else expand_with<T, false>(graph, basis, begin, end, density, workspace);
+}
+
+template <class T, bool DUAL>
+void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end,
+                         const T* incoming, T* gradient, T* workspace) {
+    const Shape<T> shape(basis);
+    Arena<T> arena{workspace};
+    const auto d = arena.template take<false>(shape.angular() * shape.row);
+    const auto scratch = arena.template take<DUAL>(2 * WIDTH * shape.angular());
+    auto batch = EdgeBatch<T, DUAL>::from(arena, basis);
+    for (std::int64_t i = begin; i < end; ++i) {
+        pad_rows(shape, incoming + i * shape.angular() * shape.width(), d.value);
+        for_each_batch<T, DUAL>(
+            graph, basis, graph.first_edge[i], graph.first_edge[i + 1], [&] { return &batch; },
+            [&](EdgeBatch<T, DUAL>& b) {
+                prepare<T, DUAL, true>(graph, basis, b);
+                adjoint(basis, shape, b, d, scratch, gradient);
+            });
+    }
+}
+
+template <class T>
+void expand_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
+                    T* gradient, T* workspace) {
+    if (graph.tangents != nullptr) expand_adjoint_with<T, true>(graph, basis, begin, end, incoming, gradient, workspace);
+    else expand_adjoint_with<T, false>(graph, basis, begin, end, incoming, gradient, workspace);
+}
+
+template <class T, bool DUAL>
+Field<T, DUAL> padded_density(const Density<T>& density, const Shape<T>& shape, std::int64_t centre, Field<T, DUAL> to) {
+    const std::ptrdiff_t at = centre * shape.angular() * shape.width();
+    pad_rows(shape, density.value + at, to.value);
+    if constexpr (DUAL) pad_rows(shape, density.tangent + at, to.derivative);
+    return to;
+}
+
+template <class T, bool DUAL>
+void power_with(const Density<T>& density, std::int64_t begin, std::int64_t end, T* p, T* workspace) {
+    const Shape<T> shape = shape_of(density);
+    Arena<T> arena{workspace};
+    const auto memory = arena.template take<DUAL>(shape.angular() * shape.row);
+    const auto scratch = arena.template take<DUAL>(packed_size(shape));
+    for (std::int64_t i = begin; i < end; ++i) {
+        spectrum(shape, padded_density(density, shape, i, memory), scratch, p + i * shape.features());
+    }
+}
+
+template <class T> void power(const Density<T>& density, std::int64_t begin, std::int64_t end, T* p, T* workspace) {
+    if (density.tangent != nullptr) power_with<T, true>(density, begin, end, p, workspace);
+    else power_with<T, false>(density, begin, end, p, workspace);
+}
+
+// d = W c is linear in c, so its derivative along a tangent is W applied to the tangent
+template <class T>
+void power_adjoint(const Density<T>& density, std::int64_t begin, std::int64_t end, const T* incoming, T* gradient,
+                   T* workspace) {
+    const Shape<T> shape = shape_of(density);
+    const Density<T> source{density.tangent != nullptr ? density.tangent : density.value, nullptr, density.l_max,
+                            density.n_channels_total};
+    Arena<T> arena{workspace};
+    const auto memory = arena.template take<false>(shape.angular() * shape.row);
+    const auto d = arena.template take<false>(shape.angular() * shape.row);
+    const auto w = arena.template take<false>(packed_size(shape));
+    for (std::int64_t i = begin; i < end; ++i) {
+        pack_adjoint(shape, incoming + i * shape.features(), 1, w.value);
+        apply_packed(shape, padded_density(source, shape, i, memory), w, d);
+        unpad_rows(shape, d.value, gradient + i * shape.angular() * shape.width());
+    }
+}
+
+// A centre whose batches are kept between the expansion and its adjoint.
+template <class T> struct Centre {
+    const Graph<T>& graph;
+    const Basis<T>& basis;
+    Shape<T> shape;
+    Field<T, false> c, d, w, scratch;
+    EdgeBatch<T, false>* batches;
+    T* batch_memory;
+    int used = 0;
+
+    Centre(const Graph<T>& g, const Basis<T>& b, T* workspace) : graph(g), basis(b), shape(b) {
+        Arena<T> arena{workspace};
+        c = arena.template take<false>(shape.angular() * shape.row);
+        d = arena.template take<false>(shape.angular() * shape.row);
+        w = arena.template take<false>(packed_size(shape));
+        scratch = arena.template take<false>(scratch_size(shape));
+        batch_memory = arena.next;
+    }
+    EdgeBatch<T, false>* next() {
+        constexpr std::ptrdiff_t slot = 2 * WIDTH * WIDTH;
+        static_assert(sizeof(EdgeBatch<T, false>) <= slot * sizeof(T));
+        T* at = batch_memory + used++ * (slot + EdgeBatch<T, false>::size(basis));
+        auto* batch = reinterpret_cast<EdgeBatch<T, false>*>(at);
+        Arena<T> arena{at + slot};
+        *batch = EdgeBatch<T, false>::from(arena, basis);
+        return batch;
+    }
+    EdgeBatch<T, false>& batch(int k) const {
+        return *reinterpret_cast<EdgeBatch<T, false>*>(batch_memory + k * (2 * WIDTH * WIDTH + EdgeBatch<T, false>::size(basis)));
+    }
+    // c, keeping every batch; BACKWARD prepares them for `gradient`
+    template <bool BACKWARD> void expand(std::int64_t i) {
+        used = 0;
+        clear(c, shape.angular() * shape.row);
+        const std::int64_t from = graph.first_edge[i], upto = graph.first_edge[i + 1];
+        for_each_batch<T, false>(graph, basis, from, upto, [&] { return next(); }, [&](EdgeBatch<T, false>& b) {
+            prepare<T, false, BACKWARD>(graph, basis, b);
+            accumulate(basis, shape, b, c);
+        });
+        add_own(graph, basis, shape, i, c);
+    }
+    void gradient(T* to) const {
+        for (int k = 0; k < used; ++k) adjoint(basis, shape, batch(k), d, scratch, to);
+    }
+};
+
+template <class T>
+void soap(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* p, T* workspace) {
+    const Shape<T> shape(basis);
+    Arena<T> arena{workspace};
+    const auto c = arena.template take<false>(shape.angular() * shape.row);
+    const auto scratch = arena.template take<false>(packed_size(shape));
+    auto batch = EdgeBatch<T, false>::from(arena, basis);
+    for (std::int64_t i = begin; i < end; ++i) {
+        expand_centre(graph, basis, shape, i, batch, c);
+        spectrum(shape, c, scratch, p + i * shape.features());
+    }
+}
+
+template <class T>
+void soap_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
+                  T* gradient, T* workspace) {
+    Centre<T> centre(graph, basis, workspace);
+    for (std::int64_t i = begin; i < end; ++i) {
+        centre.template expand<true>(i);
+        pack_adjoint(centre.shape, incoming + i * centre.shape.features(), 1, centre.w.value);
+        apply_packed(centre.shape, centre.c, centre.w, centre.d);
+        centre.gradient(gradient);
+    }
+}
+
+template <class T>
+void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* p, T* dp,
+                   T* workspace) {
+    Centre<T> centre(graph, basis, workspace);
+    const Shape<T>& shape = centre.shape;
+    T* gradients = centre.scratch.value;
+    T* product = gradients + 3 * WIDTH * shape.angular();
+    T* dc = product + packed_size(shape);
+    const std::ptrdiff_t stride = EdgeBatch<T, false>::rows(basis);
+    for (std::int64_t i = begin; i < end; ++i) {
+        centre.template expand<false>(i);
+        spectrum(shape, centre.c, centre.w, p + i * shape.features());
+        for (int k = 0; k < centre.used; ++k) {
+            const EdgeBatch<T, false>& batch = centre.batch(k);
+            harmonic_gradients(batch, *basis.constants, shape.l_max, gradients);
+            for (int row = 0; row < 3 * batch.count; ++row) {
+                const int lane = row / 3, axis = row % 3;
+                density_slope(shape, batch, stride, lane, gradients + axis * WIDTH * shape.angular(),
+                              batch.direction.scalar(axis * WIDTH + lane), dc);
+                spectrum_slope(shape, batch.channel, dc, centre.c.value, product,
+                               dp + (3 * batch.edge[lane] + axis) * shape.features());
+            }
+        }
+    }
+}
+
+template <class T> std::size_t packed_weights(const Basis<T>& basis) { return std::size_t(packed_size(Shape<T>(basis))); }
+
+template <class T> void pack_weights(const Basis<T>& basis, const T* weights, std::int64_t stride, T* packed) {
+    pack_adjoint(Shape<T>(basis), weights, stride, packed);
+}
+
+template <class T>
+void soap_linear(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* packed,
+                 std::int64_t n_sets, T* energy, std::int64_t energy_stride, T* gradient, T* p, T* workspace) {
+    Centre<T> centre(graph, basis, workspace);
+    const Shape<T>& shape = centre.shape;
+    for (std::int64_t i = begin; i < end; ++i) {
+        if (gradient != nullptr) centre.template expand<true>(i);
+        else centre.template expand<false>(i);
+        const std::int64_t set = n_sets == 1 ? 0 : graph.species[graph.centre[i]];
+        const Field<T, false> w{const_cast<T*>(packed + set * packed_size(shape))};
+        apply_packed(shape, centre.c, w, centre.d);
+        energy[i * energy_stride] = half_dot(centre.c.value, centre.d.value, shape.angular() * shape.row);
+        if (gradient != nullptr) centre.gradient(gradient);
+        if (p != nullptr) spectrum(shape, centre.c, centre.w, p + i * shape.features());
+    }
+}
+
+template <class T> constexpr Kernels<T> make(const char* name) {
+    return {name, graph_workspace<T>, density_workspace<T>, expand<T>, expand_adjoint<T>, power<T>, power_adjoint<T>,
+            soap<T>, soap_adjoint<T>, soap_jacobian<T>, packed_weights<T>, pack_weights<T>, soap_linear<T>};
+}
+
+#define RHOPOT_TEXT(x) #x
+#define RHOPOT_NAME(x) RHOPOT_TEXT(x)
+
+}  // namespace
+
+extern const Kernels<double> kernels_double = make<double>(RHOPOT_NAME(RHOPOT_VARIANT));
+extern const Kernels<float> kernels_float = make<float>(RHOPOT_NAME(RHOPOT_VARIANT));
+
+}  // namespace rhopot::RHOPOT_VARIANT

@@ -1,0 +1,65 @@
+"""The compiled density operators, `torch.ops.rhopot.*`: loaded here, once.
+
+    density_expansion_v1   c[C, (L+1)^2, U]   differentiable twice in the edge vectors
+    power_spectrum_v1      p[C, F] from c     differentiable twice
+    soap_power_spectrum_v1 p[C, F]            the two fused; differentiable twice
+    soap_jacobian_v1       p[C, F], dp[E, 3, F]   for linear fits; not differentiable
+    soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
+
+Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without the
+version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas, kernels and
+derivatives live in one shared library that needs no Python, so that LAMMPS gets the same numbers.
+
+The kernels exist once per instruction set; RHOPOT_KERNELS=baseline|v3|v4 in the environment asks for a lesser one.
+"""
+
+import functools
+from pathlib import Path
+
+import torch
+
+LIBRARY = "librhopot_operators.so"
+
+
+def library_path() -> Path:
+    """Return where the operator library stands: `lib/`, beside the installed Python packages.
+
+    Raises:
+        ImportError: the library is not there.
+    """
+    import rhopot
+
+    folders = [Path(root) / "lib" for root in rhopot.__path__]
+    for folder in folders:
+        if (folder / LIBRARY).is_file():
+            return folder / LIBRARY
+    looked = ", ".join(str(folder) for folder in folders)
+    raise ImportError(f"{LIBRARY} must be installed, not found in {looked}; run `pip install .` in the source tree")
+
+
+@functools.cache
+def load() -> None:
+    """Register the operators with torch; later calls do nothing.
+
+    Raises:
+        ImportError: the library is missing, or was built for another version of torch.
+    """
+    path = library_path()
+    try:
+        torch.ops.load_library(str(path))
+    except OSError as error:
+        raise ImportError(
+            f"{path} must match the installed torch {torch.__version__}, got: {error}; run `pip install .` again"
+        ) from error
+
+
+def kernel_variant() -> str:
+    """Return the instruction set that the kernels use on this processor: baseline, v3 or v4."""
+    load()
+    return str(torch.ops.rhopot.kernel_variant())
+
+
+def operators_version() -> str:
+    """Return the version of the operators' schemas, recorded in model files."""
+    load()
+    return str(torch.ops.rhopot.operators_version())
