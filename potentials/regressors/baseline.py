@@ -1,7 +1,5 @@
 """Energies that a model adds to what it has learnt: a constant per element and, where given, a pair potential."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

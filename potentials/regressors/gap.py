@@ -13,8 +13,6 @@ Smoothness and range: those of the descriptor. Cost: descriptor + O(C M F), two 
 [2] A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013)
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

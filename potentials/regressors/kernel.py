@@ -9,8 +9,6 @@ A centre without any density (p = 0) has the kernel zero with every point.
 [2] A. J. Goscinski, PhD thesis, EPFL (2023)
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -9,8 +9,6 @@ Out: energies per centre in eV (C, 1 + K), float64; column 0 is the prediction, 
 Smoothness and range: those of the descriptor and the pair baseline. Cost: the descriptor, which may fuse the product.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
