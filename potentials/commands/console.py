@@ -1,4 +1,4 @@
-"""What the commands print with: one console, tables, and progress bars for fits. Silent on all MPI ranks but the first."""
+"""What the commands print with: console, tables, and progress bars for fits; silent on MPI ranks but the first."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""`rhopot evaluate`: errors of a model on labelled structures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rhopot.export import LoadedModel, load_model
+from rhopot.potentials.commands.console import bar, make_console, table
+from rhopot.potentials.commands.files import write_text
+from rhopot.potentials.metrics import Prediction, element_constants, error_table
+from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.workflows.evaluation import draw_parity, predict
+
+COLUMNS = (
+    ("frames", "n_frames", "d"),
+    ("E MAE meV/atom", "energy_mae_mev_per_atom", ".3f"),
+    ("E RMSE", "energy_rmse_mev_per_atom", ".3f"),
+    ("F MAE meV/A", "forces_mae_mev_per_angstrom", ".2f"),
+    ("F RMSE", "forces_rmse_mev_per_angstrom", ".2f"),
+    ("S MAE GPa", "stress_mae_gpa", ".3f"),
+)
+
+
+def evaluate(
+    model: Path, structures: Sequence[str], *, json_file: Path | None, shift_from: Sequence[str], plot: Path | None
+) -> None:
+    """Print the error table and write what was asked for."""
+    loaded = load_model(model)
+    console = make_console()
+    frames = read_labelled(structures, console)
+    predictions = _predict(loaded, frames, console, "evaluating")
+    constants = None
+    if shift_from:
+        others = read_labelled(shift_from, console)
+        constants = element_constants(others, _predict(loaded, others, console, "constants"))
+        shifts = ", ".join(f"{symbol} {1000 * energy:+.3f}" for symbol, energy in constants.as_dict().items())
+        console.print(f"energies compared up to one constant per element (meV/atom): {shifts}")
+        if constants.note:
+            console.print(f"note: {constants.note}")
+    errors = error_table(frames, predictions, constants)
+    console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
+    if plot is not None:
+        draw_parity(plot, frames, predictions, loaded.card.baseline_energies)
+        console.print(f"parity plot: {plot}")
+    if json_file is not None:
+        write_text(json_file, json.dumps(errors, indent=2) + "\n")
+        console.print(f"numbers: {json_file}")
+
+
+def read_labelled(files: Sequence[str], console: Console) -> FrameSet:
+    """Frames of `files`, with the keys that were found and their counts printed; data without labels are refused."""
+    frames = read_frames(list(files))
+    keys = ", ".join(f"{key} ({count})" for key, count in frames.found.items()) or "no labels"
+    console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {keys}")
+    if not any(frames.count(target) for target in ("energy", "forces", "stress")):
+        frames.require(("energy",))
+    return frames
+
+
+def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
+    """Table with a row for all frames and one per config_type; quantities without labels have no column."""
+    columns = [column for column in COLUMNS if column[1] in errors]
+    kinds = errors["per_config_type"]
+    named = {"all": errors, **(kinds if len(kinds) > 1 else {})}
+    rows = [
+        [name, *(f"{part[key]:{form}}" if key in part else "-" for _, key, form in columns)]
+        for name, part in named.items()
+    ]
+    return table(title, ["config_type", *(column[0] for column in columns)], rows)
+
+
+def _predict(model: LoadedModel, frames: FrameSet, console: Console, description: str) -> list[Prediction]:
+    with bar(console, description, len(frames)) as advance:
+        return predict(model, frames, advance)

@@ -1,0 +1,65 @@
+"""`report.md`: what a training gave, in words and tables, from the numbers of `report.json`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from rhopot.potentials.commands.evaluate import COLUMNS
+
+
+def training_report(report: dict[str, Any]) -> str:
+    """Markdown text of a training report."""
+    data = report["training_data"]["summary"]
+    parts = [
+        f"# {report['family']} for {', '.join(report['symbols'])}",
+        f"Trained on {data['n_frames']} frames ({data['n_atoms']} atoms); validation: {data['n_validation']} frames "
+        f"({data['split']}). {report['seconds']:.0f} s on {report['ranks']} process(es).",
+        "## Errors",
+        *(_errors(f"{name}", table) for name, table in report["errors"].items()),
+        "![parity of the validation part](parity.png)",
+        "## Learning curve",
+        _curve(report["learning_curve"]),
+        "![learning curve](learning_curve.png)",
+        "## Fit",
+        _fit(report),
+        "## Settings",
+        f"```yaml\n{yaml.safe_dump(report['settings'], sort_keys=False).strip()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _errors(name: str, errors: dict[str, Any]) -> str:
+    columns = [column for column in COLUMNS if column[1] in errors]
+    kinds = errors["per_config_type"]
+    named = {f"{name}, all": errors, **(kinds if len(kinds) > 1 else {})}
+    rows = [[key, *(f"{part[k]:{f}}" if k in part else "-" for _, k, f in columns)] for key, part in named.items()]
+    return _markdown([name, *(title for title, _, _ in columns)], rows)
+
+
+def _curve(curve: dict[str, list[float]]) -> str:
+    names = list(curve)
+    rows = [[f"{value:.4g}" for value in values] for values in zip(*curve.values(), strict=True)]
+    return _markdown(names, rows)
+
+
+def _fit(report: dict[str, Any]) -> str:
+    """Plain numbers of the fit; settings stand in their own section."""
+    numbers = {name: value for name, value in report["fit"].items() if name not in ("regressor", "targets")}
+    rows = [[name, value if isinstance(value, str) else json.dumps(_rounded(value))] for name, value in numbers.items()]
+    return _markdown(["", "value"], [*rows, *(["forecast", text] for text in report["forecast"])])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value
+
+
+def _markdown(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

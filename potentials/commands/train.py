@@ -1,0 +1,193 @@
+"""`rhopot train`: the output folder, its states, and everything that is written into it.
+
+An output folder is new, unfinished (it holds `checkpoint/`) or finished (it holds `model.pt`). Every file appears under
+its final name only when it is complete; `model.pt` comes last.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from rhopot.export import LoadedModel, save_model
+from rhopot.potentials import plots
+from rhopot.potentials.commands.console import FitProgress, bar, make_console
+from rhopot.potentials.commands.evaluate import errors_as_table
+from rhopot.potentials.commands.files import write_atomically, write_text
+from rhopot.potentials.commands.report import training_report
+from rhopot.potentials.config import RunConfig, load_config
+from rhopot.potentials.fit import Ranks, find_ranks
+from rhopot.potentials.metrics import error_table
+from rhopot.potentials.structures import FrameSet
+from rhopot.potentials.workflows.evaluation import draw_parity, predict
+from rhopot.potentials.workflows.training import (
+    LearningCurve,
+    Trained,
+    TrainingSet,
+    fit_model,
+    learning_curve,
+    load_training_set,
+)
+
+
+def train(config: Path, overrides: Sequence[str], *, resume: bool, overwrite: bool) -> None:
+    """Fit as configured and fill the output folder."""
+    ranks = find_ranks()
+    console = make_console(quiet=ranks.rank > 0)
+    settings = load_config(config, overrides)
+    folder = settings.output
+    if ranks.broadcast(_already_done(folder, resume, overwrite) if ranks.rank == 0 else None):
+        console.print(f"{folder} is finished: nothing to resume")
+        return
+    data = load_training_set(settings)
+    _describe(settings, data, console)
+    if ranks.rank == 0:
+        _open(folder, settings, data, resume)
+    train_into(folder, settings, data, ranks, console, resume)
+
+
+def train_into(
+    folder: Path, settings: RunConfig, data: TrainingSet, ranks: Ranks, console: Console, resume: bool = False
+) -> None:
+    """Fit, draw the learning curve, save and report."""
+    begin = time.perf_counter()
+    if ranks.rank == 0:
+        (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
+    with FitProgress(console) as progress:
+        trained = fit_model(settings, data, ranks, progress=progress, folder=folder / "checkpoint", resume=resume)
+        progress.message("learning curve")
+        curve = learning_curve(settings, data, ranks, trained, progress)
+        forecasts = progress.forecasts
+    if ranks.rank != 0:
+        return
+    console.print("saving: the file is checked in a process of its own")
+    probe = sorted(data.train, key=len)[:3]
+    model = save_model(
+        trained.model, trained.card, folder / "checkpoint" / "model.pt", [frame.atoms for frame in probe]
+    )
+    errors = _errors(folder, model, data, console)
+    _draw_curve(folder / "learning_curve.png", curve)
+    seconds = time.perf_counter() - begin
+    report = _report(settings, trained, curve, errors, forecasts[:1], seconds, ranks.size)
+    write_text(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+    write_text(folder / "report.md", training_report(report))
+    (folder / "checkpoint" / "model.pt").replace(folder / "model.pt")
+    shutil.rmtree(folder / "checkpoint")
+    console.print(f"{folder / 'model.pt'}: {trained.card.family}, {', '.join(data.symbols)}, {seconds:.0f} s")
+
+
+def _already_done(folder: Path, resume: bool, overwrite: bool) -> bool:
+    """True when there is nothing left to do; a folder that may not be touched is refused."""
+    unfinished = (folder / "checkpoint").is_dir()
+    finished = (folder / "model.pt").exists() and not unfinished
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"output must be a folder, got the file '{folder}'; choose another output=...")
+    if resume and overwrite:
+        raise ValueError("--resume and --overwrite must not stand together, got both; choose one")
+    if finished and resume:
+        return True
+    if finished and not overwrite:
+        raise ValueError(
+            f"output must be a new folder, got '{folder}' with a finished model; add --overwrite to replace it"
+        )
+    if unfinished and not (resume or overwrite):
+        raise ValueError(
+            f"output must be a new folder, got '{folder}' with a training that was stopped; "
+            "continue it with --resume or start again with --overwrite"
+        )
+    return False
+
+
+def _open(folder: Path, settings: RunConfig, data: TrainingSet, resume: bool) -> None:
+    """Mark the folder as unfinished and remember what is being trained; a resumed training must be the same one."""
+    stage = folder / "checkpoint"
+    state = {"settings": settings.model_dump(mode="json"), "data": data.train.digest()}
+    if stage.is_dir() and resume and (stage / "run.json").exists():
+        before = json.loads((stage / "run.json").read_text(encoding="utf-8"))
+        changed = _differences(before, state)
+        if changed:
+            raise ValueError(
+                f"configuration must be that of the stopped training in '{folder}', got other {', '.join(changed)}; "
+                "restore it or start again with --overwrite"
+            )
+        return
+    if stage.is_dir():
+        shutil.rmtree(stage)
+    stage.mkdir(parents=True)
+    write_text(stage / "run.json", json.dumps(state) + "\n")
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """Dotted names of the entries that differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = sorted(set(before) | set(now))
+        return [d for n in names for d in _differences(before.get(n), now.get(n), f"{path}.{n}" if path else n)]
+    return [] if before == now else [path.removeprefix("settings.")]
+
+
+def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
+    found = ", ".join(f"{key} ({count})" for key, count in data.train.found.items())
+    console.print(f"{settings.family}: {', '.join(data.symbols)}; keys found: {found}")
+    console.print(
+        f"{len(data.train)} training frames ({data.train.n_atoms} atoms), "
+        f"{len(data.validation)} for validation ({data.split})"
+    )
+
+
+def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Console) -> dict[str, Any]:
+    """Error tables of both parts, printed, and the parity plot of the validation part."""
+    errors: dict[str, Any] = {}
+    parts: dict[str, FrameSet] = {"train": data.train, "validation": data.validation}
+    for name, frames in parts.items():
+        with bar(console, f"evaluating {name}", len(frames)) as advance:
+            predictions = predict(model, frames, advance)
+        errors[name] = error_table(frames, predictions)
+        console.print(errors_as_table(name, errors[name]))
+        if name == "validation":
+            baseline = model.card.baseline_energies
+            write_atomically(
+                folder / "parity.png",
+                lambda path, f=frames, p=predictions, b=baseline: draw_parity(path, f, p, b),  # type: ignore[misc]
+            )
+    return errors
+
+
+def _draw_curve(path: Path, curve: LearningCurve) -> None:
+    labels = {"energy_mae_mev_per_atom": "energy (meV/atom)", "forces_mae_mev_per_angstrom": "forces (meV/A)"}
+    curves = {labels.get(name, name): values for name, values in curve.errors.items()}
+    write_atomically(
+        path,
+        lambda partial: plots.learning_curve(partial, curve.n_frames, curves, "training frames", "validation MAE"),
+    )
+
+
+def _report(
+    settings: RunConfig,
+    trained: Trained,
+    curve: LearningCurve,
+    errors: dict[str, Any],
+    forecasts: list[str],
+    seconds: float,
+    n_ranks: int,
+) -> dict[str, Any]:
+    """Everything the run has to say, as plain JSON values."""
+    return {
+        "family": settings.family,
+        "symbols": list(trained.card.symbols),
+        "errors": errors,
+        "learning_curve": {"n_frames": curve.n_frames, **curve.errors},
+        "fit": trained.report,
+        "forecast": forecasts,
+        "seconds": seconds,
+        "ranks": n_ranks,
+        "training_data": trained.card.training_data.model_dump(),
+        "settings": settings.model_dump(mode="json"),
+    }

@@ -1,0 +1,60 @@
+"""Predictions of a loaded model for labelled frames, ready for error tables and parity plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials import plots
+from rhopot.potentials.metrics import Prediction
+from rhopot.potentials.structures import Frame
+
+
+def predict(
+    model: LoadedModel, frames: Sequence[Frame], progress: Callable[[int], None] | None = None
+) -> list[Prediction]:
+    """Energy (eV), forces (eV/A) and, in periodic cells, stress (eV/A^3) of every frame, in order."""
+    predictions = []
+    for done, frame in enumerate(frames, 1):
+        result = evaluate(model, [frame.atoms])[0]
+        stress = result.stress(frame.atoms) if frame.stress is not None else None
+        predictions.append(Prediction(result.energy, result.forces, stress))
+        if progress is not None:
+            progress(done)
+    return predictions
+
+
+def parity_panels(
+    frames: Sequence[Frame], predictions: Sequence[Prediction], baseline: dict[str, float] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Reference and prediction per panel of `plots.parity`; `baseline` (eV per element) is taken off both energies."""
+    pairs = list(zip(frames, predictions, strict=True))
+    panels = {}
+    with_energy = [(f, p) for f, p in pairs if f.energy is not None]
+    if with_energy:
+        shift = [sum((baseline or {}).get(symbol, 0.0) for symbol in frame.atoms.symbols) for frame, _ in with_energy]
+        energies = [(f.energy, p.energy) for f, p in with_energy]
+        table = np.array(
+            [[(e - s) / len(f) for e in es] for es, s, (f, _) in zip(energies, shift, with_energy, strict=True)]
+        )
+        panels["energy (eV/atom)"] = (table[:, 0], table[:, 1])
+    with_forces = [(f.forces, p.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
+    if with_forces:
+        panels["force (eV/A)"] = (
+            np.concatenate([reference.ravel() for reference, _ in with_forces]),
+            np.concatenate([predicted.ravel() for _, predicted in with_forces]),
+        )
+    return panels
+
+
+def draw_parity(
+    path: str | Path,
+    frames: Sequence[Frame],
+    predictions: Sequence[Prediction],
+    baseline: dict[str, float] | None = None,
+) -> Path:
+    """Parity plot of energies and forces."""
+    return plots.parity(path, parity_panels(frames, predictions, baseline))

@@ -1,0 +1,226 @@
+"""From a run configuration to a fitted model and its card: data, split, baseline, descriptor, fit, learning curve.
+
+Every MPI rank runs the same code; frames are dealt to ranks inside the fit. Nothing is written here but checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rhopot.export import ModelCard, TrainingData, Uncertainty
+from rhopot.potentials.config import RunConfig
+from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.fit import FitResult, FitTask, Progress, Ranks, Silent
+from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.structures.composition import (
+    Baseline,
+    explicit_baseline,
+    fit_baseline,
+    isolated_atoms_baseline,
+)
+from rhopot.potentials.structures.split import split_fraction, split_groups
+
+# Fewest validation frames that a split asks for: members are calibrated on them.
+MIN_VALIDATION = 3
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Frames of a run, their elements in the model's order, and how the validation part came about."""
+
+    train: FrameSet
+    validation: FrameSet
+    symbols: tuple[str, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model with the card it is exported with and the fit's report."""
+
+    model: nn.Module
+    card: ModelCard
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Validation errors against the number of training frames (energies meV/atom, forces meV/A)."""
+
+    n_frames: list[int]
+    errors: dict[str, list[float]]
+
+
+def load_training_set(config: RunConfig) -> TrainingSet:
+    """Read the frames, split a validation part off where none is given, and require the targets that are asked for."""
+    data = config.data
+    if not data.train:
+        raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
+    group_key = data.split.key if data.split.by == "group" else None
+    train = read_frames(list(data.train), data.keys, group_key)
+    wanted = [name for name in ("energy", "forces", "stress") if getattr(config.targets, name) is not None]
+    train.require(wanted)
+    if data.validation:
+        validation, split = read_frames(list(data.validation), data.keys), "given"
+    elif data.split.by == "group":
+        train, validation = split_groups(train, data.split.fraction, config.seed)
+        split = f"{data.split.fraction:g} of the groups by {data.split.key}"
+    else:
+        fraction = min(max(data.split.fraction, MIN_VALIDATION / len(train)), 0.5)
+        train, validation = split_fraction(train, fraction, config.seed)
+        split = f"{len(validation)} frames at random"
+    symbols = tuple(config.descriptor.get("symbols") or train.symbols)
+    for name, frames in (("train", train), ("validation", validation)):
+        unknown = sorted(set(frames.symbols) - set(symbols))
+        if unknown:
+            raise ValueError(
+                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
+                "add training frames with them, or to descriptor.symbols"
+            )
+    return TrainingSet(train, validation, symbols, split)
+
+
+def fit_model(
+    config: RunConfig,
+    data: TrainingSet,
+    ranks: Ranks,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> Trained:
+    """Fit the configured family to `data`; checkpoints go into `folder`."""
+    family = FAMILIES[config.family]
+    descriptor = family.build(config.descriptor, data.symbols)
+    pair = _pair(config, data.symbols)
+    baseline = _baseline(config, data, pair)
+    members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0
+    task = FitTask(
+        train=data.train,
+        validation=data.validation,
+        descriptor=descriptor,
+        symbols=data.symbols,
+        targets=config.targets,
+        baseline=baseline.energies,
+        pair=pair,
+        members=members,
+        seed=config.seed,
+        folder=folder,
+        resume=resume,
+        progress=progress if progress is not None else Silent(),
+        ranks=ranks,
+    )
+    if ranks.rank == 0:
+        _say(task, baseline, config.uncertainty.members)
+    result = family.fit(task, config.regressor)
+    card = _card(config, data, baseline, members, result)
+    model = result.model.to(torch.float32) if config.dtype == "float32" else result.model
+    return Trained(model, card, result.report)
+
+
+def learning_curve(
+    config: RunConfig, data: TrainingSet, ranks: Ranks, full: Trained, progress: Progress | None = None
+) -> LearningCurve:
+    """Validation errors of fits to the configured fractions of the training data, and of the full fit.
+
+    Whole groups are drawn where the split is by group; smaller sets are parts of larger ones.
+    """
+    order = _nested_order(data.train, config)
+    sizes: list[int] = []
+    errors: list[dict[str, float]] = []
+    lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
+    for fraction in sorted(config.report.learning_curve):
+        count = max(1, round(fraction * len(order)))
+        part = replace(data, train=data.train.subset(sorted(order[:count])))
+        if set(part.train.symbols) != set(data.train.symbols):
+            continue
+        fitted = fit_model(lean, part, ranks, progress=progress)
+        sizes.append(count)
+        errors.append(fitted.report["validation"])
+    sizes.append(len(data.train))
+    errors.append(full.report["validation"])
+    names = sorted(set.intersection(*(set(part) for part in errors)))
+    return LearningCurve(sizes, {name: [part[name] for part in errors] for name in names})
+
+
+def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:
+    """Rows of the training frames, shuffled by group or one by one."""
+    rng = np.random.default_rng(config.seed)
+    if config.data.split.by != "group":
+        return [int(k) for k in rng.permutation(len(train))]
+    groups = sorted({str(frame.group) for frame in train})
+    place = {groups[int(g)]: k for k, g in enumerate(rng.permutation(len(groups)))}
+    return sorted(range(len(train)), key=lambda row: place[str(train[row].group)])
+
+
+def _baseline(config: RunConfig, data: TrainingSet, pair: nn.Module | None) -> Baseline:
+    """Energy per element as configured; least squares are taken on what the pair baseline leaves."""
+    elements = config.baseline.elements
+    if isinstance(elements, dict):
+        return explicit_baseline(elements, data.symbols)
+    if elements == "isolated":
+        return isolated_atoms_baseline(data.train, data.symbols)
+    labelled = [frame for frame in data.train if frame.energy is not None]
+    if not labelled:
+        return Baseline(data.symbols, (0.0,) * len(data.symbols), "zero", "no energies in the data: zero per element")
+    left = None
+    if pair is not None:
+        from rhopot.potentials.pair import pair_energy
+
+        left = np.array([float(f.energy or 0.0) - pair_energy(pair, f.atoms, data.symbols) for f in labelled])
+    return fit_baseline(labelled, data.symbols, energies=left)
+
+
+def _pair(config: RunConfig, symbols: Sequence[str]) -> nn.Module | None:
+    if config.baseline.pair is None:
+        return None
+    from rhopot.potentials.pair import make_pair
+
+    return make_pair(config.baseline.pair, symbols)
+
+
+def _say(task: FitTask, baseline: Baseline, members: int) -> None:
+    energies = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in baseline.as_dict().items())
+    task.progress.message(f"baseline ({baseline.method}): {energies} eV/atom")
+    if baseline.note:
+        task.progress.message(f"note: {baseline.note}")
+    if members and not task.members:
+        task.progress.message(
+            f"note: fewer than {MIN_VALIDATION} validation frames with energies, the model gets no uncertainty"
+        )
+
+
+def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int, result: FitResult) -> ModelCard:
+    """What the model file says of itself."""
+    family = FAMILIES[config.family]
+    report = result.report
+    summary = {**data.train.summary(), "split": data.split, "n_validation": len(data.validation)}
+    fit = {
+        "regressor": config.regressor,
+        "targets": config.targets.model_dump(mode="json"),
+        "baseline": config.baseline.model_dump(mode="json"),
+        "seed": config.seed,
+        "calibration": report.get("calibration"),
+    }
+    return ModelCard(
+        family=config.family,
+        kind="local",
+        symbols=data.symbols,
+        cutoff=float(config.descriptor["cutoff"]),
+        n_layers=1,
+        dtype=config.dtype,
+        baseline_energies=baseline.as_dict(),
+        uncertainty=Uncertainty(members=members),
+        descriptor=config.descriptor,
+        fit=fit,
+        training_data=TrainingData(summary=summary, hash=data.train.digest()),
+        metrics={"validation": report["validation"]},
+        references=family.references,
+    )

@@ -1,0 +1,124 @@
+"""Configurations: every fault names the file, the line and the key; overrides; defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rhopot.potentials.config import ConfigError, load_config, read_document
+
+GOOD = """\
+family: soap_gap
+output: somewhere
+data:
+  train: train.xyz
+  split:
+    by: group
+    key: path
+descriptor:
+  cutoff: 5.0
+regressor:
+  zeta: 2
+targets:
+  energy: 0.001
+  forces: {sigma: 5e-2, config_type: {liquid: 0.2}}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "run.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def fault(folder: Path, text: str, overrides: list[str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), overrides or [])
+    return str(caught.value).replace(str(folder) + "/", "")
+
+
+def test_a_good_file_is_complete_after_loading(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.data.train == ("train.xyz",)
+    assert config.data.split.key == "path"
+    assert config.descriptor["cutoff"] == 5.0
+    assert config.regressor["zeta"] == 2
+    assert config.regressor["n_sparse"] == 1000
+    assert config.targets.forces is not None
+    assert config.targets.forces.sigma == 0.05
+    assert config.targets.forces.config_type == {"liquid": 0.2}
+    assert config.targets.energy is not None
+    assert config.targets.energy.sigma == 0.001
+
+
+def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
+    overrides = ["data.train=[a.xyz, b.xyz]", "output=run1", "regressor.zeta=3", "uncertainty.members=0"]
+    config = load_config(write(tmp_path, GOOD), overrides)
+    assert config.data.train == ("a.xyz", "b.xyz")
+    assert config.output == Path("run1")
+    assert config.regressor["zeta"] == 3
+    assert config.uncertainty.members == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("output:", "outptu:", "run.yaml, line 2: outptu is not a known key; did you mean output?"),
+        ("    by: group", "    by: grup", "run.yaml, line 6: data.split.by must be 'fraction' or 'group', got 'grup'"),
+        ("    key: path\n", "", "run.yaml, line 5: data.split must have `key`"),
+        ("  zeta: 2", "  zetta: 2", "run.yaml, line 11: regressor.zetta is not a known key; did you mean zeta?"),
+        ("  zeta: 2", "  zeta: many", "run.yaml, line 11: regressor.zeta must be a valid integer"),
+        (
+            "  cutoff: 5.0",
+            "  cutof: 5.0",
+            "run.yaml, line 9: descriptor.cutof is not a known key; did you mean cutoff?",
+        ),
+        ("  energy: 0.001", "  energy: -1", "run.yaml, line 13: targets.energy"),
+        ("liquid: 0.2", "liquid: x", "run.yaml, line 14: targets.forces.config_type.liquid must be a valid number"),
+        ("family: soap_gap", "family: soap_gab", "line 1: family must be one of soap_linear, soap_gap, got 'soap_gab'"),
+        ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
+        ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),
+        ("data:", "data: [", "is not valid YAML"),
+    ],
+)
+def test_faults_name_line_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    assert message in fault(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
+    lines = fault(tmp_path, GOOD.replace("output:", "outptu:").replace("zeta:", "zetta:")).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["run.yaml, line 2", "run.yaml, line 11"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("regressor.zeta=many", "override 'regressor.zeta=many': regressor.zeta must be a valid integer"),
+        ("nonsense", "override 'nonsense' must be key=value"),
+        ("output.x=1", "output is a single value here"),
+        ("data.train=[a", "the value must be YAML"),
+        ("sed=3", "override 'sed=3': sed is not a known key; did you mean seed?"),
+    ],
+)
+def test_faults_of_overrides_name_the_override(tmp_path: Path, override: str, message: str) -> None:
+    assert message in fault(tmp_path, GOOD, [override])
+
+
+def test_missing_and_binary_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_document(tmp_path / "absent.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        read_document(tmp_path / "binary.yaml")
+    with pytest.raises(ConfigError, match="line 1: the file must hold keys and values"):
+        read_document(write(tmp_path, "- a\n- b\n"))
+
+
+@pytest.mark.parametrize("name", ["soap_linear", "soap_gap"])
+def test_shipped_configurations_load(name: str) -> None:
+    root = Path(__file__).resolve().parents[3]
+    config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])
+    assert config.family == name
+    assert config.data.train == ("my.xyz.gz",)

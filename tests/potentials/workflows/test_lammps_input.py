@@ -1,0 +1,75 @@
+"""Data files and decks: geometry survives the rotation into LAMMPS' frame; logs are read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk, molecule
+from ase.io import read
+
+from rhopot.potentials.workflows.lammps_input import header, npt, number, nvt, write_data
+from rhopot.potentials.workflows.lammps_run import LammpsError, LammpsRun, run_lammps
+
+SKEWED = np.array([[1.0, 0.1, 0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
+
+
+@pytest.mark.parametrize("handed", [1.0, -1.0], ids=["right-handed", "left-handed"])
+def test_a_triclinic_cell_survives(tmp_path: Path, handed: float) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    atoms.set_cell(atoms.cell.array @ SKEWED @ np.diag([1.0, 1.0, handed]), scale_atoms=True)
+    atoms.rattle(0.1, seed=1)
+    atoms.set_velocities(np.random.default_rng(0).normal(size=(8, 3)))
+    data = write_data(tmp_path / "a.data", atoms, ("Cl", "Na"))
+    back = read(data.path, format="lammps-data", units="metal")
+    np.testing.assert_allclose(back.cell.array @ data.rotation, atoms.cell.array, atol=1e-13)
+    np.testing.assert_allclose(back.positions @ data.rotation, atoms.positions, atol=1e-13)
+    np.testing.assert_allclose(back.get_velocities() @ data.rotation, atoms.get_velocities(), rtol=1e-6)
+    assert np.linalg.det(data.rotation) == pytest.approx(handed)
+    assert back.get_chemical_symbols() == atoms.get_chemical_symbols()
+
+
+def test_open_directions_get_a_box_around_the_atoms(tmp_path: Path) -> None:
+    atoms = molecule("CH3CH2OH")
+    data = write_data(tmp_path / "a.data", atoms)
+    back = read(data.path, format="lammps-data")
+    np.testing.assert_allclose(back.get_all_distances(), atoms.get_all_distances(), atol=1e-12)
+    assert (back.positions.min(axis=0) >= 9.9).all()
+    assert "boundary f f f" in header(data, "m.pt")
+
+
+def test_missing_element_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="symbols must name every element of the structure"):
+        write_data(tmp_path / "a.data", bulk("Si"), ("Ge",))
+
+
+def test_decks_run_in_lammps_with_another_pair_style(tmp_path: Path) -> None:
+    """The lines around the pair style are those LAMMPS wants: they run with lj/cut in its place."""
+    data = write_data(tmp_path / "a.data", bulk("Ar", "fcc", a=5.3, cubic=True).repeat(3))
+    for deck in (
+        nvt(data, "m.pt", temperature=50, timestep_fs=2, steps=20, every=10),
+        npt(data, "m.pt", temperature=50, pressure_bar=1, timestep_fs=2, steps=20, every=10),
+    ):
+        text = deck.replace("pair_style rhopot", "pair_style lj/cut 7.0").replace("* * m.pt Ar", "* * 0.0104 3.4")
+        thermo = run_lammps(text, tmp_path).thermo()
+        assert thermo["Step"].tolist() == [0, 10, 20]
+        assert thermo["Temp"][0] == pytest.approx(50.0)
+
+
+def test_failures_carry_the_reason_of_lammps(tmp_path: Path) -> None:
+    with pytest.raises(LammpsError, match=r"on 1 rank\(s\): ERROR: .*nonsense"):
+        run_lammps("pair_style nonsense\n", tmp_path)
+
+
+def test_logs_without_results_are_refused() -> None:
+    run = LammpsRun("nothing here")
+    for read_back in (run.thermo, run.loop_time, lambda: run.printed("tag")):
+        with pytest.raises(ValueError, match="the LAMMPS output must hold"):
+            read_back()
+
+
+def test_numbers_keep_all_digits() -> None:
+    for value in (1 / 3, units.fs, 1e-300):
+        assert float(number(value)) == value

@@ -1,0 +1,97 @@
+"""The tree is the pipeline: every module imports only from layers to its left; nothing imports the top layer."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Left to right. A module belongs to the longest matching prefix.
+LAYERS = [
+    "rhopot.potentials.units",
+    "rhopot.potentials.structures",
+    "rhopot.potentials.neighbours",
+    "rhopot.potentials.density",
+    "rhopot.potentials.soap",
+    "rhopot.potentials.pair",
+    "rhopot.potentials.regressors",
+    "rhopot.potentials.metrics",
+    "rhopot.potentials.fit",
+    "rhopot.lammps_plugin",
+    "rhopot.export",
+    "rhopot.potentials.config",
+    "rhopot.potentials.plots",
+    "rhopot.potentials.workflows",
+    "rhopot.potentials.commands",
+]
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name -> file of every Python module of the package."""
+    found = {}
+    for top in ("potentials", "export", "lammps_plugin"):
+        for file in sorted((ROOT / top).rglob("*.py")):
+            parts = ["rhopot", *file.relative_to(ROOT).with_suffix("").parts]
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def layer(name: str) -> int:
+    """Position of a module among the layers; -1 for the bare packages, which hold nothing but a docstring."""
+    matches = [k for k, prefix in enumerate(LAYERS) if name == prefix or name.startswith(prefix + ".")]
+    return matches[0] if matches else -1
+
+
+def imports(text: str, name: str) -> set[str]:
+    """Modules of ours that the source text imports, wherever the import stands."""
+    known = set(modules())
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} uses a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in known else str(node.module))
+    return {module for module in found if module == "rhopot" or module.startswith("rhopot.")}
+
+
+def test_every_module_has_a_layer() -> None:
+    assert [name for name in modules() if layer(name) < 0] == ["rhopot.potentials"]
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_module_imports_only_from_its_left(name: str) -> None:
+    to_the_right = [
+        target
+        for target in imports(modules()[name].read_text(encoding="utf-8"), name)
+        if target not in ("rhopot", "rhopot.potentials") and layer(target) > layer(name)
+    ]
+    assert to_the_right == []
+
+
+def test_a_wrong_import_is_seen() -> None:
+    wrong = imports("def f():\n    from rhopot.export import save_model\n", "rhopot.potentials.fit.run")
+    assert [layer(target) > layer("rhopot.potentials.fit.run") for target in wrong] == [True]
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_modules_are_documented_and_of_a_readable_size(name: str) -> None:
+    text = modules()[name].read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text)), "a module says what it is for"
+    assert len(text.splitlines()) <= 420
+
+
+def test_torchscript_is_called_in_one_file_only() -> None:
+    users = {
+        name
+        for name, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("torch.jit.")
+        if ast.unparse(node) not in ("torch.jit.Final",)
+    }
+    assert users <= {"rhopot.export.script"}
