@@ -1,0 +1,78 @@
+"""What all pair baselines share: from edges to half of each pair's energy at either end.
+
+    E_i = 1/2 sum_j V_{a_i a_j}(r_ij),   V_ab = V_ba,   V zero and C2 at its own cutoff
+
+In : edge_vectors (E, 3) in A, first_edge (C+1,), neighbour (E,), centre (C,), species (N,) rows of the symbols
+Out: energy of each centre (C,) in eV, in the float type of the edge vectors; differentiable to any order.
+
+A pair potential gives V for distances above zero; edges at or beyond its cutoff are dropped before V is evaluated, so
+a short-ranged baseline costs one comparison per edge.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class PairBaseline(nn.Module):
+    """Base of the pair potentials; a subclass defines `pair_energy`.
+
+    Args:
+        n_symbols: number of elements A.
+        cutoff: distance in A at and beyond which every pair energy is zero.
+    """
+
+    cutoff: float
+    pair_index: Tensor
+
+    def __init__(self, n_symbols: int, cutoff: float) -> None:
+        super().__init__()
+        self.cutoff = float(cutoff)
+        index = torch.zeros((n_symbols, n_symbols), dtype=torch.int64)
+        for p, (a, b) in enumerate(unordered_pairs(n_symbols)):
+            index[a, b] = index[b, a] = p
+        self.register_buffer("pair_index", index)
+
+    def pair_energy(self, distance: Tensor, pair: Tensor) -> Tensor:
+        """V (E,) in eV at `distance` (E,) in A, 0 < distance < cutoff, for unordered species pairs `pair` (E,)."""
+        raise NotImplementedError("a pair baseline must define pair_energy")
+
+    def forward(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> Tensor:
+        """Return the energy of each centre (C) in eV."""
+        squared = (edge_vectors * edge_vectors).sum(dim=1)
+        near = torch.nonzero(squared.detach() < self.cutoff * self.cutoff).squeeze(1)
+        row = torch.repeat_interleave(torch.arange(centre.shape[0], device=centre.device), first_edge.diff())[near]
+        pair = self.pair_index[species[centre[row]], species[neighbour[near]]]
+        energy = 0.5 * self.pair_energy(squared[near].sqrt(), pair)
+        total = torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return total.index_add(0, row, energy.to(edge_vectors.dtype))
+
+
+class SumOfPairs(nn.Module):
+    """Several pair baselines added up."""
+
+    cutoff: float
+
+    def __init__(self, parts: Sequence[PairBaseline]) -> None:
+        super().__init__()
+        if not parts:
+            raise ValueError("parts must hold at least one pair baseline, got none; leave the baseline out")
+        self.parts = nn.ModuleList(parts)
+        self.cutoff = max(part.cutoff for part in parts)
+
+    def forward(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> Tensor:
+        """Return the energy of each centre (C) in eV."""
+        total = torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        for part in self.parts:
+            total = total + part(edge_vectors, first_edge, neighbour, centre, species)
+        return total
+
+
+def unordered_pairs(n_symbols: int) -> list[tuple[int, int]]:
+    """Species pairs (a, b) with a <= b, in the order of a pair baseline's tables."""
+    return [(a, b) for a in range(n_symbols) for b in range(a, n_symbols)]

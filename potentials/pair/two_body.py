@@ -1,0 +1,134 @@
+"""A pair potential fitted to the data on top of ZBL: the best that distances alone can say.
+
+    E = sum_i e0(a_i) + 1/2 sum_ij [ V_ZBL(r_ij) + sum_k w_{ab,k} B_k(r_ij) ]
+
+B_k are quintic B-splines whose supports lie between `start` and `cutoff`: they vanish at both ends with four
+derivatives, so short distances stay purely repulsive. Weights and e0 minimise
+
+    sum_f [ (E - E_f) / (N_f sigma_energy) ]^2 + sum |F - F_f|^2 / sigma_forces^2 + sum w^2 / prior^2
+
+through the normal equations: a baseline of a few dozen well-conditioned columns needs no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.interpolate import BSpline
+
+from rhopot.potentials.neighbours import Edges, find_edges
+from rhopot.potentials.pair.base import PairBaseline, SumOfPairs, unordered_pairs
+from rhopot.potentials.pair.tabulated import TabulatedPair
+from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
+from rhopot.potentials.structures.composition import composition
+from rhopot.potentials.structures.frames import DataError, Frame
+from rhopot.potentials.units import forces_from_edges
+
+Floats = NDArray[np.float64]
+DEGREE = 5
+
+
+class TwoBodyHypers(BaseModel):
+    """Range of the fitted part in A, number of splines per pair, sigmas (eV per atom, eV/A), prior width (eV)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["two_body"] = "two_body"
+    start: float = Field(default=1.5, gt=0.0)
+    cutoff: float = Field(default=5.0, gt=0.0)
+    n_functions: int = Field(default=10, ge=1)
+    sigma_energy: float = Field(default=0.02, gt=0.0)
+    sigma_forces: float = Field(default=0.3, gt=0.0)
+    prior: float = Field(default=3.0, gt=0.0)
+    zbl: ZblHypers = ZblHypers()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TwoBodyHypers:
+        if self.cutoff <= self.start:
+            raise ValueError(f"cutoff must exceed start ({self.start} A), got {self.cutoff}; raise it or lower start")
+        return self
+
+
+def fit_two_body(frames: Iterable[Frame], symbols: Sequence[str], hypers: TwoBodyHypers | None = None) -> SumOfPairs:
+    """ZBL plus the fitted splines; the element energies of the fit are not part of it."""
+    hypers = hypers or TwoBodyHypers()
+    zbl = ZblPair(symbols, hypers.zbl)
+    knots = np.linspace(hypers.start, hypers.cutoff, hypers.n_functions + DEGREE + 1)
+    n_pairs = len(unordered_pairs(len(symbols)))
+    n_columns = n_pairs * hypers.n_functions
+    normal = np.diag(np.concatenate([np.full(n_columns, hypers.prior**-2.0), np.zeros(len(symbols))]))
+    right = np.zeros(len(normal))
+    n_rows = 0
+    for frame in frames:
+        rows, targets = _rows(frame, symbols, zbl, knots, hypers)
+        normal += rows.T @ rows
+        right += rows.T @ targets
+        n_rows += len(targets)
+    if n_rows == 0:
+        raise DataError("a two-body fit must have energies or forces, got none; label the data or use kind zbl")
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))  # columns of one size: better conditioned
+    solution = scale * np.linalg.lstsq(normal * scale * scale[:, None], right * scale, rcond=1e-12)[0]
+    weights = solution[:n_columns].reshape(n_pairs, hypers.n_functions)
+
+    splines = [BSpline(knots, weight, DEGREE, extrapolate=False) for weight in weights]
+    functions = [lambda r, s=spline: np.nan_to_num(np.stack([s(r, nu=n) for n in range(3)])) for spline in splines]
+    parts: list[PairBaseline] = [zbl, TabulatedPair.from_functions(functions, len(symbols), hypers.cutoff)]
+    return SumOfPairs(parts)
+
+
+def _rows(
+    frame: Frame, symbols: Sequence[str], zbl: ZblPair, knots: Floats, hypers: TwoBodyHypers
+) -> tuple[Floats, Floats]:
+    """Weighted design rows (R, columns) and targets (R,) of one frame, the ZBL part subtracted from the labels."""
+    edges = find_edges(frame.atoms, max(hypers.cutoff, zbl.cutoff))
+    species = np.array([list(symbols).index(s) for s in frame.atoms.symbols], dtype=np.int64)
+    zbl_energy, zbl_forces = _zbl_part(edges, species, zbl)
+    distance = np.linalg.norm(edges.vectors, axis=1)
+    pair = zbl.pair_index.numpy()[species[edges.edge_centre], species[edges.neighbour]]
+    n_pairs, n_atoms = len(unordered_pairs(len(symbols))), len(frame)
+    rows, targets = [], []
+    if frame.energy is not None:
+        weight = 1.0 / (n_atoms * hypers.sigma_energy)
+        columns = 0.5 * _by_pair(_splines(distance, knots, 0), pair, n_pairs).sum(axis=0)
+        rows.append(weight * np.concatenate([columns, composition(frame.atoms, symbols)])[None, :])
+        targets.append(weight * np.array([frame.energy - zbl_energy]))
+    if frame.forces is not None:
+        slope = 0.5 * _by_pair(_splines(distance, knots, 1), pair, n_pairs)
+        gradient = torch.from_numpy((edges.vectors / distance[:, None])[:, :, None] * slope[:, None, :])
+        force = forces_from_edges(
+            gradient, torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour), n_atoms
+        ).numpy()
+        constants = np.zeros((3 * n_atoms, len(symbols)))
+        rows.append(np.hstack([force.reshape(3 * n_atoms, -1), constants]) / hypers.sigma_forces)
+        targets.append((frame.forces - zbl_forces).ravel() / hypers.sigma_forces)
+    n_columns = n_pairs * hypers.n_functions + len(symbols)
+    return np.concatenate([np.zeros((0, n_columns)), *rows]), np.concatenate([np.zeros(0), *targets])
+
+
+def _zbl_part(edges: Edges, species: NDArray[np.int64], zbl: ZblPair) -> tuple[float, Floats]:
+    """Energy (eV) and forces (N, 3) of the repulsion alone."""
+    vectors = torch.from_numpy(edges.vectors).requires_grad_()
+    index = [torch.from_numpy(array) for array in (edges.first_edge, edges.neighbour, edges.centre, species)]
+    energy = zbl(vectors, *index).sum()
+    (gradient,) = torch.autograd.grad(energy, vectors)
+    forces = forces_from_edges(gradient, torch.from_numpy(edges.edge_centre), index[1], len(species))
+    return float(energy.detach()), forces.numpy()
+
+
+def _splines(distance: Floats, knots: Floats, derivative: int) -> Floats:
+    """All B-splines (E, n_functions), or their derivative, at `distance` (E,)."""
+    n_functions = len(knots) - DEGREE - 1
+    basis = BSpline(knots, np.eye(n_functions), DEGREE, extrapolate=False)
+    return np.nan_to_num(basis(distance, nu=derivative))
+
+
+def _by_pair(values: Floats, pair: NDArray[np.int64], n_pairs: int) -> Floats:
+    """Spread (E, n_functions) over the columns of each edge's species pair (E, n_pairs * n_functions)."""
+    spread = np.zeros((len(values), n_pairs, values.shape[1]))
+    spread[np.arange(len(values)), pair] = values
+    return spread.reshape(len(values), n_pairs * values.shape[1])
