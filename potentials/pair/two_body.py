@@ -13,6 +13,7 @@ through the normal equations: a baseline of a few dozen well-conditioned columns
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -58,14 +59,14 @@ def fit_two_body(frames: Iterable[Frame], symbols: Sequence[str], hypers: TwoBod
     """ZBL plus the fitted splines; the element energies of the fit are not part of it."""
     hypers = hypers or TwoBodyHypers()
     zbl = ZblPair(symbols, hypers.zbl)
-    knots = np.linspace(hypers.start, hypers.cutoff, hypers.n_functions + DEGREE + 1)
+    basis = _basis(hypers)
     n_pairs = len(unordered_pairs(len(symbols)))
     n_columns = n_pairs * hypers.n_functions
     normal = np.diag(np.concatenate([np.full(n_columns, hypers.prior**-2.0), np.zeros(len(symbols))]))
     right = np.zeros(len(normal))
     n_rows = 0
     for frame in frames:
-        rows, targets = _rows(frame, symbols, zbl, knots, hypers)
+        rows, targets = _rows(frame, symbols, zbl, basis, hypers)
         normal += rows.T @ rows
         right += rows.T @ targets
         n_rows += len(targets)
@@ -75,14 +76,13 @@ def fit_two_body(frames: Iterable[Frame], symbols: Sequence[str], hypers: TwoBod
     solution = scale * np.linalg.lstsq(normal * scale * scale[:, None], right * scale, rcond=1e-12)[0]
     weights = solution[:n_columns].reshape(n_pairs, hypers.n_functions)
 
-    splines = [BSpline(knots, weight, DEGREE, extrapolate=False) for weight in weights]
-    functions = [lambda r, s=spline: np.nan_to_num(np.stack([s(r, nu=n) for n in range(3)])) for spline in splines]
+    functions = [partial(_fitted, basis, weight) for weight in weights]
     parts: list[PairBaseline] = [zbl, TabulatedPair.from_functions(functions, len(symbols), hypers.cutoff)]
     return SumOfPairs(parts)
 
 
 def _rows(
-    frame: Frame, symbols: Sequence[str], zbl: ZblPair, knots: Floats, hypers: TwoBodyHypers
+    frame: Frame, symbols: Sequence[str], zbl: ZblPair, basis: BSpline, hypers: TwoBodyHypers
 ) -> tuple[Floats, Floats]:
     """Weighted design rows (R, columns) and targets (R,) of one frame, the ZBL part subtracted from the labels."""
     edges = find_edges(frame.atoms, max(hypers.cutoff, zbl.cutoff))
@@ -94,11 +94,11 @@ def _rows(
     rows, targets = [], []
     if frame.energy is not None:
         weight = 1.0 / (n_atoms * hypers.sigma_energy)
-        columns = 0.5 * _by_pair(_splines(distance, knots, 0), pair, n_pairs).sum(axis=0)
+        columns = 0.5 * _by_pair(_splines(basis, distance, 0), pair, n_pairs).sum(axis=0)
         rows.append(weight * np.concatenate([columns, composition(frame.atoms, symbols)])[None, :])
         targets.append(weight * np.array([frame.energy - zbl_energy]))
     if frame.forces is not None:
-        slope = 0.5 * _by_pair(_splines(distance, knots, 1), pair, n_pairs)
+        slope = 0.5 * _by_pair(_splines(basis, distance, 1), pair, n_pairs)
         gradient = torch.from_numpy((edges.vectors / distance[:, None])[:, :, None] * slope[:, None, :])
         force = forces_from_edges(
             gradient, torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour), n_atoms
@@ -120,11 +120,26 @@ def _zbl_part(edges: Edges, species: NDArray[np.int64], zbl: ZblPair) -> tuple[f
     return float(energy.detach()), forces.numpy()
 
 
-def _splines(distance: Floats, knots: Floats, derivative: int) -> Floats:
-    """All B-splines (E, n_functions), or their derivative, at `distance` (E,)."""
-    n_functions = len(knots) - DEGREE - 1
-    basis = BSpline(knots, np.eye(n_functions), DEGREE, extrapolate=False)
-    return np.nan_to_num(basis(distance, nu=derivative))
+def _basis(hypers: TwoBodyHypers) -> BSpline:
+    """All B-splines whose support lies in [start, cutoff], as one vector-valued spline."""
+    step = (hypers.cutoff - hypers.start) / (hypers.n_functions + DEGREE)
+    # A spline is defined between knots DEGREE steps inside its ends: extend them, with no functions out there.
+    knots = hypers.start + step * np.arange(-DEGREE, hypers.n_functions + 2 * DEGREE + 1)
+    coefficients = np.zeros((hypers.n_functions + 2 * DEGREE, hypers.n_functions))
+    coefficients[DEGREE:-DEGREE] = np.eye(hypers.n_functions)
+    return BSpline(knots, coefficients, DEGREE)
+
+
+def _splines(basis: BSpline, distance: Floats, derivative: int) -> Floats:
+    """All B-splines (E, n_functions), or their derivative, at `distance` (E,); zero outside their range."""
+    start, end = basis.t[DEGREE], basis.t[-DEGREE - 1]
+    inside = (distance > start) & (distance < end)
+    return np.where(inside[:, None], basis(np.clip(distance, start, end), nu=derivative), 0.0)
+
+
+def _fitted(basis: BSpline, weight: Floats, distance: Floats) -> Floats:
+    """V, V', V'' (3, R) of one species pair."""
+    return np.stack([_splines(basis, distance, n) @ weight for n in range(3)])
 
 
 def _by_pair(values: Floats, pair: NDArray[np.int64], n_pairs: int) -> Floats:

@@ -57,9 +57,9 @@ def curve(module: nn.Module, symbols: str, distance: np.ndarray) -> np.ndarray:
     return module(vectors, first_edge, rows ^ 1, rows, species).reshape(-1, 2).sum(dim=1).numpy()
 
 
-def random_alloy(seed: int) -> ase.Atoms:
+def random_alloy(seed: int, a: float = 4.4) -> ase.Atoms:
     rng = np.random.default_rng(seed)
-    atoms = bulk("Si", cubic=True, a=4.4)
+    atoms = bulk("Si", cubic=True, a=a)
     atoms.rattle(0.15, rng=rng)
     atoms.symbols = rng.choice(SYMBOLS, len(atoms))
     return atoms
@@ -194,8 +194,9 @@ def test_no_edges_and_no_centres(tabulated: TabulatedPair) -> None:
 def test_two_body_fit_finds_a_pair_potential() -> None:
     """Data made by ZBL + splines in the span of the basis, plus element energies, are fitted to round-off."""
     hypers = TwoBodyHypers(start=1.4, cutoff=4.0, n_functions=6)
-    truth = fit_two_body([labelled(random_alloy(seed), None) for seed in range(3)], SYMBOLS, hypers)
-    frames = [labelled(random_alloy(seed), truth) for seed in range(10, 40)]
+    structures = [random_alloy(seed, a=4.2 + 0.06 * seed) for seed in range(40)]  # every distance from 1.6 A on occurs
+    truth = fit_two_body([labelled(atoms, None) for atoms in structures], SYMBOLS, hypers)
+    frames = [labelled(atoms, truth) for atoms in structures]
     fitted = fit_two_body(frames, SYMBOLS, hypers.model_copy(update={"prior": 1e5}))
     assert np.abs(curve(truth, "LiSi", np.linspace(2.0, 3.5, 20))).max() > 0.05
     sampled = np.linspace(1.9, 4.0, 50)
