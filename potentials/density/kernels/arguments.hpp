@@ -33,6 +33,7 @@ struct GraphArguments {
     template <class T> Graph<T> graph(const at::Tensor& tangents = {}) const {
         return {edge_vectors.const_data_ptr<T>(),
                 tangents.defined() ? tangents.const_data_ptr<T>() : nullptr,
+                tangents.defined(),
                 first_edge.const_data_ptr<std::int64_t>(),
                 neighbour.const_data_ptr<std::int64_t>(),
                 centre.const_data_ptr<std::int64_t>(),

@@ -43,12 +43,13 @@ at::Tensor expand_adjoint(const GraphArguments& a, const at::Tensor& adjoint, co
 namespace {
 
 template <class T> Density<T> view(const at::Tensor& density, const at::Tensor& tangent) {
-    return {density.const_data_ptr<T>(), tangent.defined() ? tangent.const_data_ptr<T>() : nullptr, density_degree(density),
-            int(density.size(2))};
+    return {density.const_data_ptr<T>(), tangent.defined() ? tangent.const_data_ptr<T>() : nullptr, tangent.defined(),
+            density_degree(density), int(density.size(2))};
 }
 
 std::int64_t n_features(const at::Tensor& density) {
-    return density.size(2) * (density.size(2) + 1) / 2 * (density_degree(density) + 1);
+    const int degree = density_degree(density);
+    return density.size(2) * (density.size(2) + 1) / 2 * (degree + 1);
 }
 
 }  // namespace

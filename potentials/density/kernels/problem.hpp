@@ -25,7 +25,8 @@ template <class T> struct HarmonicConstants {
 // the graph: edges sorted by centre
 template <class T> struct Graph {
     const T* edge_vectors;          // [E, 3], r_j - r_i
-    const T* tangents;              // [E, 3] direction of a derivative, or null
+    const T* tangents;              // [E, 3] direction of a derivative
+    bool along_tangents;            // whether that derivative is wanted instead of the value
     const std::int64_t* first_edge; // [C + 1]
     const std::int64_t* neighbour;  // [E] atom index
     const std::int64_t* centre;     // [C] atom index
@@ -48,7 +49,8 @@ template <class T> struct Basis {
 // a density that already exists: [C, (L+1)^2, U]
 template <class T> struct Density {
     const T* value;
-    const T* tangent;  // direction of a derivative, or null
+    const T* tangent;    // [C, (L+1)^2, U] direction of a derivative
+    bool along_tangent;  // whether that derivative is wanted instead of the value
     int l_max;
     int n_channels_total;  // U
 };
@@ -60,15 +62,15 @@ template <class T> struct Kernels {
     std::size_t (*graph_workspace)(const Basis<T>&, std::int64_t max_edges_per_centre);
     std::size_t (*density_workspace)(const Density<T>&);
 
-    // c[C, LM, U]; with tangents: its derivative along them instead
+    // c[C, LM, U]; or its derivative along the tangents
     void (*expand)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* density, T* workspace);
-    // g[E, 3] = sum d[C, LM, U] dc/dr; with tangents: the derivative of g along them instead
+    // g[E, 3] = sum d[C, LM, U] dc/dr; or its derivative along the tangents
     void (*expand_adjoint)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
                            T* gradient, T* workspace);
 
-    // p[C, F]; with a tangent: its derivative along it instead
+    // p[C, F]; or its derivative along the tangent
     void (*power)(const Density<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* workspace);
-    // d[C, LM, U] = sum h[C, F] dp/dc; with a tangent: the derivative of d along it instead
+    // d[C, LM, U] = sum h[C, F] dp/dc; or its derivative along the tangent
     void (*power_adjoint)(const Density<T>&, std::int64_t begin, std::int64_t end, const T* adjoint, T* gradient,
                           T* workspace);
 

@@ -43,7 +43,7 @@ void expand_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begi
 
 template <class T>
 void expand(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* density, T* workspace) {
-    if (graph.tangents != nullptr) expand_with<T, true>(graph, basis, begin, end, density, workspace);
+    if (graph.along_tangents) expand_with<T, true>(graph, basis, begin, end, density, workspace);
     else expand_with<T, false>(graph, basis, begin, end, density, workspace);
 }
 
@@ -69,7 +69,7 @@ void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int6
 template <class T>
 void expand_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
                     T* gradient, T* workspace) {
-    if (graph.tangents != nullptr) expand_adjoint_with<T, true>(graph, basis, begin, end, incoming, gradient, workspace);
+    if (graph.along_tangents) expand_adjoint_with<T, true>(graph, basis, begin, end, incoming, gradient, workspace);
     else expand_adjoint_with<T, false>(graph, basis, begin, end, incoming, gradient, workspace);
 }
 
@@ -93,7 +93,7 @@ void power_with(const Density<T>& density, std::int64_t begin, std::int64_t end,
 }
 
 template <class T> void power(const Density<T>& density, std::int64_t begin, std::int64_t end, T* p, T* workspace) {
-    if (density.tangent != nullptr) power_with<T, true>(density, begin, end, p, workspace);
+    if (density.along_tangent) power_with<T, true>(density, begin, end, p, workspace);
     else power_with<T, false>(density, begin, end, p, workspace);
 }
 
@@ -102,8 +102,8 @@ template <class T>
 void power_adjoint(const Density<T>& density, std::int64_t begin, std::int64_t end, const T* incoming, T* gradient,
                    T* workspace) {
     const Shape<T> shape = shape_of(density);
-    const Density<T> source{density.tangent != nullptr ? density.tangent : density.value, nullptr, density.l_max,
-                            density.n_channels_total};
+    const T* linear = density.along_tangent ? density.tangent : density.value;
+    const Density<T> source{linear, nullptr, false, density.l_max, density.n_channels_total};
     Arena<T> arena{workspace};
     const auto memory = arena.template take<false>(shape.angular() * shape.row);
     const auto d = arena.template take<false>(shape.angular() * shape.row);

@@ -1,0 +1,124 @@
+// The operators in a process without Python: first derivatives against finite differences of the values, second ones
+// against finite differences of the first, and the sentence of a refusal. Prints one line per check; exits 1 on a failure.
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <dlfcn.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <string>
+
+using at::Tensor;
+using Function = std::function<Tensor(const Tensor&)>;
+
+namespace {
+
+int failures = 0;
+
+void report(const std::string& what, double error, double limit) {
+    const bool good = error <= limit;  // false for NaN
+    std::printf("%s %s: %.2e (limit %.0e)\n", good ? "ok  " : "FAIL", what.c_str(), error, limit);
+    if (!good) ++failures;
+}
+
+Tensor gradient(const Function& scalar, const Tensor& at, bool graph = false) {
+    const Tensor leaf = graph ? at : at.detach().clone().requires_grad_();
+    return torch::autograd::grad({scalar(leaf)}, {leaf}, {}, graph, graph)[0];
+}
+
+// largest error of the gradient of `scalar` against central differences, relative to its largest component
+double difference_error(const Function& scalar, const Tensor& at, const Tensor& found) {
+    const double h = 1e-4;
+    double worst = 0, largest = 0;
+    for (std::int64_t i = 0; i < at.numel(); ++i) {
+        double side[2];
+        for (int s = 0; s < 2; ++s) {
+            Tensor moved = at.detach().clone();
+            moved.view(-1)[i] += s == 0 ? h : -h;
+            side[s] = scalar(moved).item<double>();
+        }
+        const double numeric = (side[0] - side[1]) / (2 * h), exact = found.reshape(-1)[i].item<double>();
+        worst = std::max(worst, std::abs(numeric - exact));
+        largest = std::max(largest, std::abs(exact));
+        if (!(std::abs(numeric - exact) < 1e300)) return NAN;
+    }
+    return worst / largest;
+}
+
+struct Graph {
+    Tensor first_edge = at::tensor({0, 9, 9, 14}, at::kLong);
+    Tensor neighbour = at::randint(0, 5, {14}, at::kLong);
+    Tensor centre = at::tensor({4, 0, 2}, at::kLong);
+    Tensor species = at::tensor({0, 1, 1, 0, 1}, at::kLong);
+    Tensor channel = at::tensor({1, 0}, at::kLong);
+    Tensor radial = smooth_table(2, 40, 3, 2);
+
+    // R(r) = a r^l exp(-k r^2) (1 - r/rc)^3 with its two derivatives by autograd
+    static Tensor smooth_table(std::int64_t species, std::int64_t knots, std::int64_t l_max, std::int64_t n_radial) {
+        Tensor r = at::linspace(0, 4, knots, at::kDouble).requires_grad_();
+        Tensor table = at::zeros({species, knots, 3, l_max + 1, n_radial}, at::kDouble);
+        for (std::int64_t i = 0; i < species * (l_max + 1) * n_radial; ++i) {
+            const std::int64_t a = i / ((l_max + 1) * n_radial), l = i / n_radial % (l_max + 1), q = i % n_radial;
+            const Tensor value = r.pow(l) * (r * r * (-0.1 - 0.07 * double(i))).exp() * (1 - r / 4).pow(3);
+            const Tensor slope = torch::autograd::grad({value.sum()}, {r}, {}, true, true)[0];
+            const Tensor curvature = torch::autograd::grad({slope.sum()}, {r})[0];
+            table[a].select(2, l).select(2, q).copy_(at::stack({value, slope, curvature}, 1).detach());
+        }
+        return table;
+    }
+
+    Tensor call(const char* name, const Tensor& vectors, const Tensor* weights = nullptr) const {
+        const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
+        std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species, radial, 4.0, channel,
+                                       std::int64_t(2), 0.8};
+        if (weights != nullptr) {
+            stack.emplace_back(*weights);
+            stack.emplace_back(false);
+        }
+        op.callBoxed(&stack);
+        return stack.front().toTensor();
+    }
+};
+
+void check_derivatives(const std::string& name, const Function& energy, const Tensor& vectors, const Tensor& direction) {
+    report(name + ", first derivative", difference_error(energy, vectors, gradient(energy, vectors)), 1e-6);
+    const Function slope = [&](const Tensor& x) {
+        if (x.requires_grad()) return (gradient(energy, x, true) * direction).sum();
+        return (gradient(energy, x) * direction).sum();
+    };
+    report(name + ", second derivative", difference_error(slope, vectors, gradient(slope, vectors)), 1e-6);
+}
+
+void check_refusal(const Graph& graph, const Tensor& vectors) {
+    std::string sentence = "nothing";
+    try {
+        graph.call("rhopot::density_expansion_v1", vectors.flatten());
+    } catch (const c10::Error& error) {
+        sentence = error.what_without_backtrace();
+    }
+    report("refusal: " + sentence, sentence.find("edge_vectors must be of shape (E, 3), got [42]") == 0 ? 0 : 1, 0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2 || dlopen(argv[1], RTLD_NOW) == nullptr) {
+        std::printf("FAIL usage: operators_without_python <library>; %s\n", argc == 2 ? dlerror() : "");
+        return 1;
+    }
+    report("Python in this process", dlsym(RTLD_DEFAULT, "Py_IsInitialized") == nullptr ? 0 : 1, 0);
+    at::manual_seed(0);
+    const Graph graph;
+    const Tensor vectors = at::randn({14, 3}, at::kDouble) * 1.3, direction = at::randn({14, 3}, at::kDouble);
+    const Tensor weights = at::randn({2, 40, 1}, at::kDouble);
+    for (const char* name : {"rhopot::density_expansion_v1", "rhopot::soap_power_spectrum_v1"}) {
+        check_derivatives(name, [&](const Tensor& x) { return graph.call(name, x).sin().sum(); }, vectors, direction);
+    }
+    check_derivatives("rhopot::soap_linear_v1", [&](const Tensor& x) { return graph.call("rhopot::soap_linear_v1", x, &weights).sum(); },
+                      vectors, direction);
+    check_refusal(graph, vectors);
+    std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
+    return failures == 0 ? 0 : 1;
+}
