@@ -160,7 +160,9 @@ def unpack_power_spectrum(features: Tensor, l_max: int) -> Tensor:
     packed = features.reshape(features.shape[0], features.shape[1] // (l_max + 1), l_max + 1)
     n_density = int((2.0 * packed.shape[1] + 0.25) ** 0.5)
     u, v = torch.triu_indices(n_density, n_density)
-    packed = packed / torch.where(u == v, 1.0, 2.0**0.5).to(packed.dtype)[:, None]
+    weight = packed.new_full((len(u),), 2.0**0.5)
+    weight[u == v] = 1.0
+    packed = packed / weight[:, None]
     full = packed.new_zeros(features.shape[0], n_density, n_density, l_max + 1)
     full[:, u, v] = packed
     full[:, v, u] = packed
