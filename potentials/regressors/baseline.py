@@ -35,6 +35,9 @@ class Baseline(nn.Module):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
         """Return the baseline energy of each centre (C) in float64."""
-        constant = torch.tensor(self.elements, dtype=torch.float64, device=edge_vectors.device)[species[centre]]
+        # Filled one by one: in TorchScript torch.tensor(list of floats) rounds to float32 whatever dtype it is given.
+        constant = torch.zeros([len(self.elements)], dtype=torch.float64, device=edge_vectors.device)
+        for a in range(len(self.elements)):
+            constant[a].fill_(self.elements[a])
         pair = self.pair(edge_vectors, first_edge, neighbour, centre, species)
-        return constant + pair.to(torch.float64)
+        return constant[species[centre]] + pair.to(torch.float64)
