@@ -179,7 +179,3 @@ def _leave(status: int) -> int:
         sys.stderr.flush()
         sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -62,7 +62,8 @@ def train_into(
         (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
     with FitProgress(console) as progress:
         trained = fit_model(settings, data, ranks, progress=progress, folder=folder / "checkpoint", resume=resume)
-        progress.message("learning curve")
+        if settings.report.learning_curve:
+            progress.message("learning curve: fits to parts of the training data")
         curve = learning_curve(settings, data, ranks, trained, progress)
         forecasts = progress.forecasts
     if ranks.rank != 0:

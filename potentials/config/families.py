@@ -55,8 +55,10 @@ def _gap() -> type[BaseModel]:
 
 
 def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
+    from rhopot.potentials.density import operators
     from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 
+    operators.load()
     return SoapPowerSpectrum(SoapHypers(**settings).with_symbols(symbols))
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.pair import PairHypers
 from rhopot.potentials.structures import Keys
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -63,11 +64,11 @@ class Baseline(Section):
     """What is subtracted before the fit and added by the model.
 
     elements: `least_squares` | `isolated` (from one-atom frames) | a mapping of symbol to energy in eV.
-    pair: null, or a mapping with `kind` (zbl, tabulated) and that baseline's own settings.
+    pair: null, or a mapping with `kind` (zbl, tabulated, two_body) and that baseline's own settings.
     """
 
     elements: Literal["least_squares", "isolated"] | dict[str, float] = "least_squares"
-    pair: dict[str, Any] | None = None
+    pair: PairHypers | None = None
 
 
 class Uncertainty(Section):

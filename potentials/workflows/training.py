@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase import Atoms
 from torch import nn
 
 from rhopot.export import ModelCard, TrainingData, Uncertainty
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.fit import FitResult, FitTask, Progress, Ranks, Silent
+from rhopot.potentials.fit.graph import as_graph, species_of
+from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.pair import build_pair
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import (
     Baseline,
@@ -99,7 +103,7 @@ def fit_model(
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = FAMILIES[config.family]
     descriptor = family.build(config.descriptor, data.symbols)
-    pair = _pair(config, data.symbols)
+    pair = _pair(config, data)
     baseline = _baseline(config, data, pair)
     members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0
     task = FitTask(
@@ -135,19 +139,35 @@ def learning_curve(
     order = _nested_order(data.train, config)
     sizes: list[int] = []
     errors: list[dict[str, float]] = []
+    bars = _BarsOnly(progress) if progress is not None else None
     lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     for fraction in sorted(config.report.learning_curve):
         count = max(1, round(fraction * len(order)))
         part = replace(data, train=data.train.subset(sorted(order[:count])))
         if set(part.train.symbols) != set(data.train.symbols):
             continue
-        fitted = fit_model(lean, part, ranks, progress=progress)
+        fitted = fit_model(lean, part, ranks, progress=bars)
         sizes.append(count)
         errors.append(fitted.report["validation"])
     sizes.append(len(data.train))
     errors.append(full.report["validation"])
     names = sorted(set.intersection(*(set(part) for part in errors)))
     return LearningCurve(sizes, {name: [part[name] for part in errors] for name in names})
+
+
+class _BarsOnly(Silent):
+    """Passes stages on and keeps forecasts and messages of the smaller fits to itself."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def start(self, stage: str, total: int) -> None:
+        """Pass on."""
+        self._progress.start(stage, total)
+
+    def advance(self, stage: str, done: int) -> None:
+        """Pass on."""
+        self._progress.advance(stage, done)
 
 
 def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:
@@ -172,18 +192,23 @@ def _baseline(config: RunConfig, data: TrainingSet, pair: nn.Module | None) -> B
         return Baseline(data.symbols, (0.0,) * len(data.symbols), "zero", "no energies in the data: zero per element")
     left = None
     if pair is not None:
-        from rhopot.potentials.pair import pair_energy
-
-        left = np.array([float(f.energy or 0.0) - pair_energy(pair, f.atoms, data.symbols) for f in labelled])
+        left = np.array([float(f.energy or 0.0) - _pair_energy(pair, f.atoms, data.symbols) for f in labelled])
     return fit_baseline(labelled, data.symbols, energies=left)
 
 
-def _pair(config: RunConfig, symbols: Sequence[str]) -> nn.Module | None:
-    if config.baseline.pair is None:
+def _pair(config: RunConfig, data: TrainingSet) -> nn.Module | None:
+    """The configured pair baseline."""
+    settings = config.baseline.pair
+    if settings is None:
         return None
-    from rhopot.potentials.pair import make_pair
+    return build_pair(settings, data.symbols, data.train, float(config.descriptor["cutoff"]))
 
-    return make_pair(config.baseline.pair, symbols)
+
+def _pair_energy(pair: nn.Module, atoms: Atoms, symbols: Sequence[str]) -> float:
+    """Energy (eV) of a structure in the pair baseline."""
+    graph = as_graph(find_edges(atoms, float(pair.cutoff)), species_of(atoms, symbols))
+    with torch.no_grad():
+        return float(pair(*graph.arguments).sum())
 
 
 def _say(task: FitTask, baseline: Baseline, members: int) -> None:
