@@ -8,6 +8,7 @@ silenced here, around exactly these calls.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +37,7 @@ def compile_module(module: torch.nn.Module) -> torch.nn.Module:
 
 def custom_operators(module: torch.nn.Module) -> tuple[str, ...]:
     """Names of the project's own operators that a compiled module calls, sorted: `rhopot::power_spectrum_v1`."""
-    with _announced_end():
-        names = torch.jit.export_opnames(module)
-    return tuple(sorted({name.split(".")[0] for name in names if name.startswith(OPERATOR_NAMESPACE)}))
+    return tuple(sorted(set(re.findall(rf"\b{OPERATOR_NAMESPACE}\w+", str(module.inlined_graph)))))
 
 
 def is_registered(operator: str) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import many_body_toy as toy
 import pytest
+import small_models
 
 from rhopot.export import save_model
 
@@ -13,4 +14,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy model with three members, exported once with the whole self-check."""
     path = tmp_path_factory.mktemp("models") / "toy.pt"
     save_model(toy.ManyBody(members=3), toy.card(members=3), path, [toy.skewed(), toy.cluster()])
+    return path
+
+
+@pytest.fixture(scope="session")
+def gap_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sparse-kernel model on compiled operators, exported once with the whole self-check."""
+    path, model = tmp_path_factory.mktemp("models") / "gap.pt", small_models.gap()
+    save_model(model.module, model.card, path, [toy.skewed(), toy.cluster()])
     return path
