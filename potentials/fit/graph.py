@@ -80,7 +80,7 @@ def energy_forces_virial(module: nn.Module, parts: Sequence[Graph], n_atoms: int
     for graph in parts:
         vectors = graph.edge_vectors.detach().requires_grad_(True)
         total = module(vectors, *graph.arguments[1:]).sum()
-        energy += float(total)
+        energy += float(total.detach())
         if total.requires_grad:
             (slope,) = torch.autograd.grad(total, vectors)
             forces += forces_from_edges(slope, graph.centre[graph.edge_row], graph.neighbour, n_atoms)

@@ -61,7 +61,7 @@ class Problem:
         self.symbols = tuple(symbols)
         self.cutoff = cutoff
         widest = max(int(descriptor.n_features), design.n_columns)
-        self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 64)
+        self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 1)
 
     def design_rows(self, frame: Frame) -> Rows:
         """Return how energy, forces and V * stress of a frame depend on each coefficient."""

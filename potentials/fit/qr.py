@@ -43,7 +43,7 @@ class SequentialQR:
         if len(block) == 0:
             return
         triangle, _, _, info = dtpqrt(
-            0, min(PANEL, self.n_columns + 1), self.triangle, np.asfortranarray(block), overwrite_a=1, overwrite_b=1
+            0, min(PANEL, self.n_columns + 1), self.triangle, np.array(block, order="F"), overwrite_a=1, overwrite_b=1
         )
         if info != 0:
             raise ValueError(f"block must be finite numbers, got LAPACK dtpqrt info = {info}; check the rows")
