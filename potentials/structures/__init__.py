@@ -6,7 +6,9 @@ from rhopot.potentials.structures.composition import (
     fit_baseline,
     isolated_atoms_baseline,
 )
+from rhopot.potentials.structures.findings import Finding
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
+from rhopot.potentials.structures.lint import lint
 from rhopot.potentials.structures.read import AUTO, Keys, read_frames
 from rhopot.potentials.structures.split import k_fold_groups, split_fraction, split_groups
 
@@ -14,6 +16,7 @@ __all__ = [
     "AUTO",
     "Baseline",
     "DataError",
+    "Finding",
     "Frame",
     "FrameSet",
     "Keys",
@@ -21,6 +24,7 @@ __all__ = [
     "fit_baseline",
     "isolated_atoms_baseline",
     "k_fold_groups",
+    "lint",
     "read_frames",
     "split_fraction",
     "split_groups",

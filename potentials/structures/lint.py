@@ -1,0 +1,189 @@
+"""Look for faults in data before a fit learns them: `rhopot data lint`.
+
+| check | what it looks at | severity |
+| --- | --- | --- |
+| finite    | NaN or infinite labels | error |
+| targets   | frames without energies or forces that others have; labels under several keys | warning |
+| distances | atoms closer than 0.5 A | error |
+| fixed     | atoms whose force is exactly zero: held by a constraint, not at rest | error when declared, else warning |
+| duplicates| the same structure twice; with different energies it is an error | warning |
+| leakage   | a structure or a group on both sides of a train/test pair | error |
+| energies  | residuals per atom from a per-element fit, far outside the spread of their config_type | warning |
+| sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
+| stress    | sign, unit and offset of stresses against the energies (module `work`) | error or warning |
+
+Checks on energies are statistics and say so: they point at frames to look at, not at proven faults.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.structures.composition import fit_baseline
+from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
+from rhopot.potentials.structures.read import ALIASES
+from rhopot.potentials.structures.work import lint_stress
+
+CLOSEST = 0.5  # A
+OUTLIER_SPREADS = 2.0  # ranges between the 10th and the 90th percentile
+OUTLIER_LEAST = 0.5  # eV/atom: smaller residuals are ordinary chemistry
+FEWEST = 5  # frames of a config_type before its spread means something
+SOURCE_GAP = 5.0  # eV/atom: beyond the spread of cohesive energies of one element
+ZERO_FORCE_SHARE = 0.9  # of a frame's atoms: beyond it a symmetric crystal, not a constraint
+SMALL_FORCE = 1e-3  # eV/A: where the largest force is below it, zeros are rounding
+
+
+def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
+    """All findings of a data set, and of leakage into `test`, errors first.
+
+    Read with `read_frames(..., finite=False)`, so that NaN labels are reported rather than refused.
+    """
+    everything = FrameSet(frames.frames + (test.frames if test else ()), frames.found, frames.used)
+    findings = list(_finite(everything))
+    sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
+    checks: tuple[Callable[[FrameSet], Iterable[Finding]], ...]
+    checks = (_targets, _distances, _fixed, _energies, _sources, lint_stress)
+    for check in checks:
+        findings += check(sound)
+    findings += _duplicates(frames)
+    if test is not None:
+        findings += _duplicates(test)
+        findings += _leakage(frames, test)
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.severity])
+
+
+def _is_finite(frame: Frame) -> bool:
+    return all(np.isfinite(getattr(frame, target)).all() for target in TARGETS if frame.has(target))
+
+
+def _finite(frames: FrameSet) -> Iterable[Finding]:
+    for frame in frames:
+        for target in TARGETS:
+            if frame.has(target) and not np.isfinite(getattr(frame, target)).all():
+                yield Finding("error", "finite", frame.name, f"{target} holds NaN or infinity; remove or recompute it")
+
+
+def _targets(frames: FrameSet) -> Iterable[Finding]:
+    for target in ("energy", "forces"):
+        count = frames.count(target)
+        if count == 0:
+            yield Finding("warning", "targets", "", f"no frame carries {target}")
+        elif count < len(frames):
+            first = next(frame.name for frame in frames if not frame.has(target))
+            yield Finding("warning", "targets", first, f"{len(frames) - count} of {len(frames)} frames lack {target}")
+    for target, used in frames.used.items():
+        others = {key: n for key, n in frames.found.items() if key in ALIASES[target] and key != used}
+        if others:
+            listed = ", ".join(f"{key} ({n} frames)" for key, n in others.items())
+            yield Finding("warning", "targets", "", f"{target} is read from {used}; {listed} is not used")
+
+
+def _distances(frames: FrameSet) -> Iterable[Finding]:
+    for frame in frames:
+        try:
+            edges = find_edges(frame.atoms, CLOSEST)
+        except ValueError as error:
+            yield Finding("error", "distances", frame.name, str(error))
+            continue
+        if edges.n_edges:
+            distance = np.linalg.norm(edges.vectors, axis=1)
+            e = int(distance.argmin())
+            i, j = int(edges.edge_centre[e]), int(edges.neighbour[e])
+            sentence = f"atoms {i} and {j} are {distance[e]:.3f} A apart (below {CLOSEST} A); remove the frame"
+            yield Finding("error", "distances", frame.name, sentence)
+
+
+def _fixed(frames: FrameSet) -> Iterable[Finding]:
+    """Zero forces on constrained atoms; without a declared constraint, exact zeros beside moving atoms."""
+    for frame in frames:
+        if frame.forces is None or len(frame) < 2:
+            continue
+        zero = ~frame.forces.any(axis=1)
+        if frame.fixed is not None and (zero & frame.fixed).any():
+            sentence = (
+                f"constraints zeroed the forces of {int((zero & frame.fixed).sum())} atoms; "
+                "recompute without constraints or leave the forces out"
+            )
+            yield Finding("error", "fixed", frame.name, sentence)
+        elif 2 <= zero.sum() < ZERO_FORCE_SHARE * len(frame) and np.abs(frame.forces).max() > SMALL_FORCE:
+            sentence = f"{int(zero.sum())} of {len(frame)} atoms have a force of exactly zero, as constraints leave it"
+            yield Finding("warning", "fixed", frame.name, sentence)
+
+
+def _duplicates(frames: FrameSet) -> Iterable[Finding]:
+    seen: dict[bytes, Frame] = {}
+    for frame in frames:
+        first = seen.setdefault(frame_digest(frame, labels=False), frame)
+        if first is frame:
+            continue
+        gap = abs(frame.energy - first.energy) if frame.energy is not None and first.energy is not None else 0.0
+        if gap > 1e-3 * len(frame):
+            sentence = f"same structure as {first.name}, but energies differ by {gap:.3f} eV; keep one reference method"
+            yield Finding("error", "duplicates", frame.name, sentence)
+        else:
+            yield Finding("warning", "duplicates", frame.name, f"same structure as {first.name}; it counts twice")
+
+
+def _leakage(train: FrameSet, test: FrameSet) -> Iterable[Finding]:
+    seen = {frame_digest(frame, labels=False): frame for frame in train}
+    for frame in test:
+        twin = seen.get(frame_digest(frame, labels=False))
+        if twin is not None:
+            sentence = f"test structure is also a training structure ({twin.name}); the test error is too small"
+            yield Finding("error", "leakage", frame.name, sentence)
+    groups = ({frame.group for frame in train} & {frame.group for frame in test}) - {None}
+    for group in sorted(str(g) for g in groups):
+        yield Finding("error", "leakage", "", f"group {group!r} lies in training and test data; split by group")
+
+
+def _residuals(frames: FrameSet) -> dict[str, list[tuple[Frame, float]]]:
+    """Energy per atom (eV) left by the per-element fit, with its frames, by config_type."""
+    labelled = [frame for frame in frames if frame.energy is not None]
+    by_type: dict[str, list[tuple[Frame, float]]] = defaultdict(list)
+    if labelled:
+        baseline = fit_baseline(labelled)
+        for frame in labelled:
+            left = (float(frame.energy or 0.0) - baseline.energy(frame.atoms)) / len(frame)
+            by_type[frame.config_type].append((frame, left))
+    return by_type
+
+
+def _energies(frames: FrameSet) -> Iterable[Finding]:
+    for config_type, entries in _residuals(frames).items():
+        values = np.array([left for _, left in entries])
+        low, high = np.percentile(values, [10, 90])
+        reach = max(OUTLIER_SPREADS * (high - low), OUTLIER_LEAST)
+        for frame, left in entries:
+            if len(entries) >= FEWEST and not low - reach <= left <= high + reach:
+                sentence = (
+                    f"energy is {left - np.median(values):+.2f} eV/atom from the middle of config_type {config_type}, "
+                    f"of which most span {high - low:.2f}; an outlier or another reference"
+                )
+                yield Finding("warning", "energies", frame.name, sentence)
+
+
+def _sources(frames: FrameSet) -> Iterable[Finding]:
+    """config_types that need a constant of their own: compared where they share a composition, per atom."""
+    by_formula: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for frame in frames:
+        if frame.energy is not None and len(frame) > 1:
+            reduced = frame.atoms.symbols.formula.reduce()[0].format("hill")
+            by_formula[reduced][frame.config_type].append(frame.energy / len(frame))
+    for formula, types in by_formula.items():
+        middles = {name: float(np.median(values)) for name, values in types.items()}
+        if len(middles) < 2:
+            continue
+        low, high = min(middles, key=middles.__getitem__), max(middles, key=middles.__getitem__)
+        gap = middles[high] - middles[low]
+        if gap > SOURCE_GAP:
+            sentence = (
+                f"{formula}: energies of config_types {low} and {high} lie {gap:.1f} eV/atom apart; "
+                "they seem to come from different reference methods, which do not mix"
+            )
+            yield Finding("warning", "sources", "", sentence)

@@ -1,0 +1,199 @@
+"""Stresses against energies: sign, unit and offset, from pairs of frames that differ by a small strain.
+
+Two frames A, B with the same atoms in the same order differ by a strain eps and displacements u that the strain does
+not explain. To second order (trapezoid rule),
+
+    E_B - E_A = V/2 (s_A + s_B) : eps - 1/2 (F_A + F_B) . u
+
+With the force term moved to the left, the work w of the stresses should equal the energy difference d. Over the
+pairs of a config_type the line d = scale w + offset V tr(eps) is fitted by least absolute deviations, each pair
+weighted by 1 / |w|:
+
+    scale near +1   the stresses are what their name says        near -1   they are virials or pressures in disguise
+    near 0.006      they are in GPa                              offset     a constant pressure, as a small basis leaves
+
+One frame with the wrong sign is found by the votes of its pairs: of the four choices (+-s_A, +-s_B), the one that
+fits must fit much better than the rest to count. Frames without such a partner (one cell, one volume, molecular
+dynamics at constant volume) cannot be tested at all, and the summary says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.frames import Floats, FrameSet
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
+
+LARGEST_STRAIN = 0.06
+LARGEST_DISPLACEMENT = 0.15  # A, of any atom
+LEAST_WORK = 1e-3  # eV/atom: below it the third-order error and rounding speak
+LARGEST_FORCE_SHARE = 0.5  # of the work of the stresses: beyond it the displacements dominate the error
+PARTNERS = 12  # pairs per frame, nearest in volume
+LEAST_PAIRS = 4
+LEAST_VOTES = 3
+ROBUST_ITERATIONS = 20
+RELIABLE = 0.15  # relative residual of the line below which single frames are accused
+DECISIVE = 0.35  # the best choice of signs leaves less than this share of the smaller work
+OFFSET_REPORTED = 0.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
+
+
+@dataclass(frozen=True)
+class StrainedPair:
+    """Energy difference d without the work of the forces, work of either stress (half each), V tr(eps); all in eV."""
+
+    a: int
+    b: int
+    energy: float
+    force_work: float
+    work_a: float
+    work_b: float
+    dilation: float
+
+
+def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
+    """Compare frames a and b, or None if the expansion would not hold."""
+    left, right = frames[a], frames[b]
+    cell_a, cell_b = left.atoms.cell.array, right.atoms.cell.array
+    deformation = np.linalg.solve(cell_a, cell_b)  # cell_b = cell_a @ deformation
+    strain = 0.5 * (deformation + deformation.T) - np.eye(3)
+    if max(np.abs(strain).max(), np.abs(deformation - deformation.T).max()) > LARGEST_STRAIN:
+        return None
+    scaled = right.atoms.get_scaled_positions(wrap=False) - left.atoms.get_scaled_positions(wrap=False)
+    scaled -= np.round(scaled)
+    scaled -= scaled.mean(axis=0)
+    displacement = scaled @ (0.5 * (cell_a + cell_b))
+    if np.abs(displacement).max() > LARGEST_DISPLACEMENT:
+        return None
+    if left.energy is None or right.energy is None or left.stress is None or right.stress is None:
+        return None
+    forces = sum((f.forces for f in (left, right) if f.forces is not None), np.zeros_like(displacement))
+    if np.abs(displacement).max() > 1e-3 and (left.forces is None or right.forces is None):
+        return None
+    force_work = -0.5 * float((forces * displacement).sum())
+    logarithmic = _logarithm(deformation)
+    volumes = left.atoms.get_volume(), right.atoms.get_volume()
+    return StrainedPair(
+        a=a,
+        b=b,
+        energy=right.energy - left.energy - force_work,
+        force_work=force_work,
+        work_a=0.5 * volumes[0] * float((left.stress * logarithmic).sum()),
+        work_b=0.5 * volumes[1] * float((right.stress * logarithmic).sum()),
+        dilation=volumes[1] - volumes[0],
+    )
+
+
+def find_pairs(frames: FrameSet) -> list[StrainedPair]:
+    """Pairs that can be compared and whose stresses do measurable work."""
+    families: dict[tuple[bytes, str], list[int]] = defaultdict(list)
+    for i, frame in enumerate(frames):
+        if frame.stress is not None and frame.energy is not None and frame.atoms.pbc.all():
+            families[frame.atoms.numbers.tobytes(), frame.config_type].append(i)
+    pairs = []
+    for members in families.values():
+        members.sort(key=lambda i: frames[i].atoms.get_volume())
+        for place, a in enumerate(members):
+            found = 0
+            for b in members[place + 1 :]:
+                pair = strained_pair(frames, a, b)
+                if pair is None:
+                    continue
+                work = max(abs(pair.work_a), abs(pair.work_b))
+                if work < LEAST_WORK * len(frames[a]) or abs(pair.force_work) > LARGEST_FORCE_SHARE * work:
+                    continue
+                pairs.append(pair)
+                found += 1
+                if found == PARTNERS:
+                    break
+    return pairs
+
+
+def lint_stress(frames: FrameSet) -> Iterable[Finding]:
+    """Findings on stresses, by config_type and by frame."""
+    by_type: dict[str, list[int]] = defaultdict(list)
+    for i, frame in enumerate(frames):
+        if frame.stress is not None:
+            by_type[frame.config_type].append(i)
+    if not by_type:
+        return
+    pairs: dict[str, list[StrainedPair]] = defaultdict(list)
+    for pair in find_pairs(frames):
+        pairs[frames[pair.a].config_type].append(pair)
+    for config_type, members in by_type.items():
+        if len(pairs[config_type]) < LEAST_PAIRS:
+            sentence = (
+                f"stresses of config_type {config_type} ({len(members)} frames) cannot be tested against energies: "
+                f"{len(pairs[config_type])} pairs of frames differ by a small strain, {LEAST_PAIRS} are needed"
+            )
+            yield Finding("info", "stress", "", sentence)
+            continue
+        scale, offset, residual = fit_line(pairs[config_type])
+        if residual < RELIABLE and scale > 0:
+            for i in sorted(_flipped(pairs[config_type], offset)):
+                sentence = "stress contradicts the energies of its neighbours, with the opposite sign it would fit"
+                yield Finding("error", "stress", frames[i].name, sentence)
+        yield _line(config_type, len(pairs[config_type]), scale, offset, residual)
+
+
+def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
+    """(scale, offset in eV/A^3, relative residual) of d = scale w + offset V tr(eps), robust to a minority of pairs."""
+    d = np.array([pair.energy for pair in pairs])
+    w = np.array([pair.work_a + pair.work_b for pair in pairs])
+    volume = np.array([pair.dilation for pair in pairs])
+    weight = 1.0 / (np.abs(np.array([pair.work_a for pair in pairs])) + np.abs([pair.work_b for pair in pairs]))
+    rows = np.stack([w, volume], axis=1) * weight[:, None]
+    target = d * weight
+    trust = np.ones(len(pairs))
+    for _ in range(ROBUST_ITERATIONS):  # least absolute deviations by reweighting
+        solution = np.linalg.lstsq(rows * trust[:, None], target * trust, rcond=1e-8)[0]
+        trust = 1.0 / np.sqrt(np.maximum(np.abs(rows @ solution - target), 1e-3))
+    residual = np.median(np.abs(rows @ solution - target)) / max(float(np.median(np.abs(target))), 1e-300)
+    return float(solution[0]), float(solution[1]), float(residual)
+
+
+def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> Finding:
+    """What the fitted line says of a config_type."""
+    where = f"stresses of config_type {config_type}"
+    measured = f"(energy = {scale:.3g} x work of the stresses, {n_pairs} pairs, residual {residual:.0%})"
+    in_gpa = 0.5 < scale * GPA_PER_EV_PER_CUBIC_ANGSTROM < 2.0
+    gpa = -offset * GPA_PER_EV_PER_CUBIC_ANGSTROM
+    if residual > 0.5:
+        return Finding("warning", "stress", "", f"{where} do not follow the energies {measured}; noisy or unconverged")
+    if -2.0 < scale < -0.5:
+        return Finding("error", "stress", "", f"{where} have the wrong sign, tensile must be positive {measured}")
+    if not 0.5 < scale < 2.0:
+        unit = "in GPa, not in eV/A^3" if in_gpa else "not in eV/A^3"
+        return Finding("error", "stress", "", f"{where} are {unit} {measured}")
+    if abs(offset) > OFFSET_REPORTED:
+        sense = "tensile" if gpa > 0 else "compressive"
+        sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}; weight them little"
+        return Finding("warning", "stress", "", sentence)
+    return Finding("info", "stress", "", f"{where} agree with the energies {measured}")
+
+
+def _flipped(pairs: list[StrainedPair], offset: float) -> set[int]:
+    """Frames whose decisive votes are mostly for the opposite sign, a common offset of the stresses aside."""
+    votes: dict[int, list[int]] = defaultdict(list)
+    for pair in pairs:
+        choices = {
+            (sign_a, sign_b): abs(pair.energy - offset * pair.dilation - sign_a * pair.work_a - sign_b * pair.work_b)
+            for sign_a in (1, -1)
+            for sign_b in (1, -1)
+        }
+        (best, left), (_, second) = sorted(choices.items(), key=lambda item: item[1])[:2]
+        smaller = min(abs(pair.work_a), abs(pair.work_b))
+        if left < DECISIVE * smaller and second > 2.0 * left + DECISIVE * smaller:
+            votes[pair.a].append(best[0])
+            votes[pair.b].append(best[1])
+    return {i for i, signs in votes.items() if len(signs) >= LEAST_VOTES and sum(signs) < -0.5 * len(signs)}
+
+
+def _logarithm(deformation: Floats) -> Floats:
+    """Logarithmic strain (3, 3) of a small deformation, whose trace is the logarithm of the volume ratio."""
+    values, axes = np.linalg.eigh(deformation @ deformation.T)
+    return np.asarray(0.5 * (axes * np.log(values)) @ axes.T)
