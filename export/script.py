@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,17 @@ def serialise(module: torch.nn.Module, extra_files: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with _announced_end():
         torch.jit.save(module, buffer, _extra_files=extra_files)
-    return buffer.getvalue()
+    return _without_source_locations(buffer)
+
+
+def _without_source_locations(archive: io.BytesIO) -> bytes:
+    """The archive without its debug records, which name source files and folders of the machine that wrote them."""
+    kept = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(kept, "w") as target:
+        for name in source.namelist():
+            if not name.endswith(".debug_pkl"):
+                target.writestr(zipfile.ZipInfo(name), source.read(name))
+    return kept.getvalue()
 
 
 def deserialise(path: Path) -> torch.nn.Module:

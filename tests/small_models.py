@@ -1,4 +1,7 @@
-"""Real models, small and made without a fit: SOAP features of one structure as sparse points, seeded weights."""
+"""Real models, small and made without a fit: SOAP features of one structure as sparse points, seeded weights.
+
+`reference` asks for the plain PyTorch operators instead of the compiled ones.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ N_POINTS = 4
 N_MEMBERS = 2
 
 
-def linear(dtype: torch.dtype = torch.float64) -> LoadedModel:
+def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
     """Linear power-spectrum model with two members."""
-    descriptor = SoapPowerSpectrum(HYPERS)
+    descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
     weights = 0.05 * _normal(11, len(SYMBOLS), descriptor.n_features, 1 + N_MEMBERS)
     module = LinearModel(descriptor, weights, list(BASELINE.values())).to(dtype)
     return LoadedModel(card=_card("soap_linear", dtype, {"regressor": "linear"}), module=module, name="linear")
 
 
-def gap(dtype: torch.dtype = torch.float64) -> LoadedModel:
+def gap(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
     """Sparse-kernel model with two members; its points are atoms of `many_body_toy.skewed`."""
-    descriptor = SoapPowerSpectrum(HYPERS)
+    descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
     atoms = toy.skewed()
     edges = find_edges(atoms, HYPERS.cutoff)
     graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import many_body_toy as toy
@@ -58,3 +60,12 @@ def test_operators_of_the_project_are_told_from_those_of_pytorch() -> None:
     assert script.is_registered("aten::add")
     assert script.is_registered("rhopot::soap_linear_v1")
     assert not script.is_registered("rhopot::no_such_operator_v9")
+
+
+def test_files_name_no_folder_and_no_time_of_their_making() -> None:
+    archives = [script.serialise(script.compile_module(small_models.gap().module), {}) for _ in range(2)]
+    assert archives[0] == archives[1]
+    with zipfile.ZipFile(io.BytesIO(archives[0])) as archive:
+        parts = [archive.read(name) for name in archive.namelist()]
+    assert len(parts) > 10
+    assert not any(str(TREE).encode() in part or b"site-packages" in part for part in parts)

@@ -1,0 +1,32 @@
+"""Models of every past format are read, and give the numbers recorded when they were made (`data/make_formats.py`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+
+from rhopot.export import FORMAT_VERSION, evaluate, load_model
+
+DATA = Path(__file__).parents[1] / "data"
+FILES = sorted(DATA.glob("format_*_*.pt"))
+
+
+def test_every_format_has_its_files() -> None:
+    for version in range(1, FORMAT_VERSION + 1):
+        assert {f"format_{version}_linear.pt", f"format_{version}_gap.pt"} <= {path.name for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_recorded_numbers(path: Path) -> None:
+    _, version, family = path.stem.split("_")
+    record = json.loads((DATA / f"format_{version}.json").read_text())
+    model = load_model(path)
+    assert model.card.format_version == int(version)
+    for stored, expected in zip(record["structures"], record[family], strict=True):
+        result = evaluate(model, [ase.Atoms(**stored)], members=True)[0]
+        for name, values in expected.items():
+            np.testing.assert_allclose(getattr(result, name), values, atol=1e-9, err_msg=name)
