@@ -53,6 +53,8 @@ class Model {
   static void set_threads(int n);
 
  private:
+  void try_out() const;
+
   struct Implementation;
   std::unique_ptr<Implementation> impl_;
 };

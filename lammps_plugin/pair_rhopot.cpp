@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -207,7 +208,7 @@ void PairRhopot::init_style()
   if (!force->newton_pair)
     error->all(FLERR, "pair style rhopot needs newton on for pairs, got off; write 'newton on' before the box is created");
   check_special_bonds();
-  if (neighbor->exclude && comm->me == 0)
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
     error->warning(FLERR, "pair style rhopot: 'neigh_modify exclude' removes neighbours the model was trained with");
   neighbor->add_request(this, NeighConst::REQ_FULL);
   rhopot::Model::set_threads(comm->nthreads);
@@ -261,14 +262,21 @@ void PairRhopot::evaluate(const rhopot::EdgeBatch &batch, bool members)
   try {
     model_->evaluate(batch, members, energies_.data(), gradients_.data());
   } catch (const std::exception &reason) {
-    error->one(FLERR, std::string("pair style rhopot: ") + reason.what());
+    stop_here(reason.what());
   }
-  for (double &energy : energies_) {
-    if (!std::isfinite(energy))
-      error->one(FLERR, "pair style rhopot: an atom's energy is not a number; are two atoms at the same place?");
-    energy *= scale_;
-  }
-  for (double &g : gradients_) g *= scale_;
+  double sum = 0.0;    // not finite as soon as one number is not
+  for (double &energy : energies_) sum += (energy *= scale_);
+  for (double &g : gradients_) sum += (g *= scale_);
+  if (!std::isfinite(sum))
+    stop_here("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
+}
+
+// An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one.
+void PairRhopot::stop_here(const std::string &reason)
+{
+  const std::string text = "pair style rhopot: " + reason;
+  if (comm->me != 0) std::fprintf(stderr, "ERROR on proc %d: %s\n", comm->me, text.c_str());
+  error->one(FLERR, text);
 }
 
 void PairRhopot::add_energies(const rhopot::EdgeBatch &batch, int columns)

@@ -45,6 +45,7 @@ class PairRhopot : public Pair {
 
   // compute
   void evaluate(const rhopot::EdgeBatch &batch, bool members);
+  [[noreturn]] void stop_here(const std::string &reason);
   void add_energies(const rhopot::EdgeBatch &batch, int columns);
   void add_forces(const rhopot::EdgeBatch &batch);
   void add_virial(const rhopot::EdgeBatch &batch);

@@ -7,13 +7,12 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
-#include <cstring>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 #include "model.h"
 #include "model_header.h"
@@ -26,18 +25,19 @@ namespace {
   throw std::runtime_error("model '" + name + "' " + reason);
 }
 
-// The line of an exception of torch that says what happened (not where in torch).
+// The line of an exception of torch that says what happened (not where in torch or in the model's code).
 std::string cause(const std::exception &exception)
 {
   const auto *torch_error = dynamic_cast<const c10::Error *>(&exception);
   std::istringstream text(torch_error ? torch_error->what_without_backtrace() : exception.what());
-  std::string line, last, first;
+  std::string line, first, named;
   while (std::getline(text, line)) {
-    if (line.find_first_not_of(" ^~\t") == std::string::npos) continue;
     if (first.empty()) first = line;
-    if (line.rfind("RuntimeError: ", 0) == 0 || line.rfind("Exception: ", 0) == 0) last = line;
+    const size_t colon = line.find(": ");
+    if (colon == std::string::npos || line.find(' ') < colon) continue;
+    if (line.rfind("Error", colon) == colon - 5 || line.rfind("Exception", colon) == colon - 9) named = line;
   }
-  return last.empty() ? first : last;
+  return named.empty() ? first : named;
 }
 
 std::string read_header_text(const std::string &bytes, const std::string &name)
@@ -96,10 +96,14 @@ struct Model::Implementation {
 at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const
 {
   const int64_t C = b.n_centres, E = b.n_edges, A = b.n_atoms;
-  return module
-      .forward({vectors, view(b.first_edge, {C + 1}).to(device), view(b.neighbour, {E}).to(device),
-                view(b.centre, {C}).to(device), view(b.species, {A}).to(device), members})
-      .toTensor();
+  try {
+    return module
+        .forward({vectors, view(b.first_edge, {C + 1}).to(device), view(b.neighbour, {E}).to(device),
+                  view(b.centre, {C}).to(device), view(b.species, {A}).to(device), members})
+        .toTensor();
+  } catch (const std::exception &exception) {
+    refuse(name, "failed: " + cause(exception));
+  }
 }
 
 void Model::Implementation::check_output(const at::Tensor &output, const EdgeBatch &b, bool members) const
@@ -117,6 +121,7 @@ Model::Model(const std::string &bytes, const std::string &name, const std::strin
   ModelHeader header = parse_header(read_header_text(bytes, name), name);
   const c10::Device place = choose_device(device);
   impl_.reset(new Implementation{name, std::move(header), place, load(bytes, name, place)});
+  try_out();
 }
 
 Model::~Model() = default;
@@ -131,24 +136,32 @@ std::string Model::device() const
   return impl_->device.str();
 }
 
+// A dimer: what is wrong with a file is found here, by all ranks together, and not in the first time step by some.
+void Model::try_out() const
+{
+  const double r = 0.6 * impl_->header.cutoff;
+  const std::vector<double> vectors = {r, 0.0, 0.0, -r, 0.0, 0.0};
+  const std::vector<int64_t> first_edge = {0, 1, 2}, neighbour = {1, 0}, centre = {0, 1}, species = {0, 0};
+  const EdgeBatch dimer{2, 2, 2, vectors.data(), first_edge.data(), neighbour.data(), centre.data(), species.data()};
+  std::vector<double> energies(2 * (1 + impl_->header.members)), gradients(6);
+  for (const bool members : {false, true}) evaluate(dimer, members, energies.data(), gradients.data());
+}
+
 void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const
 {
   // Without this guard the executor re-specialises for new shapes, and pauses; it is local to the thread.
   torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  at::Tensor vectors = view(batch.vectors, {batch.n_edges, 3}).to(impl_->device).requires_grad_(batch.n_edges > 0);
+  const at::Tensor output = impl_->forward(vectors, batch, members);
+  impl_->check_output(output, batch, members);
+  const at::Tensor values = output.detach().to(at::kCPU).contiguous();
+  std::copy_n(values.const_data_ptr<double>(), values.numel(), energies);
+  if (batch.n_edges == 0) return;
   try {
-    at::Tensor vectors = view(batch.vectors, {batch.n_edges, 3}).to(impl_->device).requires_grad_(batch.n_edges > 0);
-    const at::Tensor output = impl_->forward(vectors, batch, members);
-    impl_->check_output(output, batch, members);
-    const at::Tensor values = output.detach().to(at::kCPU).contiguous();
-    std::copy_n(values.const_data_ptr<double>(), values.numel(), energies);
-    if (batch.n_edges == 0) return;
-    const at::Tensor gradient =
-        torch::autograd::grad({output.select(1, 0).sum()}, {vectors})[0].to(at::kCPU).contiguous();
-    std::copy_n(gradient.const_data_ptr<double>(), gradient.numel(), gradients);
-  } catch (const c10::Error &error) {
-    refuse(impl_->name, "failed: " + cause(error));
-  } catch (const torch::jit::JITException &error) {
-    refuse(impl_->name, "failed: " + cause(error));
+    const at::Tensor g = torch::autograd::grad({output.select(1, 0).sum()}, {vectors})[0].to(at::kCPU).contiguous();
+    std::copy_n(g.const_data_ptr<double>(), g.numel(), gradients);
+  } catch (const std::exception &exception) {
+    refuse(impl_->name, "has no forces: " + cause(exception));
   }
 }
 

@@ -153,3 +153,42 @@ def cluster(seed: int = 5) -> ase.Atoms:
     atoms.positions += 3.0
     atoms.set_cell([40.0, 12.0, 12.0])
     return atoms
+
+
+def tiny_ordered() -> ase.Atoms:
+    """`tiny` in the frame LAMMPS wants."""
+    atoms = tiny()
+    atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
+    return atoms
+
+
+class Constant(torch.nn.Module):
+    """Energies that do not depend on the edges: not a potential."""
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        return torch.ones([centre.shape[0], 1], dtype=torch.float64)
+
+
+class Raising(torch.nn.Module):
+    """A model that refuses every structure of more than one atom."""
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        first_edge: torch.Tensor,
+        neighbour: torch.Tensor,
+        centre: torch.Tensor,
+        species: torch.Tensor,
+        members: bool,
+    ) -> torch.Tensor:
+        if edge_vectors.shape[0] > 0:
+            raise ValueError("the model says no")
+        return edge_vectors.sum() + torch.zeros([centre.shape[0], 1], dtype=torch.float64)
