@@ -54,15 +54,6 @@ std::string read_header_text(const std::string &bytes, const std::string &name)
   }
 }
 
-c10::Device choose_device(const std::string &wanted)
-{
-  if (wanted == "cpu") return at::kCPU;
-  if (at::hasCUDA()) return at::kCUDA;
-  if (wanted == "cuda")
-    throw std::runtime_error("device must be auto or cpu here, got cuda; this torch finds no CUDA device");
-  return at::kCPU;
-}
-
 torch::jit::Module load(const std::string &bytes, const std::string &name, c10::Device device)
 {
   std::istringstream stream(bytes);
@@ -116,12 +107,23 @@ void Model::Implementation::check_output(const at::Tensor &output, const EdgeBat
     refuse(name, "must return energies that depend on the edge vectors; export it again");
 }
 
+// auto: the first CUDA device where there is one and the model's operators run on it, else the processor.
 Model::Model(const std::string &bytes, const std::string &name, const std::string &device)
 {
-  ModelHeader header = parse_header(read_header_text(bytes, name), name);
-  const c10::Device place = choose_device(device);
-  impl_.reset(new Implementation{name, std::move(header), place, load(bytes, name, place)});
-  try_out();
+  const ModelHeader header = parse_header(read_header_text(bytes, name), name);
+  const auto start = [&](c10::Device place) {
+    impl_.reset(new Implementation{name, header, place, load(bytes, name, place)});
+    try_out();
+  };
+  if (device == "cpu" || (device == "auto" && !at::hasCUDA())) return start(at::kCPU);
+  if (!at::hasCUDA())
+    throw std::runtime_error("device must be auto or cpu here, got cuda; this torch finds no CUDA device");
+  try {
+    start(at::kCUDA);
+  } catch (const std::runtime_error &) {
+    if (device == "cuda") throw;
+    start(at::kCPU);
+  }
 }
 
 Model::~Model() = default;

