@@ -103,7 +103,7 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
                 pair = strained_pair(frames, a, b)
                 if pair is None:
                     continue
-                work = max(abs(pair.work_a), abs(pair.work_b))
+                work = max(abs(pair.work_a), abs(pair.work_b), abs(pair.energy))
                 if work < LEAST_WORK * len(frames[a]) or abs(pair.force_work) > LARGEST_FORCE_SHARE * work:
                     continue
                 pairs.append(pair)
@@ -132,9 +132,9 @@ def lint_stress(frames: FrameSet) -> Iterable[Finding]:
             )
             yield Finding("info", "stress", "", sentence)
             continue
-        scale, offset, residual = fit_line(pairs[config_type])
-        if residual < RELIABLE and scale > 0:
-            for i in sorted(_flipped(pairs[config_type], offset)):
+        (scale, offset, residual), flipped = _without_flipped(pairs[config_type])
+        if residual < RELIABLE and 0.5 < scale < 2.0:
+            for i in sorted(flipped):
                 sentence = "stress contradicts the energies of its neighbours, with the opposite sign it would fit"
                 yield Finding("error", "stress", frames[i].name, sentence)
         yield _line(config_type, len(pairs[config_type]), scale, offset, residual)
@@ -174,6 +174,17 @@ def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual:
         sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}; weight them little"
         return Finding("warning", "stress", "", sentence)
     return Finding("info", "stress", "", f"{where} agree with the energies {measured}")
+
+
+def _without_flipped(pairs: list[StrainedPair]) -> tuple[tuple[float, float, float], set[int]]:
+    """The line through the pairs of frames that keep their sign, and the frames that do not."""
+    line = fit_line(pairs)
+    suspects = _flipped(pairs, line[1]) if line[0] > 0 else set()
+    kept = [pair for pair in pairs if pair.a not in suspects and pair.b not in suspects]
+    if len(kept) < LEAST_PAIRS:
+        return line, set()
+    line = fit_line(kept)
+    return line, _flipped(pairs, line[1])
 
 
 def _flipped(pairs: list[StrainedPair], offset: float) -> set[int]:
