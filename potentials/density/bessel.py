@@ -39,7 +39,7 @@ def scaled_bessel(argument: np.ndarray, l_max: int) -> np.ndarray:
             values[degree] = values[degree + 2] + (2 * degree + 3) * values[degree + 1] / safe
     odd_factorial = np.cumprod(2.0 * np.arange(l_max + 1) + 1.0)
     for degree in range(l_max + 1):
-        values[degree][small] = argument[small] ** degree / odd_factorial[degree]
+        values[degree][small] = argument[small] ** degree / odd_factorial[degree] * np.exp(-argument[small])
     return values
 
 

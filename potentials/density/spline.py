@@ -2,8 +2,8 @@
 
 Functions are sampled, with their exact first and second derivative, at K equidistant knots from 0 to the cutoff, and
 evaluated by quintic Hermite interpolation (see `hermite`). The number of intervals is doubled until the largest
-difference from the functions, at three interior points of every interval, is at most `tolerance` times the largest
-magnitude of the function (of each function (a, l, q) for itself). The last knot is set to exactly zero.
+difference from the functions, probed at three interior points of every interval, is at most `tolerance` times the
+largest magnitude of the function (of each function (a, l, q) for itself). The last knot is set to exactly zero.
 
 A cutoff function has a jump in a higher derivative where its transition starts. When that point is a rational fraction
 of the cutoff, as it is for numbers that people type, the first number of intervals is chosen such that a knot falls on
@@ -61,7 +61,7 @@ def tabulate(function: Function, cutoff_function: CutoffFunction, tolerance: flo
     if not smooth:
         intervals *= max(1, LARGEST_ROUGH // intervals)
     samples = _sample(function, np.linspace(0.0, cutoff, intervals + 1))
-    error, probed = _interpolation_error(function, samples, cutoff)
+    error, probed = _interpolation_error(function, samples, cutoff, PROBES if smooth else PROBES[1:2])
     while smooth and error > tolerance:
         if 2 * intervals > LARGEST:
             raise ValueError(
@@ -70,7 +70,7 @@ def tabulate(function: Function, cutoff_function: CutoffFunction, tolerance: flo
             )
         samples = _interleave(samples, probed)
         intervals *= 2
-        error, probed = _interpolation_error(function, samples, cutoff)
+        error, probed = _interpolation_error(function, samples, cutoff, PROBES)
     samples[:, -1] = 0.0
     return RadialTable(np.ascontiguousarray(np.moveaxis(samples, (0, 2), (2, 0))), cutoff, error)
 
@@ -90,7 +90,9 @@ def _sample(function: Function, distance: np.ndarray) -> np.ndarray:
     return np.asarray(function(distance), dtype=float)
 
 
-def _interpolation_error(function: Function, samples: np.ndarray, cutoff: float) -> tuple[float, np.ndarray]:
+def _interpolation_error(
+    function: Function, samples: np.ndarray, cutoff: float, probes: tuple[float, ...]
+) -> tuple[float, np.ndarray]:
     """Return the largest relative error between knots, and the samples at the midpoints (3, K-1, A, L+1, Q)."""
     intervals = samples.shape[1] - 1
     step = cutoff / intervals
@@ -98,7 +100,7 @@ def _interpolation_error(function: Function, samples: np.ndarray, cutoff: float)
     largest = np.abs(samples[0]).max(axis=0)
     worst = np.zeros_like(largest)
     midpoints = np.empty(0)
-    for t in PROBES:
+    for t in probes:
         exact = _sample(function, (np.arange(intervals) + t) * step)
         difference = np.abs(_hermite(left, right, t, step) - exact[0]).max(axis=0)
         largest = np.maximum(largest, np.abs(exact[0]).max(axis=0))

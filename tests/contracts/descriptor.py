@@ -1,4 +1,4 @@
-"""What every descriptor of environments owes physics and calculus. A test class inherits these and provides one instance.
+"""What every descriptor of environments owes physics and calculus. A test class inherits these and gives an instance.
 
     class TestMine(DescriptorContract):
         @pytest.fixture(scope="class")
@@ -44,7 +44,7 @@ def dimer(distance: float) -> ase.Atoms:
 
 
 def few_edges(n_edges: int, seed: int) -> list[Tensor]:
-    """Return the arguments of two centres with random edges between 1.5 and 4.3 A, for checks that cost F E evaluations."""
+    """Return the arguments of two centres with random edges between 1.5 and 4.3 A."""
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(n_edges, 3, generator=generator, dtype=torch.float64)
     length = 1.5 + 2.8 * torch.rand(n_edges, 1, generator=generator, dtype=torch.float64)
