@@ -177,14 +177,20 @@ def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual:
 
 
 def _without_flipped(pairs: list[StrainedPair]) -> tuple[tuple[float, float, float], set[int]]:
-    """The line through the pairs of frames that keep their sign, and the frames that do not."""
-    line = fit_line(pairs)
-    suspects = _flipped(pairs, line[1]) if line[0] > 0 else set()
-    kept = [pair for pair in pairs if pair.a not in suspects and pair.b not in suspects]
-    if len(kept) < LEAST_PAIRS:
+    """The line through the pairs of frames that keep their sign, and the frames that do not.
+
+    Suspects are first named without an offset, so that they cannot bend it, then again with the line of the others.
+    """
+    line, suspects = fit_line(pairs), _flipped(pairs, 0.0)
+    if line[0] <= 0:
         return line, set()
-    line = fit_line(kept)
-    return line, _flipped(pairs, line[1])
+    for _ in range(2):
+        kept = [pair for pair in pairs if pair.a not in suspects and pair.b not in suspects]
+        if len(kept) < LEAST_PAIRS:
+            return line, set()
+        line = fit_line(kept)
+        suspects = _flipped(pairs, line[1])
+    return line, suspects
 
 
 def _flipped(pairs: list[StrainedPair], offset: float) -> set[int]:

@@ -1,0 +1,164 @@
+"""Every fault is found where it was planted, and sound data raise none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from rhopot.potentials.structures import Finding, Frame, FrameSet, lint, read_frames
+from rhopot.potentials.structures.work import find_pairs, fit_line
+
+PROJECT_DATA = Path(__file__).parents[3] / "examples" / "data" / "lisi_gpaw"
+
+
+def emt_frame(atoms: ase.Atoms, index: int = 0) -> Frame:
+    atoms = atoms.copy()
+    atoms.calc = EMT()
+    energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+    bare = ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    return Frame(bare, energy, forces, stress, "strained", source="emt", index=index)
+
+
+@pytest.fixture(scope="module")
+def sound() -> FrameSet:
+    """Strained, slightly rattled copper with a consistent energy, forces and stress."""
+    rng = np.random.default_rng(5)
+    frames = []
+    for index in range(24):
+        atoms = bulk("Cu", cubic=True)
+        strain = rng.uniform(-0.008, 0.008, (3, 3))
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain + strain.T), scale_atoms=True)
+        atoms.rattle(0.005, rng=rng)
+        frames.append(emt_frame(atoms, index))
+    return FrameSet(tuple(frames))
+
+
+def changed(frames: FrameSet, indices: list[int], **fields: object) -> FrameSet:
+    return FrameSet(
+        tuple(replace(f, **fields) if i in indices else f for i, f in enumerate(frames))  # type: ignore[arg-type]
+    )
+
+
+def stressed(frames: FrameSet, indices: list[int], scale: float, offset: float = 0.0) -> FrameSet:
+    new = [
+        replace(f, stress=scale * f.stress + offset * np.eye(3)) if i in indices and f.stress is not None else f
+        for i, f in enumerate(frames)
+    ]
+    return FrameSet(tuple(new))
+
+
+def faults(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
+    return [finding for finding in lint(frames, test) if finding.severity != "info"]
+
+
+def test_sound_data_have_no_faults(sound: FrameSet) -> None:
+    assert faults(sound) == []
+    assert faults(read_frames(PROJECT_DATA, group_key="path")) == []
+
+
+def test_work_of_the_stresses_is_the_energy(sound: FrameSet) -> None:
+    """The line's scale is one and its offset zero to the accuracy of the trapezoid rule."""
+    scale, offset, residual = fit_line(find_pairs(sound))
+    assert scale == pytest.approx(1.0, abs=0.03)
+    assert offset == pytest.approx(0.0, abs=1e-3)
+    assert residual < 0.05
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "message"),
+    [
+        (-1.0, 0.0, "have the wrong sign, tensile must be positive"),
+        (160.2, 0.0, r"are in GPa, not in eV/A\^3"),
+        (0.1, 0.0, r"are not in eV/A\^3"),
+        (1.0, 0.02, r"are 3\.[123] GPa too tensile against the energies"),
+        (1.0, -0.02, r"are 3\.[123] GPa too compressive against the energies"),
+    ],
+)
+def test_stress_faults_of_a_whole_set(sound: FrameSet, scale: float, offset: float, message: str) -> None:
+    (finding,) = faults(stressed(sound, list(range(len(sound))), scale, offset))
+    assert finding.check == "stress"
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(finding.sentence)
+
+
+def test_single_stresses_of_the_wrong_sign(sound: FrameSet) -> None:
+    traces = [abs(float(np.trace(f.stress))) for f in sound if f.stress is not None]
+    planted = sorted(np.argsort(traces)[-3:].tolist())
+    found = faults(stressed(sound, planted, -1.0))
+    assert [finding.frame for finding in found] == [f"emt, frame {i}" for i in planted]
+    assert {finding.severity for finding in found} == {"error"}
+
+
+def test_untestable_stresses_are_admitted(sound: FrameSet) -> None:
+    (finding,) = lint(sound[:2])
+    assert finding.severity == "info"
+    assert "cannot be tested against energies" in finding.sentence
+
+
+def test_nan_labels(sound: FrameSet) -> None:
+    (finding,) = faults(changed(sound, [4], energy=float("nan")))
+    assert (finding.severity, finding.check, finding.frame) == ("error", "finite", "emt, frame 4")
+
+
+def test_missing_labels_and_second_keys(sound: FrameSet) -> None:
+    partial = changed(sound, [3], forces=None)
+    assert "1 of 24 frames lack forces" in [finding.sentence for finding in faults(partial)]
+    keyed = replace(sound, found={"REF_energy": 24, "energy": 24}, used={"energy": "REF_energy"})
+    (finding,) = faults(keyed)
+    assert finding.sentence == "energy is read from REF_energy; energy (24 frames) is not used"
+
+
+def test_close_and_coincident_atoms(sound: FrameSet) -> None:
+    close, same = sound[0].atoms.copy(), sound[1].atoms.copy()
+    close.positions[1] = close.positions[0] + [0.3, 0, 0]
+    same.positions[1] = same.positions[0]
+    planted = changed(changed(sound, [0], atoms=close), [1], atoms=same)
+    found = [finding for finding in faults(planted) if finding.check == "distances"]
+    assert "0.300 A apart" in found[0].sentence
+    assert "in one place" in found[1].sentence
+
+
+def test_constraints(sound: FrameSet) -> None:
+    assert sound[0].forces is not None
+    held = sound[0].forces.copy()
+    held[[0, 2]] = 0.0
+    mask = np.array([True, False, True, False])
+    (declared,) = [f for f in faults(changed(sound, [0], forces=held, fixed=mask)) if f.check == "fixed"]
+    assert declared.severity == "error"
+    assert "constraints zeroed the forces of 2 atoms" in declared.sentence
+    (guessed,) = [f for f in faults(changed(sound, [0], forces=held)) if f.check == "fixed"]
+    assert guessed.severity == "warning"
+    crystal = emt_frame(bulk("Cu", cubic=True))
+    assert [f for f in faults(FrameSet((crystal,))) if f.check == "fixed"] == []
+
+
+def test_duplicates(sound: FrameSet) -> None:
+    twice = FrameSet((*sound.frames, replace(sound[2], index=77)))
+    (finding,) = faults(twice)
+    assert (finding.severity, finding.check, finding.frame) == ("warning", "duplicates", "emt, frame 77")
+    two_methods = FrameSet((*sound.frames, replace(sound[2], index=77, energy=9.0)))
+    assert any(f.severity == "error" and "energies differ by" in f.sentence for f in faults(two_methods))
+
+
+def test_leakage(sound: FrameSet) -> None:
+    train, test = sound[:20], sound[20:]
+    assert faults(train, test) == []
+    (copied,) = faults(train, FrameSet((*test.frames, replace(sound[1], index=99))))
+    assert (copied.check, copied.frame) == ("leakage", "emt, frame 99")
+    (grouped,) = faults(changed(train, [0], group="p"), changed(test, [0], group="p"))
+    assert "group 'p' lies in training and test data" in grouped.sentence
+
+
+def test_energy_outlier_and_second_source(sound: FrameSet) -> None:
+    outlier = changed(sound, [6], energy=float(sound[6].energy or 0) + 8.0)
+    assert [f.frame for f in faults(outlier) if f.check == "energies"] == ["emt, frame 6"]
+    other = FrameSet(tuple(replace(f, energy=(f.energy or 0.0) - 4e3, config_type="other") for f in sound[:8]))
+    mixed = [f for f in faults(FrameSet(sound[8:].frames + other.frames)) if f.check == "sources"]
+    assert len(mixed) == 1
+    assert "Cu: energies of config_types other and strained lie 1000.0 eV/atom apart" in mixed[0].sentence

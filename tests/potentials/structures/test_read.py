@@ -1,0 +1,195 @@
+"""Reading: what is found is what was written, and every fault is one sentence."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from ase.io import write as ase_write
+
+from rhopot.potentials.structures import AUTO, DataError, Frame, FrameSet, Keys, read_frames
+
+Make = Callable[..., ase.Atoms]
+Write = Callable[..., Path]
+PROJECT_DATA = Path(__file__).parents[3] / "examples" / "data" / "lisi_gpaw"
+
+
+def test_labels_survive_the_file(labelled: Make, write: Write) -> None:
+    atoms = labelled(seed=1, config_type="crystal", path="a7")
+    frame = read_frames(write([atoms]), group_key="path")[0]
+    assert frame.energy == pytest.approx(atoms.info["REF_energy"], abs=1e-12)
+    assert frame.forces is not None
+    assert frame.stress is not None
+    np.testing.assert_allclose(frame.forces, atoms.arrays["REF_forces"], atol=1e-8)
+    np.testing.assert_allclose(frame.stress, atoms.info["REF_stress"], atol=1e-12)
+    assert (frame.config_type, frame.group, frame.index) == ("crystal", "a7", 0)
+    assert frame.atoms.calc is None
+    np.testing.assert_allclose(frame.atoms.positions, atoms.positions, atol=1e-8)
+
+
+def test_gzip_folder_pattern_and_list_agree(labelled: Make, write: Write, tmp_path: Path) -> None:
+    plain = write([labelled(seed) for seed in range(3)], "a.xyz")
+    with gzip.open(tmp_path / "b.xyz.gz", "wt") as stream:
+        stream.write(plain.read_text())
+    assert read_frames(tmp_path / "b.xyz.gz").digest() == read_frames(plain).digest()
+    everything = read_frames(tmp_path)
+    assert len(everything) == 6
+    assert everything.found == {"REF_energy": 6, "REF_forces": 6, "REF_stress": 6}
+    assert read_frames(str(tmp_path / "*.xyz*")).digest() == everything.digest()
+    assert read_frames([plain, tmp_path / "b.xyz.gz"]).digest() == everything.digest()
+
+
+def test_calculator_results_are_labels(write: Write) -> None:
+    atoms = bulk("Si")
+    stress = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    atoms.calc = SinglePointCalculator(atoms, energy=-10.0, forces=np.ones((2, 3)), stress=stress)
+    frame = read_frames(write([atoms]))[0]
+    assert frame.energy == -10.0
+    assert frame.stress is not None
+    np.testing.assert_allclose(frame.stress, [[0.1, 0.6, 0.5], [0.6, 0.2, 0.4], [0.5, 0.4, 0.3]])
+
+
+def test_virial_becomes_minus_stress_times_volume(write: Write) -> None:
+    atoms = bulk("Si")
+    atoms.info.update(dft_energy=1, dft_virial=atoms.get_volume() * np.diag([1.0, 2.0, 3.0]))
+    frames = read_frames(write([atoms]))
+    assert frames[0].stress is not None
+    np.testing.assert_allclose(frames[0].stress, -np.diag([1.0, 2.0, 3.0]), atol=1e-12)
+    assert frames.used == {"energy": "dft_energy", "virial": "dft_virial"}
+
+
+def test_one_key_serves_the_whole_set(labelled: Make, write: Write) -> None:
+    """Energies under another key are counted, not mixed in."""
+    other = bulk("Si")
+    other.info["dft_energy"] = 5.0
+    frames = read_frames(write([labelled(), other]))
+    assert frames.used["energy"] == "REF_energy"
+    assert frames.found["dft_energy"] == 1
+    assert [frame.has("energy") for frame in frames] == [True, False]
+    assert read_frames(frames[0].source, Keys(energy="dft_energy", forces="none")).count("energy") == 1
+    assert read_frames(frames[0].source, Keys(forces="none")).count("forces") == 0
+
+
+def test_constraints_are_remembered_not_kept(labelled: Make, tmp_path: Path) -> None:
+    atoms = labelled()
+    atoms.set_constraint(FixAtoms([0, 3]))
+    ase_write(tmp_path / "c.xyz", atoms, format="extxyz", columns=["symbols", "positions", "move_mask", "REF_forces"])
+    frame = read_frames(tmp_path / "c.xyz")[0]
+    assert frame.fixed is not None
+    np.testing.assert_array_equal(np.flatnonzero(frame.fixed), [0, 3])
+    assert frame.atoms.constraints == []
+    assert frame.forces is not None
+    assert np.abs(frame.forces[0]).max() > 0
+
+
+def test_shipped_data_read_whole() -> None:
+    frames = read_frames(PROJECT_DATA, group_key="path")
+    summary = frames.summary()
+    assert summary["targets"] == {"energy": 90, "forces": 90, "stress": 90}
+    assert summary["n_groups"] == 9
+    assert summary["symbols"] == ["Li", "Si"]
+    assert summary["config_types"] == {"relaxation": 90}
+
+
+def test_digest_sees_labels_and_order_not_places(labelled: Make, write: Write) -> None:
+    frames = read_frames(write([labelled(0), labelled(1)], "a.xyz"))
+    again = read_frames(write([labelled(0), labelled(1)], "b.xyz"))
+    assert frames.digest() == again.digest()
+    assert frames.subset([1, 0]).digest() != frames.digest()
+    first = frames[0]
+    changed = Frame(first.atoms, energy=-1.0, forces=first.forces, stress=first.stress)
+    assert FrameSet((changed, frames[1])).digest() != frames.digest()
+    assert frames[:1].digest() == frames.subset([0]).digest()
+
+
+def test_absent_target_is_one_sentence(write: Write) -> None:
+    atoms = bulk("Si")
+    atoms.info["REF_energy"] = 0.0
+    frames = read_frames(write([atoms]))
+    frames.require(["energy"])
+    with pytest.raises(
+        DataError, match=r"target forces must be present in the data, got REF_energy \(1 frames\) in 1 "
+    ):
+        frames.require(["energy", "forces"])
+    with pytest.raises(ValueError, match="target must be one of energy, forces, stress, got 'charge'"):
+        frames.require(["charge"])
+    with pytest.raises(
+        DataError, match=r"data\.keys\.forces must name an entry of the data, got 'f'.*carry: REF_energy"
+    ):
+        read_frames(frames[0].source, Keys(forces="f"))
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"REF_energy": np.nan}, "frame 1: REF_energy must be finite"),
+        ({"REF_energy": np.inf}, "frame 1: REF_energy must be finite"),
+        ({"REF_energy": "much"}, "frame 1: REF_energy must be numbers, got 'much'"),
+        ({"REF_energy": np.ones(3)}, r"frame 1: REF_energy must be one number, got shape \(3,\)"),
+        ({"REF_stress": np.ones(4)}, "frame 1: REF_stress must have 6 or 9 components, got 4"),
+        ({"REF_stress": np.triu(np.ones((3, 3)))}, "frame 1: REF_stress must be symmetric"),
+        ({"REF_stress": np.full((3, 3), np.nan)}, "frame 1: REF_stress must be finite"),
+    ],
+)
+def test_bad_labels_are_named(labelled: Make, write: Write, info: dict[str, object], message: str) -> None:
+    bad = labelled(1)
+    bad.info.update(info)
+    with pytest.raises(DataError, match=message):
+        read_frames(write([labelled(0), bad]))
+
+
+def test_bad_forces_positions_and_virials_are_named(labelled: Make, write: Write) -> None:
+    bad = labelled()
+    bad.arrays["REF_forces"][3, 1] = np.nan
+    path = write([bad])
+    with pytest.raises(DataError, match="REF_forces must be finite"):
+        read_frames(path)
+    assert read_frames(path, finite=False).count("forces") == 1
+    flat = labelled()
+    flat.arrays["REF_forces"] = np.ones(8)
+    with pytest.raises(DataError, match=r"REF_forces must be of shape \(8, 3\), got shape \(8,\)"):
+        read_frames(write([flat]))
+    lost = labelled()
+    lost.positions[0] = np.nan
+    with pytest.raises(DataError, match="positions and cell must be finite"):
+        read_frames(write([lost]))
+    free = ase.Atoms("H", info={"virial": np.eye(3)})
+    with pytest.raises(DataError, match="virial must come with a cell of positive volume"):
+        read_frames(write([free]))
+
+
+def test_bad_files_are_named(labelled: Make, write: Write, tmp_path: Path) -> None:
+    (tmp_path / "empty.xyz").touch()
+    (tmp_path / "words.xyz").write_text("these are\nno structures\n")
+    (tmp_path / "fake.xyz.gz").write_bytes(b"not compressed")
+    whole = write([labelled(0)], "whole.xyz").read_text().splitlines()
+    (tmp_path / "cut.xyz").write_text("\n".join(whole[:-2]))
+    with gzip.open(tmp_path / "void.xyz.gz", "wt"):
+        pass
+    for name in ("empty.xyz", "void.xyz.gz"):
+        with pytest.raises(DataError, match="must hold at least one structure, got none"):
+            read_frames(tmp_path / name)
+    for name in ("words.xyz", "fake.xyz.gz", "cut.xyz"):
+        with pytest.raises(DataError, match="must be readable as extended XYZ, got"):
+            read_frames(tmp_path / name)
+    with pytest.raises(DataError, match="must name an existing file, got"):
+        read_frames(tmp_path / "absent.xyz")
+    with pytest.raises(DataError, match="must name at least one file, got an empty list"):
+        read_frames([])
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="must hold structure files"):
+        read_frames(tmp_path / "nothing")
+
+
+def test_groups_must_be_complete(labelled: Make, write: Write) -> None:
+    with pytest.raises(DataError, match="group key must name an entry of the data, got 'path'"):
+        read_frames(write([labelled()]), group_key="path")
+    with pytest.raises(DataError, match="group key 'path' must be in every frame, got 1 of 2 frames without it"):
+        read_frames(write([labelled(0, path="a"), labelled(1)]), AUTO, "path")
