@@ -115,9 +115,12 @@ Model::Model(const std::string &bytes, const std::string &name, const std::strin
     impl_.reset(new Implementation{name, header, place, load(bytes, name, place)});
     try_out();
   };
-  if (device == "cpu" || (device == "auto" && !at::hasCUDA())) return start(at::kCPU);
-  if (!at::hasCUDA())
+  if (device == "cuda" && !at::hasCUDA())
     throw std::runtime_error("device must be auto or cpu here, got cuda; this torch finds no CUDA device");
+  if (device == "cpu" || !at::hasCUDA()) {
+    start(at::kCPU);
+    return;
+  }
   try {
     start(at::kCUDA);
   } catch (const std::runtime_error &) {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import many_body_toy as toy
 import pytest
+import small_models
 import torch
 
 from rhopot.export import script
@@ -19,11 +20,15 @@ FILES = {
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the FILES, written without the self-check that `save_model` makes (two would not pass it)."""
+    """Folder with the FILES, linear.pt and gap.pt (SOAP), written without the self-check that `save_model` makes (two would not pass it)."""
     folder = tmp_path_factory.mktemp("models")
     for name, (module, card) in FILES.items():
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})
         (folder / name).write_bytes(archive)
+    for model in (small_models.linear(), small_models.gap()):
+        compiled = script.compile_module(model.module)
+        archive = script.serialise(compiled, {"rhopot.json": model.card.to_json()})
+        (folder / f"{model.name}.pt").write_bytes(archive)
     return folder
 
 

@@ -55,3 +55,20 @@ def test_energy_forces_and_virials(many_body: Path, tmp_path: Path, atoms: ase.A
     np.testing.assert_allclose(lmp.virial(frame).sum(0), truth.virial[VOIGT], rtol=1e-9, atol=1e-8)
     nine = truth.virials.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5, 3, 6, 7]]
     np.testing.assert_allclose(lmp.centroid(frame), nine, rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("model", ["linear.pt", "gap.pt"])
+def test_soap_models(models: Path, tmp_path: Path, model: str, ranks: int) -> None:
+    """The compiled operators inside LAMMPS, whose gradients need no Python."""
+    atoms = lmp.in_lammps_frame(toy.skewed())
+    script = lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"]) + lmp.STATIC
+    run = lmp.succeed(tmp_path, script, ranks)
+    frame, truth = run.dump()[0], expected(models / model, atoms)
+    assert truth.forces is not None
+    assert truth.virial is not None
+    assert np.abs(truth.forces).max() > 0.1
+    assert run.values["pe"] == pytest.approx(truth.energy, abs=1e-9 * len(atoms))
+    np.testing.assert_allclose(frame["c_energy"], truth.energies, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(lmp.forces(frame), truth.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(lmp.virial(frame).sum(0), truth.virial[VOIGT], rtol=1e-9, atol=1e-8)
