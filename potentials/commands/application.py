@@ -119,11 +119,19 @@ def doctor() -> None:
 
 
 @data.command("lint")
-def data_lint(structures: Structures) -> None:
+def data_lint(
+    structures: Structures,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="Test data, searched for leakage.", metavar="DATA")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Key whose values may not lie on both sides.", metavar="KEY")
+    ] = None,
+) -> None:
     """Report what may be wrong with labelled structures: NaN, duplicates, atoms too close, mixed signs, leakage."""
     from rhopot.potentials.commands.data_lint import data_lint as run
 
-    run(structures)
+    run(structures, test, group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
