@@ -6,9 +6,9 @@
     soap_jacobian_v1       p[C, F], dp[E, 3, F]   for linear fits; not differentiable
     soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
 
-Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without the
-version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas, kernels and
-derivatives live in one shared library that needs no Python, so that LAMMPS gets the same numbers.
+Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without
+the version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas,
+kernels and derivatives live in one shared library that needs no Python, so that LAMMPS gets the same numbers.
 
 The kernels exist once per instruction set; RHOPOT_KERNELS=baseline|v3|v4 in the environment asks for a lesser one.
 """

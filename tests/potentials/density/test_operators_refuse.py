@@ -3,6 +3,7 @@
 import pytest
 import torch
 from random_graphs import SYSTEMS
+
 from rhopot.potentials.density import operators
 
 operators.load()
@@ -29,21 +30,22 @@ def changed(index: torch.Tensor, value: int) -> torch.Tensor:
     return copy
 
 
+VECTORS, OFFSETS = GOOD["edge_vectors"], GOOD["first_edge"]
 BAD = {
-    "flat_vectors": ("edge_vectors", GOOD["edge_vectors"].flatten(), r"edge_vectors must be of shape \(E, 3\), got \[117\]"),
-    "half_vectors": ("edge_vectors", GOOD["edge_vectors"].half(), "edge_vectors must be float64 or float32, got Half"),
-    "mixed_dtype": ("radial", GOOD["radial"].float(), r"radial must have the dtype of edge_vectors \(Double\), got Float"),
+    "flat_vectors": ("edge_vectors", VECTORS.flatten(), r"edge_vectors must be of shape \(E, 3\), got \[117\]"),
+    "half_vectors": ("edge_vectors", VECTORS.half(), "edge_vectors must be float64 or float32, got Half"),
+    "mixed_dtype": ("radial", GOOD["radial"].float(), r"radial must have the dtype of edge_vectors \(Double\), got Fl"),
     "radial_shape": ("radial", GOOD["radial"][0], r"radial must be of shape \(A, K >= 2, 3, L\+1, Q\), got"),
     "radial_degree": ("radial", torch.zeros(3, 4, 3, 14, 1, dtype=torch.float64), "degrees up to 12, got 13"),
     "cutoff": ("cutoff", 0.0, "cutoff must be positive, got 0"),
     "channels": ("n_channels", 2, r"species_channel must lie in \[0, 2\) \(n_channels\), got 2 at 2"),
-    "channel_count": ("species_channel", torch.tensor([0, 1]), r"species_channel must have one entry per species \(3\), got 2"),
+    "channel_count": ("species_channel", torch.tensor([0, 1]), r"must have one entry per species \(3\), got 2"),
     "species": ("species", changed(GOOD["species"], 3), r"species must lie in \[0, 3\) \(rows of radial\), got 3 at 1"),
     "neighbour": ("neighbour", changed(GOOD["neighbour"], -1), r"neighbour must lie in \[0, 6\) .*, got -1 at 1"),
     "neighbour_count": ("neighbour", GOOD["neighbour"][1:], r"neighbour must have one entry per edge \(39\), got 38"),
     "centre": ("centre", changed(GOOD["centre"], 6), r"centre must lie in \[0, 6\) .*, got 6 at 1"),
     "index_dtype": ("centre", GOOD["centre"].int(), "centre must be one-dimensional int64, got Int"),
-    "offset_count": ("first_edge", GOOD["first_edge"][:-1], r"first_edge must have one entry per centre and one more \(4\), got 3"),
+    "offset_count": ("first_edge", OFFSETS[:-1], r"must have one entry per centre and one more \(4\), got 3"),
     "offset_order": ("first_edge", torch.tensor([0, 20, 10, 39]), "first_edge must rise from 0 to the number of edges"),
     "offset_end": ("first_edge", torch.tensor([0, 12, 19, 38]), "first_edge must rise from 0 to the number of edges"),
 }
@@ -60,8 +62,8 @@ def test_graph_argument_is_refused(operator: str, case: str) -> None:
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [
-        (torch.zeros(2, SYSTEM.n_features, 1, dtype=torch.float64), r"weights must be of shape \(1 or 3, 180, >= 1\), got"),
-        (torch.zeros(1, 7, 1, dtype=torch.float64), r"weights must be of shape \(1 or 3, 180, >= 1\), got"),
+        (torch.zeros(2, SYSTEM.n_features, 1).double(), r"weights must be of shape \(1 or 3, 180, >= 1\), got"),
+        (torch.zeros(1, 7, 1).double(), r"weights must be of shape \(1 or 3, 180, >= 1\), got"),
         (torch.zeros(1, SYSTEM.n_features, 1), r"weights must have the dtype of edge_vectors \(Double\), got Float"),
     ],
 )

@@ -1,12 +1,14 @@
-"""The operators' gradients in a process without Python, as inside LAMMPS: a C++ program against the installed library."""
+"""The operators' gradients in a process without Python, as in LAMMPS: a C++ program on the installed library."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
 from rhopot.potentials.density.operators import library_path
 
+CMAKE = [sys.executable, "-m", "cmake"]
 SOURCE = Path(__file__).parent / "without_python"
 
 
@@ -14,8 +16,8 @@ SOURCE = Path(__file__).parent / "without_python"
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = tmp_path_factory.mktemp("without_python")
     options = [f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"]
-    subprocess.run(["cmake", "-S", str(SOURCE), "-B", str(build), *options], check=True, capture_output=True)
-    subprocess.run(["cmake", "--build", str(build)], check=True, capture_output=True)
+    subprocess.run([*CMAKE, "-S", str(SOURCE), "-B", str(build), *options], check=True, capture_output=True)
+    subprocess.run([*CMAKE, "--build", str(build)], check=True, capture_output=True)
     return build / "operators_without_python"
 
 
