@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.data import atomic_numbers, covalent_radii
 from pydantic import ValidationError
 
 from rhopot.potentials.soap import RadialSpectrum, SoapHypers, SoapPowerSpectrum
@@ -84,3 +85,11 @@ def test_coupling_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_coupling_with_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="coupling must be finite"):
         checked_coupling(np.full((4, 2, 3), np.nan), 2, 3, 1)
+
+
+def test_all_pseudo_species_together_are_the_likeness_of_radii() -> None:
+    symbols = ["H", "C", "Si"]
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
+    likeness = np.exp(-0.5 * ((radii[:, None] - radii) / 0.3) ** 2)
+    weights = pseudo_species(symbols, 3)
+    np.testing.assert_allclose(weights.T @ weights, likeness, atol=1e-12)
