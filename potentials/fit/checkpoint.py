@@ -65,8 +65,8 @@ class Checkpoint:
         with np.load(self._path) as state:
             if str(state["mark"]) != self._mark:
                 raise ValueError(
-                    f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, settings or "
-                    "element energies differ); start without resume or remove the file"
+                    f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, "
+                    "settings or element energies differ); start without resume or remove the file"
                 )
             qr.triangle = np.asfortranarray(state["triangle"])
             qr.n_rows = int(state["n_rows"])

@@ -1,11 +1,11 @@
 """Coordinates in which the prior of the coefficients is the unit normal, and which spans the model keeps.
 
-Kernel. Coefficients c of the sparse points have the prior covariance delta^2 K_MM^-1, so that energies have delta^2 k. With the
-eigenvalues K_MM = V diag(lambda) V^T and T = delta V diag(lambda)^(-1/2), c = T w and w ~ N(0, 1): the columns K_NM T are
-coordinates in the kernel's own function space, at most delta in norm for every atom, whatever the sparse points. We take
-eigenvalues, not a Cholesky factor, because many sparse points of a kernel matrix nearly repeat one another: directions below
-`rank_tolerance` of the largest eigenvalue carry rounding error only and are dropped, where Cholesky needs a jitter that
-changes the prior [1, sec. 3.4.3, 8.3].
+Kernel. Coefficients c of the sparse points have the prior covariance delta^2 K_MM^-1, so that energies have delta^2 k.
+With the eigenvalues K_MM = V diag(lambda) V^T and T = delta V diag(lambda)^(-1/2), c = T w and w ~ N(0, 1): the
+columns K_NM T are coordinates in the kernel's own function space, at most delta in norm for every atom, whatever the
+sparse points. We take eigenvalues, not a Cholesky factor, because many sparse points of a kernel matrix nearly repeat
+one another: directions below `rank_tolerance` of the largest eigenvalue carry rounding error only and are dropped,
+where Cholesky needs a jitter that changes the prior [1, sec. 3.4.3, 8.3].
 
 Linear. c_f = prior / spread_f^scaling w_f.
 

@@ -1,14 +1,14 @@
 """Rows of the least-squares problem: how energy, forces and stress of one structure depend on each coefficient.
 
-A model's energy is linear in its coefficients, E = sum_i sum_n x_n phi_n(i). With p (C, F) the features of the centres and
-dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
+A model's energy is linear in its coefficients, E = sum_i sum_n x_n phi_n(i). With p (C, F) the features of the centres
+and dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
 
-    linear   phi_(a f)(i) = [a_i = a] p_f(i)                                       slope dp
-    kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,   u = p / |p|              slope zeta (u_i . u_s)^(zeta - 1) du . u_s
+    linear   phi_(a f)(i) = [a_i = a] p_f(i)                         slope dp
+    kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,  u = p / |p|     slope zeta (u_i . u_s)^(zeta - 1) du . u_s
              du = (dp - u (u . dp)) / |p|
 
-and rows follow from the slopes g as forces do (`units`): an edge's g is added to the centre's row and subtracted from the
-neighbour's; -virial = V * stress collects r (x) g. Sums over the edges of one centre (its own force row, its six
+and rows follow from the slopes g as forces do (`units`): an edge's g is added to the centre's row and subtracted from
+the neighbour's; -virial = V * stress collects r (x) g. Sums over the edges of one centre (its own force row, its six
 strain components) are formed on the features, before the product with the sparse points, so that for kernels only the
 neighbours' rows cost O(E M).
 

@@ -26,8 +26,8 @@ def count_rows(frame: Frame, targets: Targets) -> int:
 def forecast(frames: Sequence[Frame], problem: Problem, targets: Targets, block_rows: int) -> Forecast:
     """Return time and memory of the assembly and the solve for this rank's frames.
 
-    The frame of median size is assembled once; its time is scaled with the number of atoms, that of the QR steps with the
-    number of rows, and the solve is counted as 40 n^3 operations at the speed of the QR.
+    The frame of median size is assembled once; its time is scaled with the number of atoms, that of the QR steps with
+    the number of rows, and the solve is counted as 40 n^3 operations at the speed of the QR.
     """
     if not frames:
         return Forecast(problem.design.n_columns, 0, 0.0, 0.0)
@@ -53,7 +53,7 @@ def _peak_bytes(frames: Sequence[Frame], problem: Problem, block_rows: int) -> f
     """Return the larger of the assembly's and the solve's memory."""
     n = problem.design.n_columns
     largest = max(len(frame.atoms) for frame in frames)
-    batch = 3 * 8 * problem.batch_edges * (3 * int(problem.descriptor.n_features) + 2 * n)
+    batch = 3 * 8 * problem.batch_edges * (3 * problem.descriptor.n_features + 2 * n)
     frame_rows = 8 * n * (3 * largest + 7)
     assembly = batch + 3 * frame_rows + 8 * n * (2 * block_rows + 2 * n)
     solve = 8 * n * n * 8

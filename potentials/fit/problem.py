@@ -60,7 +60,7 @@ class Problem:
         self.baseline = baseline
         self.symbols = tuple(symbols)
         self.cutoff = cutoff
-        widest = max(int(descriptor.n_features), design.n_columns)
+        widest = max(descriptor.n_features, design.n_columns)
         self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 1)
 
     def design_rows(self, frame: Frame) -> Rows:

@@ -2,10 +2,11 @@
 
     [ R ; B ] = Q [ R' ; 0 ],    R' of the same size as R,   for each block B of weighted rows [A | y]
 
-so that after all blocks ||A x - y||^2 = ||R x - q||^2 + rho^2, with R the leading n x n triangle, q its last column and rho
-the last diagonal entry. Memory is O(n^2) whatever the number of rows. Unlike normal equations, whose error grows with the
-square of A's condition number, the error is that of one Householder QR of all rows at once [1, sec. 5.3, 6.5]; triangles of
-several processes are blocks too, which makes the parallel fit equal to the serial one up to rounding.
+so that after all blocks ||A x - y||^2 = ||R x - q||^2 + rho^2, with R the leading n x n triangle, q its last column
+and rho the last diagonal entry. Memory is O(n^2) whatever the number of rows. Unlike normal equations, whose error
+grows with the square of A's condition number, the error is that of one Householder QR of all rows at once [1, sec.
+5.3, 6.5]; triangles of several processes are blocks too, which makes the parallel fit equal to the serial one up to
+rounding.
 
 LAPACK's dtpqrt uses that R is triangular: 2 m n^2 operations for a block of m rows, in matrix products.
 

@@ -3,8 +3,9 @@
     fit_linear   E = sum_i w[a_i] . p_i                       ridge
     fit_gap      E = sum_i sum_s c_s k(p_i, p_s)               sparse kernel (deterministic training conditional [1])
 
-Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design` are
-folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be dealt to MPI ranks.
+Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design`
+are folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be dealt to MPI
+ranks.
 
 [1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
 """
@@ -47,10 +48,10 @@ Hypers = LinearHypers | GapHypers
 
 @dataclass(frozen=True)
 class _Columns:
-    """The chosen columns: their design and coordinates, arrays that identify them, and how coefficients make a model."""
+    """The chosen columns: design, coordinates, arrays that identify them, and how coefficients make a model."""
 
     design: Design
-    coordinates: Callable[[], Coordinates]
+    coordinates: Coordinates
     identity: list[NDArray[Any]]
     model: Callable[[Floats], nn.Module]
 
@@ -69,7 +70,7 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
     """Run the stages that both regressors share."""
     check_members(task.members, sum(frame.energy is not None for frame in task.validation))
     clock = _Clock()
-    cutoff = float(task.descriptor.cutoff)
+    cutoff = task.descriptor.cutoff
     pool = candidate_pool(
         task.train, task.descriptor, task.symbols, cutoff, hypers.pool, task.seed, task.ranks, task.progress
     )
@@ -80,9 +81,12 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
     problem = Problem(task.descriptor, columns.design, baseline, task.symbols, cutoff, hypers.batch_mib)
     _announce(task, hypers, problem)
     checkpoint = _checkpoint(task, hypers, columns)
-    qr = assemble(task.train, problem, task.targets, hypers.block_rows, task.ranks, task.progress, checkpoint)
+    coordinates = columns.coordinates
+    qr = assemble(
+        task.train, problem, coordinates, task.targets, hypers.block_rows, task.ranks, task.progress, checkpoint
+    )
     clock.lap("assembly")
-    posterior = task.ranks.broadcast(solve(qr, columns.coordinates()) if task.ranks.rank == 0 else None)
+    posterior = task.ranks.broadcast(solve(qr, coordinates) if task.ranks.rank == 0 else None)
     clock.lap("solve")
     weights, predictions, calibration = _with_members(task, problem, posterior)
     clock.lap("validation")
@@ -94,7 +98,7 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
 
 def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tensor:
     """Return the rows of the features that the fit uses, the same on every rank."""
-    n_features = int(task.descriptor.n_features)
+    n_features = task.descriptor.n_features
     if hypers.n_features is None:
         return torch.arange(n_features)
     chosen = None
@@ -105,31 +109,30 @@ def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tenso
 
 def _linear_columns(task: FitTask, hypers: LinearHypers, pool: list[Floats], features: Tensor) -> _Columns:
     """Return one column per element and feature."""
-    n_species, n_features = len(task.symbols), int(task.descriptor.n_features)
+    n_species, n_features = len(task.symbols), task.descriptor.n_features
 
     def model(weights: Floats) -> nn.Module:
         full = torch.zeros([n_species, n_features, weights.shape[1]], dtype=torch.float64)
         full[:, features] = torch.from_numpy(weights).reshape(n_species, len(features), -1)
         return LinearModel(task.descriptor, full, task.baseline, task.pair)
 
-    def coordinates() -> Coordinates:
-        return linear_coordinates(pool, hypers.prior, hypers.scaling)
-
+    coordinates = linear_coordinates(pool, hypers.prior, hypers.scaling)
     return _Columns(LinearDesign(n_species, features), coordinates, [features.numpy()], model)
 
 
 def _gap_columns(task: FitTask, hypers: GapHypers, pool: list[Floats], features: Tensor) -> _Columns:
     """Return one column per sparse point of each element."""
-    points = task.ranks.broadcast(_sparse_points(task, hypers, pool) if task.ranks.rank == 0 else None)
+    found = None
+    if task.ranks.rank == 0:
+        chosen = _sparse_points(task, hypers, pool)
+        found = chosen, kernel_coordinates(chosen, hypers.zeta, hypers.delta, hypers.rank_tolerance)
+    points, coordinates = task.ranks.broadcast(found)
     design = KernelDesign(points, hypers.zeta, features)
 
     def model(weights: Floats) -> nn.Module:
         parts = torch.from_numpy(weights).split([len(part) for part in points])
         kept = None if hypers.n_features is None else features
         return GapModel(task.descriptor, points, parts, hypers.zeta, task.baseline, task.pair, kept)
-
-    def coordinates() -> Coordinates:
-        return kernel_coordinates(points, hypers.zeta, hypers.delta, hypers.rank_tolerance)
 
     return _Columns(design, coordinates, [features.numpy(), *(part.numpy() for part in points)], model)
 
@@ -201,11 +204,11 @@ def _report(
     calibration: Calibration | None,
 ) -> dict[str, Any]:
     """Return plain numbers about the fit (meaningful on rank 0)."""
-    misfit = float(np.hypot(np.linalg.norm(qr.factor @ posterior.coefficients - qr.target), qr.residual))
+    misfit = float(np.hypot(np.linalg.norm(qr.factor @ posterior.mean - qr.target), qr.residual))
     return {
         "regressor": hypers.model_dump(),
         "targets": task.targets.model_dump(),
-        "columns": qr.n_columns,
+        "columns": len(posterior.coefficients),
         "rank": len(posterior.mean),
         "equations": qr.n_rows,
         "weighted_residual_rms": misfit / max(qr.n_rows, 1) ** 0.5,

@@ -1,14 +1,11 @@
 """From the triangle of all equations to coefficients and their posterior.
 
-In the coordinates w of `coordinates` (prior N(0, 1)) the weighted equations are R T w = q, and the posterior is
+In the coordinates w of `coordinates` (prior N(0, 1)) the weighted equations are R w = q, and the posterior is
 
-    w ~ N(w0, (S^T S)^-1),    [ R T ; 1 ] = Q S,    S w0 = Q^T [ q ; 0 ]
+    w ~ N(w0, (S^T S)^-1),    [ R ; 1 ] = Q S,    S w0 = Q^T [ q ; 0 ]
 
-S is reduced once more to singular values, S = U diag(s) V^T, which are the reciprocal deviations of the posterior along V.
-Only orthogonal transformations of R stand between the equations and w: no normal equations are formed.
-
-R is that of the columns before the change of coordinates, so that the expensive assembly does not depend on the prior; R T
-carries the rounding errors eps |R| |T| that forming the rows of K_NM T would have as well.
+S is reduced once more to singular values, S = U diag(s) V^T, which are the reciprocal deviations of the posterior along
+V. Only orthogonal transformations stand between the equations and w: no normal equations are formed.
 """
 
 from __future__ import annotations
@@ -45,13 +42,11 @@ class Posterior:
 
 
 def solve(qr: SequentialQR, coordinates: Coordinates) -> Posterior:
-    """Return the posterior of the coefficients."""
+    """Return the posterior of the coefficients from the triangle [R | q] of the equations in w."""
     rank = coordinates.rank
-    system = np.zeros((len(qr.factor) + rank, rank + 1))
-    system[: len(qr.factor), :rank] = coordinates.compress(qr.factor)
-    system[: len(qr.factor), rank] = qr.target
-    system[len(qr.factor) :, :rank] = np.eye(rank)
-    triangle = scipy.linalg.qr(system, mode="r", overwrite_a=True)[0][:rank]
-    left, values, right = scipy.linalg.svd(triangle[:, :rank], overwrite_a=False)
-    mean = right.T @ ((left.T @ triangle[:, rank]) / values)
+    stacked = SequentialQR(rank)
+    stacked.merge(qr.triangle, qr.n_rows)
+    stacked.add(np.eye(rank, rank + 1))
+    left, values, right = scipy.linalg.svd(stacked.factor)
+    mean = right.T @ ((left.T @ stacked.target) / values)
     return Posterior(mean, right.T, 1.0 / values, coordinates)

@@ -12,6 +12,7 @@ from torch import nn
 from rhopot.potentials.fit.parallel import Alone, Ranks
 from rhopot.potentials.fit.progress import Progress, Silent
 from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.regressors.descriptor import Descriptor
 from rhopot.potentials.structures import Frame
 
 
@@ -28,7 +29,7 @@ class FitTask:
 
     train: Sequence[Frame]
     validation: Sequence[Frame]
-    descriptor: nn.Module
+    descriptor: Descriptor
     symbols: Sequence[str]
     targets: Targets
     baseline: Sequence[float]

@@ -1,12 +1,12 @@
-"""Member columns: seeded draws from the posterior, scaled so that validation errors fall within one deviation as often as
-normal errors would.
+"""Member columns: seeded draws from the posterior, calibrated on errors that the fit has not seen.
 
     member k = mean + s T V diag(d^g) z_k,    z_k ~ N(0, 1)
 
-with V, d the directions and deviations of the posterior (`solve`). g = 1 is the posterior itself. Its width relies on the
-sigmas of the targets and on independent errors, which real data do not have, so two numbers are fitted on the validation
-part: g by the largest likelihood of the energy errors, then s by matching the 68.27% quantile of |error| / deviation.
-The draws are centred, so that the members' mean is the prediction and the deviation (divisor K) is unbiased.
+with V, d the directions and deviations of the posterior (`solve`). g = 1 is the posterior itself. Its width relies on
+the sigmas of the targets and on independent errors, which real data do not have, so two numbers are fitted on the
+validation part: g by the largest likelihood of the energy errors, then s by matching the 68.27% quantile of |error| /
+deviation. The draws are centred, so that the members' mean is the prediction and the deviation (divisor K) is
+unbiased.
 
 In : errors per validation frame (eV per atom) and the members' deviations there;  out: s and g
 """
@@ -50,7 +50,7 @@ def quantile_scale(errors: Floats, deviations: Floats) -> float:
 
 
 def log_likelihood(errors: Floats, deviations: Floats) -> float:
-    """Return the largest mean log-likelihood of errors under Student's t (4 degrees) with deviations times one factor."""
+    """Return the mean log-likelihood of errors under Student's t (4 degrees), at the best factor on the deviations."""
     best = -np.inf
     ratio = np.abs(errors) / deviations
     for scale in quantile_scale(errors, deviations) * np.geomspace(0.3, 3.0, 41):
@@ -94,6 +94,6 @@ def check_members(members: int, n_validation: int) -> None:
         raise ValueError(f"members must be 0 or at least 2, got {members}; 16 is customary")
     if members and n_validation < FEWEST:
         raise ValueError(
-            f"validation must hold at least {FEWEST} frames with energies to calibrate the members, got {n_validation}; "
-            "give a validation part or set members to 0"
+            f"validation must hold at least {FEWEST} frames with energies to calibrate the members, "
+            f"got {n_validation}; give a validation part or set members to 0"
         )

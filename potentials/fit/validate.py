@@ -1,4 +1,4 @@
-"""Predictions for the validation part straight from its equations: errors, and the members' deviations for calibration."""
+"""Predictions for the validation part straight from its equations: errors, and the members' deviations."""
 
 from __future__ import annotations
 

@@ -9,16 +9,23 @@ Legend of the shared argument list (one graph; edges sorted by centre):
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 
 @runtime_checkable
 class Descriptor(Protocol):
-    """Local features p (C, F) of centres, each a function of that centre's own edges only."""
+    """Local features p (C, F) of centres, each a function of that centre's own edges within the cutoff (A) only.
+
+    Descriptors are `torch.nn.Module`s; this names what is used of them.
+    """
 
     n_features: int
+    cutoff: float
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the buffers by name."""
 
     def __call__(
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.regressors.baseline import Baseline
+from rhopot.potentials.regressors.descriptor import Descriptor
 from rhopot.potentials.regressors.kernel import dot_product_kernel, unit_rows
 
 
@@ -44,7 +45,7 @@ class GapModel(nn.Module):
 
     def __init__(
         self,
-        descriptor: nn.Module,
+        descriptor: Descriptor,
         points: Sequence[Tensor],
         weights: Sequence[Tensor],
         zeta: int,
@@ -53,7 +54,7 @@ class GapModel(nn.Module):
         features: Tensor | None = None,
     ) -> None:
         super().__init__()
-        used = int(descriptor.n_features) if features is None else len(features)
+        used = descriptor.n_features if features is None else len(features)
         _check(points, weights, zeta, len(baseline), used)
         self.descriptor = descriptor
         self.baseline = Baseline(baseline, pair)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows of `features` (C, F) divided by their norms, and 1 / norms (C); a zero row stays zero (1 / norm = 0)."""
+    """Return rows of `features` (C, F) divided by their norms, and 1 / norms (C); a zero row gives zeros."""
     square = (features * features).sum(dim=1)
     empty = square == 0
     inverse = torch.rsqrt(torch.where(empty, torch.ones_like(square), square))
@@ -23,7 +23,7 @@ def unit_rows(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def integer_power(base: Tensor, exponent: int) -> Tensor:
-    """Return base^exponent for exponent >= 0 by repeated squaring (differentiable everywhere, negative bases included)."""
+    """Return base^exponent for exponent >= 0 by repeated squaring (smooth everywhere, negative bases included)."""
     result = torch.ones_like(base)
     factor = base
     first = True

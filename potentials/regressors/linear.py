@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.regressors.baseline import Baseline
+from rhopot.potentials.regressors.descriptor import Descriptor
 
 
 class LinearModel(nn.Module):
@@ -31,10 +32,10 @@ class LinearModel(nn.Module):
     """
 
     def __init__(
-        self, descriptor: nn.Module, weights: Tensor, baseline: Sequence[float], pair: nn.Module | None = None
+        self, descriptor: Descriptor, weights: Tensor, baseline: Sequence[float], pair: nn.Module | None = None
     ) -> None:
         super().__init__()
-        expected = (len(baseline), int(descriptor.n_features))
+        expected = (len(baseline), descriptor.n_features)
         if weights.dim() != 3 or tuple(weights.shape[:2]) != expected or weights.shape[2] < 1:
             raise ValueError(
                 f"weights must have shape (elements, features, 1 + members) = {(*expected, '>= 1')}, "

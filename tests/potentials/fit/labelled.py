@@ -23,8 +23,8 @@ def structures(count: int, seed: int) -> list[ase.Atoms]:
     random = np.random.default_rng(seed)
     found = []
     for _ in range(count):
-        atoms = toy.crystal((1, 1, 1), int(random.integers(10**6)), rattle=0.15)[:4]
-        strain = np.eye(3) * random.uniform(0.72, 0.85) + 0.05 * random.standard_normal((3, 3))
+        atoms = toy.crystal((1, 1, 1), int(random.integers(10**6)), rattle=0.12)[:4]
+        strain = np.eye(3) * random.uniform(0.84, 0.94) + 0.03 * random.standard_normal((3, 3))
         atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
         atoms.symbols = random.choice(SYMBOLS, len(atoms))
         atoms.symbols[:2] = SYMBOLS

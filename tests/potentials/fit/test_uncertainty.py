@@ -22,7 +22,7 @@ def test_posterior_equals_bayesian_linear_regression() -> None:
     random = np.random.default_rng(0)
     a, y, scale = random.standard_normal((30, 5)), random.standard_normal(30), np.geomspace(0.1, 3, 5)
     qr = SequentialQR(5)
-    qr.add(np.column_stack([a, y]))
+    qr.add(np.column_stack([a * scale, y]))
     posterior = solve(qr, DiagonalCoordinates(scale))
     covariance = np.linalg.inv(a.T @ a + np.diag(scale**-2))
     np.testing.assert_allclose(posterior.coefficients, covariance @ a.T @ y, rtol=1e-10)
