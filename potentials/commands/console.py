@@ -20,15 +20,16 @@ from rich.table import Table
 
 
 def make_console(quiet: bool = False) -> Console:
-    """Console on stdout; bars and colours appear only on a terminal."""
-    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+    """Console on stdout; bars and colours appear only on a terminal, other outputs are as wide as their tables."""
+    console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(quiet=quiet, highlight=False, soft_wrap=True, width=220)
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Plain table: first column left, numbers right."""
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: bool = False) -> Table:
+    """Plain table: first column left, the others right (numbers) or, with `words`, left."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for k, column in enumerate(columns):
-        made.add_column(column, justify="left" if k == 0 else "right", no_wrap=True)
+        made.add_column(column, justify="left" if k == 0 or words else "right", no_wrap=not words)
     for row in rows:
         made.add_row(*row)
     return made

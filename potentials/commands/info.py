@@ -14,7 +14,7 @@ def info(model: Path) -> None:
     """Print the card of a model file."""
     card = read_card(model)
     console = make_console()
-    console.print(table(f"{model} ({model.stat().st_size / 2**20:.2f} MiB)", ("", ""), _rows(card)))
+    console.print(table(f"{model} ({model.stat().st_size / 2**20:.2f} MiB)", ("", ""), _rows(card), words=True))
     for note in notes(card):
         console.print(f"note: {note}")
 
@@ -59,6 +59,6 @@ def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, value in values.items():
         text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
-        rows.append((title, f"{key} = {text if len(text) <= 100 else text[:97] + '...'}"))
+        rows.append((title, f"{key} = {text}"))
         title = ""
     return rows

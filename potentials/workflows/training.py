@@ -243,7 +243,7 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
         dtype=config.dtype,
         baseline_energies=baseline.as_dict(),
         uncertainty=Uncertainty(members=members),
-        descriptor=config.descriptor,
+        descriptor={**config.descriptor, "symbols": list(data.symbols)},
         fit=fit,
         training_data=TrainingData(summary=summary, hash=data.train.digest()),
         metrics={"validation": report["validation"]},
