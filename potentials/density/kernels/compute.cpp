@@ -2,133 +2,112 @@
 
 #include <ATen/Dispatch.h>
 
-#include <vector>
 
 namespace rhopot {
 
-#define RHOPOT_FLOATING(type, ...) AT_DISPATCH_FLOATING_TYPES(type, "rhopot", __VA_ARGS__)
+namespace {
+
+// work(kernels, graph, basis, begin, end, workspace) over all centres, in the float type of the arguments; `kept_edges` is
+// how many edges of a centre the workspace must hold at once
+template <class Work>
+void on_graph(const GraphArguments& a, const at::Tensor& tangents, std::int64_t kept_edges, const Work& work) {
+    AT_DISPATCH_FLOATING_TYPES(a.edge_vectors.scalar_type(), "rhopot", [&] {
+        const auto& k = kernels<scalar_t>();
+        const auto graph = a.graph<scalar_t>(tangents);
+        const auto basis = a.basis<scalar_t>();
+        const std::size_t size = k.graph_workspace(basis, kept_edges);
+        over_centres<scalar_t>(a.n_centres(), size, [&](std::int64_t begin, std::int64_t end, scalar_t* workspace) {
+            work(k, graph, basis, begin, end, workspace);
+        });
+    });
+}
+
+// the same for densities that exist: work(kernels, density, begin, end, workspace)
+template <class Work> void on_density(const at::Tensor& value, const at::Tensor& tangent, const Work& work) {
+    const int degree = density_degree(value);
+    AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "rhopot", [&] {
+        const auto& k = kernels<scalar_t>();
+        const bool along = tangent.defined();
+        const Density<scalar_t> density{value.const_data_ptr<scalar_t>(), along ? tangent.const_data_ptr<scalar_t>() : nullptr,
+                                        along, degree, int(value.size(2))};
+        const std::size_t size = k.density_workspace(density);
+        over_centres<scalar_t>(value.size(0), size, [&](std::int64_t begin, std::int64_t end, scalar_t* workspace) {
+            work(k, density, begin, end, workspace);
+        });
+    });
+}
+
+at::Tensor contiguous(const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
+
+// typed memory of a tensor, of the type of the workspace at hand
+template <class T> T* out(const at::Tensor& tensor, const T*) {
+    return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
+}
+template <class T> const T* in(const at::Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
+
+}  // namespace
 
 at::Tensor expand(const GraphArguments& a, const at::Tensor& tangents) {
     at::Tensor density = at::empty({a.n_centres(), a.n_angular(), a.width()}, a.edge_vectors.options());
-    const at::Tensor direction = tangents.defined() ? tangents.contiguous() : tangents;
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>(direction);
-        const auto basis = a.basis<scalar_t>();
-        auto* to = density.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, 0), [&](auto begin, auto end, scalar_t* workspace) {
-            k.expand(graph, basis, begin, end, to, workspace);
-        });
+    on_graph(a, contiguous(tangents), 0, [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.expand(graph, basis, begin, end, out(density, workspace), workspace);
     });
     return density;
 }
 
 at::Tensor expand_adjoint(const GraphArguments& a, const at::Tensor& adjoint, const at::Tensor& tangents) {
     at::Tensor gradient = at::empty({a.n_edges(), 3}, a.edge_vectors.options());
-    const at::Tensor incoming = adjoint.contiguous();
-    const at::Tensor direction = tangents.defined() ? tangents.contiguous() : tangents;
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>(direction);
-        const auto basis = a.basis<scalar_t>();
-        const auto* from = incoming.const_data_ptr<scalar_t>();
-        auto* to = gradient.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, 0), [&](auto begin, auto end, scalar_t* workspace) {
-            k.expand_adjoint(graph, basis, begin, end, from, to, workspace);
-        });
+    const at::Tensor d = adjoint.contiguous();
+    on_graph(a, contiguous(tangents), 0, [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.expand_adjoint(graph, basis, begin, end, in(d, workspace), out(gradient, workspace), workspace);
     });
     return gradient;
 }
 
-namespace {
-
-template <class T> Density<T> view(const at::Tensor& density, const at::Tensor& tangent) {
-    return {density.const_data_ptr<T>(), tangent.defined() ? tangent.const_data_ptr<T>() : nullptr, tangent.defined(),
-            density_degree(density), int(density.size(2))};
-}
-
-std::int64_t n_features(const at::Tensor& density) {
-    const int degree = density_degree(density);
-    return density.size(2) * (density.size(2) + 1) / 2 * (degree + 1);
-}
-
-}  // namespace
-
 at::Tensor power(const at::Tensor& density, const at::Tensor& tangent) {
-    const at::Tensor value = density.contiguous(), direction = tangent.defined() ? tangent.contiguous() : tangent;
-    at::Tensor spectrum = at::empty({value.size(0), n_features(value)}, value.options());
-    RHOPOT_FLOATING(value.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto source = view<scalar_t>(value, direction);
-        auto* to = spectrum.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(value.size(0), k.density_workspace(source), [&](auto begin, auto end, scalar_t* workspace) {
-            k.power(source, begin, end, to, workspace);
-        });
+    const at::Tensor value = density.contiguous();
+    const int degree = density_degree(value);
+    const std::int64_t pairs = value.size(2) * (value.size(2) + 1) / 2;
+    at::Tensor spectrum = at::empty({value.size(0), pairs * (degree + 1)}, value.options());
+    on_density(value, contiguous(tangent), [&](auto& k, auto& source, auto begin, auto end, auto* workspace) {
+        k.power(source, begin, end, out(spectrum, workspace), workspace);
     });
     return spectrum;
 }
 
 at::Tensor power_adjoint(const at::Tensor& density, const at::Tensor& adjoint) {
-    const at::Tensor value = density.contiguous(), incoming = adjoint.contiguous();
+    const at::Tensor value = density.contiguous(), h = adjoint.contiguous();
     at::Tensor gradient = at::empty_like(value);
-    RHOPOT_FLOATING(value.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto source = view<scalar_t>(value, {});
-        const auto* from = incoming.const_data_ptr<scalar_t>();
-        auto* to = gradient.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(value.size(0), k.density_workspace(source), [&](auto begin, auto end, scalar_t* workspace) {
-            k.power_adjoint(source, begin, end, from, to, workspace);
-        });
+    on_density(value, {}, [&](auto& k, auto& source, auto begin, auto end, auto* workspace) {
+        k.power_adjoint(source, begin, end, in(h, workspace), out(gradient, workspace), workspace);
     });
     return gradient;
 }
 
 at::Tensor soap(const GraphArguments& a) {
     at::Tensor spectrum = at::empty({a.n_centres(), a.n_features()}, a.edge_vectors.options());
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>();
-        const auto basis = a.basis<scalar_t>();
-        auto* to = spectrum.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, 0), [&](auto begin, auto end, scalar_t* workspace) {
-            k.soap(graph, basis, begin, end, to, workspace);
-        });
+    on_graph(a, {}, 0, [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.soap(graph, basis, begin, end, out(spectrum, workspace), workspace);
     });
     return spectrum;
 }
 
 at::Tensor soap_adjoint(const GraphArguments& a, const at::Tensor& adjoint) {
     at::Tensor gradient = at::empty({a.n_edges(), 3}, a.edge_vectors.options());
-    const at::Tensor incoming = adjoint.contiguous();
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>();
-        const auto basis = a.basis<scalar_t>();
-        const auto* from = incoming.const_data_ptr<scalar_t>();
-        auto* to = gradient.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, a.most_edges()),
-                               [&](auto begin, auto end, scalar_t* workspace) {
-                                   k.soap_adjoint(graph, basis, begin, end, from, to, workspace);
-                               });
+    const at::Tensor h = adjoint.contiguous();
+    on_graph(a, {}, a.most_edges(), [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.soap_adjoint(graph, basis, begin, end, in(h, workspace), out(gradient, workspace), workspace);
     });
     return gradient;
 }
 
 std::tuple<at::Tensor, at::Tensor> soap_jacobian(const GraphArguments& a) {
-    at::Tensor spectrum = at::empty({a.n_centres(), a.n_features()}, a.edge_vectors.options());
-    at::Tensor jacobian = at::empty({a.n_edges(), 3, a.n_features()}, a.edge_vectors.options());
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>();
-        const auto basis = a.basis<scalar_t>();
-        auto* p = spectrum.mutable_data_ptr<scalar_t>();
-        auto* dp = jacobian.mutable_data_ptr<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, a.most_edges()),
-                               [&](auto begin, auto end, scalar_t* workspace) {
-                                   k.soap_jacobian(graph, basis, begin, end, p, dp, workspace);
-                               });
+    at::Tensor p = at::empty({a.n_centres(), a.n_features()}, a.edge_vectors.options());
+    at::Tensor dp = at::empty({a.n_edges(), 3, a.n_features()}, a.edge_vectors.options());
+    on_graph(a, {}, a.most_edges(), [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.soap_jacobian(graph, basis, begin, end, out(p, workspace), out(dp, workspace), workspace);
     });
-    return {spectrum, jacobian};
+    return {p, dp};
 }
 
 namespace {
@@ -148,42 +127,43 @@ template <class Visit> void for_each_set(const GraphArguments& a, const at::Tens
     for (std::int64_t set = 0; set < weights.size(0); ++set) visit(weights[set], kinds.eq(set).nonzero().flatten());
 }
 
+// column 0 of every weight set as the matrices that the kernel applies: (sets, size)
+at::Tensor pack(const GraphArguments& a, const at::Tensor& weights) {
+    const at::Tensor first = weights.select(2, 0).contiguous();
+    at::Tensor packed;
+    AT_DISPATCH_FLOATING_TYPES(first.scalar_type(), "rhopot", [&] {
+        const auto& k = kernels<scalar_t>();
+        const auto basis = a.basis<scalar_t>();
+        packed = at::empty({first.size(0), std::int64_t(k.packed_weights(basis))}, first.options());
+        for (std::int64_t set = 0; set < first.size(0); ++set) {
+            k.pack_weights(basis, first.const_data_ptr<scalar_t>() + set * first.size(1),
+                           packed.mutable_data_ptr<scalar_t>() + set * packed.size(1));
+        }
+    });
+    return packed;
+}
+
 }  // namespace
 
 LinearResult soap_linear(const GraphArguments& a, const at::Tensor& weights, bool members, bool want_gradient) {
     check_weights(a, weights);
     const auto options = a.edge_vectors.options();
     const std::int64_t columns = members ? weights.size(2) : 1, n_sets = weights.size(0);
-    const bool want_spectrum = columns > 1;
     LinearResult result{at::empty({a.n_centres(), columns}, options), {}};
     at::Tensor spectrum;
     if (want_gradient) result.gradient = at::empty({a.n_edges(), 3}, options);
-    if (want_spectrum) spectrum = at::empty({a.n_centres(), a.n_features()}, options);
-    const at::Tensor w = weights.contiguous();
-    RHOPOT_FLOATING(a.edge_vectors.scalar_type(), [&] {
-        const auto& k = kernels<scalar_t>();
-        const auto graph = a.graph<scalar_t>();
-        const auto basis = a.basis<scalar_t>();
-        const std::size_t size = k.packed_weights(basis);
-        std::vector<scalar_t> packed(size * n_sets);
-        for (std::int64_t set = 0; set < n_sets; ++set) {
-            const auto* from = w.const_data_ptr<scalar_t>() + set * w.size(1) * w.size(2);
-            k.pack_weights(basis, from, w.size(2), packed.data() + set * size);
-        }
-        auto* e = result.energies.mutable_data_ptr<scalar_t>();
-        auto* g = want_gradient ? result.gradient.mutable_data_ptr<scalar_t>() : nullptr;
-        auto* p = want_spectrum ? spectrum.mutable_data_ptr<scalar_t>() : nullptr;
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, a.most_edges()),
-                               [&](auto begin, auto end, scalar_t* workspace) {
-                                   k.soap_linear(graph, basis, begin, end, packed.data(), n_sets, e, columns, g, p, workspace);
-                               });
+    if (columns > 1) spectrum = at::empty({a.n_centres(), a.n_features()}, options);
+    const at::Tensor packed = pack(a, weights);
+    on_graph(a, {}, a.most_edges(), [&](auto& k, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.soap_linear(graph, basis, begin, end, in(packed, workspace), n_sets, out(result.energies, workspace), columns,
+                      out(result.gradient, workspace), out(spectrum, workspace), workspace);
     });
-    if (!want_spectrum) return result;
+    if (columns == 1) return result;
     at::Tensor rest = result.energies.narrow(1, 1, columns - 1);
     if (n_sets == 1) {
-        rest.copy_(at::matmul(spectrum, w[0].narrow(1, 1, columns - 1)));
+        rest.copy_(at::matmul(spectrum, weights[0].narrow(1, 1, columns - 1)));
     } else {
-        for_each_set(a, w, [&](const at::Tensor& set, const at::Tensor& rows) {
+        for_each_set(a, weights, [&](const at::Tensor& set, const at::Tensor& rows) {
             rest.index_copy_(0, rows, at::matmul(spectrum.index_select(0, rows), set.narrow(1, 1, columns - 1)));
         });
     }

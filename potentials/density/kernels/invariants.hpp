@@ -26,16 +26,16 @@ template <class T> RHOPOT_INLINE std::ptrdiff_t packed_size(const Shape<T>& shap
     return (shape.l_max + 1) * shape.row * shape.row;
 }
 
-// h[F] (read with a stride) -> W_l[u, v] on padded positions
-template <class T> inline void pack_adjoint(const Shape<T>& shape, const T* h, std::ptrdiff_t stride, T* w) {
+// h[F] -> W_l[u, v] on padded positions
+template <class T> inline void pack_adjoint(const Shape<T>& shape, const T* h, T* w) {
     for (std::ptrdiff_t i = 0; i < packed_size(shape); ++i) w[i] = T(0);
     const std::ptrdiff_t square = shape.row * shape.row;
     T scale[L_LIMIT + 1];
     for (int l = 0; l <= shape.l_max; ++l) scale[l] = degree_scale<T>(l);
     for_each_pair(shape, [&](std::ptrdiff_t pair, std::ptrdiff_t u, std::ptrdiff_t v, bool same) {
-        const T* from = h + pair * (shape.l_max + 1) * stride;
+        const T* from = h + pair * (shape.l_max + 1);
         for (int l = 0; l <= shape.l_max; ++l) {
-            const T weight = from[l * stride] * scale[l] * (same ? T(2) : T(ROOT2));
+            const T weight = from[l] * scale[l] * (same ? T(2) : T(ROOT2));
             w[l * square + u * shape.row + v] = weight;
             w[l * square + v * shape.row + u] = weight;
         }

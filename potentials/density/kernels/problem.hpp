@@ -85,8 +85,8 @@ template <class T> struct Kernels {
 
     // numbers needed for the packed weights of one species
     std::size_t (*packed_weights)(const Basis<T>&);
-    // weights[F] (read with the given stride) -> matrices W_l so that d_l = W_l c_l is the derivative of sum_f w_f p_f
-    void (*pack_weights)(const Basis<T>&, const T* weights, std::int64_t stride, T* packed);
+    // weights[F] -> matrices W_l so that d_l = W_l c_l is the derivative of sum_f w_f p_f
+    void (*pack_weights)(const Basis<T>&, const T* weights, T* packed);
     // energy[C * energy_stride] = sum_f w[a_i, f] p[i, f] and, unless null, g[E, 3] = d energy / dr and p[C, F];
     // n_sets packed weights: one for all centres, or one per species
     void (*soap_linear)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* packed,

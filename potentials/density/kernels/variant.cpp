@@ -109,7 +109,7 @@ void power_adjoint(const Density<T>& density, std::int64_t begin, std::int64_t e
     const auto d = arena.template take<false>(shape.angular() * shape.row);
     const auto w = arena.template take<false>(packed_size(shape));
     for (std::int64_t i = begin; i < end; ++i) {
-        pack_adjoint(shape, incoming + i * shape.features(), 1, w.value);
+        pack_adjoint(shape, incoming + i * shape.features(), w.value);
         apply_packed(shape, padded_density(source, shape, i, memory), w, d);
         unpad_rows(shape, d.value, gradient + i * shape.angular() * shape.width());
     }
@@ -180,7 +180,7 @@ void soap_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t beg
     Centre<T> centre(graph, basis, workspace);
     for (std::int64_t i = begin; i < end; ++i) {
         centre.template expand<true>(i);
-        pack_adjoint(centre.shape, incoming + i * centre.shape.features(), 1, centre.w.value);
+        pack_adjoint(centre.shape, incoming + i * centre.shape.features(), centre.w.value);
         apply_packed(centre.shape, centre.c, centre.w, centre.d);
         centre.gradient(gradient);
     }
@@ -214,8 +214,8 @@ void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t be
 
 template <class T> std::size_t packed_weights(const Basis<T>& basis) { return std::size_t(packed_size(Shape<T>(basis))); }
 
-template <class T> void pack_weights(const Basis<T>& basis, const T* weights, std::int64_t stride, T* packed) {
-    pack_adjoint(Shape<T>(basis), weights, stride, packed);
+template <class T> void pack_weights(const Basis<T>& basis, const T* weights, T* packed) {
+    pack_adjoint(Shape<T>(basis), weights, packed);
 }
 
 template <class T>
