@@ -31,7 +31,7 @@ class LinearHypers(_Settings):
 
     prior: PositiveFloat = 1.0
     """Prior standard deviation of a coefficient, in eV per unit of the scaled feature."""
-    scaling: float = Field(default=1.0, ge=0.0, le=1.0)
+    scaling: float = Field(default=0.5, ge=0.0, le=1.0)
     """0: plain ridge on the features as they are; 1: every feature scaled to unit spread over the training data."""
 
 
@@ -40,7 +40,7 @@ class GapHypers(_Settings):
 
     zeta: PositiveInt = 4
     """Power of the dot-product kernel."""
-    delta: PositiveFloat = 3.0
+    delta: PositiveFloat = 1.0
     """Prior standard deviation of an atomic energy, in eV."""
     n_sparse: PositiveInt | dict[str, PositiveInt] = 1000
     """Sparse points per element, one number for all or one for each symbol."""

@@ -53,8 +53,8 @@ class Targets(BaseModel):
     """The fitted quantities; None leaves one out. A bare number stands for a target with that sigma."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    energy: OptionalTarget = Target(sigma=0.002)
-    forces: OptionalTarget = Target(sigma=0.1)
+    energy: OptionalTarget = Target(sigma=0.004)
+    forces: OptionalTarget = Target(sigma=0.05)
     stress: OptionalTarget = None
 
     @model_validator(mode="after")

@@ -4,9 +4,12 @@
 
 with V, d the directions and deviations of the posterior (`solve`). g = 1 is the posterior itself. Its width relies on
 the sigmas of the targets and on independent errors, which real data do not have, so two numbers are fitted on the
-validation part: g by the largest likelihood of the energy errors, then s by matching the 68.27% quantile of |error| /
-deviation. The draws are centred, so that the members' mean is the prediction and the deviation (divisor K) is
-unbiased.
+validation part: g by the largest likelihood of the energy errors, with a normal prior around 1.5, then s by matching
+the 68.27% quantile of |error| / deviation. A few dozen energies give that quantile to 20% only; the same quantile of
+the many force errors takes part with the weight that its usual agreement deserves (`FORCES_SPREAD`). g > 1 gives the
+directions that no data determine a larger share, which follows real errors better inside the data and widens the
+members faster outside. The draws are centred, so that the members' mean is the prediction and the deviation (divisor
+K) is unbiased.
 
 In : errors per validation frame (eV per atom) and the members' deviations there;  out: s and g
 """
@@ -21,7 +24,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NORMAL_QUANTILE = 0.6827
-EXPONENTS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+EXPONENTS = (1.0, 1.25, 1.5, 1.75, 2.0)
+# What g is taken to be, and how surely, before the validation errors are seen (a few dozen hardly tell 1 from 2).
+USUAL_EXPONENT, EXPONENT_SPREAD = 1.5, 0.25
+# Variance of the logarithm of the quantile's scale is this over the number of frames; the scale that forces need, which
+# is known far better, agrees with it to about this factor in the logarithm.
+QUANTILE_VARIANCE, FORCES_SPREAD = 1.3, 0.4
 # Fewest validation frames with energies that a calibration is based on.
 FEWEST = 3
 
@@ -72,12 +80,21 @@ def calibrate(
 ) -> Calibration:
     """Return the calibration from energy errors (V) and, per exponent, the members' deviations (V), in eV per atom.
 
-    Force errors and deviations (components) only give the factor that forces would need.
+    Force errors and deviations (components) steady the scale when there are few energies.
     """
-    exponent = max(deviations, key=lambda g: log_likelihood(errors, deviations[g]))
+
+    def evidence(g: float) -> float:
+        doubt = (g - USUAL_EXPONENT) / EXPONENT_SPREAD
+        return len(errors) * log_likelihood(errors, deviations[g]) - 0.5 * doubt**2
+
+    exponent = max(deviations, key=evidence)
     chosen = deviations[exponent]
     scale = quantile_scale(errors, chosen)
-    forces_scale = quantile_scale(force_errors, force_deviations[exponent]) if len(force_errors) else None
+    forces_scale = None
+    if len(force_errors):
+        forces_scale = quantile_scale(force_errors, force_deviations[exponent])
+        share = 1.0 / (1.0 + len(errors) * FORCES_SPREAD**2 / QUANTILE_VARIANCE)
+        scale = scale ** (1.0 - share) * forces_scale**share
     within = float(np.mean(np.abs(errors) <= scale * chosen))
     correlation = rank_correlation(np.abs(errors), chosen)
     return Calibration(scale, exponent, len(errors), within, correlation, forces_scale)

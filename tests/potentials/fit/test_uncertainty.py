@@ -47,9 +47,20 @@ def test_calibration_finds_the_scale_and_the_exponent_of_synthetic_errors() -> N
     )
     assert found.exponent == 1.5
     assert found.scale == pytest.approx(0.02, rel=0.06)
-    assert found.within_one == pytest.approx(0.6827, abs=0.002)
+    assert found.within_one == pytest.approx(0.6827, abs=0.01)
     assert found.rank_correlation > 0.4
-    assert found.forces_scale == pytest.approx(3 * found.scale, rel=1e-9)
+    assert found.forces_scale == pytest.approx(3 * found.scale, rel=0.01)
+
+
+def test_few_energies_are_steadied_by_many_forces() -> None:
+    """Eight energies of unlucky size: the scale lies between theirs and that of the forces."""
+    random = np.random.default_rng(3)
+    ones, many = np.ones(8), np.ones(3000)
+    found = calibrate(3.0 * ones, {1.5: ones}, random.standard_normal(3000), {1.5: many})
+    assert found.forces_scale == pytest.approx(1.0, rel=0.05)
+    assert 1.5 < found.scale < 2.5
+    alone = calibrate(3.0 * ones, {1.5: ones}, np.zeros(0), {1.5: np.zeros(0)})
+    assert (alone.scale, alone.forces_scale) == (pytest.approx(3.0), None)
 
 
 def test_rank_correlation_of_orders() -> None:
@@ -82,4 +93,4 @@ def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, hyper
     assert np.median(deviations(squeezed)[1]) > 3 * np.median(inside)
     calibration = result.report["calibration"]
     assert calibration["n_frames"] == 40
-    assert calibration["within_one"] == pytest.approx(0.68, abs=0.03)
+    assert 0.5 < calibration["within_one"] < 0.85
