@@ -33,7 +33,8 @@ struct EdgeBatch {
   const int64_t *species = nullptr;        // [A]
 };
 
-class Model {
+// Visible outside its library, so that another pair style can be linked against it.
+class __attribute__((visibility("default"))) Model {
  public:
   // bytes: the whole file; name: how messages call it; device: auto, cpu or cuda.
   // Throws std::runtime_error with one sentence when the file is not a model this version can run.

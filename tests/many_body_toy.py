@@ -5,8 +5,6 @@ sign, end or transpose apart where a pair potential could not. `Fingerprint` is 
 only if all edges, with their species, are the same.
 """
 
-from __future__ import annotations
-
 import ase
 import numpy as np
 import torch
@@ -30,6 +28,12 @@ def totals(values: torch.Tensor, row: torch.Tensor, n: int) -> torch.Tensor:
 
 class ManyBody(torch.nn.Module):
     """e_i = b + sum_j A exp(-3 r) f - sqrt(1 + sum_j B f) + 0.05 |sum_j C r_ij f|^2, f = (1 - (r/r_c)^2)^3 (C2)."""
+
+    baseline: torch.Tensor
+    repulsion: torch.Tensor
+    attraction: torch.Tensor
+    charge: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, members: int = 0, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
@@ -68,6 +72,8 @@ class ManyBody(torch.nn.Module):
 
 class Fingerprint(torch.nn.Module):
     """e_i = sum_j sin(k . r_ij + 3 a_i + a_j) + 2: neither invariant nor smooth, but telling."""
+
+    wave: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,7 +20,10 @@ FILES = {
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the FILES, linear.pt and gap.pt (SOAP), written without the self-check that `save_model` makes (two would not pass it)."""
+    """Folder with the FILES, linear.pt and gap.pt (SOAP).
+
+    They are written without the self-check that `save_model` makes: two would not pass it.
+    """
     folder = tmp_path_factory.mktemp("models")
     for name, (module, card) in FILES.items():
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})

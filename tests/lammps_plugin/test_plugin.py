@@ -24,7 +24,7 @@ def test_found_by_the_lmp_command(many_body: Path, tmp_path: Path) -> None:
     (tmp_path / "in.lmp").write_text(script)
     variables = {k: v for k, v in os.environ.items() if k not in ("LAMMPS_PLUGIN_PATH", "LD_LIBRARY_PATH")}
     command = [str(lmp.BIN / "mpirun"), "-np", "2", str(lmp.BIN / "lmp"), "-in", "in.lmp"]
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    done = lmp.start(command, tmp_path, variables)
     assert done.returncode == 0, done.stdout + done.stderr
     energy = next(float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("value pe"))
     assert energy == pytest.approx(evaluate(load_model(many_body), [atoms])[0].energy, abs=1e-9)
@@ -42,7 +42,7 @@ def test_only_this_style_loads_torch(tmp_path: Path, style: str) -> None:
     (tmp_path / "in.lmp").write_text(BOX + f"pair_style {style}\n")
     variables = lmp.environment() | {"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(tmp_path / "loader")}
     command = [lmp.binary(), "-in", "in.lmp"]
-    subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, timeout=120, check=True)
+    assert lmp.start(command, tmp_path, variables).returncode == 0
     loaded = "".join(path.read_text() for path in tmp_path.glob("loader.*"))
     assert "rhopotplugin.so" in loaded
     for library in ("librhopot_lammps.so", "librhopot_operators.so", "libtorch_cpu.so"):
@@ -53,9 +53,7 @@ def test_missing_library_is_an_error_with_its_reason(tmp_path: Path) -> None:
     shutil.copy(PLUGINS / "rhopotplugin.so", tmp_path)
     (tmp_path / "in.lmp").write_text(BOX + "pair_style rhopot\n")
     variables = lmp.environment() | {"LAMMPS_PLUGIN_PATH": str(tmp_path)}
-    done = subprocess.run(
-        [lmp.binary(), "-in", "in.lmp"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
-    )
+    done = lmp.start([lmp.binary(), "-in", "in.lmp"], tmp_path, variables)
     assert done.returncode != 0
     assert "ERROR: pair style rhopot: its library cannot be opened" in done.stdout + done.stderr
     assert "reinstall rhopot" in done.stdout + done.stderr
@@ -111,12 +109,21 @@ def test_two_lammps_in_one_python_beside_a_calculator(many_body: Path, tmp_path:
     (tmp_path / "in.lmp").write_text(script)
     atoms.write(tmp_path / "atoms.xyz")
     (tmp_path / "two.py").write_text(IN_PYTHON)
-    done = subprocess.run(
-        [sys.executable, "two.py", str(many_body)],
-        cwd=tmp_path, env=lmp.environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = lmp.start([sys.executable, "two.py", str(many_body)], tmp_path, lmp.environment())
     assert done.returncode == 0, done.stdout + done.stderr
     assert "caught" in done.stdout
     assert "model 'nowhere.pt' cannot be read" in done.stdout
     difference = float(done.stdout.split("difference")[1])
     assert difference < 1e-6  # the file holds positions with 8 digits
+
+
+def test_threads_change_nothing_but_time(models: Path, tmp_path: Path) -> None:
+    """Two threads for torch beside LAMMPS' own, asked for through the environment or by `package omp`."""
+    atoms = toy.crystal((2, 2, 2))
+    energies = []
+    for threads, before in ((1, ""), (2, ""), (1, "package omp 2")):
+        script = lmp.setup(tmp_path, atoms, models / "linear.pt", ["Li", "Si"], before=before)
+        script += 'run 0 post no\nprint "value pe $(pe:%.17g)"\n'
+        energies.append(lmp.succeed(tmp_path, script, threads=threads).values["pe"])
+    assert energies[1] == pytest.approx(energies[0], abs=1e-9)
+    assert energies[2] == pytest.approx(energies[0], abs=1e-9)
