@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from ase import Atoms
+from ase import Atom, Atoms
 from ase.build import bulk, make_supercell
 from ase.data import atomic_numbers, covalent_radii
 
@@ -52,3 +52,17 @@ def vacancy_hop(crystal: Atoms, removed: int | None = None) -> tuple[Atoms, Atom
     final.positions[mover] = site
     del initial[row], final[row]
     return initial, final
+
+
+def interstitial_hop(crystal: Atoms, lattice: float, symbol: str) -> tuple[Atoms, Atoms]:
+    """End points of an interstitial's hop between neighbouring tetrahedral sites of a diamond crystal.
+
+    crystal: cubic cells of lattice constant `lattice` (A) with an atom at the origin; the sites are at (1/2, 1/2, 1/2)
+    and (3/4, 3/4, 3/4) of the first cell. The interstitial is the last atom of both.
+    """
+    ends = []
+    for fraction in (0.5, 0.75):
+        end = crystal.copy()
+        end.append(Atom(symbol, np.full(3, fraction * lattice)))
+        ends.append(end)
+    return ends[0], ends[1]

@@ -1,0 +1,31 @@
+"""A model trained once through the command line, on the data that come with the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rhopot.potentials.commands import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "examples" / "data" / "lisi_gpaw"
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished output folder of a small linear model: three relaxation paths, one of them for validation."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    files = [str(DATA / f"{name}.xyz") for name in ("Li4Si28_0", "Li12Si20_0", "Li8Si24_0", "Li16Si16_0")]
+    words = [
+        f"data.train={files}",
+        "data.split={by: group, key: path, fraction: 0.25}",
+        "descriptor.n_max=4",
+        "descriptor.l_max=3",
+        "descriptor.scaling={rate: 1.0, scale: 2.0, exponent: 6}",
+        "targets.stress=0.02",
+        "report.learning_curve=[0.4]",
+        f"output={folder}",
+    ]
+    assert main(["train", str(ROOT / "examples/configs/soap_linear.yaml"), *words]) == 0
+    return folder

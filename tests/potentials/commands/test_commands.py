@@ -1,0 +1,175 @@
+"""The commands: what they write, what they refuse, and that a refusal is one sentence and a non-zero status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.io import read, write
+
+from rhopot.export import RhopotCalculator, read_card
+from rhopot.potentials.commands import main
+from rhopot.potentials.commands.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
+UNSEEN = str(ROOT / "examples/data/lisi_gpaw/Li20Si12_0.xyz")
+
+PNG = b"\x89PNG"
+
+
+def refused(capsys: pytest.CaptureFixture[str], words: list[str], status: int = 1) -> str:
+    assert main(words) == status
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err + captured.out
+    return captured.err
+
+
+def test_training_writes_everything(trained_run: Path) -> None:
+    assert sorted(file.name for file in trained_run.iterdir()) == [
+        "config.yaml", "learning_curve.png", "model.pt", "parity.png", "report.json", "report.md",
+    ]  # fmt: skip
+    for name in ("learning_curve.png", "parity.png"):
+        assert (trained_run / name).read_bytes()[:4] == PNG
+    report = json.loads((trained_run / "report.json").read_text())
+    assert report["errors"]["validation"]["n_frames"] == 10
+    assert report["learning_curve"]["n_frames"] == [12, 30]
+    errors = report["errors"]["validation"]
+    assert errors["forces_rmse_mev_per_angstrom"] < 0.6 * errors["forces_reference_rms_mev_per_angstrom"]
+    assert "## Learning curve" in (trained_run / "report.md").read_text()
+    card = read_card(trained_run / "model.pt")
+    assert card.symbols == ("Li", "Si")
+    assert card.uncertainty.members == 16
+    assert card.training_data.summary["n_frames"] == 30
+
+
+def test_training_again_gives_the_same_model(trained_run: Path, tmp_path: Path) -> None:
+    """From the configuration that the run left behind."""
+    again = tmp_path / "again"
+    words = [f"output={again}", "report.learning_curve=[]"]
+    assert main(["train", str(trained_run / "config.yaml"), *words]) == 0
+    atoms = read(UNSEEN)
+    energies = [RhopotCalculator(f / "model.pt").get_potential_energy(atoms) for f in (trained_run, again)]
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+
+
+def test_finished_and_unfinished_folders(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(trained_run / "config.yaml")
+    assert "with a finished model; add --overwrite" in refused(capsys, ["train", config])
+    assert main(["train", config, "--resume"]) == 0
+    assert "nothing to resume" in capsys.readouterr().out
+    stopped = tmp_path / "stopped"
+    (stopped / "checkpoint").mkdir(parents=True)
+    words = ["train", config, f"output={stopped}"]
+    assert "a training that was stopped; continue it with --resume" in refused(capsys, words)
+    (stopped / "checkpoint" / "run.json").write_text('{"settings": {"seed": 1}, "data": "x"}')
+    error = refused(capsys, [*words, "--resume"])
+    assert "must be that of the stopped training" in error
+    assert "seed" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["train", CONFIG], "data.train must name the training data"),
+        (["train", CONFIG, "data.train=absent.xyz"], "absent.xyz"),
+        (["train", CONFIG, "regressor.priro=2"], "did you mean prior?"),
+        (["train", CONFIG, f"data.train={UNSEEN}", "data.split={by: group, key: nonsense}"], "nonsense"),
+        (["info", "absent.pt"], "model file must exist"),
+        (["info", CONFIG], "which is not a TorchScript archive"),
+        (["evaluate", "absent.pt", UNSEEN], "model file must exist"),
+        (["features", CONFIG, UNSEEN, "-o", "features.txt"], "--output must end in .npz"),
+        (["check", "absent.pt"], "model file must exist"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    error = refused(capsys, words)
+    assert message in error
+    assert error.startswith("rhopot: ")
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_wrong_use_has_its_own_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "No such command" in refused(capsys, ["nonsense"], status=2)
+    assert "No such option" in refused(capsys, ["info", "a.pt", "--nonsense"], status=2)
+    assert "Missing argument" in refused(capsys, ["evaluate"], status=2)
+
+
+def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "absent.pt", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_unknown_element_is_refused(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atoms = bulk("Cu", cubic=True)
+    atoms.info["REF_energy"] = 1.0
+    write(tmp_path / "cu.xyz", atoms)
+    model = str(trained_run / "model.pt")
+    assert "got Cu" in refused(capsys, ["evaluate", model, str(tmp_path / "cu.xyz")])
+    assert "got Cu" in refused(capsys, ["features", model, str(tmp_path / "cu.xyz"), "-o", str(tmp_path / "f.npz")])
+    assert not (tmp_path / "f.npz").exists()
+
+
+def test_evaluate_writes_the_documented_numbers(trained_run: Path, tmp_path: Path) -> None:
+    model, numbers, plot = str(trained_run / "model.pt"), tmp_path / "errors.json", tmp_path / "parity.png"
+    assert main(["evaluate", model, UNSEEN, "--json", str(numbers), "--plot", str(plot)]) == 0
+    errors = json.loads(numbers.read_text())
+    frames = read(UNSEEN, ":")
+    calculator = RhopotCalculator(model)
+    energy = [(calculator.get_potential_energy(a) - a.info["REF_energy"]) / len(a) for a in frames]
+    forces = np.array([calculator.get_forces(a) - a.arrays["REF_forces"] for a in frames])
+    assert errors["energy_mae_mev_per_atom"] == pytest.approx(1000 * np.abs(energy).mean())
+    assert errors["energy_rmse_mev_per_atom"] == pytest.approx(1000 * np.sqrt(np.mean(np.square(energy))))
+    assert errors["forces_mae_mev_per_angstrom"] == pytest.approx(1000 * np.abs(forces).mean())
+    assert errors["forces_rmse_mev_per_angstrom"] == pytest.approx(1000 * np.sqrt((forces**2).mean()))
+    assert errors["n_frames"] == errors["per_config_type"]["relaxation"]["n_frames"] == 10
+    assert plot.read_bytes()[:4] == PNG
+    assert main(["evaluate", model, UNSEEN, "--json", str(numbers), "--shift-from", UNSEEN]) == 0
+    shifted = json.loads(numbers.read_text())
+    assert shifted["energy_rmse_mev_per_atom"] == pytest.approx(1000 * np.std(energy))
+
+
+def test_features_of_a_model_and_of_a_configuration(trained_run: Path, tmp_path: Path) -> None:
+    tables = []
+    for source in ("model.pt", "config.yaml"):
+        output = tmp_path / f"{source}.npz"
+        assert main(["features", str(trained_run / source), UNSEEN, "-o", str(output)]) == 0
+        tables.append(np.load(output))
+    assert tables[0]["features"].shape == (320, 8 * 9 // 2 * 4)
+    np.testing.assert_array_equal(tables[0]["features"], tables[1]["features"])
+    np.testing.assert_array_equal(tables[0]["frame"], np.repeat(np.arange(10), 32))
+
+
+def test_info_says_what_the_file_is(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(trained_run / "model.pt")]) == 0
+    output = capsys.readouterr().out
+    for word in ("soap_linear", "Li, Si", "cutoff", "float64", "doi:10.1103/PhysRevB.87.184115", "n_max = 4"):
+        assert word in output
+
+
+def test_lint_and_doctor_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "lint", UNSEEN, "--group", "path"]) == 0
+    assert "0 errors" in capsys.readouterr().out
+    assert main(["doctor"]) == 0
+    assert "pair_style rhopot" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from rhopot.potentials.commands import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_atomically(tmp_path / "a.txt", fail)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,67 @@
+"""Every example runs, at a size of seconds, and leaves what it promises."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rhopot.potentials.workflows.lammps_run import run_lammps
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def example(name: str) -> Callable[[list[str]], object]:
+    """The `main` of an example's file."""
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main  # type: ignore[no-any-return]
+
+
+RUNS = {
+    "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),
+    "ase_neb/run": (["--images", "1", "--steps", "5"], {"barrier.png", "band.xyz"}, "eV forward"),
+    "bulk_modulus/run": (["--points", "5"], {"energy_volume.png"}, "GPa"),
+    "lammps_neb/run": (["--images", "3", "--steps", "10"], {"barrier.png", "in.neb"}, "eV forward"),
+    "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "highest free energy"),
+    "nve_drift/run": (["--steps", "100", "--cells", "2"], {"drift.png", "in.nve"}, "meV/atom/ps"),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_example_runs(name: str, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, files, promised = RUNS[name]
+    example(name)([*words, "--model", str(trained_run / "model.pt"), "--output", str(tmp_path)])
+    assert files <= {file.name for file in tmp_path.iterdir()}
+    assert promised in capsys.readouterr().out
+
+
+def test_benchmark_prints_ratios(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example("benchmarks/speed")([str(trained_run / "model.pt"), "--cells", "2", "--steps", "2", "--repeats", "1"])
+    output = capsys.readouterr().out
+    assert "pair_style snap" in output
+    assert "ratio to snap" in output
+    assert "machine:" in output
+
+
+@pytest.mark.parametrize("name", ["in.nvt", "in.npt"])
+def test_deck_runs(name: str, trained_run: Path, tmp_path: Path) -> None:
+    deck = (EXAMPLES / "lammps_md" / name).read_text(encoding="utf-8")
+    words = ["-var", "model", str(trained_run / "model.pt"), "-var", "cells", "2", "-var", "steps", "20"]
+    thermo = run_lammps(deck, tmp_path, ranks=2, arguments=words).thermo()
+    assert thermo["Step"].tolist() == [0, 10, 20]
+
+
+def test_demonstration_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Small models miss the goal on the forces, which is said and is the exit status; ASE and LAMMPS agree."""
+    assert example("demo")(["--quick", "--output", str(tmp_path)]) == 1
+    output = capsys.readouterr().out
+    assert "MISSED: the force error must be below 40%" in output
+    assert "MISSED: ASE and LAMMPS" not in output
+    assert (tmp_path / "parity.png").exists()
+    assert (tmp_path / "soap_gap" / "model.pt").exists()
