@@ -379,7 +379,7 @@ void *PairRhopot::extract_peratom(const char *name, int &columns)
   columns = 0;
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
   if (model_ && model_->header().members == 0)
-    error->all(FLERR, "uncertainty needs a model with members, this one has none; train with uncertainty: {{members: 20}}");
+    error->all(FLERR, "uncertainty needs a model with members, this one has none; train with uncertainty.members=20");
   always_before_ = always_;
   if (!have_members_) always_ = true;
   if (atom->nmax > n_deviation_) start_members();

@@ -37,9 +37,9 @@ def check_last(model: Path, run: lmp.Run) -> Evaluation:
 
 TRICLINIC = "change_box all triclinic\n"
 CHANGES = {
-    "minimize": "minimize 0 1e-6 200 400",
+    "minimize": "minimize 0 1e-4 30 60",
     "minimize with box/relax": TRICLINIC
-    + "fix cell all box/relax tri 0.0 vmax 0.01\nminimize 0 1e-6 100 200\nunfix cell",
+    + "fix cell all box/relax tri 0.0 vmax 0.01\nminimize 0 1e-4 20 40\nunfix cell",
     "nvt": "velocity all create 500 1\nfix move all nvt temp 500 500 0.1\nrun 30\nunfix move",
     "npt": TRICLINIC + "velocity all create 500 1\nfix move all npt temp 500 500 0.1 tri 0 0 1.0\nrun 30\nunfix move",
     "run 0 twice": "run 0 post no",
@@ -69,33 +69,39 @@ def test_relaxed_box_has_no_pressure(many_body: Path, tmp_path: Path) -> None:
     """`fix box/relax` follows energies and virials that belong together."""
     script = lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"]) + """
 change_box all triclinic
-fix cell all box/relax tri 0.0 vmax 0.002
+fix cell all box/relax tri 0.0 vmax 0.01
 min_modify line quadratic
 thermo_style custom step pe pxx pyy pzz pxy pxz pyz
-minimize 0 1e-8 2000 4000
+minimize 0 1e-6 400 800
 """
-    run = lmp.succeed(tmp_path, script + lmp.VALUES, 2)
-    assert np.abs(lmp.pressures(run)).max() < 1e-4  # eV/A^3: 160 bar
+    run = lmp.succeed(tmp_path, script + lmp.VALUES)
+    assert np.abs(lmp.pressures(run)).max() < 1e-3  # eV/A^3: the start has 0.1
 
 
-def test_restart_then_the_style_again(many_body: Path, tmp_path: Path) -> None:
+STYLES = {
+    "alone": "pair_style rhopot\npair_coeff * * {model} Li Si",
+    "hybrid": """pair_style hybrid/overlay rhopot zero 3.0
+pair_coeff * * rhopot {model} Li Si
+pair_coeff * * zero""",
+}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
+def test_restart_then_the_style_again(many_body: Path, tmp_path: Path, style: str) -> None:
     """A restart file carries no model: style and coefficients are given again, and the run goes on."""
-    start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+    pair = style.format(model=many_body)
+    start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), "", ["Li", "Si"], pair=pair)
     start += "velocity all create 300 5\nfix move all nve\nrun 10\nwrite_restart half\n"
-    run_on = f"""
+    lmp.succeed(tmp_path, start, 2)
+    resume = f"""
+read_restart half
+{pair}
+neighbor 1.0 bin
 compute energy all pe/atom
 fix move all nve
 run 10
 {LAST}"""
-    lmp.succeed(tmp_path, start, 2)
-    resume = f"""
-read_restart half
-pair_style rhopot
-pair_coeff * * {many_body} Li Si
-neighbor 1.0 bin
-{run_on}"""
-    resumed = lmp.succeed(tmp_path, resume, 2)
-    check_last(many_body, resumed)
+    check_last(many_body, lmp.succeed(tmp_path, resume, 2))
 
 
 def test_write_data_reads_back(many_body: Path, tmp_path: Path) -> None:
