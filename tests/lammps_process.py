@@ -70,9 +70,7 @@ class Run:
 
 def start(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder with this environment, whatever its status."""
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 def lammps(folder: Path, script: str, ranks: int = 1, *options: str, threads: int = 1) -> Run:

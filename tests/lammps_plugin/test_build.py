@@ -56,7 +56,7 @@ def configure(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.24)\nproject(headers LANGUAGES NONE)\n"
         f"set(Python_EXECUTABLE {sys.executable})\ninclude({SOURCE}/cmake/lammps_headers.cmake)\n"
-        "message(STATUS \"found=${RHOPOT_LAMMPS_INCLUDE_DIRS};${RHOPOT_LAMMPS_DEFINITIONS}\")\n"
+        'message(STATUS "found=${RHOPOT_LAMMPS_INCLUDE_DIRS};${RHOPOT_LAMMPS_DEFINITIONS}")\n'
     )
     cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if cmake is None:

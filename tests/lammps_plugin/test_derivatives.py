@@ -16,12 +16,15 @@ EVERY_MODEL = pytest.mark.parametrize("model", ["many_body.pt", "linear.pt", "ga
 def test_forces_are_finite_differences_of_the_energy(models: Path, tmp_path: Path, model: str) -> None:
     """`fix numdiff` moves every atom and calls compute() again within one time step."""
     atoms = lmp.in_lammps_frame(toy.skewed())
-    script = lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"])
+        + """
 fix slope all numdiff 1 1e-4
 dump atoms all custom 1 atoms.dump id fx fy fz f_slope[*]
 dump_modify atoms sort id format float %.17g
 run 0 post no
 """
+    )
     frame = lmp.succeed(tmp_path, script, 2).dump()[0]
     slope = lmp.columns(frame, "f_slope[1]", "f_slope[2]", "f_slope[3]")
     assert np.abs(slope).max() > 0.1
@@ -31,13 +34,18 @@ run 0 post no
 @EVERY_MODEL
 def test_virial_is_the_finite_difference_of_the_energy(models: Path, tmp_path: Path, model: str) -> None:
     atoms = lmp.in_lammps_frame(toy.skewed())
-    script = lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"])
+        + """
 compute virial all pressure NULL virial
 fix slope all numdiff/virial 1 1e-5
 thermo_style custom step pe c_virial[*] f_slope[*]
 run 0 post no
-""" + "".join(
-        f'print "value v{k} $(c_virial[{k}]:%.17g)"\nprint "value s{k} $(f_slope[{k}]:%.17g)"\n' for k in range(1, 7)
+"""
+        + "".join(
+            f'print "value v{k} $(c_virial[{k}]:%.17g)"\nprint "value s{k} $(f_slope[{k}]:%.17g)"\n'
+            for k in range(1, 7)
+        )
     )
     values = lmp.succeed(tmp_path, script, 2).values
     virial = np.array([values[f"v{k}"] for k in (1, 2, 3, 4, 5, 6)])
@@ -50,7 +58,9 @@ run 0 post no
 def test_heat_flux_is_the_rate_of_the_energy_moment(many_body: Path, tmp_path: Path, ranks: int) -> None:
     """In an isolated cluster d/dt sum_i r_i e_i is the heat flux of the centroid virials."""
     atoms = toy.cluster()
-    script = lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"], before="processors * 1 1") + """
+    script = (
+        lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"], before="processors * 1 1")
+        + """
 velocity all create 3000 7 loop geom
 compute kinetic all ke/atom
 compute energy all pe/atom
@@ -61,7 +71,10 @@ timestep 1e-5
 dump atoms all custom 1 atoms.dump id x y z c_kinetic c_energy
 dump_modify atoms sort id format float %.17g
 run 1
-""" + "".join(f'print "value {axis} $(c_flux[{k}]:%.17g)"\n' for k, axis in enumerate("xyz", 1)) + "run 1\n"
+"""
+        + "".join(f'print "value {axis} $(c_flux[{k}]:%.17g)"\n' for k, axis in enumerate("xyz", 1))
+        + "run 1\n"
+    )
     script = script.replace("run 1\n", "thermo_style custom step pe c_flux[*]\nrun 1\n", 1)
     run = lmp.succeed(tmp_path, script, ranks)
     moments = []
@@ -78,9 +91,12 @@ def test_phonons_are_those_of_ase(many_body: Path, tmp_path: Path) -> None:
     """`dynamical_matrix` displaces atoms one by one; ASE does the same with its own neighbour search."""
     atoms = toy.crystal((1, 1, 1), rattle=0.02)
     step = 1e-3
-    script = lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"]) + f"""
+    script = (
+        lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"])
+        + f"""
 dynamical_matrix all regular {step} file dynmat.dat binary no
 """
+    )
     lmp.succeed(tmp_path, script, 2)
     n = 3 * len(atoms)
     from_lammps = np.loadtxt(tmp_path / "dynmat.dat").reshape(n, n)
@@ -106,7 +122,9 @@ dynamical_matrix all regular {step} file dynmat.dat binary no
 @pytest.mark.parametrize("model", ["many_body.pt", "float32.pt"])
 def test_energy_is_conserved(models: Path, tmp_path: Path, model: str) -> None:
     """NVE at 300 K: the energy's trend over 0.5 ps stays below its thermal scale by orders of magnitude."""
-    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.05), models / model, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.05), models / model, ["Li", "Si"])
+        + """
 velocity all create 300 11 loop geom
 fix move all nve
 timestep 0.0005
@@ -116,6 +134,7 @@ thermo 100
 fix print all print 10 "${energy}" file energy.dat screen no
 run 1000
 """
+    )
     lmp.succeed(tmp_path, script)
     energy = np.loadtxt(tmp_path / "energy.dat")
     trend = np.polyfit(np.linspace(0.0, 0.5, len(energy)), energy, 1)[0]

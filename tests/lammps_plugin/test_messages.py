@@ -120,9 +120,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("spoil", "sentence"), FILES.values(), ids=FILES.keys())
-def test_files_that_are_no_model(
-    many_body: Path, tmp_path: Path, spoil: Callable[[Path], None], sentence: str
-) -> None:
+def test_files_that_are_no_model(many_body: Path, tmp_path: Path, spoil: Callable[[Path], None], sentence: str) -> None:
     shutil.copy(many_body, tmp_path / "model.pt")
     spoil(tmp_path / "model.pt")
     script = lmp.setup(tmp_path, toy.tiny_ordered(), "model.pt", ["Li", "Si"])

@@ -42,13 +42,16 @@ def test_deviations_are_those_of_ase(many_body: Path, tmp_path: Path, ranks: int
 def test_total_without_fix_pair(many_body: Path, tmp_path: Path) -> None:
     """A compute alone asks for the members in the steps that print it."""
     atoms = toy.crystal((1, 1, 1))
-    script = lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"])
+        + """
 compute total all pair rhopot
 thermo_style custom step c_total c_total[1]
 run 0 post no
 print "value energy $(c_total:%.17g)"
 print "value total $(c_total[1]:%.17g)"
 """
+    )
     run = lmp.succeed(tmp_path, script, 2)
     truth = evaluate(load_model(many_body), [atoms], members=True)[0]
     assert run.values["energy"] == pytest.approx(truth.energy, abs=1e-8)
@@ -58,7 +61,9 @@ print "value total $(c_total[1]:%.17g)"
 @pytest.mark.parametrize("flag", [0, 1])
 def test_fix_pair_at_every_step_it_asks_for(many_body: Path, tmp_path: Path, flag: int) -> None:
     """In a run the numbers belong to the step they are printed for, with and without the trigger."""
-    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1)), many_body, ["Li", "Si"]) + f"""
+    script = (
+        lmp.setup(tmp_path, toy.crystal((1, 1, 1)), many_body, ["Li", "Si"])
+        + f"""
 fix sigma all pair 5 rhopot uncertainty {flag}
 velocity all create 600 3
 fix move all nve
@@ -66,6 +71,7 @@ dump atoms all custom 5 atoms.dump id x y z f_sigma
 dump_modify atoms sort id format float %.17g
 run 10
 """
+    )
     frames = lmp.succeed(tmp_path, script, 2).dump()
     assert len(frames) == 3
     for frame in frames:
@@ -78,7 +84,9 @@ run 10
 
 def test_run_halts_where_the_model_is_unsure(many_body: Path, tmp_path: Path) -> None:
     """The structure is stretched until the largest deviation passes the limit."""
-    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"])
+        + """
 fix sigma all pair 1 rhopot uncertainty 1
 compute largest all reduce max f_sigma
 thermo_style custom step c_largest
@@ -93,6 +101,7 @@ print "value step $(step)"
 print "value now $(c_largest:%.17g)"
 print "value limit ${limit}"
 """
+    )
     values = lmp.succeed(tmp_path, script, 2).values
     assert 0 < values["step"] < 200
     assert values["now"] > values["limit"]

@@ -56,24 +56,30 @@ CHANGES = {
 @pytest.mark.parametrize("commands", CHANGES.values(), ids=CHANGES.keys())
 def test_nothing_is_stale_after(many_body: Path, tmp_path: Path, commands: str) -> None:
     """Whatever happened in between, the last configuration is evaluated as Python does."""
-    script = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"]) + f"""
+    script = (
+        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+        + f"""
 compute energy all pe/atom
 group gone id 1 4
 run 0 post no
 {commands}
 {LAST}"""
+    )
     check_last(many_body, lmp.succeed(tmp_path, script, 2))
 
 
 def test_relaxed_box_has_no_pressure(many_body: Path, tmp_path: Path) -> None:
     """`fix box/relax` follows energies and virials that belong together."""
-    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"])
+        + """
 change_box all triclinic
 fix cell all box/relax tri 0.0 vmax 0.01
 min_modify line quadratic
 thermo_style custom step pe pxx pyy pzz pxy pxz pyz
 minimize 0 1e-6 400 800
 """
+    )
     run = lmp.succeed(tmp_path, script + lmp.VALUES)
     assert np.abs(lmp.pressures(run)).max() < 1e-3  # eV/A^3: the start has 0.1
 
@@ -114,13 +120,17 @@ def test_write_data_reads_back(many_body: Path, tmp_path: Path) -> None:
 def test_rerun_gives_the_energies_of_the_run(many_body: Path, tmp_path: Path) -> None:
     """A trajectory evaluated again, frame by frame."""
     start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
-    run = start + "thermo_style custom step pe\nvelocity all create 500 5\nfix move all nve\n" + """
+    run = (
+        start
+        + "thermo_style custom step pe\nvelocity all create 500 5\nfix move all nve\n"
+        + """
 dump atoms all custom 5 atoms.dump id type x y z
 dump_modify atoms format float %.17g
 thermo 5
 thermo_modify format float %.15g
 run 20
 """
+    )
     first = thermo(lmp.succeed(tmp_path, run, 2).output)
     again = start + "thermo_style custom step pe\nthermo 5\nthermo_modify format float %.15g\n"
     again += "rerun atoms.dump dump x y z\n"
@@ -144,7 +154,9 @@ def test_neb_on_partitions(many_body: Path, tmp_path: Path) -> None:
     del first[1]
     moved = " ".join(repr(x) for x in target.tolist())
     (tmp_path / "final.txt").write_text(f"1\n1 {moved}\n")
-    script = lmp.setup(tmp_path, first, many_body, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, first, many_body, ["Li", "Si"])
+        + """
 variable replica uloop 3
 compute energy all pe/atom
 fix path all neb 1.0
@@ -154,6 +166,7 @@ thermo 10
 neb 0 0.05 20 10 10 final final.txt
 write_dump all custom ${replica}.dump id type x y z c_energy modify sort id format float %.17g
 """
+    )
     lmp.succeed(tmp_path, script, 3, "-partition", "3x1")
     row = (tmp_path / "log.lammps").read_text().splitlines()[-1].split()
     reported = np.array(row[10::2], dtype=float)
@@ -192,13 +205,16 @@ metadynamics {
   hillWidth 2.0
 }
 """)
-    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1)), many_body, ["Li", "Si"]) + """
+    script = (
+        lmp.setup(tmp_path, toy.crystal((1, 1, 1)), many_body, ["Li", "Si"])
+        + """
 velocity all create 300 5
 fix move all nve
 fix bias all colvars bias.colvars
 thermo_style custom step pe f_bias
 run 20
 """
+    )
     lmp.succeed(tmp_path, script, 1)
     assert list(tmp_path.glob("*.pmf")) or list(tmp_path.glob("*colvars.traj"))
 
@@ -206,8 +222,11 @@ run 20
 def test_step_times_do_not_depend_on_the_shape_seen_first(many_body: Path, tmp_path: Path) -> None:
     """Atoms come and go between runs: edge counts change, results stay those of Python (no specialised graph)."""
     grow = "\n".join(f"create_atoms 2 single {0.4 + 0.9 * k} 0.7 1.3 units box\nrun 1 post no" for k in range(8))
-    script = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"]) + f"""
+    script = (
+        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+        + f"""
 compute energy all pe/atom
 {grow}
 {LAST}"""
+    )
     check_last(many_body, lmp.succeed(tmp_path, script, 2))
