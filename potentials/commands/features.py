@@ -47,7 +47,7 @@ def features(source: Path, structures: Sequence[str], output: Path) -> None:
             numbers.append(frame.atoms.numbers)
             advance(k + 1)
     table = np.concatenate(rows)
-    arrays = {
+    arrays: dict[str, Any] = {
         "features": table,
         "frame": np.concatenate(owners),
         "numbers": np.concatenate(numbers),

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from rhopot.potentials.fit import FitResult, FitTask
+    from rhopot.potentials.soap import SoapPowerSpectrum
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Family:
     title: str
     descriptor: Callable[[], type[BaseModel]]
     regressor: Callable[[], type[BaseModel]]
-    build: Callable[[dict[str, Any], Sequence[str]], nn.Module]
+    build: Callable[[dict[str, Any], Sequence[str]], SoapPowerSpectrum]
     fit: Callable[[FitTask, dict[str, Any]], FitResult]
     references: tuple[str, ...]
 
@@ -54,7 +53,7 @@ def _gap() -> type[BaseModel]:
     return GapHypers
 
 
-def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
+def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> SoapPowerSpectrum:
     from rhopot.potentials.density import operators
     from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 

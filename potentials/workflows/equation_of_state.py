@@ -22,6 +22,8 @@ from ase.optimize import BFGS
 
 from rhopot.potentials import plots
 
+MAX_STEPS = 40  # ranges sampled on the way to the minimum
+
 
 @dataclass(frozen=True)
 class EquationOfState:
@@ -66,13 +68,13 @@ def equation_of_state(
             f"points must be 5 or more, got {points}; a parabola through fewer says nothing about its quality"
         )
     centre = atoms.get_volume() / len(atoms)
-    for _ in range(8):
+    for _ in range(MAX_STEPS):
         curve = _sample(atoms, calculator, centre, extent, points, relax, fmax, progress)
         if curve is not None and abs(curve.volume0 / centre - 1.0) < 0.25 * extent:
             return curve
         centre = curve.volume0 if curve is not None else _downhill(atoms, calculator, centre, extent)
     raise ValueError(
-        "atoms must be near a minimum of the energy in volume, got none within 8 steps; start from a relaxed cell"
+        f"atoms must be near a minimum of the energy, got none in {MAX_STEPS} ranges; start from a relaxed cell"
     )
 
 

@@ -33,14 +33,14 @@ def parity_panels(
     """Reference and prediction per panel of `plots.parity`; `baseline` (eV per element) is taken off both energies."""
     pairs = list(zip(frames, predictions, strict=True))
     panels = {}
-    with_energy = [(f, p) for f, p in pairs if f.energy is not None]
-    if with_energy:
-        shift = [sum((baseline or {}).get(symbol, 0.0) for symbol in frame.atoms.symbols) for frame, _ in with_energy]
-        energies = [(f.energy, p.energy) for f, p in with_energy]
-        table = np.array(
-            [[(e - s) / len(f) for e in es] for es, s, (f, _) in zip(energies, shift, with_energy, strict=True)]
-        )
-        panels["energy (eV/atom)"] = (table[:, 0], table[:, 1])
+    rows = []
+    for frame, predicted in pairs:
+        if frame.energy is not None:
+            shift = sum((baseline or {}).get(symbol, 0.0) for symbol in frame.atoms.symbols)
+            rows.append([(frame.energy - shift) / len(frame), (predicted.energy - shift) / len(frame)])
+    if rows:
+        energies = np.array(rows)
+        panels["energy (eV/atom)"] = (energies[:, 0], energies[:, 1])
     with_forces = [(f.forces, p.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
     if with_forces:
         panels["force (eV/A)"] = (

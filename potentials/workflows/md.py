@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
+from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from rhopot.potentials import plots
@@ -50,6 +50,13 @@ class Dynamics:
         return plots.lines(path, self.time, curves, "time (ps)", "energy (meV/atom)", title)
 
 
+def _thermal_momenta(atoms: Atoms, temperature: float, seed: int) -> np.ndarray:
+    """Maxwell-Boltzmann momenta (N, 3) in ASE units without motion of the centre of mass."""
+    masses = atoms.get_masses()[:, None]
+    momenta = np.random.default_rng(seed).normal(size=(len(atoms), 3)) * np.sqrt(masses * units.kB * temperature)
+    return np.asarray(momenta - masses * momenta.sum(axis=0) / masses.sum())
+
+
 def energy_drift(time_ps: np.ndarray, total_ev: np.ndarray, n_atoms: int) -> float:
     """Slope of a straight line through the total energy, in meV/atom/ps."""
     if len(time_ps) < 3:
@@ -81,10 +88,10 @@ def run_dynamics(
     moving = atoms.copy()
     moving.calc = calculator
     if not np.any(moving.get_momenta()):
-        MaxwellBoltzmannDistribution(moving, temperature_K=temperature, rng=np.random.default_rng(seed))
-        Stationary(moving)
+        moving.set_momenta(_thermal_momenta(moving, temperature, seed))
     step = timestep_fs * units.fs
     file = str(trajectory) if trajectory is not None else None
+    integrator: MolecularDynamics
     if ensemble == "nve":
         integrator = VelocityVerlet(moving, step, trajectory=file, loginterval=every)
     else:
@@ -102,4 +109,4 @@ def run_dynamics(
     integrator.attach(observe, interval=every)
     integrator.run(steps)
     columns = np.array(record).T
-    return Dynamics(*columns, atoms=moving)
+    return Dynamics(columns[0], columns[1], columns[2], columns[3], moving)

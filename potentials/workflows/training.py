@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -206,7 +206,8 @@ def _pair(config: RunConfig, data: TrainingSet) -> nn.Module | None:
 
 def _pair_energy(pair: nn.Module, atoms: Atoms, symbols: Sequence[str]) -> float:
     """Energy (eV) of a structure in the pair baseline."""
-    graph = as_graph(find_edges(atoms, float(pair.cutoff)), species_of(atoms, symbols))
+    cutoff = float(cast("float", pair.cutoff))
+    graph = as_graph(find_edges(atoms, cutoff), species_of(atoms, symbols))
     with torch.no_grad():
         return float(pair(*graph.arguments).sum())
 
