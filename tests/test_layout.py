@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right. A module belongs to the longest matching prefix.
 LAYERS = [
     "rhopot.potentials.units",
+    "rhopot.potentials.neighbours",  # of bare geometry; the lint of labelled structures looks for atoms too close with it
     "rhopot.potentials.structures",
-    "rhopot.potentials.neighbours",
     "rhopot.potentials.density",
     "rhopot.potentials.soap",
     "rhopot.potentials.pair",
