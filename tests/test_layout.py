@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right. A module belongs to the longest matching prefix.
 LAYERS = [
     "rhopot.potentials.units",
-    "rhopot.potentials.neighbours",  # of bare geometry; the lint of labelled structures looks for atoms too close with it
+    "rhopot.potentials.neighbours",  # bare geometry; the lint of structures uses it
     "rhopot.potentials.structures",
     "rhopot.potentials.density",
     "rhopot.potentials.soap",
