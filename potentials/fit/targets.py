@@ -31,10 +31,14 @@ from rhopot.potentials.structures import Frame
 
 
 class Target(BaseModel):
-    """Expected error of one quantity; `config_type` overrides it, and null there leaves the quantity out."""
+    """Expected error of one quantity; `config_type` overrides it, and null there leaves the quantity out.
+
+    required: data that carry the quantity in no frame stop the run; False fits it where it is present.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     sigma: PositiveFloat
+    required: bool = True
     config_type: dict[str, PositiveFloat | None] = Field(default_factory=dict)
 
     def of(self, config_type: str) -> float | None:
@@ -61,7 +65,15 @@ class Targets(BaseModel):
     def _one_at_least(self) -> Targets:
         if self.energy is None and self.forces is None and self.stress is None:
             raise ValueError("targets must ask for at least one of energy, forces and stress, got none; give a sigma")
+        if not self.required:
+            raise ValueError("targets must require at least one of energy, forces and stress, got required: false for all")
         return self
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the quantities that the data must carry."""
+        named = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
+        return tuple(name for name, target in named.items() if target is not None and target.required)
 
     def sigmas(self, frame: Frame) -> dict[str, float]:
         """Return the sigma of each quantity that is asked for and present in the frame, scaled to one row's error."""

@@ -69,8 +69,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
     train = read_frames(list(data.train), data.keys, group_key)
-    wanted = [name for name in ("energy", "forces", "stress") if getattr(config.targets, name) is not None]
-    train.require(wanted)
+    train.require(config.targets.required)
     if data.validation:
         validation, split = read_frames(list(data.validation), data.keys), "given"
     elif data.split.by == "group":
