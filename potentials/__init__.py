@@ -2,7 +2,9 @@
 
 The sub-packages stand in the order in which data flows, and each imports only from those before it:
 
-    units -> structures -> neighbours -> density -> invariants (soap) -> pair -> regressors -> fit -> workflows, commands
+    units -> neighbours -> structures -> density -> invariants (soap) -> pair -> regressors -> fit -> workflows
+
+and the commands on top.
 """
 
 __version__ = "0.1.0"

@@ -66,7 +66,10 @@ class Targets(BaseModel):
         if self.energy is None and self.forces is None and self.stress is None:
             raise ValueError("targets must ask for at least one of energy, forces and stress, got none; give a sigma")
         if not self.required:
-            raise ValueError("targets must require at least one of energy, forces and stress, got required: false for all")
+            raise ValueError(
+                "targets must require at least one of energy, forces and stress, got required: false for all; "
+                "let one be required"
+            )
         return self
 
     @property
