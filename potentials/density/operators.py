@@ -5,6 +5,7 @@
     soap_power_spectrum_v1 p[C, F]            the two fused; differentiable twice
     soap_jacobian_v1       p[C, F], dp[E, 3, F]   for linear fits; not differentiable
     soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
+    soap_gap_v1            e[C, 1+K]          energies of a sparse dot-product kernel on p; differentiable twice
 
 Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without
 the version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas,

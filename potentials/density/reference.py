@@ -25,10 +25,12 @@ Everything here runs on any device, in the float type of its arguments, and diff
 """
 
 import math
+from typing import Optional
 
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density.dot_product import sparse_read_out
 from rhopot.potentials.density.harmonics import angular_index, real_spherical_harmonics
 from rhopot.potentials.density.hermite import evaluate_hermite
 
@@ -218,3 +220,37 @@ def linear_read_out(features: Tensor, centre_species: Tensor, weights: Tensor, m
         rows = torch.nonzero(centre_species == kind).flatten()
         energies = energies.index_add(0, rows, torch.matmul(features[rows], used[kind]))
     return energies
+
+
+def soap_gap(
+    edge_vectors: Tensor,
+    first_edge: Tensor,
+    neighbour: Tensor,
+    centre: Tensor,
+    species: Tensor,
+    radial: Tensor,
+    cutoff: float,
+    species_channel: Tensor,
+    n_channels: int,
+    center_weight: float,
+    points: Tensor,
+    first_point: list[int],
+    weights: Tensor,
+    zeta: int,
+    features: Optional[Tensor],  # noqa: UP045  (TorchScript)
+    members: bool,
+) -> Tensor:
+    """Return energies of a sparse-kernel model on the power spectrum: `dot_product.sparse_read_out` of its columns.
+
+    Args:
+        features: (F') columns of the power spectrum that the kernel reads, or None for all.
+
+    Returns:
+        (C, 1+K), or (C, 1) without members.
+    """
+    spectrum = soap_power_spectrum(
+        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
+    )
+    if features is not None:
+        spectrum = spectrum.index_select(1, features)
+    return sparse_read_out(spectrum, species[centre], points, first_point, weights, zeta, members)

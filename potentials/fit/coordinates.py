@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rhopot.potentials.regressors.kernel import dot_product_kernel
+from rhopot.potentials.density.dot_product import dot_product_kernel
 
 Floats = NDArray[np.float64]
 

@@ -25,8 +25,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density.dot_product import integer_power, unit_rows
 from rhopot.potentials.fit.graph import Graph
-from rhopot.potentials.regressors.kernel import integer_power, unit_rows
 from rhopot.potentials.units import ASE_VOIGT
 
 

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rhopot.potentials.density.dot_product import unit_rows
 from rhopot.potentials.fit.assemble import assemble
 from rhopot.potentials.fit.checkpoint import Checkpoint, fingerprint
 from rhopot.potentials.fit.coordinates import Coordinates, kernel_coordinates, linear_coordinates
@@ -39,7 +40,6 @@ from rhopot.potentials.fit.uncertainty import EXPONENTS, Calibration, calibrate,
 from rhopot.potentials.fit.validate import Predictions, predict
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.gap import GapModel
-from rhopot.potentials.regressors.kernel import unit_rows
 from rhopot.potentials.regressors.linear import LinearModel
 
 Floats = NDArray[np.float64]

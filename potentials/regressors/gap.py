@@ -2,8 +2,8 @@
 
     E = sum_i [ e0(a_i) + e_pair(i) + sum_{s in sparse set of a_i} c_s k(i, s) ]           [1, eq. 10; 2, eq. 36]
 
-Each species of the centre has its own sparse points and coefficients; k is the dot-product kernel of `kernel`.
-Columns 1..K of the coefficients are the members (draws from the posterior).
+Each species of the centre has its own sparse points and coefficients; k is the kernel of `density.dot_product`. Columns
+1..K of the coefficients are the members (draws from the posterior).
 
 In : edges of one graph (see `descriptor`), edge vectors in float64 and A
 Out: energies per centre in eV (C, 1 + K), float64; column 0 is the prediction, (C, 1) without members
@@ -14,20 +14,22 @@ Smoothness and range: those of the descriptor. Cost: descriptor + O(C M F), two 
 """
 
 from collections.abc import Sequence
+from typing import Any, Final, Optional
 
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.density.dot_product import sparse_read_out, unit_rows
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.descriptor import Descriptor
-from rhopot.potentials.regressors.kernel import dot_product_kernel, unit_rows
 
 
 class GapModel(nn.Module):
     """Sparse-kernel energies on a descriptor, with baseline and members.
 
     Args:
-        descriptor: module with `n_features` and `forward` (see `Descriptor`).
+        descriptor: module with `n_features` and `forward` (see `Descriptor`); where it has a `sparse_kernel`
+            with the arguments of `SoapPowerSpectrum.sparse_kernel`, that evaluates the kernel too.
         points: for each element its sparse points (M_a, F'); rows are normalised here.
         weights: for each element its coefficients (M_a, 1 + K) in eV.
         zeta: integer power of the kernel, at least 1.
@@ -42,6 +44,7 @@ class GapModel(nn.Module):
     first_point: list[int]
     zeta: int
     select: bool
+    fused: Final[bool]
 
     def __init__(
         self,
@@ -56,10 +59,11 @@ class GapModel(nn.Module):
         super().__init__()
         used = descriptor.n_features if features is None else len(features)
         _check(points, weights, zeta, len(baseline), used)
-        self.descriptor = descriptor
+        self.descriptor: Any = descriptor
         self.baseline = Baseline(baseline, pair)
         self.zeta = int(zeta)
         self.select = features is not None
+        self.fused = hasattr(descriptor, "sparse_kernel")
         self.first_point = [0]
         for part in points:
             self.first_point.append(self.first_point[-1] + len(part))
@@ -85,21 +89,31 @@ class GapModel(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        spectrum = self.descriptor(edge_vectors.to(self.points.dtype), first_edge, neighbour, centre, species)
-        if self.select:
-            spectrum = spectrum.index_select(1, self.features)
-        units = unit_rows(spectrum)[0]
-        weights = self.weights if members else self.weights[:, :1]
+        own = edge_vectors.to(self.points.dtype)
+        features: Optional[Tensor] = self.features if self.select else None  # noqa: UP045  (TorchScript)
+        if self.fused:
+            learnt = self.descriptor.sparse_kernel(
+                own,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.points,
+                self.first_point,
+                self.weights,
+                self.zeta,
+                features,
+                members,
+            )
+        else:
+            spectrum = self.descriptor(own, first_edge, neighbour, centre, species)
+            if features is not None:
+                spectrum = spectrum.index_select(1, features)
+            learnt = sparse_read_out(
+                spectrum, species[centre], self.points, self.first_point, self.weights, self.zeta, members
+            )
         fixed = self.baseline(edge_vectors, first_edge, neighbour, centre, species)
-        energies = fixed[:, None].expand(-1, weights.shape[1])
-        centre_species = species[centre]
-        for a in range(len(self.first_point) - 1):
-            begin, end = self.first_point[a], self.first_point[a + 1]
-            rows = torch.nonzero(centre_species == a).flatten()
-            if end > begin and rows.shape[0] > 0:
-                kernel = dot_product_kernel(units.index_select(0, rows), self.points[begin:end], self.zeta)
-                energies = energies.index_add(0, rows, torch.matmul(kernel, weights[begin:end]).to(torch.float64))
-        return energies
+        return learnt.to(torch.float64) + fixed[:, None]
 
 
 def _check(points: Sequence[Tensor], weights: Sequence[Tensor], zeta: int, n_elements: int, n_features: int) -> None:

@@ -13,7 +13,7 @@ Range: one cutoff. Cost: O(E n l^2 + C U^2 l^2).
 [1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. Bartok, Kondor, Csanyi, doi:10.1103/PhysRevB.87.184115
 """
 
-from typing import Final
+from typing import Final, Optional
 
 import numpy as np
 import torch
@@ -143,6 +143,59 @@ class SoapPowerSpectrum(nn.Module):
             self.n_channels,
             self.center_weight,
             weights,
+            members,
+        )
+
+    def sparse_kernel(
+        self,
+        edge_vectors: Tensor,
+        first_edge: Tensor,
+        neighbour: Tensor,
+        centre: Tensor,
+        species: Tensor,
+        points: Tensor,
+        first_point: list[int],
+        weights: Tensor,
+        zeta: int,
+        features: Optional[Tensor],  # noqa: UP045  (TorchScript)
+        members: bool,
+    ) -> Tensor:
+        """Return energies of a sparse dot-product kernel, (C, 1+K) or (C, 1) without members (see `soap_gap`)."""
+        if self.reference:
+            return twin.soap_gap(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                self.n_channels,
+                self.center_weight,
+                points,
+                first_point,
+                weights,
+                zeta,
+                features,
+                members,
+            )
+        return torch.ops.rhopot.soap_gap_v1(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            self.n_channels,
+            self.center_weight,
+            points,
+            first_point,
+            weights,
+            zeta,
+            features,
             members,
         )
 

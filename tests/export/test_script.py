@@ -54,9 +54,10 @@ def test_compiled_modules_are_not_compiled_again() -> None:
 
 def test_operators_of_the_project_are_told_from_those_of_pytorch() -> None:
     assert script.custom_operators(script.compile_module(toy.ManyBody())) == ()
-    fused, called = (script.compile_module(make().module) for make in (small_models.linear, small_models.gap))
-    assert script.custom_operators(fused) == ("rhopot::soap_linear_v1",)
-    assert script.custom_operators(called) == ("rhopot::soap_power_spectrum_v1",)
+    linear, gap = (script.compile_module(make().module) for make in (small_models.linear, small_models.gap))
+    assert script.custom_operators(linear) == ("rhopot::soap_linear_v1",)
+    assert script.custom_operators(gap) == ("rhopot::soap_gap_v1",)
+    assert script.custom_operators(linear.descriptor) == ("rhopot::soap_power_spectrum_v1",)
     assert script.is_registered("aten::add")
     assert script.is_registered("rhopot::soap_linear_v1")
     assert not script.is_registered("rhopot::no_such_operator_v9")

@@ -5,6 +5,13 @@
 namespace rhopot {
 namespace {
 
+void check_cpu(const at::Tensor& tensor, const char* name) {
+    TORCH_CHECK_VALUE(tensor.device().is_cpu(), name, " must be on the CPU, got ", tensor.device(),
+                      "; use rhopot.potentials.density.reference on other devices");
+}
+
+}  // namespace
+
 void check_index(const at::Tensor& index, const char* name, std::int64_t size, const char* what) {
     TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, name,
                       " must be one-dimensional int64, got ", index.scalar_type(), " of shape ", index.sizes());
@@ -14,13 +21,6 @@ void check_index(const at::Tensor& index, const char* name, std::int64_t size, c
                           value[i], " at ", i);
     }
 }
-
-void check_cpu(const at::Tensor& tensor, const char* name) {
-    TORCH_CHECK_VALUE(tensor.device().is_cpu(), name, " must be on the CPU, got ", tensor.device(),
-                      "; use rhopot.potentials.density.reference on other devices");
-}
-
-}  // namespace
 
 void GraphArguments::check() const {
     check_cpu(edge_vectors, "edge_vectors");

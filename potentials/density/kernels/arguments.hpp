@@ -56,6 +56,9 @@ GraphArguments graph_arguments(const at::Tensor& edge_vectors, const at::Tensor&
                                const at::Tensor& centre, const at::Tensor& species, const at::Tensor& radial, double cutoff,
                                const at::Tensor& species_channel, std::int64_t n_channels, double center_weight);
 
+// an index tensor of one dimension with values in [0, size), or throws with a sentence; `what` says what it counts
+void check_index(const at::Tensor& index, const char* name, std::int64_t size, const char* what);
+
 // degree l of a density [C, (l+1)^2, U], or throws with a sentence
 int density_degree(const at::Tensor& density);
 

@@ -2,7 +2,6 @@
 
 #include <ATen/Dispatch.h>
 
-
 namespace rhopot {
 
 namespace {
@@ -145,11 +144,11 @@ at::Tensor pack(const GraphArguments& a, const at::Tensor& weights) {
 
 }  // namespace
 
-LinearResult soap_linear(const GraphArguments& a, const at::Tensor& weights, bool members, bool want_gradient) {
+AtomEnergies soap_linear(const GraphArguments& a, const at::Tensor& weights, bool members, bool want_gradient) {
     check_weights(a, weights);
     const auto options = a.edge_vectors.options();
     const std::int64_t columns = members ? weights.size(2) : 1, n_sets = weights.size(0);
-    LinearResult result{at::empty({a.n_centres(), columns}, options), {}};
+    AtomEnergies result{at::empty({a.n_centres(), columns}, options), {}};
     at::Tensor spectrum;
     if (want_gradient) result.gradient = at::empty({a.n_edges(), 3}, options);
     if (columns > 1) spectrum = at::empty({a.n_centres(), a.n_features()}, options);

@@ -162,6 +162,43 @@ struct Linear : torch::autograd::Function<Linear> {
     }
 };
 
+void save(AutogradContext* ctx, const SparseModel& model) {
+    ctx->saved_data["first_point"] = model.first_point;
+    ctx->saved_data["zeta"] = model.zeta;
+}
+
+SparseModel restore(AutogradContext* ctx, const Tensor& points, const Tensor& weights, const Tensor& features) {
+    return {points, ctx->saved_data["first_point"].toIntVector(), weights, ctx->saved_data["zeta"].toInt(), features};
+}
+
+struct Gap : torch::autograd::Function<Gap> {
+    static Tensor forward(AutogradContext* ctx, const Tensor&, const GraphArguments& a, const SparseModel& model, bool members) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        auto result = soap_gap(a, model, members, true);
+        save(ctx, a, {model.points, model.weights, model.features, result.gradient});
+        save(ctx, model);
+        return result.energies;
+    }
+    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
+        const auto saved = ctx->get_saved_variables();
+        const auto a = restore(ctx, saved);
+        SparseModel model = restore(ctx, saved[7], saved[8], saved[9]);
+        const Tensor& h = incoming[0];
+        Tensor g;
+        if (at::GradMode::is_enabled()) {
+            g = spectrum_gradient(a, sparse_adjoint(a, model, Soap::apply(a.edge_vectors, a), h));
+        } else {
+            g = saved[10] * per_edge(a, h.narrow(1, 0, 1));
+            const Tensor rest = h.narrow(1, 1, h.size(1) - 1);
+            if (rest.numel() > 0 && rest.any().item<bool>()) {
+                model.weights = model.weights.narrow(1, 1, rest.size(1));
+                g = g + soap_adjoint(a, sparse_adjoint(a, model, soap(a), rest));
+            }
+        }
+        return {g, Tensor(), Tensor(), Tensor()};
+    }
+};
+
 #define RHOPOT_GRAPH_PARAMETERS                                                                                        \
     const Tensor &edge_vectors, const Tensor &first_edge, const Tensor &neighbour, const Tensor &centre,                \
         const Tensor &species, const Tensor &radial, double cutoff, const Tensor &species_channel,                     \
@@ -207,6 +244,33 @@ Tensor soap_linear_autograd(RHOPOT_GRAPH_PARAMETERS, const Tensor& weights, bool
     return Linear::apply(edge_vectors, graph_arguments(RHOPOT_GRAPH_VALUES), weights, members);
 }
 
+#define RHOPOT_SPARSE_PARAMETERS                                                                          \
+    const Tensor &points, at::IntArrayRef first_point, const Tensor &weights, std::int64_t zeta,          \
+        const std::optional<Tensor>& features, bool members
+
+SparseModel sparse_model(const GraphArguments& a, const Tensor& points, at::IntArrayRef first_point, const Tensor& weights,
+                         std::int64_t zeta, const std::optional<Tensor>& features) {
+    SparseModel model{points, first_point.vec(), weights, zeta, features.value_or(Tensor())};
+    model.check(a);
+    return model;
+}
+
+Tensor soap_gap_plain(RHOPOT_GRAPH_PARAMETERS, RHOPOT_SPARSE_PARAMETERS) {
+    const auto a = graph_arguments(RHOPOT_GRAPH_VALUES);
+    return soap_gap(a, sparse_model(a, points, first_point, weights, zeta, features), members, false).energies;
+}
+Tensor soap_gap_autograd(RHOPOT_GRAPH_PARAMETERS, RHOPOT_SPARSE_PARAMETERS) {
+    refuse_gradient(radial, "radial");
+    refuse_gradient(points, "points");
+    refuse_gradient(weights, "weights");
+    if (!(at::GradMode::is_enabled() && edge_vectors.requires_grad())) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        return soap_gap_plain(RHOPOT_GRAPH_VALUES, points, first_point, weights, zeta, features, members);
+    }
+    const auto a = graph_arguments(RHOPOT_GRAPH_VALUES);
+    return Gap::apply(edge_vectors, a, sparse_model(a, points, first_point, weights, zeta, features), members);
+}
+
 #define RHOPOT_GRAPH_SCHEMA                                                                                     \
     "Tensor edge_vectors, Tensor first_edge, Tensor neighbour, Tensor centre, Tensor species, Tensor radial, "  \
     "float cutoff, Tensor species_channel, int n_channels, float center_weight"
@@ -219,6 +283,8 @@ TORCH_LIBRARY(rhopot, m) {
     m.def("soap_power_spectrum_v1(" RHOPOT_GRAPH_SCHEMA ") -> Tensor");
     m.def("soap_jacobian_v1(" RHOPOT_GRAPH_SCHEMA ") -> (Tensor, Tensor)");
     m.def("soap_linear_v1(" RHOPOT_GRAPH_SCHEMA ", Tensor weights, bool members) -> Tensor");
+    m.def("soap_gap_v1(" RHOPOT_GRAPH_SCHEMA
+          ", Tensor points, int[] first_point, Tensor weights, int zeta, Tensor? features, bool members) -> Tensor");
     m.def("kernel_variant() -> str", [] { return std::string(kernels<double>().name); });
     m.def("operators_version() -> str", [] { return std::string(RHOPOT_OPERATORS_VERSION); });
 }
@@ -229,6 +295,7 @@ TORCH_LIBRARY_IMPL(rhopot, CPU, m) {
     m.impl("soap_power_spectrum_v1", soap_power_spectrum_plain);
     m.impl("soap_jacobian_v1", soap_jacobian_plain);
     m.impl("soap_linear_v1", soap_linear_plain);
+    m.impl("soap_gap_v1", soap_gap_plain);
 }
 
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) {
@@ -237,6 +304,7 @@ TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) {
     m.impl("soap_power_spectrum_v1", soap_power_spectrum_autograd);
     m.impl("soap_jacobian_v1", soap_jacobian_autograd);
     m.impl("soap_linear_v1", soap_linear_autograd);
+    m.impl("soap_gap_v1", soap_gap_autograd);
 }
 
 }  // namespace rhopot

@@ -91,6 +91,11 @@ template <class T> struct Kernels {
     // n_sets packed weights: one for all centres, or one per species
     void (*soap_linear)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* packed,
                         std::int64_t n_sets, T* energy, std::int64_t energy_stride, T* gradient, T* spectrum, T* workspace);
+
+    // one centre's row of a sparse-kernel model, see sparse.hpp
+    T (*normalise)(T* row, std::ptrdiff_t n);
+    T (*kernel_energy)(T* overlap, const T* weights, std::ptrdiff_t n, std::int64_t zeta, T* powers);
+    void (*unnormalise)(T* slope, const T* unit, std::ptrdiff_t n, T along, T inverse);
 };
 
 template <class T> const HarmonicConstants<T>& harmonic_constants();

@@ -1,6 +1,7 @@
 // All kernels, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an inline function of the
 // standard library: the linker would keep one copy for all variants.
 #include "jacobian.hpp"
+#include "sparse.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
@@ -237,7 +238,8 @@ void soap_linear(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begi
 
 template <class T> constexpr Kernels<T> make(const char* name) {
     return {name, graph_workspace<T>, density_workspace<T>, expand<T>, expand_adjoint<T>, power<T>, power_adjoint<T>,
-            soap<T>, soap_adjoint<T>, soap_jacobian<T>, packed_weights<T>, pack_weights<T>, soap_linear<T>};
+            soap<T>, soap_adjoint<T>, soap_jacobian<T>, packed_weights<T>, pack_weights<T>, soap_linear<T>,
+            normalise<T>, kernel_energy<T>, unnormalise<T>};
 }
 
 #define RHOPOT_TEXT(x) #x

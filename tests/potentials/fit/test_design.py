@@ -9,13 +9,13 @@ from contracts.spectrum import SmallSpectrum
 from labelled import BASELINE, CUTOFF, SYMBOLS, frames
 from torch.testing import assert_close
 
+from rhopot.potentials.density.dot_product import unit_rows
 from rhopot.potentials.fit.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fit.graph import energy_forces_virial, graphs
 from rhopot.potentials.fit.problem import Problem
 from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.regressors import GapModel, LinearModel
 from rhopot.potentials.regressors.baseline import Baseline
-from rhopot.potentials.regressors.kernel import unit_rows
 from rhopot.potentials.units import to_voigt
 
 DESCRIPTOR = SmallSpectrum(2, CUTOFF)

@@ -11,11 +11,11 @@ from labelled import BASELINE, CUTOFF, SYMBOLS, frames, task
 from torch import nn
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.density.dot_product import dot_product_kernel
 from rhopot.potentials.fit import FitTask, Forecast, GapHypers, LinearHypers, Silent, Targets, fit_gap, fit_linear
 from rhopot.potentials.fit.design import KernelDesign, LinearDesign
 from rhopot.potentials.fit.problem import Problem
 from rhopot.potentials.regressors.baseline import Baseline
-from rhopot.potentials.regressors.kernel import dot_product_kernel
 from rhopot.potentials.structures import Frame
 
 LINEAR = LinearHypers(prior=0.3, scaling=0.5, block_rows=20)

@@ -11,8 +11,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel
+from rhopot.potentials.density.dot_product import dot_product_kernel, integer_power, unit_rows
 from rhopot.potentials.regressors import GapModel, LinearModel
-from rhopot.potentials.regressors.kernel import dot_product_kernel, integer_power, unit_rows
 
 SYMBOLS = ("Li", "Si")
 CUTOFF = 4.5

@@ -69,14 +69,11 @@ struct Graph {
         return table;
     }
 
-    Tensor call(const char* name, const Tensor& vectors, const Tensor* weights = nullptr) const {
+    Tensor call(const char* name, const Tensor& vectors, const std::vector<c10::IValue>& more = {}) const {
         const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
         std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species, radial, 4.0, channel,
                                        std::int64_t(2), 0.8};
-        if (weights != nullptr) {
-            stack.emplace_back(*weights);
-            stack.emplace_back(false);
-        }
+        stack.insert(stack.end(), more.begin(), more.end());
         op.callBoxed(&stack);
         return stack.front().toTensor();
     }
@@ -116,8 +113,13 @@ int main(int argc, char** argv) {
     for (const char* name : {"rhopot::density_expansion_v1", "rhopot::soap_power_spectrum_v1"}) {
         check_derivatives(name, [&](const Tensor& x) { return graph.call(name, x).sin().sum(); }, vectors, direction);
     }
-    check_derivatives("rhopot::soap_linear_v1", [&](const Tensor& x) { return graph.call("rhopot::soap_linear_v1", x, &weights).sum(); },
-                      vectors, direction);
+    const std::vector<c10::IValue> linear{weights, false};
+    check_derivatives("rhopot::soap_linear_v1",
+                      [&](const Tensor& x) { return graph.call("rhopot::soap_linear_v1", x, linear).sum(); }, vectors, direction);
+    const Tensor points = at::rand({7, 40}, at::kDouble), coefficients = at::randn({7, 2}, at::kDouble);
+    const std::vector<c10::IValue> sparse{points, c10::List<std::int64_t>{0, 4, 7}, coefficients, std::int64_t(3), c10::IValue(), true};
+    check_derivatives("rhopot::soap_gap_v1",
+                      [&](const Tensor& x) { return graph.call("rhopot::soap_gap_v1", x, sparse).sum(); }, vectors, direction);
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;

@@ -41,3 +41,38 @@ def integer_power(base: Tensor, exponent: int) -> Tensor:
 def dot_product_kernel(units: Tensor, points: Tensor, zeta: int) -> Tensor:
     """Return k (C, M) between normalised features (C, F) and normalised sparse points (M, F)."""
     return integer_power(torch.matmul(units, points.t()), zeta)
+
+
+def sparse_read_out(
+    features: Tensor,
+    centre_species: Tensor,
+    points: Tensor,
+    first_point: list[int],
+    weights: Tensor,
+    zeta: int,
+    members: bool,
+) -> Tensor:
+    """Return energies e[i, k] = sum_s k(i, s) weights[s, k] over the sparse points of each centre's own species.
+
+    Args:
+        features: (C, F), not normalised.
+        centre_species: (C).
+        points: (M, F) normalised sparse points, sorted by species.
+        first_point: (A + 1) offsets: species a has the points first_point[a] ... first_point[a+1] - 1.
+        weights: (M, 1 + K).
+        zeta: power of the kernel.
+        members: False keeps column 0 alone.
+
+    Returns:
+        (C, 1 + K), or (C, 1) without members.
+    """
+    units = unit_rows(features)[0]
+    used = weights if members else weights[:, :1]
+    energies = torch.zeros([features.shape[0], used.shape[1]], dtype=features.dtype, device=features.device)
+    for a in range(len(first_point) - 1):
+        begin, end = first_point[a], first_point[a + 1]
+        rows = torch.nonzero(centre_species == a).flatten()
+        if end > begin:
+            kernel = dot_product_kernel(units.index_select(0, rows), points[begin:end], zeta)
+            energies = energies.index_add(0, rows, torch.matmul(kernel, used[begin:end]))
+    return energies
