@@ -89,8 +89,9 @@ def parse_document(text: str, name: str) -> Document:
         if node is None:
             return document
         if not isinstance(node, yaml.MappingNode):
+            kind = "list" if isinstance(node, yaml.SequenceNode) else "single value"
             raise ConfigError(
-                f"{name}, line {node.start_mark.line + 1}: the file must hold keys and values, got a {node.id}"
+                f"{name}, line {node.start_mark.line + 1}: the file must hold keys and values, got a {kind}"
             )
         document.values = _plain(loader, node, (), document)
         return document
