@@ -6,18 +6,20 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fit.qr import SequentialQR
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.frames import frame_digest
 
+if TYPE_CHECKING:
+    from rhopot.potentials.fit.assemble import Assembly
+
 
 def fingerprint(frames: Sequence[Frame], arrays: Sequence[NDArray[Any]], settings: Sequence[str]) -> str:
-    """Return a digest of everything the assembled triangle depends on."""
+    """Return a digest of everything the assembled triangles depend on."""
     total = hashlib.sha256()
     for frame in frames:
         total.update(frame_digest(frame, labels=True))
@@ -30,7 +32,7 @@ def fingerprint(frames: Sequence[Frame], arrays: Sequence[NDArray[Any]], setting
 
 
 class Checkpoint:
-    """Saves and restores a triangle and the number of this rank's frames in it.
+    """Saves and restores an assembly and the number of this rank's frames in it.
 
     Args:
         folder: where the files go; None saves nothing.
@@ -46,20 +48,29 @@ class Checkpoint:
         self._resume = resume
         self._mark = mark
 
-    def save(self, qr: SequentialQR, done: int) -> None:
+    def save(self, assembly: Assembly, done: int) -> None:
         """Write the state beside the final name, then move it there."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
         with partial.open("wb") as file:
-            np.savez(file, triangle=qr.triangle, n_rows=qr.n_rows, done=done, mark=self._mark)
+            np.savez(
+                file,
+                triangles=np.stack([qr.triangle for qr in assembly.triangles]),
+                n_rows=[qr.n_rows for qr in assembly.triangles],
+                energies=assembly.energies,
+                energy_folds=assembly.energy_folds,
+                frames=assembly.frames,
+                done=done,
+                mark=self._mark,
+            )
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._path)
 
-    def restore(self, qr: SequentialQR) -> int:
-        """Load the state into `qr` and return the number of frames in it; 0 when there is nothing to resume from."""
+    def restore(self, assembly: Assembly) -> int:
+        """Load the state into `assembly` and return the number of frames in it; 0 without a state to resume from."""
         if self._path is None or not self._resume or not self._path.exists():
             return 0
         with np.load(self._path) as state:
@@ -68,8 +79,11 @@ class Checkpoint:
                     f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, "
                     "settings or element energies differ); start without resume or remove the file"
                 )
-            qr.triangle = np.asfortranarray(state["triangle"])
-            qr.n_rows = int(state["n_rows"])
+            for qr, triangle, n_rows in zip(assembly.triangles, state["triangles"], state["n_rows"], strict=True):
+                qr.triangle = np.asfortranarray(triangle)
+                qr.n_rows = int(n_rows)
+            assembly.energies, assembly.frames = state["energies"], state["frames"]
+            assembly.energy_folds = state["energy_folds"]
             return int(state["done"])
 
     def remove(self) -> None:

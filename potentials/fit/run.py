@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rhopot.potentials.density.dot_product import unit_rows
-from rhopot.potentials.fit.assemble import assemble
+from rhopot.potentials.fit.assemble import Assembly, assemble
 from rhopot.potentials.fit.checkpoint import Checkpoint, fingerprint
 from rhopot.potentials.fit.coordinates import Coordinates, kernel_coordinates, linear_coordinates
 from rhopot.potentials.fit.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fit.forecast import forecast
 from rhopot.potentials.fit.hypers import GapHypers, LinearHypers
+from rhopot.potentials.fit.jackknife import Evidence, jackknife
 from rhopot.potentials.fit.parallel import deal
 from rhopot.potentials.fit.pool import candidate_pool
 from rhopot.potentials.fit.problem import Problem
@@ -36,11 +37,12 @@ from rhopot.potentials.fit.qr import SequentialQR
 from rhopot.potentials.fit.select import select_columns, select_rows
 from rhopot.potentials.fit.solve import Posterior, solve
 from rhopot.potentials.fit.task import FitResult, FitTask
-from rhopot.potentials.fit.uncertainty import EXPONENTS, Calibration, calibrate, check_members, normals
+from rhopot.potentials.fit.uncertainty import FOLDS, Calibration, calibrate, check_members, member_departures
 from rhopot.potentials.fit.validate import Predictions, predict
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.gap import GapModel
 from rhopot.potentials.regressors.linear import LinearModel
+from rhopot.potentials.structures import fold_numbers
 
 Floats = NDArray[np.float64]
 Hypers = LinearHypers | GapHypers
@@ -68,7 +70,8 @@ def fit_gap(task: FitTask, hypers: GapHypers) -> FitResult:
 
 def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor], _Columns]) -> FitResult:
     """Run the stages that both regressors share."""
-    check_members(task.members, sum(frame.energy is not None for frame in task.validation))
+    check_members(task.members, sum("energy" in task.targets.sigmas(frame) for frame in task.train))
+    folds = fold_numbers(task.train, FOLDS, task.seed) if task.members else np.zeros(len(task.train), dtype=np.int64)
     clock = _Clock()
     cutoff = task.descriptor.cutoff
     pool = candidate_pool(
@@ -79,21 +82,28 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
     clock.lap("selection")
     baseline = Baseline(task.baseline, task.pair)
     problem = Problem(task.descriptor, columns.design, baseline, task.symbols, cutoff, hypers.batch_mib)
-    _announce(task, hypers, problem)
-    checkpoint = _checkpoint(task, hypers, columns)
-    coordinates = columns.coordinates
-    qr = assemble(
-        task.train, problem, coordinates, task.targets, hypers.block_rows, task.ranks, task.progress, checkpoint
+    _announce(task, hypers, problem, int(folds.max()) + 1)
+    checkpoint = _checkpoint(task, hypers, columns, folds)
+    coordinates, ranks, progress = columns.coordinates, task.ranks, task.progress
+    equations = assemble(
+        task.train, folds, problem, coordinates, task.targets, hypers.block_rows, ranks, progress, checkpoint
     )
     clock.lap("assembly")
-    posterior = task.ranks.broadcast(solve(qr, coordinates) if task.ranks.rank == 0 else None)
+    qr = equations.total()
+    posterior = solve(qr, coordinates)
+    mean = ranks.broadcast(posterior.coefficients)
     clock.lap("solve")
-    weights, predictions, calibration = _with_members(task, problem, posterior)
+    predictions = predict(task.validation, problem, coordinates, mean, ranks, progress)
     clock.lap("validation")
+    weights, calibration = mean[:, None], None
+    if task.members:
+        found = _with_members(task, equations, posterior, predictions) if ranks.rank == 0 else None
+        weights, calibration = ranks.broadcast(found)
+        clock.lap("members")
     model = columns.model(weights)
     checkpoint.remove()
     report = _report(task, hypers, qr, posterior, predictions, calibration) | {"seconds": clock.laps}
-    return FitResult(model, task.ranks.broadcast(report))
+    return FitResult(model, ranks.broadcast(report))
 
 
 def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tensor:
@@ -155,17 +165,17 @@ def _sparse_points(task: FitTask, hypers: GapHypers, pool: list[Floats]) -> list
     return points
 
 
-def _announce(task: FitTask, hypers: Hypers, problem: Problem) -> None:
+def _announce(task: FitTask, hypers: Hypers, problem: Problem, n_folds: int) -> None:
     """Measure and report what is to come."""
     share = [frame for _, frame in deal(task.train, task.ranks)]
-    expected = forecast(share, problem, task.targets, hypers.block_rows)
+    expected = forecast(share, problem, task.targets, hypers.block_rows, n_folds)
     if task.ranks.rank == 0:
         task.progress.forecast(expected)
 
 
-def _checkpoint(task: FitTask, hypers: Hypers, columns: _Columns) -> Checkpoint:
+def _checkpoint(task: FitTask, hypers: Hypers, columns: _Columns, folds: NDArray[np.int64]) -> Checkpoint:
     """Return where this fit's state goes."""
-    arrays = [*columns.identity, *(value.numpy() for value in task.descriptor.state_dict().values())]
+    arrays = [folds, *columns.identity, *(value.numpy() for value in task.descriptor.state_dict().values())]
     texts = [hypers.model_dump_json(), task.targets.model_dump_json(), repr([float(e) for e in task.baseline])]
     mark = fingerprint(task.train, arrays, [*texts, *task.symbols])
     ranks = task.ranks
@@ -173,26 +183,16 @@ def _checkpoint(task: FitTask, hypers: Hypers, columns: _Columns) -> Checkpoint:
 
 
 def _with_members(
-    task: FitTask, problem: Problem, posterior: Posterior
-) -> tuple[Floats, Predictions, Calibration | None]:
-    """Return coefficients and calibrated member columns (n, 1 + K), the validation predictions and the calibration."""
-    mean = posterior.coefficients
-    exponents = EXPONENTS if task.members else ()
-    drawn = (
-        normals(len(posterior.mean), task.members, task.seed) if task.members else np.zeros((len(posterior.mean), 0))
-    )
-    departures = np.stack([posterior.draw(drawn, g) for g in exponents]) if exponents else np.zeros((0, len(mean), 1))
-    predictions = predict(task.validation, problem, mean, departures, task.ranks, task.progress)
-    if not exponents:
-        return mean[:, None], predictions, None
-    calibration: Calibration | None = None
-    if task.ranks.rank == 0:
-        energy = {g: predictions.energy_deviations[:, k] for k, g in enumerate(exponents)}
-        forces = {g: predictions.force_deviations[:, k] for k, g in enumerate(exponents)}
-        calibration = calibrate(predictions.energy_errors, energy, predictions.force_errors, forces)
-    calibration = task.ranks.broadcast(calibration)
-    members = mean[:, None] + calibration.scale * departures[exponents.index(calibration.exponent)]
-    return np.concatenate([mean[:, None], members], axis=1), predictions, calibration
+    task: FitTask, equations: Assembly, posterior: Posterior, predictions: Predictions
+) -> tuple[Floats, Calibration]:
+    """Return the mean and the calibrated member columns (n, 1 + K), and the calibration."""
+    task.progress.message("members: fits without a fold of the data each")
+    departures, evidence = jackknife(equations, posterior)
+    unseen = Evidence.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
+    calibration = calibrate(evidence.join(unseen))
+    members = member_departures(posterior, departures, calibration, task.members, task.seed)
+    mean = posterior.coefficients[:, None]
+    return np.concatenate([mean, mean + members], axis=1), calibration
 
 
 def _report(

@@ -4,8 +4,9 @@ In the coordinates w of `coordinates` (prior N(0, 1)) the weighted equations are
 
     w ~ N(w0, (S^T S)^-1),    [ R ; 1 ] = Q S,    S w0 = Q^T [ q ; 0 ]
 
-S is reduced once more to singular values, S = U diag(s) V^T, which are the reciprocal deviations of the posterior along
-V. Only orthogonal transformations stand between the equations and w: no normal equations are formed.
+Only orthogonal transformations and substitutions in triangles stand between the equations and w: no normal equations
+are formed. The diagonal of S is made positive, which makes S unique: the same for every order of the equations and
+every number of ranks.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from rhopot.potentials.fit.coordinates import Coordinates
 from rhopot.potentials.fit.qr import SequentialQR
@@ -24,11 +25,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Posterior:
-    """Mean w0 (r), directions V (r, r) in columns, and the deviation (r) along each, of the coefficients' posterior."""
+    """Mean w0 (r) and the triangle S (r, r) of the coefficients' posterior; u = S (w - w0) are standard normals."""
 
     mean: Floats
-    directions: Floats
-    deviations: Floats
+    factor: Floats
     coordinates: Coordinates
 
     @property
@@ -36,9 +36,13 @@ class Posterior:
         """The mean as coefficients c (n)."""
         return self.coordinates.expand(self.mean[:, None])[:, 0]
 
-    def draw(self, normals: Floats, exponent: float) -> Floats:
-        """Return departures from the mean (n, K) for standard normals (r, K): T V diag(deviation^exponent) normals."""
-        return self.coordinates.expand(self.directions @ (self.deviations[:, None] ** exponent * normals))
+    def whiten(self, rows: Floats) -> Floats:
+        """Return rows (m, r) that act on w as rows that act on u: their norms are the posterior's deviations."""
+        return np.asarray(solve_triangular(self.factor, rows.T, trans="T")).T
+
+    def expand(self, whitened: Floats) -> Floats:
+        """Return departures u (r, k) from the mean as departures (n, k) of the coefficients."""
+        return self.coordinates.expand(solve_triangular(self.factor, whitened))
 
 
 def solve(qr: SequentialQR, coordinates: Coordinates) -> Posterior:
@@ -47,6 +51,6 @@ def solve(qr: SequentialQR, coordinates: Coordinates) -> Posterior:
     stacked = SequentialQR(rank)
     stacked.merge(qr.triangle, qr.n_rows)
     stacked.add(np.eye(rank, rank + 1))
-    left, values, right = scipy.linalg.svd(stacked.factor)
-    mean = right.T @ ((left.T @ stacked.target) / values)
-    return Posterior(mean, right.T, 1.0 / values, coordinates)
+    factor = stacked.factor
+    signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
+    return Posterior(solve_triangular(factor, stacked.target), signs[:, None] * factor, coordinates)

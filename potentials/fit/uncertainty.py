@@ -1,17 +1,22 @@
-"""Member columns: seeded draws from the posterior, calibrated on errors that the fit has not seen.
+"""Member columns: a jackknife committee widened by the posterior, calibrated on errors that the fit has not seen.
 
-    member k = mean + s T V diag(d^g) z_k,    z_k ~ N(0, 1)
+    member k = mean + T S^-1 (a V Z_k + b z_k),    z_k ~ N(0, 1)
 
-with V, d the directions and deviations of the posterior (`solve`). g = 1 is the posterior itself. Its width relies on
-the sigmas of the targets and on independent errors, which real data do not have, so two numbers are fitted on the
-validation part: g by the largest likelihood of the energy errors, with a normal prior around 1.5, then s by matching
-the 68.27% quantile of |error| / deviation. A few dozen energies give that quantile to 20% only; the same quantile of
-the many force errors takes part with the weight that its usual agreement deserves (`FORCES_SPREAD`). g > 1 gives the
-directions that no data determine a larger share, which follows real errors better inside the data and widens the
-members faster outside. The draws are centred, so that the members' mean is the prediction and the deviation (divisor
-K) is unbiased.
+V holds the departures of the fits without one fold of the data each (`jackknife`), Z mixes them into K columns, and S
+is the triangle of the posterior (`solve`). The deviation of a prediction x is then the root of
 
-In : errors per validation frame (eV per atom) and the members' deviations there;  out: s and g
+    a^2 |x S^-1 V|^2 + b^2 |x S^-1|^2
+
+The first term follows what the data really do to the fit, misfit and correlated errors included; the second, which
+ends at the prior, keeps directions that no data determine uncertain. Each alone is brought to the 68.27% quantile of
+|error| / deviation; their shares are chosen from `SHARES` by the likelihood of the errors, and the quantile once more
+sets the scale of both. The errors are those of the validation part and of every training energy under the fit that
+left its fold out, so that a few hundred energies speak where the validation part has twenty.
+
+K columns whose mean is the prediction hold G < K departures exactly: Z has orthonormal columns, and only the
+posterior's term is a random draw. For smaller K both are.
+
+In : evidence, energies in eV per atom;  out: a and b
 """
 
 from __future__ import annotations
@@ -21,35 +26,76 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fit.jackknife import Evidence
+from rhopot.potentials.fit.solve import Posterior
+
 Floats = NDArray[np.float64]
 
 NORMAL_QUANTILE = 0.6827
-EXPONENTS = (1.0, 1.25, 1.5, 1.75, 2.0)
-# What g is taken to be, and how surely, before the validation errors are seen (a few dozen hardly tell 1 from 2).
-USUAL_EXPONENT, EXPONENT_SPREAD = 1.5, 0.25
-# Variance of the logarithm of the quantile's scale is this over the number of frames; the scale that forces need, which
-# is known far better, agrees with it to about this factor in the logarithm.
-QUANTILE_VARIANCE, FORCES_SPREAD = 1.3, 0.4
-# Fewest validation frames with energies that a calibration is based on.
-FEWEST = 3
+# What part of the variance can be the posterior's. Never none: a jackknife says nothing where no fold has data.
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
+# Folds of the jackknife, and fewest of them.
+FOLDS, FEWEST_FOLDS = 10, 3
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted scale s and exponent g, and how well the validation errors follow the deviations."""
+    """Factors a and b of the two parts, the posterior's share of the variance, and how errors follow the deviations.
 
-    scale: float
-    exponent: float
-    n_frames: int
+    n_energies: errors it is based on; within_one, rank_correlation: of these.
+    """
+
+    jackknife_scale: float
+    posterior_scale: float
+    posterior_share: float
+    n_energies: int
     within_one: float
     rank_correlation: float
-    forces_scale: float | None
 
 
-def normals(rank: int, members: int, seed: int) -> Floats:
+def calibrate(evidence: Evidence) -> Calibration:
+    """Return the calibration that the evidence asks for."""
+    errors = evidence.errors
+    scales = [quantile_scale(errors, part) for part in (evidence.jackknife, evidence.posterior)]
+
+    def mixed(share: float) -> Floats:
+        squares = (1.0 - share) * (scales[0] * evidence.jackknife) ** 2 + share * (scales[1] * evidence.posterior) ** 2
+        return np.asarray(np.sqrt(squares))
+
+    share = max(SHARES, key=lambda one: log_likelihood(errors, mixed(one)))
+    scale = quantile_scale(errors, mixed(share))
+    deviations = scale * mixed(share)
+    return Calibration(
+        jackknife_scale=scale * scales[0] * (1.0 - share) ** 0.5,
+        posterior_scale=scale * scales[1] * share**0.5,
+        posterior_share=share,
+        n_energies=len(errors),
+        within_one=float(np.mean(np.abs(errors) <= deviations)),
+        rank_correlation=rank_correlation(np.abs(errors), deviations),
+    )
+
+
+def member_departures(
+    posterior: Posterior, departures: Floats, calibration: Calibration, members: int, seed: int
+) -> Floats:
+    """Return the members' departures from the mean (n, K) as coefficients, from whitened departures V (r, G)."""
+    mixing = centred_columns(departures.shape[1], members, seed)
+    drawn = normals(len(posterior.mean), members, seed)
+    return posterior.expand(calibration.jackknife_scale * (departures @ mixing) + calibration.posterior_scale * drawn)
+
+
+def normals(rank: int, members: int, seed: int | list[int]) -> Floats:
     """Return centred standard normals (rank, members) whose deviation (divisor K) is one on average."""
     drawn = np.random.default_rng(seed).standard_normal((rank, members))
     return (drawn - drawn.mean(axis=1, keepdims=True)) * np.sqrt(members / (members - 1.0))
+
+
+def centred_columns(count: int, members: int, seed: int) -> Floats:
+    """Return Z (count, K), rows of mean zero with Z Z^T = K (exactly where K > count, else on average)."""
+    drawn = normals(count, members, [seed, 1])
+    if count >= members:
+        return drawn
+    return np.asarray(np.sqrt(members) * np.linalg.qr(drawn.T)[0].T)
 
 
 def quantile_scale(errors: Floats, deviations: Floats) -> float:
@@ -75,42 +121,12 @@ def rank_correlation(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def calibrate(
-    errors: Floats, deviations: dict[float, Floats], force_errors: Floats, force_deviations: dict[float, Floats]
-) -> Calibration:
-    """Return the calibration from energy errors (V) and, per exponent, the members' deviations (V), in eV per atom.
-
-    Force errors and deviations (components) steady the scale when there are few energies.
-    """
-
-    def evidence(g: float) -> float:
-        doubt = (g - USUAL_EXPONENT) / EXPONENT_SPREAD
-        return len(errors) * log_likelihood(errors, deviations[g]) - 0.5 * doubt**2
-
-    exponent = max(deviations, key=evidence)
-    chosen = deviations[exponent]
-    scale = quantile_scale(errors, chosen)
-    forces_scale = None
-    if len(force_errors):
-        forces_scale = quantile_scale(force_errors, force_deviations[exponent])
-        share = 1.0 / (1.0 + len(errors) * FORCES_SPREAD**2 / QUANTILE_VARIANCE)
-        scale = scale ** (1.0 - share) * forces_scale**share
-    within = float(np.mean(np.abs(errors) <= scale * chosen))
-    correlation = rank_correlation(np.abs(errors), chosen)
-    return Calibration(scale, exponent, len(errors), within, correlation, forces_scale)
-
-
-def deviation(members: Floats) -> Floats:
-    """Return the standard deviation (divisor K) over the last axis."""
-    return np.asarray(members.std(axis=-1))
-
-
-def check_members(members: int, n_validation: int) -> None:
-    """Refuse a number of members, or a validation part, that cannot be calibrated."""
+def check_members(members: int, n_energies: int) -> None:
+    """Refuse a number of members, or training data, that cannot be calibrated."""
     if members < 0 or members == 1:
         raise ValueError(f"members must be 0 or at least 2, got {members}; 16 is customary")
-    if members and n_validation < FEWEST:
+    if members and n_energies < FEWEST_FOLDS:
         raise ValueError(
-            f"validation must hold at least {FEWEST} frames with energies to calibrate the members, "
-            f"got {n_validation}; give a validation part or set members to 0"
+            f"train must hold at least {FEWEST_FOLDS} frames with fitted energies to calibrate the members, "
+            f"got {n_energies}; add energies or set members to 0"
         )

@@ -1,4 +1,4 @@
-"""Predictions for the validation part straight from its equations: errors, and the members' deviations."""
+"""Predictions for the validation part straight from its equations: errors, and the rows of its energies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fit.coordinates import Coordinates
 from rhopot.potentials.fit.parallel import Ranks, deal
 from rhopot.potentials.fit.problem import Problem
 from rhopot.potentials.fit.progress import Progress
@@ -19,15 +20,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Errors of the prediction and deviations of the members, for each of X sets of members.
+    """Errors of the prediction: energies (V) in eV per atom, one per frame, and forces (components) in eV/A.
 
-    energies (V) and (V, X) in eV per atom, one entry per frame; forces (components) and (components, X) in eV/A.
+    energy_rows (V, r): how these energies depend on the coordinates w of the coefficients.
     """
 
     energy_errors: Floats
-    energy_deviations: Floats
+    energy_rows: Floats
     force_errors: Floats
-    force_deviations: Floats
 
     def metrics(self) -> dict[str, float]:
         """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
@@ -38,47 +38,38 @@ class Predictions:
 def predict(
     frames: Sequence[Frame],
     problem: Problem,
+    coordinates: Coordinates,
     coefficients: Floats,
-    departures: Floats,
     ranks: Ranks,
     progress: Progress,
 ) -> Predictions:
-    """Return the predictions of coefficients (n) and of X sets of departures (X, n, K), complete on rank 0 only."""
+    """Return the predictions of coefficients (n), complete on rank 0 only."""
     share = deal(frames, ranks)
     progress.start("validation", len(share))
     mine: dict[int, Predictions] = {}
     for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _one(frame, problem, coefficients, departures)
+        mine[k] = _one(frame, problem, coordinates, coefficients)
         progress.advance("validation", done)
     found: dict[int, Predictions] = {}
     for part in ranks.gather(mine):
         found.update(part)
-    empty = _pack(np.zeros(0), np.zeros((len(departures), 0, 1)), np.zeros(0), np.zeros((len(departures), 0, 1)))
-    parts = [empty, *(found[k] for k in sorted(found))]
-    names = ("energy_errors", "energy_deviations", "force_errors", "force_deviations")
+    parts = [Predictions(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0))]
+    parts += [found[k] for k in sorted(found)]
+    names = ("energy_errors", "energy_rows", "force_errors")
     return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _one(frame: Frame, problem: Problem, coefficients: Floats, departures: Floats) -> Predictions:
+def _one(frame: Frame, problem: Problem, coordinates: Coordinates, coefficients: Floats) -> Predictions:
     """Return the predictions of one frame."""
     left = problem.remainder(frame, ("energy", "forces"))
     rows = problem.design_rows(frame)
-    n_atoms, n_columns = len(frame.atoms), len(coefficients)
-    energy, forces = np.zeros((0, n_columns)), np.zeros((0, n_columns))
-    energy_target, force_target = np.zeros(0), np.zeros(0)
+    n_columns = len(coefficients)
+    energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
     if "energy" in left:
-        energy, energy_target = rows.energy.numpy()[None, :] / n_atoms, left["energy"] / n_atoms
+        energy = rows.energy.numpy()[None, :] / len(frame.atoms)
+        energy_errors = energy @ coefficients - left["energy"] / len(frame.atoms)
     if "forces" in left:
         free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
-        forces, force_target = rows.forces.numpy()[free].reshape(-1, n_columns), left["forces"][free].reshape(-1)
-    return _pack(
-        energy @ coefficients - energy_target,
-        energy @ departures,
-        forces @ coefficients - force_target,
-        forces @ departures,
-    )
-
-
-def _pack(energy_errors: Floats, energy_members: Floats, force_errors: Floats, force_members: Floats) -> Predictions:
-    """Return predictions from errors and the departures (X, rows, K) of the members."""
-    return Predictions(energy_errors, energy_members.std(axis=2).T, force_errors, force_members.std(axis=2).T)
+        forces = rows.forces.numpy()[free].reshape(-1, n_columns)
+        force_errors = forces @ coefficients - left["forces"][free].reshape(-1)
+    return Predictions(energy_errors, coordinates.compress(energy), force_errors)

@@ -10,7 +10,7 @@ from rhopot.potentials.structures.findings import Finding
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
 from rhopot.potentials.structures.lint import lint
 from rhopot.potentials.structures.read import AUTO, Keys, read_frames
-from rhopot.potentials.structures.split import k_fold_groups, split_fraction, split_groups
+from rhopot.potentials.structures.split import fold_numbers, k_fold_groups, split_fraction, split_groups
 
 __all__ = [
     "AUTO",
@@ -22,6 +22,7 @@ __all__ = [
     "Keys",
     "explicit_baseline",
     "fit_baseline",
+    "fold_numbers",
     "isolated_atoms_baseline",
     "k_fold_groups",
     "lint",

@@ -1,26 +1,33 @@
 """Divide frames into training and validation parts, by fraction or by group.
 
 Frames of one relaxation path or one trajectory are near copies of each other: split inside a path, and the
-validation error measures memory. A group therefore never lies on both sides. All splits are seeded and keep the
-order of the frames.
+validation error measures memory. A group therefore never lies on both sides. Frames without groups are drawn so that
+every config_type is represented in proportion. All splits are seeded and keep the order of the frames.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rhopot.potentials.structures.frames import DataError, FrameSet
+from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
+
+# Fewest groups that can stand for the data as folds; with fewer the frames are dealt one by one.
+FEWEST_GROUPS = 5
 
 
 def split_fraction(frames: FrameSet, fraction: float, seed: int = 0) -> tuple[FrameSet, FrameSet]:
-    """(train, held out) with `fraction` of the frames held out, at random; at least one frame on either side."""
+    """(train, held out) with `fraction` of every config_type held out, at random; at least one frame on either side."""
     _check_fraction(fraction)
     if len(frames) < 2:
         raise DataError(f"a split must have at least two frames, got {len(frames)}; give a validation file instead")
     n_held = min(max(round(fraction * len(frames)), 1), len(frames) - 1)
-    held = np.random.default_rng(seed).permutation(len(frames))[:n_held]
+    random = np.random.default_rng(seed)
+    order = _by_type(list(frames), random)
+    held = order[((np.arange(n_held) + random.random()) * len(frames) / n_held).astype(np.int64)]
     return _divide(frames, set(held.tolist()))
 
 
@@ -52,16 +59,42 @@ def k_fold_groups(frames: FrameSet, k: int, seed: int = 0) -> list[tuple[FrameSe
     """k pairs (train, held out); every group is held out exactly once, folds balanced in frames."""
     if k < 2:
         raise ValueError(f"k must be at least 2, got {k}; 5 is usual")
-    sizes = _group_sizes(frames, k)
+    fold_of = _balanced(_group_sizes(frames, k), k, seed)
+    return [
+        _divide(frames, {i for i, frame in enumerate(frames) if fold_of[str(frame.group)] == fold}) for fold in range(k)
+    ]
+
+
+def fold_numbers(frames: Sequence[Frame], most: int, seed: int = 0) -> NDArray[np.int64]:
+    """The fold (0, 1, ...) of every frame for cross-validation, with at most `most` folds.
+
+    Groups stay whole where all frames carry one and there are at least `FEWEST_GROUPS`; otherwise the frames of every
+    config_type are dealt evenly.
+    """
+    sizes = Counter(frame.group for frame in frames if frame.group is not None)
+    if len(sizes) >= FEWEST_GROUPS and sizes.total() == len(frames):
+        fold_of = _balanced(sizes, min(most, len(sizes)), seed)
+        return np.array([fold_of[str(frame.group)] for frame in frames], dtype=np.int64)
+    folds = np.empty(len(frames), dtype=np.int64)
+    folds[_by_type(frames, np.random.default_rng(seed))] = np.arange(len(frames)) % most
+    return folds
+
+
+def _by_type(frames: Sequence[Frame], random: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of all frames, one config_type after the other, shuffled within each."""
+    types = np.array([frame.config_type for frame in frames])
+    return np.concatenate([random.permutation(np.nonzero(types == name)[0]) for name in sorted(set(types.tolist()))])
+
+
+def _balanced(sizes: Counter[str], k: int, seed: int) -> dict[str, int]:
+    """Fold of every group: the largest first, each to the fold with the fewest frames."""
     load = [0] * k
     fold_of: dict[str, int] = {}
     for name in sorted(_shuffled(sizes, seed), key=lambda name: -sizes[name]):
         fold = load.index(min(load))
         fold_of[name] = fold
         load[fold] += sizes[name]
-    return [
-        _divide(frames, {i for i, frame in enumerate(frames) if fold_of[str(frame.group)] == fold}) for fold in range(k)
-    ]
+    return fold_of
 
 
 def _check_fraction(fraction: float) -> None:

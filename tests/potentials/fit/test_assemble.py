@@ -34,7 +34,9 @@ def peak_memory(repeats: int) -> tuple[int, SequentialQR]:
     unscaled = DiagonalCoordinates(np.ones(COLUMNS))
     gc.collect()
     tracemalloc.start()
-    qr = assemble(train, RandomProblem(), unscaled, Targets(), 50, Alone(), Silent(), nowhere)  # type: ignore[arg-type]
+    folds = np.arange(len(train)) % 3
+    problem: Any = RandomProblem()
+    qr = assemble(train, folds, problem, unscaled, Targets(), 50, Alone(), Silent(), nowhere).total()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, qr
@@ -51,10 +53,10 @@ def test_buffer_folds_full_blocks_only() -> None:
     qr = SequentialQR(2)
     buffer = RowBuffer(qr, 4)
     rows = np.arange(9.0).reshape(3, 3)
-    assert not buffer.add(rows)
-    assert qr.n_rows == 0
-    assert buffer.add(rows)
-    assert qr.n_rows == 6
+    buffer.add(rows)
+    assert (buffer.empty, qr.n_rows) == (False, 0)
+    buffer.add(rows)
+    assert (buffer.empty, qr.n_rows) == (True, 6)
     buffer.add(rows)
     buffer.flush()
     assert qr.n_rows == 9

@@ -14,9 +14,11 @@ from rhopot.potentials.fit.parallel import Alone, deal, find_ranks
 
 SCRIPT = """
 import sys
+import many_body_toy as toy
 import numpy as np
-from labelled import frames, task
+from labelled import CUTOFF, frames, task
 from test_run import GAP, LINEAR, outputs
+from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.fit import find_ranks, fit_gap, fit_linear
 
 ranks = find_ranks()
@@ -25,7 +27,9 @@ found = {"size": ranks.size}
 for name, fit, hypers in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.model_copy(update={"pool": 20}))):
     result = fit(task(train, validation, ranks=ranks, members=4), hypers)
     found[name] = outputs(result.model, test)
-    found[name + "_members"] = result.model.weights.numpy()[..., 1:].std(axis=-1)
+    loaded = LoadedModel(card=toy.card(4, cutoff=CUTOFF), module=result.model)
+    tested = evaluate(loaded, [frame.atoms for frame in test], gradients=False, members=True)
+    found[name + "_deviations"] = [one.energy_uncertainty() for one in tested]
     found[name + "_equations"] = result.report["equations"]
     if name == "gap":
         found["points"] = result.model.points.numpy()
@@ -57,6 +61,7 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
             assert found[name + "_equations"] == alone[name + "_equations"] == 13 * 19
             np.testing.assert_allclose(found[name][::13], alone[name][::13], rtol=0, atol=1e-8)  # eV per atom
             np.testing.assert_allclose(found[name], alone[name], rtol=0, atol=1e-7)  # eV/A
+            np.testing.assert_allclose(found[name + "_deviations"], alone[name + "_deviations"], rtol=1e-4)
 
 
 def test_frames_are_dealt_round_robin() -> None:

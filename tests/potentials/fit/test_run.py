@@ -255,7 +255,7 @@ def test_wrong_tasks_are_refused() -> None:
         task(train, baseline=[0.0])
     with pytest.raises(ValueError, match="members must be 0 or at least 2, got 1"):
         fit_linear(task(train, train, members=1), LINEAR)
-    with pytest.raises(ValueError, match="validation must hold at least 3 frames with energies"):
+    with pytest.raises(ValueError, match="train must hold at least 3 frames with fitted energies"):
         fit_linear(task(train, train, members=8), LINEAR)
     with pytest.raises(ValueError, match="n_sparse must name every element, got none for Si"):
         fit_gap(task(train), GAP.model_copy(update={"n_sparse": {"Li": 3}}))

@@ -10,24 +10,41 @@ from labelled import CUTOFF, frames, structures, task
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.fit import GapHypers, LinearHypers, fit_gap, fit_linear
 from rhopot.potentials.fit.coordinates import DiagonalCoordinates
+from rhopot.potentials.fit.jackknife import Evidence
 from rhopot.potentials.fit.qr import SequentialQR
-from rhopot.potentials.fit.solve import solve
-from rhopot.potentials.fit.uncertainty import calibrate, normals, rank_correlation
+from rhopot.potentials.fit.solve import Posterior, solve
+from rhopot.potentials.fit.uncertainty import (
+    Calibration,
+    calibrate,
+    centred_columns,
+    member_departures,
+    normals,
+    rank_correlation,
+)
 
 LINEAR = LinearHypers(prior=0.3, scaling=0.5)
 GAP = GapHypers(zeta=2, delta=2.0, n_sparse=60)
 
 
-def test_posterior_equals_bayesian_linear_regression() -> None:
+def small_posterior() -> tuple[Posterior, np.ndarray, np.ndarray]:
+    """Return the posterior of 30 equations for 5 coefficients, and its mean and covariance in closed form."""
     random = np.random.default_rng(0)
     a, y, scale = random.standard_normal((30, 5)), random.standard_normal(30), np.geomspace(0.1, 3, 5)
     qr = SequentialQR(5)
     qr.add(np.column_stack([a * scale, y]))
-    posterior = solve(qr, DiagonalCoordinates(scale))
     covariance = np.linalg.inv(a.T @ a + np.diag(scale**-2))
-    np.testing.assert_allclose(posterior.coefficients, covariance @ a.T @ y, rtol=1e-10)
-    spread = posterior.draw(np.eye(5), 1.0)
+    return solve(qr, DiagonalCoordinates(scale)), covariance @ a.T @ y, covariance
+
+
+def test_posterior_equals_bayesian_linear_regression() -> None:
+    posterior, mean, covariance = small_posterior()
+    np.testing.assert_allclose(posterior.coefficients, mean, rtol=1e-10)
+    spread = posterior.expand(np.eye(5))
     np.testing.assert_allclose(spread @ spread.T, covariance, rtol=1e-10, atol=1e-14)
+    row = np.arange(1.0, 6.0)
+    compressed = posterior.coordinates.compress(row[None])
+    assert np.linalg.norm(posterior.whiten(compressed)) == pytest.approx(np.sqrt(row @ covariance @ row), rel=1e-10)
+    assert (np.diag(posterior.factor) > 0).all()
 
 
 def test_normals_are_centred_with_unit_deviation_on_average() -> None:
@@ -38,29 +55,36 @@ def test_normals_are_centred_with_unit_deviation_on_average() -> None:
     assert not np.allclose(drawn, normals(4000, 8, seed=2))
 
 
-def test_calibration_finds_the_scale_and_the_exponent_of_synthetic_errors() -> None:
+def test_more_members_than_folds_hold_the_departures_exactly() -> None:
+    mixing = centred_columns(10, 16, seed=3)
+    np.testing.assert_allclose(mixing @ mixing.T, 16 * np.eye(10), atol=1e-12)
+    np.testing.assert_allclose(mixing.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(centred_columns(10, 4, seed=3).mean(axis=1), 0, atol=1e-12)
+
+
+def test_members_have_the_covariance_that_the_calibration_asks_for() -> None:
+    posterior, _, covariance = small_posterior()
+    departures = np.random.default_rng(5).standard_normal((5, 3))
+    found = member_departures(posterior, departures, Calibration(0.7, 2.0, 0.5, 9, 0.7, 0.5), 40_000, seed=6)
+    committee = posterior.expand(departures)
+    expected = 0.7**2 * committee @ committee.T + 2.0**2 * covariance
+    np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-10)
+    np.testing.assert_allclose(np.cov(found, bias=True), expected, atol=0.03 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_calibration_finds_the_scale_and_the_share_of_synthetic_errors(share: float) -> None:
     random = np.random.default_rng(2)
-    base = np.exp(random.normal(0, 0.7, 4000))
-    errors = 0.02 * base**1.5 * random.standard_normal(4000)
-    found = calibrate(
-        errors, {g: base**g for g in (0.5, 1.0, 1.5, 2.0)}, 3 * errors, {g: base**g for g in (0.5, 1.0, 1.5, 2.0)}
-    )
-    assert found.exponent == 1.5
-    assert found.scale == pytest.approx(0.02, rel=0.06)
-    assert found.within_one == pytest.approx(0.6827, abs=0.01)
-    assert found.rank_correlation > 0.4
-    assert found.forces_scale == pytest.approx(3 * found.scale, rel=0.01)
-
-
-def test_few_energies_are_steadied_by_many_forces() -> None:
-    """Eight energies of unlucky size: the scale lies between theirs and that of the forces."""
-    random = np.random.default_rng(3)
-    ones, many = np.ones(8), np.ones(3000)
-    found = calibrate(3.0 * ones, {1.5: ones}, random.standard_normal(3000), {1.5: many})
-    assert found.forces_scale == pytest.approx(1.0, rel=0.05)
-    assert 1.5 < found.scale < 2.5
-    alone = calibrate(3.0 * ones, {1.5: ones}, np.zeros(0), {1.5: np.zeros(0)})
-    assert (alone.scale, alone.forces_scale) == (pytest.approx(3.0), None)
+    jackknife, posterior = np.exp(random.normal(0, 0.9, (2, 4000)))
+    true = 0.02 * np.sqrt((1 - share) * jackknife**2 + share * posterior**2)
+    errors = true * random.standard_normal(4000)
+    found = calibrate(Evidence(errors, 5 * jackknife, 0.1 * posterior))
+    claimed = np.hypot(found.jackknife_scale * 5 * jackknife, found.posterior_scale * 0.1 * posterior)
+    assert np.median(claimed / true) == pytest.approx(1.0, abs=0.06)
+    assert found.posterior_share == pytest.approx(share, abs=0.26)
+    assert found.within_one == pytest.approx(0.6827, abs=0.001)
+    assert found.rank_correlation > 0.3
+    assert found.n_energies == 4000
 
 
 def test_rank_correlation_of_orders() -> None:
@@ -92,5 +116,5 @@ def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, hyper
         atoms.set_cell(0.86 * atoms.cell.array, scale_atoms=True)
     assert np.median(deviations(squeezed)[1]) > 3 * np.median(inside)
     calibration = result.report["calibration"]
-    assert calibration["n_frames"] == 40
+    assert calibration["n_energies"] == 40 + 60
     assert 0.5 < calibration["within_one"] < 0.85

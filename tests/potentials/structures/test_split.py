@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
 import pytest
 
-from rhopot.potentials.structures import DataError, Frame, FrameSet, k_fold_groups, split_fraction, split_groups
+from rhopot.potentials.structures import (
+    DataError,
+    Frame,
+    FrameSet,
+    fold_numbers,
+    k_fold_groups,
+    split_fraction,
+    split_groups,
+)
 
 
 def ids(frames: FrameSet) -> list[int]:
@@ -18,6 +29,36 @@ def test_fraction_is_a_seeded_partition(grouped: FrameSet) -> None:
     assert ids(split_fraction(grouped, 0.1, seed=4)[1]) == ids(held)
     assert ids(split_fraction(grouped, 0.1, seed=5)[1]) != ids(held)
     assert len(split_fraction(grouped[:2], 0.01)[1]) == 1
+
+
+def typed(counts: dict[str, int]) -> FrameSet:
+    """Frames that carry nothing but a config_type."""
+    return FrameSet(tuple(Frame(None, config_type=name) for name, n in counts.items() for _ in range(n)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fraction_and_folds_represent_every_config_type(seed: int) -> None:
+    counts = {"liquid": 100, "surface": 10, "vacancy": 33}
+    frames = typed(counts)
+    held = Counter(frame.config_type for frame in split_fraction(frames, 0.2, seed)[1])
+    folds = fold_numbers(frames, 10, seed)
+    for name, n in counts.items():
+        assert abs(held[name] - 0.2 * n) <= 1
+        each = np.bincount(folds[[frame.config_type == name for frame in frames]], minlength=10)
+        assert np.ptp(each) <= 1
+    assert np.ptp(np.bincount(folds)) <= 1
+    assert (fold_numbers(frames, 10, seed) == folds).all()
+    assert (fold_numbers(frames, 10, seed + 10) != folds).any()
+
+
+def test_folds_keep_groups_whole_where_there_are_enough(grouped: FrameSet) -> None:
+    folds = fold_numbers(grouped, 4)
+    fold_of = {frame.group: fold for frame, fold in zip(grouped, folds, strict=True)}
+    assert [fold_of[frame.group] for frame in grouped] == folds.tolist()
+    assert np.ptp(np.bincount(folds)) <= 3
+    assert fold_numbers(grouped, 50).max() + 1 == len(fold_of)
+    few = FrameSet(tuple(Frame(None, group=g) for g in "aaaaabbb"))  # type: ignore[arg-type]
+    assert sorted(fold_numbers(few, 4)) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.8])
