@@ -1,7 +1,7 @@
-"""Pictures of results: parity, learning curve, energy against volume, energy along a path, profiles.
+"""Pictures of results: parity, learning curve, energy against volume, energy along a path, time series, profiles.
 
 Every function draws into a PNG file and returns its path. Figures are made without pyplot, so that no display and no
-global state are needed.
+global state are needed. Labels carry their unit in round brackets.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
+from scipy.interpolate import PchipInterpolator
 
-INK, ACCENT, FAINT = "#1f2933", "#c2410c", "#9aa5b1"
+INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
+MANY_POINTS = 300  # beyond this number, points of a scatter plot are drawn small and transparent
 
 
-def parity(path: str | Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Path:
+def parity(path: str | Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
     """Predicted against reference values, one panel per entry.
 
-    panels: label with unit -> (reference, predicted), arrays of equal size. The RMSE stands in each panel.
+    panels: label with unit -> (reference, predicted), arrays of equal size. MAE, RMSE and the number of values
+    stand in each panel.
     """
     if not panels:
         raise ValueError("panels must hold at least one quantity, got none; evaluate energies or forces first")
@@ -32,34 +36,49 @@ def parity(path: str | Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]]
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         pad = 0.03 * (high - low) or 1.0
         axes.plot([low - pad, high + pad], [low - pad, high + pad], color=FAINT, lw=1, zorder=0)
-        axes.scatter(x, y, s=6, color=ACCENT, alpha=0.5, linewidths=0)
+        size, alpha = (4, 0.35) if x.size > MANY_POINTS else (20, 0.7)
+        axes.scatter(x, y, s=size, color=ACCENT, alpha=alpha, linewidths=0, rasterized=True)
         axes.set(xlabel=f"reference {label}", ylabel=f"predicted {label}", aspect="equal")
-        axes.set_title(f"RMSE {np.sqrt(np.mean((x - y) ** 2)):.3g} {_unit(label)}".rstrip(), fontsize=10, color=INK)
-    return _save(figure, path)
+        axes.locator_params(nbins=6)
+        error, unit = y - x, _unit(label)
+        text = f"MAE {np.mean(np.abs(error)):.3g} {unit}\nRMSE {np.sqrt(np.mean(error**2)):.3g} {unit}\n{x.size} values"
+        axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=9, color=INK)
+    return _save(figure, path, title)
 
 
 def learning_curve(
-    path: str | Path, sizes: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str
+    path: str | Path, sizes: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str, title: str = ""
 ) -> Path:
-    """Error against the amount of training data (or against a fit parameter), both axes logarithmic."""
-    figure, axes = _single()
-    for label, values in curves.items():
-        axes.loglog(sizes, values, marker="o", ms=4, lw=1.2, label=label)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.legend(frameon=False, fontsize=9)
-    return _save(figure, path)
+    """Errors against the amount of training data, logarithmic; each curve (label with unit) in a panel of its own."""
+    if not curves:
+        raise ValueError("curves must hold at least one quantity, got none; give labelled validation data")
+    figure = Figure(figsize=(4.2 * len(curves), 3.6), layout="constrained")
+    for axes, (label, values) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
+        axes.loglog(sizes, values, marker="o", ms=5, lw=1.2, color=ACCENT)
+        axes.set(xlabel=xlabel, ylabel=label)
+        axes.xaxis.set_major_locator(FixedLocator(sorted(set(sizes))))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0.5 * min(values), 2.0 * max(values))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(ScalarFormatter())
+        axes.grid(color=FAINT, alpha=0.3, lw=0.6)
+    return _save(figure, path, title)
 
 
 def energy_volume(
     path: str | Path, volumes: np.ndarray, energies: np.ndarray, parabola: Sequence[float], title: str = ""
 ) -> Path:
-    """Energy per atom (eV) against volume per atom (A^3), with the fitted parabola (numpy.polyfit coefficients)."""
+    """Energy per atom (eV) against volume per atom (Å³), with the fitted parabola (numpy.polyfit coefficients)."""
     figure, axes = _single()
     dense = np.linspace(volumes.min(), volumes.max(), 200)
-    axes.plot(dense, np.polyval(np.asarray(parabola), dense), color=FAINT, lw=1.2)
-    axes.plot(volumes, energies, "o", color=ACCENT, ms=4)
-    axes.set(xlabel="volume (A$^3$/atom)", ylabel="energy (eV/atom)", title=title)
-    axes.ticklabel_format(useOffset=False)
+    curve = np.polyval(np.asarray(parabola), dense)
+    lowest = float(curve.min())
+    axes.plot(dense, 1000 * (curve - lowest), color=FAINT, lw=1.2, label="parabola")
+    axes.plot(volumes, 1000 * (energies - lowest), "o", color=ACCENT, ms=4, label="strained cells")
+    axes.set(xlabel="volume (Å³/atom)", ylabel="energy above the minimum (meV/atom)", title=title)
+    axes.legend(frameon=False, fontsize=9)
     return _save(figure, path)
 
 
@@ -69,27 +88,52 @@ def energy_path(
     energies: np.ndarray,
     fit: tuple[np.ndarray, np.ndarray] | None = None,
     title: str = "",
+    xlabel: str = "distance along the path (Å)",
 ) -> Path:
-    """Energies (eV) of the images of a band against the distance (A) along it, with an interpolation when given."""
+    """Energies (eV, from the first image) of the images of a band along it.
+
+    fit: an interpolation; without one, a monotone spline through the images guides the eye.
+    """
     figure, axes = _single()
-    if fit is not None:
-        axes.plot(*fit, color=FAINT, lw=1.2)
+    if fit is None:
+        dense = np.linspace(distances[0], distances[-1], 200)
+        fit = dense, PchipInterpolator(distances, energies)(dense)
+    axes.plot(*fit, color=FAINT, lw=1.2)
     axes.plot(distances, energies, "o", color=ACCENT, ms=5)
-    axes.set(xlabel="distance along the path (A)", ylabel="energy (eV)", title=title)
+    axes.axhline(0.0, color=FAINT, lw=0.6, ls=":")
+    axes.set(xlabel=xlabel, ylabel="energy from the first image (eV)", title=title)
     return _save(figure, path)
 
 
 def lines(
     path: str | Path, x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str, ylabel: str, title: str = ""
 ) -> Path:
-    """Plain lines over a common x: time series, free-energy profiles."""
+    """Plain lines over a common x, such as a free-energy profile."""
     figure, axes = _single()
-    for label, y in curves.items():
-        axes.plot(x, y, lw=1.2, label=label)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    _draw(axes, x, curves, ylabel)
+    axes.set(xlabel=xlabel, title=title)
+    return _save(figure, path)
+
+
+def time_series(
+    path: str | Path, time: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]], title: str = ""
+) -> Path:
+    """Panels above each other over a common time (ps): label with unit -> curves by name."""
+    figure = Figure(figsize=(5.6, 1.0 + 1.9 * len(panels)), layout="constrained")
+    rows = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
+    for axes, (label, curves) in zip(rows, panels.items(), strict=True):
+        _draw(axes, time, curves, label)
+    rows[-1].set_xlabel("time (ps)")
+    figure.align_ylabels()
+    return _save(figure, path, title)
+
+
+def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: str) -> None:
+    for color, (name, y) in zip((ACCENT, SECOND, INK, FAINT), curves.items(), strict=False):
+        axes.plot(x, y, lw=1.2, color=color, label=name)
+    axes.set_ylabel(label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)
-    return _save(figure, path)
 
 
 def _single() -> tuple[Figure, Axes]:
@@ -101,7 +145,9 @@ def _unit(label: str) -> str:
     return label[label.rfind("(") + 1 : label.rfind(")")] if "(" in label else ""
 
 
-def _save(figure: Figure, path: str | Path) -> Path:
+def _save(figure: Figure, path: str | Path, title: str = "") -> Path:
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK)
     FigureCanvasAgg(figure)
     figure.savefig(str(path), dpi=150)
     return Path(path)

@@ -59,7 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_lammps(deck, options.output, ranks=options.images, arguments=partition, name="in.neb", timeout=3600)
     coordinate, energy = read_lammps_band(options.output / "in.neb.log")
     console.print(f"barrier {energy.max():.3f} eV forward, {energy.max() - energy[-1]:.3f} eV backward")
-    console.print(f"{plots.energy_path(options.output / 'barrier.png', coordinate, energy, title='LAMMPS neb')}")
+    picture = plots.energy_path(
+        options.output / "barrier.png",
+        coordinate,
+        energy,
+        title=f"LAMMPS neb: barrier {energy.max():.3f} eV",
+        xlabel="reaction coordinate",
+    )
+    console.print(f"{picture}")
 
 
 if __name__ == "__main__":

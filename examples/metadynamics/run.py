@@ -1,10 +1,14 @@
 """Free energy of a lithium interstitial along [111] in silicon: metadynamics through LAMMPS' `fix colvars`.
 
-    python examples/metadynamics/run.py [--model runs/demo/soap_gap/model.pt] [--steps 20000] [--temperature 600]
+    python examples/metadynamics/run.py [--model runs/demo/soap_gap/model.pt] [--steps 30000] [--temperature 600]
 
-The collective variable is the lithium atom's distance along [111] from its starting site, which passes the hexagonal
-ring halfway to the next site. Hills are deposited on it; the free energy is minus their sum. Writes the data file,
-`in.metadynamics`, `colvars.inp`, colvars' own output and `free_energy.png` into the output folder.
+Between two neighbouring tetrahedral sites the lithium atom passes a puckered ring of six silicon atoms. The collective
+variable is its distance along [111] from the centre of that ring: the sites lie at -1.18 and +1.18 A, the bottleneck at
+zero, and the profile of a converged run is symmetric. Walls keep the atom in the channel (2.0 A along it from the
+centre, 1.2 A across). Hills of well-tempered metadynamics are deposited along the channel.
+
+Reference: A. Barducci, G. Bussi, M. Parrinello, Phys. Rev. Lett. 100, 020603 (2008), doi:10.1103/PhysRevLett.100.020603
+Writes the data file, `in.metadynamics`, `colvars.inp`, the output of colvars and `free_energy.png` into a folder.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
@@ -26,34 +31,58 @@ from rhopot.potentials.workflows.neb import relax_end_point
 from rhopot.potentials.workflows.structures import interstitial_hop
 
 ROOT = Path(__file__).resolve().parents[2]
+RING = 6  # silicon atoms around the bottleneck
+ALONG, ACROSS = 2.0, 1.2  # A, walls of the channel
 
-COLVARS = """\
+GROUPS = """\
+        main {{ atomNumbers {lithium} }}
+        ref {{ atomNumbers {ring} }}
+        axis (1.0, 1.0, 1.0)
+"""
+COLVARS = (
+    """\
 colvarsTrajFrequency 20
 colvar {{
     name along
-    width 0.1
-    lowerBoundary -1.2
-    upperBoundary {upper:.3f}
+    width 0.05
+    lowerBoundary -{edge}
+    upperBoundary {edge}
     distanceZ {{
-        main {{ atomNumbers {lithium} }}
-        ref {{ dummyAtom ({x:.6f}, {y:.6f}, {z:.6f}) }}
-        axis (1.0, 1.0, 1.0)
+"""
+    + GROUPS
+    + """\
+    }}
+}}
+colvar {{
+    name across
+    distanceXY {{
+"""
+    + GROUPS
+    + """\
     }}
 }}
 harmonicWalls {{
     colvars along
-    lowerWalls -1.1
-    upperWalls {wall:.3f}
-    forceConstant 0.1
+    lowerWalls -{along}
+    upperWalls {along}
+    forceConstant 0.02
+}}
+harmonicWalls {{
+    colvars across
+    upperWalls {across}
+    forceConstant 10.0
 }}
 metadynamics {{
     colvars along
     hillWeight {weight:g}
-    hillWidth 2.0
+    hillWidth 4.0
     newHillFrequency {every}
+    wellTempered on
+    biasTemperature {bias:g}
     writeFreeEnergyFile on
 }}
 """
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,47 +92,77 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=2, help="cubic cells along each direction (8 atoms each)")
     parser.add_argument("--lattice", type=float, default=5.47, help="lattice constant in A")
     parser.add_argument("--temperature", type=float, default=600.0, help="K")
-    parser.add_argument("--steps", type=int, default=20000, help="of 1 fs")
-    parser.add_argument("--hill", type=float, default=0.02, help="height of a hill in eV")
+    parser.add_argument("--steps", type=int, default=30000, help="of 1 fs")
+    parser.add_argument("--hill", type=float, default=0.03, help="height of the first hills in eV")
     parser.add_argument("--every", type=int, default=50, help="steps between hills")
     parser.add_argument("--output", type=Path, default=ROOT / "runs/metadynamics")
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     console = make_console()
     crystal = bulk("Si", "diamond", a=options.lattice, cubic=True).repeat(options.cells)
-    initial = relax_end_point(
-        interstitial_hop(crystal, options.lattice, "Li")[0], RhopotCalculator(options.model), 0.05, 100
-    )
-    hop = options.lattice * np.sqrt(3) / 4
-    x, y, z = initial.positions[-1]
-    settings = {"lithium": len(initial), "x": x, "y": y, "z": z, "upper": hop + 1.2, "wall": hop + 1.1}
-    text = COLVARS.format(**settings, weight=options.hill, every=options.every)
-    (options.output / "colvars.inp").write_text(text, encoding="utf-8")
-    data = replace(write_data(options.output / "structure.data", initial), path=Path("structure.data"))
-    lines = [
-        f"velocity all create {2 * options.temperature:g} 7 mom yes rot no",
-        "timestep 0.001",
-        f"fix heat all nvt temp {options.temperature:g} {options.temperature:g} 0.1",
-        "fix bias all colvars colvars.inp output profile",
-        "thermo 100",
-        f"run {options.steps}",
-    ]
-    deck = header(data, options.model.resolve()) + "\n".join(lines) + "\n"
+    start, ring = channel(crystal, options.lattice)
+    start = relax_end_point(start, RhopotCalculator(options.model), 0.05, 100)
+    write_collective_variables(options.output / "colvars.inp", start, ring, options)
+    data = replace(write_data(options.output / "structure.data", start), path=Path("structure.data"))
+    console.print(f"{options.steps} steps in LAMMPS; log: {options.output / 'in.metadynamics.log'}")
+    deck = header(data, options.model.resolve()) + dynamics(options.temperature, options.steps)
     run_lammps(deck, options.output, name="in.metadynamics", timeout=24 * 3600)
-    profile = np.loadtxt(options.output / "profile.pmf")
-    free = profile[:, 1] - profile[:, 1].min()
-    inside = (profile[:, 0] > -0.2) & (profile[:, 0] < hop + 0.2)
+    distance, energy = np.loadtxt(options.output / "profile.pmf").T
+    inside = np.abs(distance) <= ALONG
+    distance, energy = distance[inside], energy[inside] - energy[inside].min()
+    left, right = energy[distance < 0].min(), energy[distance > 0].min()
+    barrier = energy[np.abs(distance) < 0.3].max() - np.array([left, right])
     console.print(
-        f"{options.steps // options.every} hills; highest free energy between the sites {free[inside].max():.3f} eV"
+        f"{options.steps // options.every} hills; free energy of the bottleneck above the sites "
+        f"{barrier[0]:.3f} and {barrier[1]:.3f} eV (equal when converged)"
     )
     picture = plots.lines(
         options.output / "free_energy.png",
-        profile[:, 0],
-        {"free energy": free},
-        "distance along [111] (A)",
+        distance,
+        {"free energy": energy},
+        "distance of Li from the ring along [111] (Å)",
         "free energy (eV)",
+        f"metadynamics, {options.temperature:g} K, {options.steps / 1000:g} ps",
     )
     console.print(f"{picture}")
+
+
+def channel(crystal: Atoms, lattice: float) -> tuple[Atoms, np.ndarray]:
+    """Crystal with lithium in a site, the bottleneck in the middle of the cell, and the rows of the ring there."""
+    start, end = interstitial_hop(crystal, lattice, "Li")
+    bottleneck = 0.5 * (start.positions[-1] + end.positions[-1])
+    start.positions += start.cell.array.sum(axis=0) / 2 - bottleneck
+    start.wrap()
+    silicon = start.positions[:-1] - start.cell.array.sum(axis=0) / 2
+    return start, np.argsort(np.linalg.norm(silicon, axis=1))[:RING]
+
+
+def write_collective_variables(path: Path, start: Atoms, ring: np.ndarray, options: argparse.Namespace) -> None:
+    """Write the input of colvars (lengths in A, energies in eV: the units of the deck)."""
+    text = COLVARS.format(
+        lithium=len(start),
+        ring=" ".join(str(row + 1) for row in sorted(ring)),
+        edge=ALONG + 0.2,
+        along=ALONG,
+        across=ACROSS,
+        weight=options.hill,
+        every=options.every,
+        bias=10 * options.temperature,
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def dynamics(temperature: float, steps: int) -> str:
+    """Lines of the deck after its header: constant temperature, biased by colvars."""
+    lines = [
+        f"velocity all create {2 * temperature:g} 7 mom yes rot no",
+        "timestep 0.001",
+        f"fix heat all nvt temp {temperature:g} {temperature:g} 0.1",
+        "fix bias all colvars colvars.inp output profile",
+        "thermo 100",
+        f"run {steps}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

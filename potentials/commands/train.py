@@ -156,17 +156,17 @@ def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Consol
             baseline = model.card.baseline_energies
             write_atomically(
                 folder / "parity.png",
-                lambda path, f=frames, p=predictions, b=baseline: draw_parity(path, f, p, b),  # type: ignore[misc]
+                lambda path, f=frames, p=predictions, b=baseline: draw_parity(path, f, p, b, "validation part"),  # type: ignore[misc]
             )
     return errors
 
 
 def _draw_curve(path: Path, curve: LearningCurve) -> None:
-    labels = {"energy_mae_mev_per_atom": "energy (meV/atom)", "forces_mae_mev_per_angstrom": "forces (meV/A)"}
+    labels = {"energy_mae_mev_per_atom": "energy MAE (meV/atom)", "forces_mae_mev_per_angstrom": "force MAE (meV/Å)"}
     curves = {labels.get(name, name): values for name, values in curve.errors.items()}
     write_atomically(
         path,
-        lambda partial: plots.learning_curve(partial, curve.n_frames, curves, "training frames", "validation MAE"),
+        lambda partial: plots.learning_curve(partial, curve.n_frames, curves, "training frames", "validation part"),
     )
 
 

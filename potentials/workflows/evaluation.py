@@ -40,10 +40,10 @@ def parity_panels(
             rows.append([(frame.energy - shift) / len(frame), (predicted.energy - shift) / len(frame)])
     if rows:
         energies = np.array(rows)
-        panels["energy (eV/atom)"] = (energies[:, 0], energies[:, 1])
+        panels[f"energy{' - elements' if baseline else ''} (eV/atom)"] = (energies[:, 0], energies[:, 1])
     with_forces = [(f.forces, p.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
     if with_forces:
-        panels["force (eV/A)"] = (
+        panels["force (eV/Å)"] = (
             np.concatenate([reference.ravel() for reference, _ in with_forces]),
             np.concatenate([predicted.ravel() for _, predicted in with_forces]),
         )
@@ -55,6 +55,7 @@ def draw_parity(
     frames: Sequence[Frame],
     predictions: Sequence[Prediction],
     baseline: dict[str, float] | None = None,
+    title: str = "",
 ) -> Path:
     """Parity plot of energies and forces."""
-    return plots.parity(path, parity_panels(frames, predictions, baseline))
+    return plots.parity(path, parity_panels(frames, predictions, baseline), title)

@@ -43,11 +43,16 @@ class Dynamics:
         return energy_drift(self.time, self.potential + self.kinetic, len(self.atoms))
 
     def plot(self, path: str | Path, title: str = "") -> Path:
-        """Total and potential energy per atom over time, both from their start (meV/atom)."""
+        """Potential and total energy per atom from their start, the total energy alone, and the temperature."""
         scale = MEV_PER_EV / len(self.atoms)
         total = self.potential + self.kinetic
-        curves = {"total": scale * (total - total[0]), "potential": scale * (self.potential - self.potential[0])}
-        return plots.lines(path, self.time, curves, "time (ps)", "energy (meV/atom)", title)
+        total = scale * (total - total[0])
+        panels = {
+            "energy (meV/atom)": {"potential": scale * (self.potential - self.potential[0]), "total": total},
+            "total (meV/atom)": {"total": total},
+            "temperature (K)": {"temperature": self.temperature},
+        }
+        return plots.time_series(path, self.time, panels, title)
 
 
 def _thermal_momenta(atoms: Atoms, temperature: float, seed: int) -> np.ndarray:

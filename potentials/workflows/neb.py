@@ -45,9 +45,10 @@ class Band:
 
     def plot(self, path: str | Path, title: str = "") -> Path:
         """Energy along the path, with ASE's force-consistent interpolation."""
-        return plots.energy_path(
-            path, self.distances, self.energies, self.curve, title or f"barrier {self.forward_barrier:.3f} eV"
-        )
+        x, y = self.curve
+        start = self.energies[0]
+        title = title or f"barrier {self.forward_barrier:.3f} eV"
+        return plots.energy_path(path, self.distances, self.energies - start, (x, y - start), title)
 
 
 def relax_end_point(atoms: Atoms, calculator: Calculator, fmax: float = 0.02, steps: int = 300) -> Atoms:
