@@ -118,6 +118,8 @@ def assemble(
     kept = _kept(order) if n_folds > 1 else set()
     assembly = Assembly.empty(coordinates.rank, n_folds)
     done = checkpoint.restore(assembly)
+    if done:
+        progress.message(f"resumed: {done} of {len(share)} frames were assembled before")
     progress.start("equations", len(share))
     saved = time.monotonic()
     buffer: RowBuffer | None = None

@@ -47,6 +47,7 @@ class Checkpoint:
         self._path = None if folder is None else folder / f"assembly-{rank}-of-{size}.npz"
         self._resume = resume
         self._mark = mark
+        self._size = size
 
     def save(self, assembly: Assembly, done: int) -> None:
         """Write the state beside the final name, then move it there."""
@@ -71,7 +72,10 @@ class Checkpoint:
 
     def restore(self, assembly: Assembly) -> int:
         """Load the state into `assembly` and return the number of frames in it; 0 without a state to resume from."""
-        if self._path is None or not self._resume or not self._path.exists():
+        if self._path is None or not self._resume:
+            return 0
+        if not self._path.exists():
+            self._refuse_other_sizes(self._path)
             return 0
         with np.load(self._path) as state:
             if str(state["mark"]) != self._mark:
@@ -85,6 +89,15 @@ class Checkpoint:
             assembly.energies, assembly.frames = state["energies"], state["frames"]
             assembly.energy_folds = state["energy_folds"]
             return int(state["done"])
+
+    def _refuse_other_sizes(self, path: Path) -> None:
+        """Raise ValueError when the files that are there were left by another number of ranks."""
+        sizes = sorted({int(file.stem.rsplit("-", 1)[1]) for file in path.parent.glob("assembly-*-of-*.npz")})
+        if sizes and sizes != [self._size]:
+            raise ValueError(
+                f"a fit must be resumed on the number of ranks it was started on ({sizes[0]}), got {self._size}; "
+                f"use mpirun -n {sizes[0]} or start again without resume"
+            )
 
     def remove(self) -> None:
         """Delete the state once the fit is complete."""
