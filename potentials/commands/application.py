@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=True)
 app.add_typer(data)
+
+SECONDS_TO_SPEAK = 2.0
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
@@ -151,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("rhopot: interrupted", file=sys.stderr)
         return _leave(130)
     except Exception as error:
+        _let_first_rank_speak()
         if debug:
             traceback.print_exc()
         print(f"rhopot: {_sentence(error)}", file=sys.stderr)
@@ -180,10 +183,25 @@ def _sentence(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where"
 
 
+def _communicator() -> Any:
+    """MPI's communicator where this process is one of several that use it, else None."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized() or mpi.COMM_WORLD.Get_size() < 2:
+        return None
+    return mpi.COMM_WORLD
+
+
+def _let_first_rank_speak() -> None:
+    """Ranks but the first wait: where all fail alike, the first one's sentence is printed once and ends them all."""
+    communicator = _communicator()
+    if communicator is not None and communicator.Get_rank() > 0:
+        time.sleep(SECONDS_TO_SPEAK)
+
+
 def _leave(status: int) -> int:
     """Exit status; under MPI the other ranks are ended as well, for they would wait for this one for ever."""
-    sizes = (os.environ.get(name, "1") for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"))
-    if "mpi4py.MPI" in sys.modules and any(size.isdigit() and int(size) > 1 for size in sizes):
+    communicator = _communicator()
+    if communicator is not None:
         sys.stderr.flush()
-        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
+        communicator.Abort(status)
     return status

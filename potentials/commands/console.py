@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -33,6 +34,15 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], wor
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def rounded(value: Any) -> Any:
+    """Plain values with six digits in every number."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _bars(console: Console) -> Progress:

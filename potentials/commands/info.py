@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rhopot.export import ModelCard, read_card
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.commands.console import make_console, rounded, table
+from rhopot.potentials.config.families import FAMILIES
 
 
 def info(model: Path) -> None:
@@ -42,6 +44,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("dtype", card.dtype),
         ("members", str(card.uncertainty.members)),
         ("baseline", ", ".join(f"{symbol} {energy:.6f} eV" for symbol, energy in card.baseline_energies.items())),
+        *_in_words(card),
         *_settings("descriptor", card.descriptor),
         *_settings("fit", card.fit),
         *_settings("trained on", card.training_data.summary),
@@ -54,11 +57,27 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     return [*rows, *(("cite", reference) for reference in card.references)]
 
 
+def _in_words(card: ModelCard) -> list[tuple[str, str]]:
+    """What the family is and what its descriptor's settings mean, where this version knows the family."""
+    family = FAMILIES.get(card.family)
+    if family is None:
+        return []
+    lines = [family.title, *family.descriptor().model_validate(card.descriptor).describe()]
+    return [("in words" if k == 0 else "", line) for k, line in enumerate(lines)]
+
+
 def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Nested settings, one line per key."""
+    """Nested settings, one line per key; a section within a section has its key before its own."""
     rows = []
-    for key, value in values.items():
-        text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    for key, text in _flat(values):
         rows.append((title, f"{key} = {text}"))
         title = ""
     return rows
+
+
+def _flat(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value and path.count(".") < 1:
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value if isinstance(value, str) else json.dumps(rounded(value))

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from rhopot.potentials.commands.console import rounded
 from rhopot.potentials.commands.evaluate import COLUMNS
 
 
@@ -48,16 +49,8 @@ def _curve(curve: dict[str, list[float]]) -> str:
 def _fit(report: dict[str, Any]) -> str:
     """Plain numbers of the fit; settings stand in their own section."""
     numbers = {name: value for name, value in report["fit"].items() if name not in ("regressor", "targets")}
-    rows = [[name, value if isinstance(value, str) else json.dumps(_rounded(value))] for name, value in numbers.items()]
+    rows = [[name, value if isinstance(value, str) else json.dumps(rounded(value))] for name, value in numbers.items()]
     return _markdown(["", "value"], [*rows, *(["forecast", text] for text in report["forecast"])])
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return value
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from rhopot.potentials.fit import FitResult, FitTask
-    from rhopot.potentials.soap import SoapPowerSpectrum
+    from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Family:
 
     name: str
     title: str
-    descriptor: Callable[[], type[BaseModel]]
+    descriptor: Callable[[], type[SoapHypers]]
     regressor: Callable[[], type[BaseModel]]
     build: Callable[[dict[str, Any], Sequence[str]], SoapPowerSpectrum]
     fit: Callable[[FitTask, dict[str, Any]], FitResult]
     references: tuple[str, ...]
 
 
-def _soap() -> type[BaseModel]:
+def _soap() -> type[SoapHypers]:
     from rhopot.potentials.soap.hypers import SoapHypers
 
     return SoapHypers

@@ -81,7 +81,7 @@ class SoapHypers(BaseModel):
         lines = [
             f"{density} within {self.cutoff:g} A, own density x {self.center_weight:g}",
             f"{self.n_max} {self.radial_basis.upper()} radial functions, angular degrees up to {self.l_max}",
-            self.cutoff_fn.describe(),
+            f"cutoff function: {self.cutoff_fn.describe()}",
             f"{self.species_mode} species channels",
         ]
         return lines if self.scaling is None else [*lines, self.scaling.describe()]
