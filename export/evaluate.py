@@ -15,17 +15,21 @@ from dataclasses import dataclass
 import ase
 import numpy as np
 import torch
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
 from rhopot.potentials import units
+from rhopot.potentials.density import operators
 from rhopot.potentials.neighbours import Edges, concatenate, find_edges
+
+operators.load()
 
 Floats = NDArray[np.float64]
 
-# Some 250 centres of a dense solid: enough for the matrix products to be fast, few enough to stay in some 100 MB.
-MAX_EDGES = 16384
+# Some 600 centres of a dense solid: what a call costs beside its atoms no longer shows, and memory stays bounded.
+MAX_EDGES = 32768
 
 
 @dataclass(frozen=True)
@@ -105,15 +109,17 @@ def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:
 
     Raises ValueError for elements the model does not know, naming those it knows.
     """
-    symbols = np.asarray(atoms.get_chemical_symbols(), dtype=str)
-    unknown = sorted(set(symbols.tolist()) - set(model.card.symbols))
-    if unknown:
+    index = np.full(len(chemical_symbols), -1, dtype=np.int64)
+    for row, symbol in enumerate(model.card.symbols):
+        index[atomic_numbers[symbol]] = row
+    species = index[atoms.numbers]
+    if (species < 0).any():
+        unknown = sorted({chemical_symbols[number] for number in atoms.numbers[species < 0]})
         raise ValueError(
             f"elements must be among those model '{model.name}' knows ({', '.join(model.card.symbols)}), "
             f"got {', '.join(unknown)}; train a model with them"
         )
-    index = {symbol: row for row, symbol in enumerate(model.card.symbols)}
-    return np.array([index[symbol] for symbol in symbols.tolist()], dtype=np.int64)
+    return species
 
 
 def _evaluate_pack(
@@ -183,9 +189,11 @@ def _assemble(
     n_atoms = len(energies)
     forces = virial = of_atoms = None
     if gradient is not None:
-        vectors, neighbour = torch.from_numpy(edges.vectors), torch.from_numpy(edges.neighbour)
-        forces = units.forces_from_edges(gradient, torch.from_numpy(edges.edge_centre), neighbour, n_atoms).numpy()
-        virial = units.virial_from_edges(vectors, gradient).numpy()
+        vectors, first_edge, centre, neighbour = (
+            torch.from_numpy(array) for array in (edges.vectors, edges.first_edge, edges.centre, edges.neighbour)
+        )
+        sums = torch.ops.rhopot.edge_sums(vectors, gradient, first_edge, centre, neighbour, n_atoms)
+        forces, virial = (part.numpy() for part in sums)
         if virials:
             of_atoms = units.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
     return Evaluation(

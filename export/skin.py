@@ -14,9 +14,15 @@ from __future__ import annotations
 
 import ase
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from rhopot.potentials.density import operators
 from rhopot.potentials.neighbours import Edges, find_edges
+
+operators.load()
+
+Floats = NDArray[np.float64]
 
 
 class SkinEdges:
@@ -30,15 +36,19 @@ class SkinEdges:
         self.n_searches = 0
         self._atoms: ase.Atoms | None = None
         self._edges: Edges | None = None
+        self._offsets: Floats | None = None
+        self._cell: Floats = np.zeros((3, 3))
 
     def __call__(self, atoms: ase.Atoms) -> Edges:
         """Edges (see `find_edges`) of `atoms` as they are now."""
-        edges = self._edges
-        if edges is None or not self._is_complete_for(atoms):
-            edges = find_edges(atoms, self.cutoff + self.skin)
+        if self._edges is None or not self._is_complete_for(atoms):
+            self._edges = find_edges(atoms, self.cutoff + self.skin)
             self.n_searches += 1
-            self._atoms, self._edges = atoms.copy(), edges
-        return _within(edges, _vectors(edges, atoms), self.cutoff)
+            self._atoms, self._offsets = atoms.copy(), None
+        if self._offsets is None or not np.array_equal(self._cell, _periodic_cell(atoms)):
+            self._cell = _periodic_cell(atoms)
+            self._offsets = self._edges.shift @ self._cell
+        return _within(self._edges, atoms.positions, self._offsets, self.cutoff)
 
     def _is_complete_for(self, atoms: ase.Atoms) -> bool:
         """Whether no pair of `atoms` inside the cutoff can be missing from the list."""
@@ -49,30 +59,34 @@ class SkinEdges:
             return False
         if len(atoms) == 0:
             return True
-        deformation = np.eye(3)
+        moved, shrink = atoms.positions - old.positions, 1.0
         if not np.array_equal(old.cell.array, atoms.cell.array):
             deformation = np.linalg.solve(old.cell.complete().array, atoms.cell.complete().array)
-        moved = atoms.positions - old.positions @ deformation
-        shrink = np.linalg.svd(deformation, compute_uv=False).min()
-        nearest_unseen = shrink * (self.cutoff + self.skin) - 2.0 * np.linalg.norm(moved, axis=1).max()
+            moved = atoms.positions - old.positions @ deformation
+            shrink = np.linalg.svd(deformation, compute_uv=False).min()
+        nearest_unseen = shrink * (self.cutoff + self.skin) - 2.0 * np.sqrt(np.einsum("nc,nc->n", moved, moved).max())
         return bool(nearest_unseen >= self.cutoff)
 
 
-def _vectors(edges: Edges, atoms: ase.Atoms) -> NDArray[np.float64]:
-    """r_ij = r_j - r_i + S @ cell (E, 3) for the present positions and cell; S is 0 where there is no periodicity."""
-    positions = atoms.positions
-    cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-    return positions[edges.neighbour] - positions[edges.edge_centre] + edges.shift @ cell
+def _periodic_cell(atoms: ase.Atoms) -> Floats:
+    """Cell vectors (3, 3), 0 where there is no periodicity."""
+    return np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
 
 
-def _within(edges: Edges, vectors: NDArray[np.float64], cutoff: float) -> Edges:
-    """The edges, with new vectors, that are strictly shorter than the cutoff."""
-    inside = np.einsum("ec,ec->e", vectors, vectors) < cutoff * cutoff
-    count = np.concatenate([[0], np.cumsum(inside)])
+def _within(edges: Edges, positions: Floats, offsets: Floats, cutoff: float) -> Edges:
+    """The edges r_j - r_i + offset that are strictly shorter than the cutoff; `offsets` (E, 3) are S @ cell."""
+    vectors, first_edge, neighbour, kept = torch.ops.rhopot.edges_within(
+        torch.from_numpy(np.ascontiguousarray(positions, dtype=np.float64)),
+        torch.from_numpy(offsets),
+        torch.from_numpy(edges.first_edge),
+        torch.from_numpy(edges.centre),
+        torch.from_numpy(edges.neighbour),
+        cutoff,
+    )
     return Edges(
-        vectors=vectors[inside],
-        first_edge=count[edges.first_edge],
-        neighbour=edges.neighbour[inside],
+        vectors=vectors.numpy(),
+        first_edge=first_edge.numpy(),
+        neighbour=neighbour.numpy(),
         centre=edges.centre,
-        shift=edges.shift[inside],
+        shift=edges.shift.take(kept.numpy(), axis=0),
     )

@@ -24,8 +24,8 @@ namespace rhopot {
 //   while (graph.next_batch()) model.evaluate(graph.batch(), ...);
 class EdgeGraph {
  public:
-  // A batch ends with the centre that brings it to this many edges: its features stay near the processor.
-  static constexpr int64_t EDGES_PER_BATCH = 4096;
+  // A batch ends with the centre that brings it to this many edges: memory is bounded, the cost of a call does not show.
+  static constexpr int64_t EDGES_PER_BATCH = 16384;
 
   // species_of_type[t]: species of LAMMPS type t, -1 for none.
   void start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const std::vector<int64_t> &species_of_type,

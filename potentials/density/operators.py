@@ -7,6 +7,11 @@
     soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
     soap_gap_v1            e[C, 1+K]          energies of a sparse dot-product kernel on p; differentiable twice
 
+Two loops around models, for Python only (model files do not call them, so they carry no version):
+
+    edges_within           the edges of a structure that has moved, out of a longer list
+    edge_sums              forces and virial from dE/d(edge vector); the definition is in `rhopot.potentials.units`
+
 Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without
 the version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas,
 kernels and derivatives live in one shared library that needs no Python, so that LAMMPS gets the same numbers.
