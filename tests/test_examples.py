@@ -74,3 +74,13 @@ def test_demonstration_fails_when_the_goal_is_missed(
     monkeypatch.setitem(main.__globals__, "GOAL", 0.01)
     assert main(["--quick", "--output", str(tmp_path)]) == 1
     assert "MISSED: the force error must be below 1%" in capsys.readouterr().out
+
+
+def test_uncertainty_study_prints_coverage_ranking_and_left_out_phases(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(EXAMPLES / "configs" / "soap_linear.yaml")
+    small = ["descriptor.cutoff=4", "descriptor.n_max=3", "descriptor.l_max=2", "uncertainty.members=8"]
+    example("uncertainty/run")(["--config", config, "--folds", "2", *small])
+    output = capsys.readouterr().out
+    assert "within one sigma" in output
+    assert "rank correlation" in output
+    assert "rich in Li" in output

@@ -14,7 +14,8 @@ correlated within a fold, larger for some structures than for others, or due to 
 
 where the posterior, which believes the sigmas and independent errors, only knows where equations are. Every fold is
 also a part that its own u_g has not seen: there `Evidence` compares errors with the deviations that the fit without
-this fold claims, the jackknife's (from the fits without it and a second fold) and the posterior's.
+this fold claims, the jackknife's (from the fits without it and a second fold) and the posterior's. Both shrink as the
+root of the amount of data, errors of misfit do not: both are scaled by ((G - 1)/G)^(1/2) to the size of all folds.
 
 Cost: G (G - 1) / 2 factorisations of r^3 / 3 operations; memory 2 G r^2 numbers
 
@@ -73,7 +74,7 @@ def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, Evidenc
     fits = _fits(squares, pulls)
     rows = posterior.whiten(assembly.energies[:, :-1])
     errors = assembly.energies[:, :-1] @ posterior.mean - assembly.energies[:, -1]
-    evidence = NOTHING
+    evidence, shrink = NOTHING, np.sqrt(1.0 - 1.0 / len(fits))
     for g in range(len(fits)):
         unseen = assembly.energy_folds == g
         spread = solve_triangular(_factor(squares[g]), rows[unseen].T, lower=True)
@@ -81,8 +82,8 @@ def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, Evidenc
         evidence = evidence.join(
             Evidence(
                 errors[unseen] + rows[unseen] @ fits[g, g],
-                np.linalg.norm(rows[unseen] @ departures, axis=1),
-                np.linalg.norm(spread, axis=0),
+                shrink * np.linalg.norm(rows[unseen] @ departures, axis=1),
+                shrink * np.linalg.norm(spread, axis=0),
             )
         )
     return centred_departures(np.einsum("ggr->gr", fits)), evidence

@@ -51,9 +51,11 @@ def test_fits_without_one_and_two_folds_equal_refits() -> None:
         w, covariance = ridge(a[rest], y[rest])
         pairs = np.array([ridge(a[rest & (folds != h)], y[rest & (folds != h)])[0] for h in range(FOLDS) if h != g])
         others = (pairs - pairs.mean(axis=0)) @ a[row]
+        shrink = np.sqrt((FOLDS - 1) / FOLDS)
         assert evidence.errors[k] == pytest.approx(a[row] @ w - y[row], rel=1e-8)
-        assert evidence.posterior[k] == pytest.approx(np.sqrt(a[row] @ covariance @ a[row]), rel=1e-8)
-        assert evidence.jackknife[k] == pytest.approx(np.sqrt((FOLDS - 2) / (FOLDS - 1) * others @ others), rel=1e-7)
+        assert evidence.posterior[k] == pytest.approx(shrink * np.sqrt(a[row] @ covariance @ a[row]), rel=1e-8)
+        expected_jackknife = shrink * np.sqrt((FOLDS - 2) / (FOLDS - 1) * others @ others)
+        assert evidence.jackknife[k] == pytest.approx(expected_jackknife, rel=1e-7)
 
 
 def test_fold_that_alone_knows_a_direction_leaves_the_prior() -> None:
