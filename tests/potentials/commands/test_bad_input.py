@@ -1,0 +1,132 @@
+"""Bad data and bad model files through the command line: one sentence, a non-zero status, nothing written."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.io import read, write
+
+from rhopot.potentials.commands import main
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
+FRAMES = ROOT / "examples/data/lisi_gpaw/Li20Si12_0.xyz"
+
+
+def sentence(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    """The one line on stderr of a command that must fail."""
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err + captured.out
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("rhopot: ")
+    return lines[0]
+
+
+def nothing(frames: list[Atoms]) -> list[Atoms]:
+    return []
+
+
+def nan_force(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].arrays["REF_forces"][2, 1] = np.nan
+    return frames
+
+
+def nan_energy(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].info["REF_energy"] = np.nan
+    return frames
+
+
+def nan_position(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].positions[0, 0] = np.inf
+    return frames
+
+
+def unlabelled(frames: list[Atoms]) -> list[Atoms]:
+    for atoms in frames:
+        del atoms.info["REF_energy"]
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (nothing, "must hold at least one structure, got none"),
+        (nan_force, "frame 3: REF_forces must be finite"),
+        (nan_energy, "frame 3: REF_energy must be finite"),
+        (nan_position, "frame 3: positions and cell must be finite"),
+        (unlabelled, "target energy must be present in the data"),
+    ],
+)
+def test_bad_data_stop_a_training(
+    spoil: Callable[[list[Atoms]], list[Atoms]], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.xyz"
+    write(data, spoil(read(FRAMES, ":")), format="extxyz")
+    words = ["train", CONFIG, f"data.train={data}", f"output={tmp_path / 'run'}"]
+    assert message in sentence(capsys, words)
+    assert not (tmp_path / "run").exists()
+
+
+def truncated(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:3000])
+
+
+def damaged(model: Path) -> None:
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 255
+    model.write_bytes(content)
+
+
+def empty(model: Path) -> None:
+    model.write_bytes(b"")
+
+
+def foreign(model: Path) -> None:
+    torch.save({"weights": torch.zeros(3)}, model)
+
+
+def newer(model: Path) -> None:
+    """The same archive with a card of a format to come."""
+    with zipfile.ZipFile(model) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(model, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            if name.endswith("rhopot.json"):
+                content = json.dumps(json.loads(content) | {"format_version": 99}).encode()
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (truncated, "is truncated or damaged"),
+        (damaged, "is damaged in its part"),
+        (empty, "is empty"),
+        (foreign, "holds objects of torch.save"),
+        (newer, "must be at most 1 for rhopot"),
+    ],
+)
+def test_bad_models_are_refused_by_every_command(
+    spoil: Callable[[Path], None], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.pt"
+    model.write_bytes((ROOT / "tests/data/format_1_linear.pt").read_bytes())
+    spoil(model)
+    output = tmp_path / "features.npz"
+    for words in (
+        ["info", str(model)],
+        ["evaluate", str(model), str(FRAMES)],
+        ["features", str(model), str(FRAMES), "-o", str(output)],
+        ["check", str(model), "--ranks", "1"],
+    ):
+        assert message in sentence(capsys, words)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]

@@ -1,0 +1,45 @@
+"""Pictures: every kind is drawn, holds ink, and refuses to be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from rhopot.potentials import plots
+
+X = np.linspace(0.0, 2.0, 9)
+Y = X**2 - X
+
+DRAWINGS: dict[str, Callable[[Path], Path]] = {
+    "parity": lambda path: plots.parity(
+        path, {"energy (eV)": (X, Y), "force (eV/Å)": (np.tile(X, 50), np.tile(Y, 50))}
+    ),
+    "parity of one value": lambda path: plots.parity(path, {"energy (eV)": (X[:1], X[:1])}),
+    "learning curve": lambda path: plots.learning_curve(path, [10, 20], {"MAE (meV)": [3.0, 2.0]}, "frames", "title"),
+    "energy and volume": lambda path: plots.energy_volume(path, X + 10, Y, np.polyfit(X + 10, Y, 2).tolist()),
+    "path": lambda path: plots.energy_path(path, X, Y),
+    "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
+    "lines": lambda path: plots.lines(path, X, {"a": Y, "b": -Y}, "x", "y"),
+    "time series": lambda path: plots.time_series(path, X, {"energy (eV)": {"a": Y}, "T (K)": {"b": X}}, "title"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_picture_holds_ink(name: str, tmp_path: Path) -> None:
+    path = DRAWINGS[name](tmp_path / "picture.png")
+    assert path == tmp_path / "picture.png"
+    pixels = imread(path)[..., :3]
+    assert min(pixels.shape[:2]) > 300
+    shown = (pixels < 0.9).any(axis=-1).mean()
+    assert 0.005 < shown < 0.5
+
+
+@pytest.mark.parametrize("draw", [lambda p: plots.parity(p, {}), lambda p: plots.learning_curve(p, [1], {}, "x")])
+def test_nothing_to_draw_is_said(draw: Callable[[Path], Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must hold at least one quantity, got none"):
+        draw(tmp_path / "picture.png")
+    assert list(tmp_path.iterdir()) == []
