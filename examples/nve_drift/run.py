@@ -3,7 +3,8 @@
     python examples/nve_drift/run.py [--model model.pt] [--ranks 2] [--steps 10000]
 
 The full length is 10 ps at 1 fs and 1000 K; a potential whose forces are its energy's derivatives drifts by less than
-0.01 meV/atom/ps (seen: -0.0004 with a linear model of n = 8, l = 6). Writes the deck, the energies and a plot into the output folder.
+0.01 meV/atom/ps (a linear model with n = 8, l = 6: -0.0004). Writes the deck, its log and a plot into
+the output folder.
 """
 
 from __future__ import annotations
