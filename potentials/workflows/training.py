@@ -138,13 +138,13 @@ def learning_curve(
     order = _nested_order(data.train, config)
     sizes: list[int] = []
     errors: list[dict[str, float]] = []
-    bars = _BarsOnly(progress) if progress is not None else None
     lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     for fraction in sorted(config.report.learning_curve):
         count = max(1, round(fraction * len(order)))
         part = replace(data, train=data.train.subset(sorted(order[:count])))
         if set(part.train.symbols) != set(data.train.symbols):
             continue
+        bars = _BarsOnly(progress, f"{count} frames") if progress is not None else None
         fitted = fit_model(lean, part, ranks, progress=bars)
         sizes.append(count)
         errors.append(fitted.report["validation"])
@@ -157,16 +157,17 @@ def learning_curve(
 class _BarsOnly(Silent):
     """Passes stages on and keeps forecasts and messages of the smaller fits to itself."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
+        self._name = name
 
     def start(self, stage: str, total: int) -> None:
-        """Pass on."""
-        self._progress.start(stage, total)
+        """Pass on, with the name of the fit."""
+        self._progress.start(f"{self._name}: {stage}", total)
 
     def advance(self, stage: str, done: int) -> None:
         """Pass on."""
-        self._progress.advance(stage, done)
+        self._progress.advance(f"{self._name}: {stage}", done)
 
 
 def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:
