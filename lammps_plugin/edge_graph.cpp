@@ -1,5 +1,7 @@
 #include "edge_graph.h"
 
+#include <algorithm>
+
 #include "atom.h"
 #include "neigh_list.h"
 
@@ -16,30 +18,53 @@ template <typename T> double bytes(const std::vector<T> &buffer)
   return static_cast<double>(buffer.capacity() * sizeof(T));
 }
 
+int64_t divided_up(int64_t a, int64_t b)
+{
+  return (a + b - 1) / b;
+}
+
+// A range holds about as many listed neighbours at most (half of them within the cutoff).
+constexpr int64_t NEIGHBOURS_PER_RANGE = 32768;
+
 }    // namespace
 
-void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-                      const std::vector<int64_t> &species_of_type, double cutoff)
+std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts)
+{
+  int64_t total = 0;
+  for (int k = 0; k < list.inum; k++) total += list.numneigh[list.ilist[k]] + 1;
+  const int64_t rounds = std::max<int64_t>(1, divided_up(total, NEIGHBOURS_PER_RANGE * parts));
+  const int64_t limit = divided_up(total, rounds * parts);
+  std::vector<CentreRange> ranges;
+  int64_t count = 0;
+  for (int k = 0, begin = 0; k < list.inum; k++) {
+    count += list.numneigh[list.ilist[k]] + 1;
+    if (count < limit && k + 1 < list.inum) continue;
+    ranges.push_back({begin, k + 1});
+    begin = k + 1;
+    count = 0;
+  }
+  return ranges;
+}
+
+void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const std::vector<int64_t> &species,
+                      double cutoff)
 {
   list_ = &list;
   positions_ = atom.x;
+  species_ = species.data();
   cutoff_sq_ = cutoff * cutoff;
-  next_ = 0;
   n_atoms_ = atom.nlocal + atom.nghost;
-  at_least(species_, n_atoms_);
-  for (int64_t i = 0; i < n_atoms_; i++) species_[i] = species_of_type[atom.type[i]];
 }
 
-bool EdgeGraph::next_batch()
+void EdgeGraph::fill(const CentreRange &range)
 {
   n_centres_ = n_edges_ = 0;
-  for (; next_ < list_->inum && n_edges_ < EDGES_PER_BATCH && n_centres_ < EDGES_PER_BATCH; next_++) {
-    const int i = list_->ilist[next_];
+  for (int k = range.begin; k < range.end; k++) {
+    const int i = list_->ilist[k];
     if (species_[i] >= 0) add_centre(i);
   }
   at_least(first_edge_, n_centres_ + 1);
   first_edge_[n_centres_] = n_edges_;
-  return n_centres_ > 0;
 }
 
 void EdgeGraph::add_centre(int i)
@@ -70,12 +95,12 @@ void EdgeGraph::add_centre(int i)
 EdgeBatch EdgeGraph::batch() const
 {
   return {n_centres_,         n_edges_,       n_atoms_,       vectors_.data(), first_edge_.data(),
-          neighbour_.data(), centre_.data(), species_.data()};
+          neighbour_.data(), centre_.data(), species_};
 }
 
 double EdgeGraph::memory_usage() const
 {
-  return bytes(vectors_) + bytes(first_edge_) + bytes(neighbour_) + bytes(centre_) + bytes(species_);
+  return bytes(vectors_) + bytes(first_edge_) + bytes(neighbour_) + bytes(centre_);
 }
 
 }    // namespace rhopot

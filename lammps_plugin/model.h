@@ -5,6 +5,7 @@
 #define RHOPOT_MODEL_H
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,8 +51,12 @@ class __attribute__((visibility("default"))) Model {
   // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector).
   void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const;
 
-  // Threads of torch's operators in this process.
+  // Threads that `in_parallel` uses in this process; torch's operators use one each.
   static void set_threads(int n);
+
+  // work(0) ... work(n-1), side by side as far as there are threads; `evaluate` may be called in there. What one of them
+  // throws is thrown here.
+  static void in_parallel(int n, const std::function<void(int)> &work);
 
  private:
   void try_out() const;

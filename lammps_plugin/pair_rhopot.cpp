@@ -235,40 +235,58 @@ double PairRhopot::init_one(int i, int j)
 
 // ---- compute --------------------------------------------------------------------------------------------------------------
 
+// Threads evaluate ranges of centres side by side; their results are added one after the other in the order of the list, so
+// that the numbers do not depend on which thread was faster.
 void PairRhopot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   const bool members = members_wanted();
   const int columns = members ? 1 + model_->header().members : 1;
   if (members) start_members();
-  graph_.start(*list, *atom, species_of_type_, model_->header().cutoff);
-  while (graph_.next_batch()) {
-    const rhopot::EdgeBatch batch = graph_.batch();
-    evaluate(batch, members);
-    add_forces(batch);
-    if (eflag_either) add_energies(batch, columns);
-    if (vflag_either) add_virial(batch);
-    if (members) add_members(batch, columns);
+  start_workers();
+  const int n_workers = static_cast<int>(workers_.size());
+  const std::vector<rhopot::CentreRange> ranges = rhopot::cut(*list, n_workers);
+  for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
+    const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
+    try {
+      rhopot::Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], members); });
+    } catch (const std::exception &reason) {
+      stop_here(reason.what());
+    }
+    for (int k = 0; k < n; k++) {
+      add_forces(workers_[k]);
+      if (eflag_either) add_energies(workers_[k], columns);
+      if (vflag_either) add_virial(workers_[k]);
+      if (members) add_members(workers_[k], columns);
+    }
   }
   have_members_ = members;
   if (members) finish_members();
 }
 
-void PairRhopot::evaluate(const rhopot::EdgeBatch &batch, bool members)
+void PairRhopot::start_workers()
 {
+  const int n_atoms = atom->nlocal + atom->nghost;
+  species_.resize(n_atoms);
+  for (int i = 0; i < n_atoms; i++) species_[i] = species_of_type_[atom->type[i]];
+  workers_.resize(model_->device() == "cpu" ? std::max(comm->nthreads, 1) : 1);
+  for (Worker &worker : workers_) worker.graph.start(*list, *atom, species_, model_->header().cutoff);
+}
+
+void PairRhopot::evaluate(Worker &worker, const rhopot::CentreRange &range, bool members) const
+{
+  worker.graph.fill(range);
+  const rhopot::EdgeBatch batch = worker.graph.batch();
   const int columns = members ? 1 + model_->header().members : 1;
-  energies_.resize(batch.n_centres * columns);
-  gradients_.resize(3 * batch.n_edges);
-  try {
-    model_->evaluate(batch, members, energies_.data(), gradients_.data());
-  } catch (const std::exception &reason) {
-    stop_here(reason.what());
-  }
+  worker.energies.resize(batch.n_centres * columns);
+  worker.gradients.resize(3 * batch.n_edges);
+  if (batch.n_centres == 0) return;
+  model_->evaluate(batch, members, worker.energies.data(), worker.gradients.data());
   double sum = 0.0;    // not finite as soon as one number is not
-  for (double &energy : energies_) sum += (energy *= scale_);
-  for (double &g : gradients_) sum += (g *= scale_);
+  for (double &energy : worker.energies) sum += (energy *= scale_);
+  for (double &g : worker.gradients) sum += (g *= scale_);
   if (!std::isfinite(sum))
-    stop_here("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
+    throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
 }
 
 // An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one.
@@ -279,22 +297,24 @@ void PairRhopot::stop_here(const std::string &reason)
   error->one(FLERR, text);
 }
 
-void PairRhopot::add_energies(const rhopot::EdgeBatch &batch, int columns)
+void PairRhopot::add_energies(const Worker &worker, int columns)
 {
+  const rhopot::EdgeBatch batch = worker.graph.batch();
   for (int64_t c = 0; c < batch.n_centres; c++) {
-    const double energy = energies_[c * columns];
+    const double energy = worker.energies[c * columns];
     if (eflag_global) eng_vdwl += energy;
     if (eflag_atom) eatom[batch.centre[c]] += energy;
   }
 }
 
-void PairRhopot::add_forces(const rhopot::EdgeBatch &batch)
+void PairRhopot::add_forces(const Worker &worker)
 {
+  const rhopot::EdgeBatch batch = worker.graph.batch();
   double **const f = atom->f;
   for (int64_t c = 0; c < batch.n_centres; c++) {
     double *const fi = f[batch.centre[c]];
     for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
-      const double *const g = &gradients_[3 * e];
+      const double *const g = &worker.gradients[3 * e];
       double *const fj = f[batch.neighbour[e]];
       for (int a = 0; a < 3; a++) {
         fi[a] += g[a];
@@ -306,15 +326,16 @@ void PairRhopot::add_forces(const rhopot::EdgeBatch &batch)
 
 // Component ab of an edge's virial is -r_a g_b. Global and centroid: as it is, the centroid's whole on the neighbour's row
 // (the energy of the centre changes by g . v_j, and heat flows along r). Per atom: symmetric, half on each end.
-void PairRhopot::add_virial(const rhopot::EdgeBatch &batch)
+void PairRhopot::add_virial(const Worker &worker)
 {
+  const rhopot::EdgeBatch batch = worker.graph.batch();
   constexpr int A[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, B[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};    // xx yy zz xy xz yz yx zx zy
   for (int64_t c = 0; c < batch.n_centres; c++) {
     const int64_t i = batch.centre[c];
     for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
       const int64_t j = batch.neighbour[e];
       const double *const r = batch.vectors + 3 * e;
-      const double *const g = &gradients_[3 * e];
+      const double *const g = &worker.gradients[3 * e];
       for (int k = 0; k < 9; k++) {
         const double w = -r[A[k]] * g[B[k]];
         const int k6 = k < 6 ? k : k - 3;    // the transposed component
@@ -348,10 +369,11 @@ void PairRhopot::start_members()
   std::fill_n(deviation_, n_deviation_, 0.0);
 }
 
-void PairRhopot::add_members(const rhopot::EdgeBatch &batch, int columns)
+void PairRhopot::add_members(const Worker &worker, int columns)
 {
+  const rhopot::EdgeBatch batch = worker.graph.batch();
   for (int64_t c = 0; c < batch.n_centres; c++) {
-    const double *const members = &energies_[c * columns + 1];
+    const double *const members = &worker.energies[c * columns + 1];
     for (int k = 0; k < columns - 1; k++) totals_[k] += members[k];
     deviation_[batch.centre[c]] = standard_deviation(members, columns - 1);
   }
@@ -388,8 +410,10 @@ void *PairRhopot::extract_peratom(const char *name, int &columns)
 
 double PairRhopot::memory_usage()
 {
-  return Pair::memory_usage() + graph_.memory_usage() + sizeof(double) * (energies_.capacity() + gradients_.capacity()) +
-      sizeof(double) * n_deviation_;
+  double bytes = Pair::memory_usage() + sizeof(double) * n_deviation_ + sizeof(int64_t) * species_.capacity();
+  for (const Worker &worker : workers_)
+    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity());
+  return bytes;
 }
 
 extern "C" __attribute__((visibility("default"))) void *rhopot_create_pair(void *lmp)

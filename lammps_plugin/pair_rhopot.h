@@ -32,6 +32,12 @@ class PairRhopot : public Pair {
   double memory_usage() override;
 
  private:
+  // What one thread works on: some centres and their results, in LAMMPS' units.
+  struct Worker {
+    rhopot::EdgeGraph graph;
+    std::vector<double> energies, gradients;
+  };
+
   // pair_coeff
   void allocate();
   std::string read_on_first_rank(const std::string &path);
@@ -44,24 +50,25 @@ class PairRhopot : public Pair {
   void check_special_bonds() const;
 
   // compute
-  void evaluate(const rhopot::EdgeBatch &batch, bool members);
+  void start_workers();
+  void evaluate(Worker &worker, const rhopot::CentreRange &range, bool members) const;
   [[noreturn]] void stop_here(const std::string &reason);
-  void add_energies(const rhopot::EdgeBatch &batch, int columns);
-  void add_forces(const rhopot::EdgeBatch &batch);
-  void add_virial(const rhopot::EdgeBatch &batch);
+  void add_energies(const Worker &worker, int columns);
+  void add_forces(const Worker &worker);
+  void add_virial(const Worker &worker);
 
   // uncertainty: the members are evaluated only in the time steps that ask for them
   bool members_wanted() const;
   void start_members();
-  void add_members(const rhopot::EdgeBatch &batch, int columns);
+  void add_members(const Worker &worker, int columns);
   void finish_members();
 
   std::string device_ = "auto";
   std::unique_ptr<rhopot::Model> model_;
   std::vector<int64_t> species_of_type_;    // [types+1], -1: NULL
   double scale_ = 1.0;                      // eV in LAMMPS' energy unit
-  rhopot::EdgeGraph graph_;
-  std::vector<double> energies_, gradients_;
+  std::vector<int64_t> species_;            // [owned + ghosts], -1: NULL
+  std::vector<Worker> workers_;
 
   int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
   bool always_ = false;              // a `fix pair` without trigger reads them at every step

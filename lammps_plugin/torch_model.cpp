@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/thread_pool.h>
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/istream_adapter.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -10,6 +11,8 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
+#include <exception>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <vector>
@@ -70,6 +73,12 @@ torch::jit::Module load(const std::string &bytes, const std::string &name, c10::
 template <typename T> at::Tensor view(const T *data, at::IntArrayRef shape)
 {
   return at::from_blob(const_cast<T *>(data), shape, c10::CppTypeToScalarType<T>::value);
+}
+
+std::unique_ptr<c10::ThreadPool> &helpers()
+{
+  static std::unique_ptr<c10::ThreadPool> pool;
+  return pool;
 }
 
 }    // namespace
@@ -170,9 +179,32 @@ void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, dou
   }
 }
 
+// Threads of our own, which sleep while they wait: those of OpenMP spin, and cost more than they bring where other programs
+// share the cores. Operators inside them run on one thread each.
 void Model::set_threads(int n)
 {
-  at::set_num_threads(n);
+  at::set_num_threads(1);
+  const size_t others = n > 1 ? n - 1 : 0;
+  if (helpers() && helpers()->size() == others) return;
+  const auto alone = [] { at::set_num_threads(1); };
+  helpers() = others > 0 ? std::make_unique<c10::ThreadPool>(static_cast<int>(others), -1, alone) : nullptr;
+}
+
+void Model::in_parallel(int n, const std::function<void(int)> &work)
+{
+  std::vector<std::exception_ptr> failures(n);
+  const auto guarded = [&](int k) {
+    try {
+      work(k);
+    } catch (...) {
+      failures[k] = std::current_exception();
+    }
+  };
+  for (int k = 1; k < n && helpers(); k++) helpers()->run([&guarded, k] { guarded(k); });
+  for (int k = 0; k < (helpers() ? 1 : n); k++) guarded(k);
+  if (n > 1 && helpers()) helpers()->waitWorkComplete();
+  for (const std::exception_ptr &failure : failures)
+    if (failure) std::rethrow_exception(failure);
 }
 
 }    // namespace rhopot
