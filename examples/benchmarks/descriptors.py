@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=5, help="cubic cells along each direction (8 atoms each)")
     options = parser.parse_args(words)
     torch.set_num_threads(1)
-    atoms = ase.build.bulk("Si", "diamond", 5.431, cubic=True) * (options.cells,) * 3
+    atoms = ase.build.bulk("Si", "diamond", 5.431, cubic=True).repeat(options.cells)
     atoms.rattle(0.05, seed=0)
     ours = SoapPowerSpectrum(SoapHypers(symbols=("Si",), cutoff=CUTOFF, n_max=N_MAX, l_max=L_MAX, density_width=WIDTH))
     cases: dict[str, Callable[[], Time]] = {}

@@ -5,10 +5,12 @@
 Without models, the linear and the sparse-kernel model of the shipped configs are trained. Efficiency is the one-process
 wall time over (processes x wall time); it means something only while as many cores are idle. "by CPU" puts the CPU time
 of all ranks together in the place of processes x wall time: waiting ranks count, neighbours on the machine hardly.
+Layouts with more processes and threads than the machine has cores are left out.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -55,7 +57,11 @@ def main(words: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             size = (options.cells,) * 3
             run = partial(md, rhopot_style(model), Path(folder), size, options.steps)
-            cases = {name: partial(run, ranks=ranks, threads=threads) for name, (ranks, threads, _) in LAYOUTS.items()}
+            cases = {
+                name: partial(run, ranks=ranks, threads=threads)
+                for name, (ranks, threads, _) in LAYOUTS.items()
+                if ranks * threads <= (os.cpu_count() or 1)
+            }
             times = interleaved(cases, options.repeats)
         title = f"{model}: {8 * options.cells**3} Si atoms, {options.repeats} interleaved runs of {options.steps} steps"
         columns = ("", "wall ms/step", "speed-up", "efficiency", "efficiency by CPU", "must reach")
@@ -67,7 +73,8 @@ def _rows(times: dict[str, list[Time]], steps: int) -> list[list[str]]:
     """One row per layout."""
     alone = times["1 rank"]
     rows = []
-    for name, (ranks, threads, limit) in LAYOUTS.items():
+    for name in times:
+        ranks, threads, limit = LAYOUTS[name]
         speed_up = median_wall(alone) / median_wall(times[name])
         efficiency = speed_up / (ranks * threads)
         by_cpu = median_cpu(alone) / (ranks * median_cpu(times[name]))
