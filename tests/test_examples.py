@@ -30,7 +30,7 @@ RUNS = {
     "ase_neb/run": (["--images", "1", "--steps", "5"], {"barrier.png", "band.xyz"}, "eV forward"),
     "bulk_modulus/run": (["--points", "5"], {"energy_volume.png"}, "GPa"),
     "lammps_neb/run": (["--images", "3", "--steps", "10"], {"barrier.png", "in.neb"}, "eV forward"),
-    "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "highest free energy"),
+    "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "free energy of the bottleneck"),
     "nve_drift/run": (["--steps", "100", "--cells", "2"], {"drift.png", "in.nve"}, "meV/atom/ps"),
 }
 
