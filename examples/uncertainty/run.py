@@ -138,7 +138,7 @@ def _judge(
     split = settings.data.split
     divide = split_groups if split.by == "group" else split_fraction
     parts = divide(frames.subset(train), split.fraction, settings.seed)
-    trained = fit_model(settings, TrainingSet(*parts, given.symbols, given.split), Alone())
+    trained = fit_model(settings, TrainingSet(*parts, given.symbols, given.split, absorb=False), Alone())
     model = LoadedModel(trained.card, trained.model)
     tested = frames.subset(test)
     results = evaluate(model, [frame.atoms for frame in tested], gradients=False, members=True)

@@ -70,9 +70,13 @@ def train_into(
         return
     console.print("saving: the file is checked in a process of its own")
     probe = sorted(data.train, key=len)[:3]
-    model = save_model(
-        trained.model, trained.card, folder / "checkpoint" / "model.pt", [frame.atoms for frame in probe]
-    )
+    atoms = [frame.atoms for frame in probe]
+    model = save_model(trained.final, trained.card, folder / "checkpoint" / "model.pt", atoms)
+    if trained.final is not trained.model:
+        console.print(
+            "errors are those of the training part's model; the saved one is fitted to the validation part too"
+        )
+        model = save_model(trained.model, trained.card, folder / "checkpoint" / "training-part.pt", atoms)
     errors = _errors(folder, model, data, console)
     _draw_curve(folder / "learning_curve.png", curve)
     seconds = time.perf_counter() - begin

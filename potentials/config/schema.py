@@ -36,11 +36,13 @@ class Split(Section):
 
     by="group": all frames that share the value of `key` stay on one side (a relaxation path is one group);
     by="fraction": frames are drawn one by one.
+    refit: once the errors on that part are known, the model that is saved is fitted to it as well.
     """
 
     by: Literal["fraction", "group"] = "fraction"
     key: str | None = None
     fraction: Fraction = 0.1
+    refit: bool = True
 
     @model_validator(mode="after")
     def _group_has_key(self) -> Split:

@@ -100,10 +100,26 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
         found = _with_members(task, equations, posterior, predictions) if ranks.rank == 0 else None
         weights, calibration = ranks.broadcast(found)
         clock.lap("members")
+    report = _report(task, hypers, qr, posterior, predictions, calibration)
     model = columns.model(weights)
+    final = model
+    if task.absorb and len(task.validation) > 0:
+        final = columns.model(weights + _shift_by_validation(task, hypers, problem, coordinates, qr, mean)[:, None])
+        clock.lap("both parts")
     checkpoint.remove()
-    report = _report(task, hypers, qr, posterior, predictions, calibration) | {"seconds": clock.laps}
-    return FitResult(model, ranks.broadcast(report))
+    return FitResult(model, final, ranks.broadcast(report | {"seconds": clock.laps}))
+
+
+def _shift_by_validation(
+    task: FitTask, hypers: Hypers, problem: Problem, coordinates: Coordinates, qr: SequentialQR, mean: Floats
+) -> Floats:
+    """Return by how much the coefficients (n) change when the validation part is fitted too; members move along."""
+    nowhere = Checkpoint(None, False, task.ranks.rank, task.ranks.size, "", hypers.checkpoint_seconds)
+    one_fold = np.zeros(len(task.validation), dtype=np.int64)
+    rows = (hypers.block_rows, task.ranks, task.progress, nowhere)
+    unseen = assemble(task.validation, one_fold, problem, coordinates, task.targets, *rows).total()
+    qr.merge(unseen.triangle, unseen.n_rows)
+    return np.asarray(task.ranks.broadcast(solve(qr, coordinates).coefficients) - mean)
 
 
 def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tensor:

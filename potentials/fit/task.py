@@ -20,7 +20,8 @@ from rhopot.potentials.structures import Frame
 class FitTask:
     """Data, descriptor and circumstances of a fit.
 
-    train, validation: labelled frames; validation calibrates the members and is never fitted
+    train, validation: labelled frames; validation measures the errors and calibrates the members
+    absorb: make a final model too, fitted to both parts once the errors are known
     descriptor: features in float64 (see `regressors.Descriptor`); symbols: elements in the model's order
     baseline: energy of each symbol in eV; pair: pair baseline or None
     members: number K of member columns; seed: of selection and draws
@@ -34,6 +35,7 @@ class FitTask:
     targets: Targets
     baseline: Sequence[float]
     pair: nn.Module | None = None
+    absorb: bool = False
     members: int = 16
     seed: int = 0
     folder: Path | None = None
@@ -53,7 +55,13 @@ class FitTask:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The fitted model (on every rank) and plain numbers about the fit."""
+    """What came out, on every rank.
+
+    model: fitted to the training part, the one that all numbers in `report` describe
+    final: the same columns, fitted to the validation part as well where the task absorbs it, else `model` itself
+    report: plain numbers about the fit
+    """
 
     model: nn.Module
+    final: nn.Module
     report: dict[str, Any]

@@ -37,19 +37,27 @@ MIN_VALIDATION = 3
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Frames of a run, their elements in the model's order, and how the validation part came about."""
+    """Frames of a run, their elements in the model's order, and how the validation part came about.
+
+    absorb: the saved model is fitted to the validation part too; never one that was given as such.
+    """
 
     train: FrameSet
     validation: FrameSet
     symbols: tuple[str, ...]
     split: str
+    absorb: bool
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted model with the card it is exported with and the fit's report."""
+    """A fitted model with the card it is exported with and the fit's report.
+
+    model: fitted to the training part: what reports and plots describe; final: what is saved (see `FitResult`)
+    """
 
     model: nn.Module
+    final: nn.Module
     card: ModelCard
     report: dict[str, Any]
 
@@ -87,7 +95,8 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
                 "add training frames with them, or to descriptor.symbols"
             )
-    return TrainingSet(train, validation, symbols, split)
+    absorb = not data.validation and data.split.refit
+    return TrainingSet(train, validation, symbols, split, absorb)
 
 
 def fit_model(
@@ -113,6 +122,7 @@ def fit_model(
         targets=config.targets,
         baseline=baseline.energies,
         pair=pair,
+        absorb=data.absorb,
         members=members,
         seed=config.seed,
         folder=folder,
@@ -124,8 +134,13 @@ def fit_model(
         _say(task, baseline, config.uncertainty.members)
     result = family.fit(task, config.regressor)
     card = _card(config, data, baseline, members, result)
-    model = result.model.to(torch.float32) if config.dtype == "float32" else result.model
-    return Trained(model, card, result.report)
+    dtype = torch.float32 if config.dtype == "float32" else torch.float64
+    return Trained(_as(result.model, dtype), _as(result.final, dtype), card, result.report)
+
+
+def _as(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the model with its tables and weights in `dtype`."""
+    return model if dtype == torch.float64 else model.to(dtype)
 
 
 def learning_curve(
@@ -141,7 +156,7 @@ def learning_curve(
     lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     for fraction in sorted(config.report.learning_curve):
         count = max(1, round(fraction * len(order)))
-        part = replace(data, train=data.train.subset(sorted(order[:count])))
+        part = replace(data, train=data.train.subset(sorted(order[:count])), absorb=False)
         if set(part.train.symbols) != set(data.train.symbols):
             continue
         bars = _BarsOnly(progress, f"{count} frames") if progress is not None else None
@@ -227,7 +242,12 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
     """What the model file says of itself."""
     family = FAMILIES[config.family]
     report = result.report
-    summary = {**data.train.summary(), "split": data.split, "n_validation": len(data.validation)}
+    summary = {
+        **data.train.summary(),
+        "split": data.split,
+        "n_validation": len(data.validation),
+        "fitted_to_validation": data.absorb,
+    }
     fit = {
         "regressor": config.regressor,
         "targets": config.targets.model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,17 @@ from torch import nn
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.density.dot_product import dot_product_kernel
-from rhopot.potentials.fit import FitTask, Forecast, GapHypers, LinearHypers, Silent, Targets, fit_gap, fit_linear
+from rhopot.potentials.fit import (
+    FitResult,
+    FitTask,
+    Forecast,
+    GapHypers,
+    LinearHypers,
+    Silent,
+    Targets,
+    fit_gap,
+    fit_linear,
+)
 from rhopot.potentials.fit.design import KernelDesign, LinearDesign
 from rhopot.potentials.fit.problem import Problem
 from rhopot.potentials.regressors.baseline import Baseline
@@ -259,3 +270,23 @@ def test_wrong_tasks_are_refused() -> None:
         fit_linear(task(train, train, members=8), LINEAR)
     with pytest.raises(ValueError, match="n_sparse must name every element, got none for Si"):
         fit_gap(task(train), GAP.model_copy(update={"n_sparse": {"Li": 3}}))
+
+
+@pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
+def test_final_model_has_seen_the_validation_part(
+    fit: Callable[..., FitResult], settings: LinearHypers | GapHypers
+) -> None:
+    train, validation = frames(8)[:5], frames(8)[5:]
+    result = fit(task(train, validation, absorb=True), settings)
+    apart = fit(task(train, validation), settings)
+    np.testing.assert_allclose(outputs(result.model, validation), outputs(apart.model, validation), rtol=0, atol=1e-10)
+    assert apart.final is apart.model
+    assert np.abs(outputs(result.final, validation) - outputs(result.model, validation)).max() > 1e-4
+
+
+def test_final_linear_model_equals_a_fit_to_all_frames() -> None:
+    train, validation = frames(8)[:5], frames(8)[5:]
+    plain = LinearHypers(scaling=0.0)  # features as they are: their spread over the training part plays no role
+    final = fit_linear(task(train, validation, absorb=True), plain).final
+    together = fit_linear(task([*train, *validation]), plain).model
+    np.testing.assert_allclose(outputs(final, validation), outputs(together, validation), rtol=0, atol=1e-8)
