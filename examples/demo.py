@@ -43,12 +43,19 @@ GOAL = 0.40  # largest accepted force RMSE, as a share of the unseen forces' own
 ENERGY_LIMIT, FORCE_LIMIT = 1e-9, 1e-8  # eV/atom and eV/A between ASE and LAMMPS
 
 # Amorphous frames are few and unlike each other, so both models are smaller than for crystals.
-SMALL = ["descriptor.n_max=6", "descriptor.l_max=4", "descriptor.scaling={rate: 1.0, scale: 2.0, exponent: 6}"]
+SMALL = [
+    "descriptor.n_max=6",
+    "descriptor.l_max=4",
+    "descriptor.density_width=0.5",
+    "descriptor.cutoff=5.0",
+    "descriptor.cutoff_width=1.0",
+    "descriptor.scaling={rate: 1.0, scale: 2.0, exponent: 6}",
+    "targets.stress=null",
+]
 SETTINGS = {
-    "soap_linear": [*SMALL, "targets.energy=0.01"],
+    "soap_linear": [*SMALL, "targets.energy=0.01", "targets.forces=0.1"],
     "soap_gap": [
         *SMALL,
-        "descriptor.cutoff=5.0",
         "regressor.n_sparse=400",
         "regressor.zeta=2",
         "targets.energy=0.01",
