@@ -18,8 +18,8 @@ class _Settings(BaseModel):
     """How features are chosen: farthest points, leverage scores (CUR), or at random."""
     pool: PositiveInt = 20000
     """Environments per element from which sparse points, features and scales are taken; more are thinned at random."""
-    batch_mib: PositiveFloat = 96.0
-    """Memory for the derivatives of one batch of centres, in MiB."""
+    batch_mib: PositiveFloat = 16.0
+    """Memory for the derivatives of one batch of centres, in MiB; what fits into the last cache is the fastest."""
     block_rows: PositiveInt = 2048
     """Rows folded into the triangle at once."""
     checkpoint_seconds: NonNegativeFloat = 30.0
