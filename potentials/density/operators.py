@@ -25,6 +25,16 @@ from pathlib import Path
 import torch
 
 LIBRARY = "librhopot_operators.so"
+NAMES = (
+    "density_expansion_v1",
+    "power_spectrum_v1",
+    "soap_power_spectrum_v1",
+    "soap_jacobian_v1",
+    "soap_linear_v1",
+    "soap_gap_v1",
+    "edges_within",
+    "edge_sums",
+)
 
 
 def library_path() -> Path:
@@ -48,7 +58,7 @@ def load() -> None:
     """Register the operators with torch; later calls do nothing.
 
     Raises:
-        ImportError: the library is missing, or was built for another version of torch.
+        ImportError: the library is missing, was built for another version of torch, or is older than this module.
     """
     path = library_path()
     try:
@@ -57,6 +67,9 @@ def load() -> None:
         raise ImportError(
             f"{path} must match the installed torch {torch.__version__}, got: {error}; run `pip install .` again"
         ) from error
+    missing = [name for name in NAMES if not hasattr(torch.ops.rhopot, name)]
+    if missing:
+        raise ImportError(f"{path} must hold every operator, it lacks {', '.join(missing)}; run `pip install .` again")
 
 
 def kernel_variant() -> str:

@@ -98,8 +98,3 @@ class Checkpoint:
                 f"a fit must be resumed on the number of ranks it was started on ({sizes[0]}), got {self._size}; "
                 f"use mpirun -n {sizes[0]} or start again without resume"
             )
-
-    def remove(self) -> None:
-        """Delete the state once the fit is complete."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)

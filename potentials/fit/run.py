@@ -106,7 +106,6 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
     if task.absorb and len(task.validation) > 0:
         final = columns.model(weights + _shift_by_validation(task, hypers, problem, coordinates, qr, mean)[:, None])
         clock.lap("both parts")
-    checkpoint.remove()
     return FitResult(model, final, ranks.broadcast(report | {"seconds": clock.laps}))
 
 

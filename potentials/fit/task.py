@@ -25,7 +25,7 @@ class FitTask:
     descriptor: features in float64 (see `regressors.Descriptor`); symbols: elements in the model's order
     baseline: energy of each symbol in eV; pair: pair baseline or None
     members: number K of member columns; seed: of selection and draws
-    folder: where checkpoints go (None: nowhere); resume: start from them
+    folder: where checkpoints go (None: nowhere), and stay until its owner removes them; resume: start from them
     """
 
     train: Sequence[Frame]

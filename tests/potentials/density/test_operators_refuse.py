@@ -94,3 +94,9 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "LIBRARY", "libabsent.so")
     with pytest.raises(ImportError, match=r"libabsent.so must be installed, not found in .*; run `pip install \.`"):
         operators.library_path()
+
+
+def test_a_library_older_than_the_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "NAMES", (*operators.NAMES, "of_tomorrow_v9"))
+    with pytest.raises(ImportError, match=r"must hold every operator, it lacks of_tomorrow_v9; run `pip install \.`"):
+        operators.load.__wrapped__()
