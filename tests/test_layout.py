@@ -16,6 +16,7 @@ LAYERS = [
     "rhopot.potentials.structures",
     "rhopot.potentials.density",
     "rhopot.potentials.soap",
+    "rhopot.potentials.gmp",
     "rhopot.potentials.pair",
     "rhopot.potentials.regressors",
     "rhopot.potentials.metrics",

@@ -18,10 +18,10 @@
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction, CutoffKind
+from rhopot.potentials.density.elements import checked_symbols
 from rhopot.potentials.density.scaling import WillattScaling
 
 
@@ -57,11 +57,7 @@ class SoapHypers(BaseModel):
                 f"density_width must be at least a hundredth of the cutoff ({self.cutoff:g} A), got "
                 f"{self.density_width:g}; use density: delta for points"
             )
-        unknown = [symbol for symbol in self.symbols if atomic_numbers.get(symbol, 0) == 0]
-        if unknown:
-            raise ValueError(f"symbols must be chemical elements, got {', '.join(unknown)}; write them as in Li, Si")
-        if len(set(self.symbols)) != len(self.symbols):
-            raise ValueError(f"symbols must differ from each other, got {', '.join(self.symbols)}; name each once")
+        checked_symbols(self.symbols)
         return self
 
     def with_symbols(self, symbols: Sequence[str]) -> Self:

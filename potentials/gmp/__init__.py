@@ -1,0 +1,7 @@
+"""Gaussian multipole (GMP) features on the density engine: one set of features for all elements."""
+
+from rhopot.potentials.gmp.direct import direct_features
+from rhopot.potentials.gmp.features import GmpFeatures
+from rhopot.potentials.gmp.hypers import GmpHypers
+
+__all__ = ["GmpFeatures", "GmpHypers", "direct_features"]

@@ -1,0 +1,158 @@
+"""GMP features: norms of Gaussian multipoles of the valence density around an atom.
+
+    c_qlm(i)  = sum_j R_ql,a_j(r_ij) Y_lm(r_ij / r_ij) + own term         q = (trace t, probe p), order n = l + 2 t
+    s_pn(i)   = sum_{l + 2 t = n} sum_m c_(t p)lm(i)^2                  [1, eqs. 3-5: weighted Cartesian norm, squared]
+    Phi_pn(i) = sqrt(s_pn + eps_pn^2) - eps_pn
+
+One density for all elements: the number of features is P (L+1), whatever the elements. Each neighbour enters by the
+density of its element (see `radial`), the centre by its own at r = 0. The split over l, m is exact (see
+`decomposition`), eps keeps derivatives finite where a norm vanishes (see `table`).
+
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+Out: (C, F), F = P (L+1), order probe > order of the harmonic. C2 at the cutoff. Range: one cutoff. Cost: O(E P L^3).
+
+[1] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from rhopot.potentials.density import reference as twin
+from rhopot.potentials.gmp.hypers import GmpHypers
+from rhopot.potentials.gmp.radial import AtomDensity
+from rhopot.potentials.gmp.table import build_table
+
+
+class GmpFeatures(nn.Module):
+    """Gaussian multipole features of atomic environments, from edges to features.
+
+    Args:
+        hypers: settings, with `symbols`.
+        densities: one density per symbol; None takes the valence densities of the elements.
+        reference: True uses the plain PyTorch operators, which run on any device and differentiate to any order.
+
+    Attributes:
+        n_features: F = P (L+1).
+        radial: (A, K, 3, L+1, Q) table, float64 until the module is cast.
+        species_channel: (A,) zeros: all elements share one density.
+        floor: (F,) eps of each norm.
+        scale: (F,) typical magnitude of each feature (see `table`); not part of the module's state.
+    """
+
+    reference: Final[bool]
+    radial: Tensor
+    species_channel: Tensor
+    floor: Tensor
+
+    def __init__(
+        self, hypers: GmpHypers, densities: Sequence[AtomDensity] | None = None, reference: bool = False
+    ) -> None:
+        super().__init__()
+        gmp = build_table(hypers, valence_densities(hypers.symbols) if densities is None else densities)
+        self.register_buffer("radial", torch.from_numpy(gmp.table.values))
+        self.register_buffer("species_channel", torch.zeros(len(hypers.symbols), dtype=torch.int64))
+        self.register_buffer("floor", torch.from_numpy(gmp.floor))
+        self.hypers = hypers
+        self.reference = reference
+        self.cutoff: float = hypers.cutoff
+        self.center_weight: float = hypers.center_weight
+        self.n_probes: int = len(hypers.probe_widths)
+        self.n_features: int = hypers.n_features
+        self.table_error: float = gmp.table.error
+        self.scale = gmp.scale
+
+    def forward(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> Tensor:
+        """Return the features (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
+        if self.reference:
+            density = twin.density_expansion(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                1,
+                self.center_weight,
+            )
+        else:
+            density = torch.ops.rhopot.density_expansion_v1(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                1,
+                self.center_weight,
+            )
+        squares = products(density, density, self.n_probes)
+        return squares / (torch.sqrt(squares + self.floor * self.floor) + self.floor)
+
+    def jacobian(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
+        density = twin.density_expansion(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            1,
+            self.center_weight,
+        )
+        slopes = twin.expansion_jacobian(
+            edge_vectors, neighbour, species, self.radial, self.cutoff, self.species_channel, 1
+        )
+        squares = products(density, density, self.n_probes)
+        root = torch.sqrt(squares + self.floor * self.floor)
+        row = twin.edge_centres(first_edge)
+        columns = [products(slopes[:, axis], density[row], self.n_probes) / root[row] for axis in range(3)]
+        return squares / (root + self.floor), torch.stack(columns, dim=1)
+
+    def linear(
+        self,
+        edge_vectors: Tensor,
+        first_edge: Tensor,
+        neighbour: Tensor,
+        centre: Tensor,
+        species: Tensor,
+        weights: Tensor,
+        members: bool,
+    ) -> Tensor:
+        """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
+        features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
+        return twin.linear_read_out(features, species[centre], weights, members)
+
+
+def products(left: Tensor, right: Tensor, n_probes: int) -> Tensor:
+    """Return sum_{l + 2t = n} sum_m left[lm, t, p] right[lm, t, p] for densities (C, (L+1)^2, T P): (C, P (L+1))."""
+    max_order = int(math.sqrt(float(left.shape[1])) + 0.5) - 1
+    product = left * right
+    orders = [torch.zeros_like(product[:, 0, :n_probes]) for _ in range(max_order + 1)]
+    for degree in range(max_order + 1):
+        of_degree = product[:, degree * degree : (degree + 1) * (degree + 1)].sum(dim=1)
+        for t in range(min(left.shape[2] // n_probes, (max_order - degree) // 2 + 1)):
+            order = degree + 2 * t
+            orders[order] = orders[order] + of_degree[:, t * n_probes : (t + 1) * n_probes]
+    return torch.stack(orders, dim=2).flatten(1)
+
+
+def valence_densities(symbols: Sequence[str]) -> list[AtomDensity]:
+    """Return the valence density of each element."""
+    from rhopot.potentials.gmp.valence import valence_density
+
+    return [valence_density(symbol) for symbol in symbols]

@@ -1,0 +1,117 @@
+"""Hyperparameters of the GMP features: what defines the probes, and nothing else.
+
+| field | meaning | unit |
+| --- | --- | --- |
+| symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
+| cutoff, cutoff_width | r_c, radius of an environment; length over which a neighbour fades out (quintic, C2) | A |
+| widths | standard deviations of the Gaussian probes; or nothing, and then | A |
+| n_probes, max_width | that many, evenly spaced from max_width / n_probes to max_width | , A |
+| max_order | highest order of the Maxwell-Cartesian harmonics, 0-8 | |
+| harmonics | `cartesian`: as published; `solid`: their traceless part | |
+| regularization | eps of each norm sqrt(s + eps^2) - eps, relative to the feature's scale (see `table`) | |
+| center_weight | factor of the centre's own density | |
+| tolerance | largest error of the radial tables, relative to each function's maximum | |
+
+A norm changes by at most `regularization` times its scale. Energies have a cone where a norm vanishes, as on the
+symmetric sites of perfect crystals, rounded over the distance in which the norm grows to eps: 1e-6 keeps the published
+numbers; 1e-2 and more makes dynamics around such sites smooth, and is what single precision can follow.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rhopot.potentials.density.cutoff import CutoffFunction
+from rhopot.potentials.density.elements import checked_symbols
+
+NARROWEST, WIDEST = 0.01, 5.0  # A
+
+
+class GmpHypers(BaseModel):
+    """Settings of GMP features (table in the module's docstring); immutable and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbols: tuple[str, ...] = ()
+    cutoff: float = Field(6.0, gt=0, le=20)
+    cutoff_width: float = Field(2.0, gt=0)
+    widths: tuple[float, ...] = ()
+    n_probes: int = Field(10, ge=1, le=100)
+    max_width: float = Field(2.0, ge=NARROWEST, le=WIDEST)
+    max_order: int = Field(3, ge=0, le=8)
+    harmonics: Literal["cartesian", "solid"] = "cartesian"
+    regularization: float = Field(1e-6, gt=0, le=1)
+    center_weight: float = Field(1.0, ge=0)
+    tolerance: float = Field(1e-9, gt=0, lt=1e-2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_widths(cls, data: Any) -> Any:
+        """Let n_probes and max_width follow from `widths` where those are given."""
+        if not isinstance(data, dict) or not isinstance(data.get("widths"), (list, tuple)) or not data["widths"]:
+            return data
+        try:
+            found = {"n_probes": len(data["widths"]), "max_width": max(float(width) for width in data["widths"])}
+        except (TypeError, ValueError):
+            return data  # not numbers: refused by the field's type
+        for name, value in found.items():
+            if data.get(name, value) != value:
+                raise ValueError(f"{name} must be left out beside widths, got {data[name]}; widths say {value:g}")
+        return {**data, **found}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.cutoff_width > self.cutoff:
+            raise ValueError(
+                f"cutoff_width must be at most the cutoff ({self.cutoff:g} A), got {self.cutoff_width:g}; "
+                "make it shorter"
+            )
+        narrowest = self.probe_widths[0]
+        if list(self.widths) != sorted(set(self.widths)) or narrowest < NARROWEST:
+            written = ", ".join(f"{width:g}" for width in self.probe_widths)
+            raise ValueError(
+                f"widths must ascend from at least {NARROWEST:g} A, got {written}; "
+                "sort them, name each once, or take fewer probes"
+            )
+        checked_symbols(self.symbols)
+        return self
+
+    def with_symbols(self, symbols: Sequence[str]) -> Self:
+        """Return the same settings for `symbols`."""
+        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
+
+    @property
+    def probe_widths(self) -> tuple[float, ...]:
+        """Standard deviations of the probes in A, ascending."""
+        if self.widths:
+            return self.widths
+        return tuple(float(width) for width in np.linspace(0.0, self.max_width, self.n_probes + 1)[1:])
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, whatever the elements."""
+        return len(self.probe_widths) * (self.max_order + 1)
+
+    @property
+    def solid(self) -> bool:
+        """Whether harmonics are made traceless."""
+        return self.harmonics == "solid"
+
+    @property
+    def cutoff_fn(self) -> CutoffFunction:
+        """The cutoff function that these settings name."""
+        return CutoffFunction("quintic", self.cutoff, self.cutoff_width)
+
+    def describe(self) -> list[str]:
+        """Say in a few lines what the settings mean."""
+        widths = self.probe_widths
+        probes = f"{len(widths)} Gaussian probes of widths {widths[0]:g} ... {widths[-1]:g} A"
+        form = "traceless (solid) harmonics" if self.solid else "Maxwell-Cartesian harmonics"
+        return [
+            f"valence densities within {self.cutoff:g} A, own density x {self.center_weight:g}",
+            f"{probes}, {form} of orders 0 ... {self.max_order}: {self.n_features} features for any elements",
+            f"cutoff function: {self.cutoff_fn.describe()}",
+            f"norms regularised by {self.regularization:g} of their scale",
+        ]

@@ -1,0 +1,73 @@
+"""Radial tables of GMP features and the scale of each feature, from hyperparameters and densities.
+
+The norm of order n is regularised as sqrt(s + eps^2) - eps, eps = regularization * scale. A feature's scale is the norm
+that a single neighbour gives at twice its covalent radius, averaged over the elements:
+
+    scale[p, n] = mean_a sqrt(sum_{l + 2t = n} (2l+1)/(4 pi) R[a, l, t, p](2 r_a)^2)
+
+(sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). It never sees data, so a descriptor is defined by its
+hyperparameters alone. The regularised norm lies between the norm less eps, and the norm.
+
+In : `GmpHypers`, densities. Out: table (A, K, 3, L+1, Q), eps (F,), feature index p (L+1) + n.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+
+from rhopot.potentials.density.spline import RadialTable, tabulate
+from rhopot.potentials.gmp.hypers import GmpHypers
+from rhopot.potentials.gmp.radial import AtomDensity, GmpRadialFunctions
+
+SMALLEST_FLOOR = 1e-18  # its square is a normal number in single precision
+
+
+@dataclass(frozen=True)
+class GmpTable:
+    """Radial table of GMP features.
+
+    Attributes:
+        table: values (A, K, 3, L+1, Q), cutoff and interpolation error.
+        scale: (F,) typical magnitude of each feature.
+        floor: (F,) eps of each norm.
+    """
+
+    table: RadialTable
+    scale: np.ndarray
+    floor: np.ndarray
+
+
+def build_table(hypers: GmpHypers, densities: Sequence[AtomDensity]) -> GmpTable:
+    """Return the table of `hypers` for one density per symbol.
+
+    Raises:
+        ValueError: no symbols, or another number of densities.
+    """
+    if not hypers.symbols:
+        raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
+    if len(densities) != len(hypers.symbols):
+        raise ValueError(
+            f"densities must be one per symbol, got {len(densities)} for {len(hypers.symbols)} symbols; "
+            "leave them out for the valence densities of the elements"
+        )
+    functions = GmpRadialFunctions(densities, hypers.probe_widths, hypers.max_order, hypers.solid, hypers.cutoff_fn)
+    table = tabulate(functions, hypers.cutoff_fn, hypers.tolerance)
+    scale = feature_scale(functions, hypers.symbols)
+    return GmpTable(table, scale, np.maximum(hypers.regularization * scale, SMALLEST_FLOOR))
+
+
+def feature_scale(functions: GmpRadialFunctions, symbols: Sequence[str]) -> np.ndarray:
+    """Return the scale (F,) of each feature, p (L+1) + n (see the module's equation)."""
+    max_order, n_probes = functions.max_order, len(functions.widths)
+    total = np.zeros((n_probes, max_order + 1))
+    for symbol, density in zip(symbols, functions.densities, strict=True):
+        distance = np.array([2.0 * covalent_radii[atomic_numbers[symbol]]])
+        values = functions.overlaps(density, distance)[0, 0].reshape(max_order + 1, functions.n_traces, n_probes)
+        square = np.zeros_like(total)
+        for degree in range(max_order + 1):
+            for t in range(min(functions.n_traces, (max_order - degree) // 2 + 1)):
+                square[:, degree + 2 * t] += (2 * degree + 1) / (4.0 * np.pi) * values[degree, t] ** 2
+        total += np.sqrt(square)
+    return (total / len(symbols)).ravel()
