@@ -1,16 +1,17 @@
-"""Real models, small and made without a fit: SOAP features of one structure as sparse points, seeded weights.
+"""Real models, small and made without a fit: SOAP features, sparse points from one structure, seeded weights.
 
 `reference` asks for the plain PyTorch operators instead of the compiled ones.
 """
 
 from __future__ import annotations
 
+import ase
 import many_body_toy as toy
 import torch
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
 from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.regressors import GapModel, LinearModel
+from rhopot.potentials.regressors import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
 from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 
 SYMBOLS = ("Li", "Si")
@@ -19,6 +20,7 @@ HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width
 ZETA = 3
 N_POINTS = 4
 N_MEMBERS = 2
+SPREAD = 1.7
 
 
 def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
@@ -32,22 +34,41 @@ def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> Loade
 def gap(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
     """Sparse-kernel model with two members; its points are atoms of `many_body_toy.skewed`."""
     descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
-    atoms = toy.skewed()
-    edges = find_edges(atoms, HYPERS.cutoff)
-    graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
-    species = torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()])
-    features = descriptor(*graph, species)
+    graph = _graph(toy.skewed())
+    features, species = descriptor(*graph), graph[4]
     points = [features[species == a][:N_POINTS] for a in range(len(SYMBOLS))]
     weights = [_normal(13 + a, N_POINTS, 1 + N_MEMBERS) for a in range(len(SYMBOLS))]
     module = GapModel(descriptor, points, weights, ZETA, list(BASELINE.values())).to(dtype)
     return LoadedModel(card=_card("soap_gap", dtype, {"regressor": "gap", "zeta": ZETA}), module=module, name="gap")
 
 
+def network(
+    dtype: torch.dtype = torch.float64, *, per_element: bool = False, members: int = N_MEMBERS, reference: bool = False
+) -> LoadedModel:
+    """Networks 9-7-1 on the same features, a committee or (members = 0) one; standardised on `many_body_toy.skewed`."""
+    descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
+    features = descriptor(*_graph(toy.skewed()))
+    hypers = NetworkHypers(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
+    made = Networks(descriptor.n_features, len(SYMBOLS), hypers, range(max(members, 1)))
+    made.prepare(features.mean(0), 3.0 * features.std(0), 0.2, -0.4)
+    made.freeze_statistics(features, _graph(toy.skewed())[4])
+    module = NetworkModel(descriptor, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    card = _card("soap_network", dtype, {"regressor": "network"}, members)
+    return LoadedModel(card=card, module=module, name="network_per_element" if per_element else "network")
+
+
+def _graph(atoms: ase.Atoms) -> list[torch.Tensor]:
+    """The argument list of a descriptor for one structure."""
+    edges = find_edges(atoms, HYPERS.cutoff)
+    graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
+    return [*graph, torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()])]
+
+
 def _normal(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _card(family: str, dtype: torch.dtype, fit: dict[str, object]) -> ModelCard:
+def _card(family: str, dtype: torch.dtype, fit: dict[str, object], members: int = N_MEMBERS) -> ModelCard:
     return ModelCard(
         family=family,
         kind="local",
@@ -56,7 +77,7 @@ def _card(family: str, dtype: torch.dtype, fit: dict[str, object]) -> ModelCard:
         n_layers=1,
         dtype=str(dtype).removeprefix("torch."),
         baseline_energies=BASELINE,
-        uncertainty=Uncertainty(members=N_MEMBERS),
+        uncertainty=Uncertainty(members=members),
         descriptor=HYPERS.model_dump(mode="json"),
         fit=fit,
         training_data=TrainingData(summary={"frames": 0}, hash="none"),
