@@ -1,14 +1,18 @@
 """Tables of radial functions, accurate to 1e-9, whose cost does not depend on what was tabulated.
 
 Functions are sampled, with their exact first and second derivative, at K equidistant knots from 0 to the cutoff, and
-evaluated by quintic Hermite interpolation (see `hermite`). The number of intervals is doubled until the largest
-difference from the functions, probed at three interior points of every interval, is at most `tolerance` times the
-largest magnitude of the function (of each function (a, l, q) for itself). The last knot is set to exactly zero.
+evaluated by quintic Hermite interpolation (see `hermite`). Intervals are added, as many as an error that falls with h^6
+asks for, until the largest difference from the functions, probed at three interior points of every interval, is at most
+`tolerance` times the largest magnitude of the function (of each function (a, l, q) for itself, unless the caller knows
+a better measure). The last knot is set to exactly zero.
 
 A cutoff function has a jump in a higher derivative where its transition starts. When that point is a rational fraction
-of the cutoff, as it is for numbers that people type, the first number of intervals is chosen such that a knot falls on
-it, and the table converges with h^6. Functions that are not C2 cannot be represented by a C2 table to 1e-9; they get
-about `LARGEST_ROUGH` intervals, and the error that remains, next to the kinks, is part of the result.
+of the cutoff, as it is for numbers that people type, the numbers of intervals are chosen such that a knot falls on it,
+and the table converges with h^6. Functions that are not C2 cannot be represented by a C2 table to 1e-9; they get about
+`LARGEST_ROUGH` intervals, and the error that remains, next to the kinks, is part of the result.
+
+Functions that are sharp only where no two atoms ever meet would set the number of knots for all distances. `closest`
+leaves such distances out of the error: the table stays C2 there, and exact at its knots, the one at zero included.
 
 In : a callable, distances (R,) -> (3, R, A, L+1, Q). Out: table (A, K, 3, L+1, Q).
 """
@@ -22,10 +26,13 @@ import numpy as np
 from rhopot.potentials.density.cutoff import CutoffFunction
 
 Function = Callable[[np.ndarray], np.ndarray]
+Measure = Callable[[np.ndarray], np.ndarray]
 SMALLEST = 32  # fewest intervals
 LARGEST = 32768  # most intervals before giving up
 LARGEST_ROUGH = 4096  # intervals of a function that is not C2
 LARGEST_DENOMINATOR = 2048
+LARGEST_GROWTH = 4.0  # intervals of one attempt over those of the last
+MARGIN = 1.05  # more intervals than h^6 asks for
 PROBES = (0.25, 0.5, 0.75)
 
 
@@ -44,33 +51,43 @@ class RadialTable:
     error: float
 
 
-def tabulate(function: Function, cutoff_function: CutoffFunction, tolerance: float = 1e-9) -> RadialTable:
+def tabulate(
+    function: Function,
+    cutoff_function: CutoffFunction,
+    tolerance: float = 1e-9,
+    closest: float = 0.0,
+    measure: Measure | None = None,
+) -> RadialTable:
     """Return a table of `function` whose error is at most `tolerance` of each function's maximum.
 
     Args:
         function: distances (R,) in A -> (3, R, A, L+1, Q), already multiplied by the cutoff function.
         cutoff_function: names the cutoff, the kinks and the smoothness.
         tolerance: relative to the largest magnitude of each function.
+        closest: distance in A below which neither errors nor magnitudes count.
+        measure: maps the largest magnitudes (A, L+1, Q) to those that errors are compared with; None keeps them.
 
     Raises:
         ValueError: a C2 function does not reach the tolerance with `LARGEST` intervals.
     """
     cutoff = cutoff_function.cutoff
     smooth = cutoff_function.continuity >= 2
-    intervals = first_intervals(cutoff_function)
-    if not smooth:
-        intervals *= max(1, LARGEST_ROUGH // intervals)
-    samples = _sample(function, np.linspace(0.0, cutoff, intervals + 1))
-    error, probed = _interpolation_error(function, samples, cutoff, PROBES if smooth else PROBES[1:2])
-    while smooth and error > tolerance:
-        if 2 * intervals > LARGEST:
+    first = first_intervals(cutoff_function)
+    probes = PROBES if smooth else PROBES[1:2]
+    intervals = first if smooth else first * max(1, LARGEST_ROUGH // first)
+    while True:
+        samples = _sample(function, np.linspace(0.0, cutoff, intervals + 1))
+        error = _interpolation_error(function, samples, cutoff, probes, closest, measure)
+        if not smooth or error <= tolerance:
+            break
+        growth = min(LARGEST_GROWTH, MARGIN * (error / tolerance) ** (1.0 / 6.0))
+        wanted = first * max(intervals // first + 1, int(np.ceil(growth * intervals / first)))
+        if intervals == LARGEST // first * first:
             raise ValueError(
                 f"tolerance must be reachable with {LARGEST} intervals, got {tolerance:g} where {error:g} remains; "
                 "choose a wider density, a wider cutoff transition or a larger tolerance"
             )
-        samples = _interleave(samples, probed)
-        intervals *= 2
-        error, probed = _interpolation_error(function, samples, cutoff, PROBES)
+        intervals = min(wanted, LARGEST // first * first)
     samples[:, -1] = 0.0
     return RadialTable(np.ascontiguousarray(np.moveaxis(samples, (0, 2), (2, 0))), cutoff, error)
 
@@ -91,24 +108,29 @@ def _sample(function: Function, distance: np.ndarray) -> np.ndarray:
 
 
 def _interpolation_error(
-    function: Function, samples: np.ndarray, cutoff: float, probes: tuple[float, ...]
-) -> tuple[float, np.ndarray]:
-    """Return the largest relative error between knots, and the samples at the midpoints (3, K-1, A, L+1, Q)."""
+    function: Function,
+    samples: np.ndarray,
+    cutoff: float,
+    probes: tuple[float, ...],
+    closest: float,
+    measure: Measure | None,
+) -> float:
+    """Return the largest relative error between knots, beyond `closest`."""
     intervals = samples.shape[1] - 1
     step = cutoff / intervals
-    left, right = samples[:, :-1], samples[:, 1:]
-    largest = np.abs(samples[0]).max(axis=0)
+    knots = np.arange(intervals + 1) * step
+    largest = np.abs(samples[0, knots >= closest]).max(axis=0)
     worst = np.zeros_like(largest)
-    midpoints = np.empty(0)
     for t in probes:
-        exact = _sample(function, (np.arange(intervals) + t) * step)
-        difference = np.abs(_hermite(left, right, t, step) - exact[0]).max(axis=0)
-        largest = np.maximum(largest, np.abs(exact[0]).max(axis=0))
-        worst = np.maximum(worst, difference)
-        if t == 0.5:
-            midpoints = exact
+        counted = np.flatnonzero(knots[:-1] + t * step >= closest)
+        exact = _sample(function, knots[counted] + t * step)[0]
+        found = _hermite(samples[:, counted], samples[:, counted + 1], t, step)
+        largest = np.maximum(largest, np.abs(exact).max(axis=0, initial=0.0))
+        worst = np.maximum(worst, np.abs(found - exact).max(axis=0, initial=0.0))
+    if measure is not None:
+        largest = measure(largest)
     relative = np.divide(worst, largest, out=np.zeros_like(worst), where=largest > 0)
-    return float(relative.max()), midpoints
+    return float(relative.max())
 
 
 def _hermite(left: np.ndarray, right: np.ndarray, t: float, step: float) -> np.ndarray:
@@ -121,11 +143,4 @@ def _hermite(left: np.ndarray, right: np.ndarray, t: float, step: float) -> np.n
             0.5 * step**2 * s**2 * (1.0 - s) ** 3,
         )
         result += basis[0] * side[0] + basis[1] * side[1] + basis[2] * side[2]
-    return result
-
-
-def _interleave(samples: np.ndarray, midpoints: np.ndarray) -> np.ndarray:
-    """Return samples at twice the number of intervals from those at the knots and at the midpoints."""
-    result = np.empty((samples.shape[0], 2 * samples.shape[1] - 1, *samples.shape[2:]))
-    result[:, 0::2], result[:, 1::2] = samples, midpoints
     return result

@@ -25,6 +25,7 @@ from rhopot.potentials.density import reference as twin
 from rhopot.potentials.gmp.hypers import GmpHypers
 from rhopot.potentials.gmp.radial import AtomDensity
 from rhopot.potentials.gmp.table import build_table
+from rhopot.potentials.gmp.valence import valence_density
 
 
 class GmpFeatures(nn.Module):
@@ -52,7 +53,8 @@ class GmpFeatures(nn.Module):
         self, hypers: GmpHypers, densities: Sequence[AtomDensity] | None = None, reference: bool = False
     ) -> None:
         super().__init__()
-        gmp = build_table(hypers, valence_densities(hypers.symbols) if densities is None else densities)
+        found = [valence_density(symbol) for symbol in hypers.symbols] if densities is None else densities
+        gmp = build_table(hypers, found)
         self.register_buffer("radial", torch.from_numpy(gmp.table.values))
         self.register_buffer("species_channel", torch.zeros(len(hypers.symbols), dtype=torch.int64))
         self.register_buffer("floor", torch.from_numpy(gmp.floor))
@@ -149,10 +151,3 @@ def products(left: Tensor, right: Tensor, n_probes: int) -> Tensor:
             order = degree + 2 * t
             orders[order] = orders[order] + of_degree[:, t * n_probes : (t + 1) * n_probes]
     return torch.stack(orders, dim=2).flatten(1)
-
-
-def valence_densities(symbols: Sequence[str]) -> list[AtomDensity]:
-    """Return the valence density of each element."""
-    from rhopot.potentials.gmp.valence import valence_density
-
-    return [valence_density(symbol) for symbol in symbols]

@@ -62,6 +62,12 @@ class GmpRadialFunctions:
         """Number T of radial functions per probe and degree."""
         return 1 if self.solid else self.max_order // 2 + 1
 
+    @property
+    def terms(self) -> list[tuple[int, int]]:
+        """All (l, t) with l + 2 t <= N and t < T: the functions that are not zero."""
+        traces, highest = range(self.n_traces), self.max_order
+        return [(degree, t) for degree in range(highest + 1) for t in traces if degree + 2 * t <= highest]
+
     def __call__(self, distance: np.ndarray) -> np.ndarray:
         """Return (3, R, A, L+1, Q) at `distance` (R,), zero at and beyond the cutoff."""
         fade = self.cutoff_function(distance)[:, :, None, None]
@@ -89,13 +95,12 @@ class GmpRadialFunctions:
         """Return coefficients of r^q, (L+1, T, K, L+3), for K products of exponents g and centres k r."""
         result = np.zeros((self.max_order + 1, self.n_traces, len(exponent), self.max_order + 3))
         variance = 0.5 / exponent
-        for degree in range(self.max_order + 1):
-            for t in range(min(self.n_traces, (self.max_order - degree) // 2 + 1)):
-                order = degree + 2 * t
-                for q in range(degree, order + 1, 2):
-                    mean = sum(float(term) * variance**j for j, term in enumerate(moment(order, q)))
-                    scale = amplitude(order, degree) * float(power_in_legendre(q, degree))
-                    result[degree, t, :, q] = scale * mean * shift**q
+        for degree, t in self.terms:
+            order = degree + 2 * t
+            for q in range(degree, order + 1, 2):
+                mean = sum(float(term) * variance**j for j, term in enumerate(moment(order, q)))
+                scale = amplitude(order, degree) * float(power_in_legendre(q, degree))
+                result[degree, t, :, q] = scale * mean * shift**q
         return result
 
 

@@ -8,11 +8,16 @@ that a single neighbour gives at twice its covalent radius, averaged over the el
 (sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). It never sees data, so a descriptor is defined by its
 hyperparameters alone. The regularised norm lies between the norm less eps, and the norm.
 
+Narrow Gaussians of valence densities are gone within half an Angstrom. The table is accurate to `tolerance` from there
+on (and exact at zero, for the centre's own density), relative to the norm of the order that a function contributes to:
+it needs a third of the knots that each function down to zero would need.
+
 In : `GmpHypers`, densities. Out: table (A, K, 3, L+1, Q), eps (F,), feature index p (L+1) + n.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
@@ -21,6 +26,7 @@ from rhopot.potentials.density.spline import RadialTable, tabulate
 from rhopot.potentials.gmp.hypers import GmpHypers
 from rhopot.potentials.gmp.radial import AtomDensity, GmpRadialFunctions
 
+CLOSEST = 0.5  # A, nearer than any two atoms (H2: 0.74)
 SMALLEST_FLOOR = 1e-18  # its square is a normal number in single precision
 
 
@@ -53,21 +59,36 @@ def build_table(hypers: GmpHypers, densities: Sequence[AtomDensity]) -> GmpTable
             "leave them out for the valence densities of the elements"
         )
     functions = GmpRadialFunctions(densities, hypers.probe_widths, hypers.max_order, hypers.solid, hypers.cutoff_fn)
-    table = tabulate(functions, hypers.cutoff_fn, hypers.tolerance)
+    table = tabulate(functions, hypers.cutoff_fn, hypers.tolerance, CLOSEST, partial(norm_of_order, functions))
     scale = feature_scale(functions, hypers.symbols)
     return GmpTable(table, scale, np.maximum(hypers.regularization * scale, SMALLEST_FLOOR))
 
 
+def norm_of_order(functions: GmpRadialFunctions, largest: np.ndarray) -> np.ndarray:
+    """Return what errors of each radial function are compared with, (A, L+1, Q), from the largest magnitudes.
+
+    A function of degree l counts by sqrt(2 l + 1) in its order's norm; the largest of the order's functions counts.
+    """
+    norms = np.zeros((len(largest), functions.max_order + 1, len(functions.widths)))
+    blocks = largest.reshape(*largest.shape[:2], functions.n_traces, -1)
+    for degree, t in functions.terms:
+        order = degree + 2 * t
+        norms[:, order] = np.maximum(norms[:, order], np.sqrt(2 * degree + 1) * blocks[:, degree, t])
+    result = np.zeros_like(blocks)
+    for degree, t in functions.terms:
+        result[:, degree, t] = norms[:, degree + 2 * t] / np.sqrt(2 * degree + 1)
+    return result.reshape(largest.shape)
+
+
 def feature_scale(functions: GmpRadialFunctions, symbols: Sequence[str]) -> np.ndarray:
     """Return the scale (F,) of each feature, p (L+1) + n (see the module's equation)."""
-    max_order, n_probes = functions.max_order, len(functions.widths)
-    total = np.zeros((n_probes, max_order + 1))
+    total = np.zeros((len(functions.widths), functions.max_order + 1))
     for symbol, density in zip(symbols, functions.densities, strict=True):
         distance = np.array([2.0 * covalent_radii[atomic_numbers[symbol]]])
-        values = functions.overlaps(density, distance)[0, 0].reshape(max_order + 1, functions.n_traces, n_probes)
+        values = functions.overlaps(density, distance)[0, 0]
+        values = values.reshape(functions.max_order + 1, functions.n_traces, len(functions.widths))
         square = np.zeros_like(total)
-        for degree in range(max_order + 1):
-            for t in range(min(functions.n_traces, (max_order - degree) // 2 + 1)):
-                square[:, degree + 2 * t] += (2 * degree + 1) / (4.0 * np.pi) * values[degree, t] ** 2
+        for degree, t in functions.terms:
+            square[:, degree + 2 * t] += (2 * degree + 1) / (4.0 * np.pi) * values[degree, t] ** 2
         total += np.sqrt(square)
     return (total / len(symbols)).ravel()

@@ -9,6 +9,7 @@ from rhopot.potentials.density.basis import DvrBasis, GtoBasis
 from rhopot.potentials.density.cutoff import CutoffFunction
 from rhopot.potentials.density.hermite import evaluate_hermite
 from rhopot.potentials.density.radial import RadialFunctions
+from rhopot.potentials.density.scaling import multiply
 from rhopot.potentials.density.spline import first_intervals, tabulate
 
 CUTOFF = 5.0
@@ -94,6 +95,33 @@ def test_unreachable_tolerance_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"tolerance must be reachable with 32768 intervals, got 1e-09"):
         tabulate(noise, cutoff_function)
+
+
+def spike(r: np.ndarray) -> np.ndarray:
+    """Two functions: a wave, and the same with a spike of width 0.02 A at the origin."""
+    wave = np.stack([np.cos(2 * r), -2 * np.sin(2 * r), -4 * np.cos(2 * r)])
+    peak = np.exp(-2500 * r**2)
+    sharp = np.stack([peak, -5000 * r * peak, (2.5e7 * r**2 - 5000) * peak])
+    fade = CutoffFunction("quintic", CUTOFF, 1.0)(r)
+    return np.stack([multiply(fade, wave), multiply(fade, wave + sharp)], axis=2)[:, :, None, None, :]
+
+
+def test_distances_that_never_occur_cost_no_knots() -> None:
+    fade = CutoffFunction("quintic", CUTOFF, 1.0)
+    everywhere, beyond = tabulate(spike, fade), tabulate(spike, fade, closest=0.4)
+    assert 5 * beyond.values.shape[1] < everywhere.values.shape[1]
+    assert beyond.error <= 1e-9
+    r = torch.linspace(0.4, CUTOFF, 997, dtype=torch.float64)
+    value = evaluate_hermite(r, torch.zeros(997, dtype=torch.int64), torch.from_numpy(beyond.values), CUTOFF)
+    np.testing.assert_allclose(value[:, 0], spike(r.numpy())[0, :, 0, 0], atol=2e-9)
+    assert beyond.values[0, 0, 0, 0, 1] == 2.0, "the knot at zero is exact"
+
+
+def test_a_measure_says_what_errors_are_compared_with() -> None:
+    fade = CutoffFunction("quintic", CUTOFF, 1.0)
+    strict, loose = tabulate(spike, fade), tabulate(spike, fade, measure=lambda largest: 1000.0 * largest)
+    assert loose.error <= 1e-9
+    assert 2 * loose.values.shape[1] < strict.values.shape[1]
 
 
 def test_species_have_their_own_functions() -> None:
