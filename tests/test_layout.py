@@ -21,6 +21,7 @@ LAYERS = [
     "rhopot.potentials.regressors",
     "rhopot.potentials.metrics",
     "rhopot.potentials.fit",
+    "rhopot.potentials.training",
     "rhopot.lammps_plugin",
     "rhopot.export",
     "rhopot.potentials.config",

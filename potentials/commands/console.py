@@ -95,6 +95,10 @@ class FitProgress:
         """Move a bar."""
         self._progress.update(self._tasks[stage], completed=done)
 
+    def describe(self, stage: str, text: str) -> None:
+        """Show how a stage stands beside its bar."""
+        self._progress.update(self._tasks[stage], description=f"{stage}: {text}")
+
     def message(self, text: str) -> None:
         """Print a line above the bars."""
         self.console.print(text)

@@ -1,18 +1,26 @@
 """The processes that share one fit: frames are dealt round robin, every rank holds the same selection and model.
 
-mpi4py is imported only under an MPI launcher (mpirun sets one of a few environment variables) or when asked for.
+Two launchers are recognised by the environment variables they set: mpirun (through mpi4py) and torchrun (through
+torch.distributed: gloo on the CPU, nccl on GPUs). Neither package is imported in a process that runs alone.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
 
 Item = TypeVar("Item")
 
 # Set by the process managers of MPICH, Open MPI, PMIx and Slurm.
 LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+# Set by torchrun, all of them.
+TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Ranks(Protocol):
@@ -26,6 +34,9 @@ class Ranks(Protocol):
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's value everywhere."""
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum of the ranks' tensors of one shape, the same bits everywhere."""
 
 
 class Alone:
@@ -41,6 +52,10 @@ class Alone:
     def broadcast(self, value: Any) -> Any:
         """Return the value."""
         return value
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the values."""
+        return values
 
 
 class MpiRanks:
@@ -63,11 +78,62 @@ class MpiRanks:
         """Return rank 0's value everywhere."""
         return self._communicator.bcast(value, root=0)
 
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum of the ranks' tensors, reduced on rank 0 so that every rank gets the same bits."""
+        mine = np.ascontiguousarray(values.detach().cpu().numpy())
+        total = np.empty_like(mine)
+        self._communicator.Reduce(mine, total if self.rank == 0 else None, root=0)
+        self._communicator.Bcast(total, root=0)
+        return torch.from_numpy(total).to(values.device).reshape(values.shape)
+
+
+class TorchRanks:
+    """The processes that torchrun started, as torch.distributed knows them."""
+
+    def __init__(self) -> None:
+        from torch import distributed
+
+        if not distributed.is_initialized():
+            distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            atexit.register(_leave_process_group)
+        self._distributed = distributed
+        self.rank = int(distributed.get_rank())
+        self.size = int(distributed.get_world_size())
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks in order on rank 0, an empty list elsewhere."""
+        found: list[Any] = [None] * self.size
+        self._distributed.gather_object(value, found if self.rank == 0 else None, dst=0)
+        return found if self.rank == 0 else []
+
+    def broadcast(self, value: Any) -> Any:
+        """Return rank 0's value everywhere."""
+        box = [value]
+        self._distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum of the ranks' tensors, the same bits everywhere."""
+        total = values.detach().clone().contiguous()
+        self._distributed.all_reduce(total)
+        return total
+
+
+def _leave_process_group() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
 
 def find_ranks() -> Ranks:
-    """Return the ranks this process was launched with: MPI under mpirun with more than one, else alone."""
+    """Return the ranks this process was launched with: mpirun's or torchrun's where there are several, else alone."""
     sizes = [int(os.environ[name]) for name in LAUNCHER_SIZES if os.environ.get(name, "").isdigit()]
-    return MpiRanks() if max(sizes, default=1) > 1 else Alone()
+    if max(sizes, default=1) > 1:
+        return MpiRanks()
+    if all(name in os.environ for name in TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1:
+        return TorchRanks()
+    return Alone()
 
 
 def deal(items: Sequence[Item], ranks: Ranks) -> list[tuple[int, Item]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.fit.design import Design, Rows, species_blocks
-from rhopot.potentials.fit.graph import energy_forces_virial, graphs
+from rhopot.potentials.fit.graph import Graph, energy_forces_virial, graphs
 from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.descriptor import Descriptor
@@ -92,15 +92,23 @@ class Problem:
             used[name] = np.concatenate([matrices[name], value.reshape(-1, 1)], axis=1)
         return Equations(used, sigma)
 
-    def remainder(self, frame: Frame, names: Sequence[str] | dict[str, float]) -> dict[str, Floats]:
+    def remainder(self, frame: Frame, names: Collection[str]) -> dict[str, Floats]:
         """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's."""
         parts = list(graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges))
-        energy, forces, virial = energy_forces_virial(self.baseline, parts, len(frame.atoms))
-        left: dict[str, Floats] = {}
-        if "energy" in names and frame.energy is not None:
-            left["energy"] = np.array([frame.energy - energy])
-        if "forces" in names and frame.forces is not None:
-            left["forces"] = frame.forces - forces.numpy()
-        if "stress" in names and frame.stress is not None:
-            left["stress"] = to_voigt(frame.stress * frame.atoms.get_volume() + virial.numpy())
-        return left
+        return remainder(frame, names, self.baseline, parts)
+
+
+def remainder(frame: Frame, names: Collection[str], baseline: Baseline, parts: Sequence[Graph]) -> dict[str, Floats]:
+    """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's.
+
+    parts: the frame's graphs, all centres once.
+    """
+    energy, forces, virial = energy_forces_virial(baseline, parts, len(frame.atoms))
+    left: dict[str, Floats] = {}
+    if "energy" in names and frame.energy is not None:
+        left["energy"] = np.array([frame.energy - energy])
+    if "forces" in names and frame.forces is not None:
+        left["forces"] = frame.forces - forces.numpy()
+    if "stress" in names and frame.stress is not None:
+        left["stress"] = to_voigt(frame.stress * frame.atoms.get_volume() + virial.numpy())
+    return left

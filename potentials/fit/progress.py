@@ -38,6 +38,9 @@ class Progress(Protocol):
     def advance(self, stage: str, done: int) -> None:
         """`done` steps of the stage are complete."""
 
+    def describe(self, stage: str, text: str) -> None:
+        """How the stage stands, in a few words that replace those before."""
+
     def message(self, text: str) -> None:
         """One line worth knowing."""
 
@@ -53,6 +56,9 @@ class Silent:
 
     def advance(self, stage: str, done: int) -> None:
         """Drop the step."""
+
+    def describe(self, stage: str, text: str) -> None:
+        """Drop the words."""
 
     def message(self, text: str) -> None:
         """Drop the line."""
