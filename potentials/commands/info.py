@@ -62,8 +62,7 @@ def _in_words(card: ModelCard) -> list[tuple[str, str]]:
     family = FAMILIES.get(card.family)
     if family is None:
         return []
-    lines = [family.title, *family.descriptor().model_validate(card.descriptor).describe()]
-    return [("in words" if k == 0 else "", line) for k, line in enumerate(lines)]
+    return [("in words" if k == 0 else "", line) for k, line in enumerate(family.describe(card.descriptor))]
 
 
 def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:

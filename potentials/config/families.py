@@ -6,39 +6,62 @@ are imported on use, so that reading this table imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from rhopot.potentials.config.schema import RunConfig
     from rhopot.potentials.fit import FitResult, FitTask
-    from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 
 
 @dataclass(frozen=True)
 class Family:
     """One row of the table.
 
-    descriptor(), regressor(): the models that validate the configuration's sections of those names
-    build(settings, symbols): the descriptor, a module (see `rhopot.potentials.regressors.descriptor`)
-    fit(task, settings): the fit of the regressor, which returns a `FitResult`
+    descriptor(), regressor(), training(): the models that validate the configuration's sections of those names;
+        a descriptor's has `cutoff`, `with_symbols` and `describe` too; training is None where nothing is iterated
+    build(settings, symbols): the descriptor, a module (see `rhopot.potentials.regressors.descriptor`), in float64
+    fit(task, config): the fit of the regressor, which returns a `FitResult`
+    defaults: values of the family's own for keys of the configuration that are not written
     """
 
     name: str
     title: str
-    descriptor: Callable[[], type[SoapHypers]]
+    descriptor: Callable[[], type[BaseModel]]
     regressor: Callable[[], type[BaseModel]]
-    build: Callable[[dict[str, Any], Sequence[str]], SoapPowerSpectrum]
-    fit: Callable[[FitTask, dict[str, Any]], FitResult]
+    build: Callable[[dict[str, Any], Sequence[str]], nn.Module]
+    fit: Callable[[FitTask, RunConfig], FitResult]
     references: tuple[str, ...]
+    training: Callable[[], type[BaseModel]] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self, descriptor: Mapping[str, Any]) -> list[str]:
+        """Say in a few lines what the family is and what its descriptor's settings mean."""
+        hypers: Any = self.descriptor().model_validate(descriptor)
+        return [self.title, *hypers.describe()]
 
 
-def _soap() -> type[SoapHypers]:
+def _soap() -> type[BaseModel]:
     from rhopot.potentials.soap.hypers import SoapHypers
 
     return SoapHypers
+
+
+def _gmp() -> type[BaseModel]:
+    from rhopot.potentials.gmp.hypers import GmpHypers
+
+    return GmpHypers
+
+
+def _symmetry() -> type[BaseModel]:
+    from rhopot.potentials.symmetry_functions.hypers import SymmetryHypers
+
+    return SymmetryHypers
 
 
 def _linear() -> type[BaseModel]:
@@ -53,29 +76,82 @@ def _gap() -> type[BaseModel]:
     return GapHypers
 
 
-def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> SoapPowerSpectrum:
-    from rhopot.potentials.density import operators
+def _network() -> type[BaseModel]:
+    from rhopot.potentials.regressors.network_hypers import NetworkHypers
+
+    return NetworkHypers
+
+
+def _networks_of_elements() -> type[BaseModel]:
+    from rhopot.potentials.regressors.network_hypers import PerElementHypers
+
+    return PerElementHypers
+
+
+def _training() -> type[BaseModel]:
+    from rhopot.potentials.training.hypers import TrainingHypers
+
+    return TrainingHypers
+
+
+def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
     from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 
-    operators.load()
+    _load_operators()
     return SoapPowerSpectrum(SoapHypers(**settings).with_symbols(symbols))
 
 
-def _fit_linear(task: FitTask, settings: dict[str, Any]) -> FitResult:
+def _build_gmp(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
+    from rhopot.potentials.gmp import GmpFeatures, GmpHypers
+
+    _load_operators()
+    return GmpFeatures(GmpHypers(**settings).with_symbols(symbols))
+
+
+def _build_symmetry(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
+    from rhopot.potentials.symmetry_functions import SymmetryFunctions, SymmetryHypers
+
+    _load_operators()
+    return SymmetryFunctions(SymmetryHypers(**settings).with_symbols(symbols))
+
+
+def _load_operators() -> None:
+    from rhopot.potentials.density import operators
+
+    operators.load()
+
+
+def _fit_linear(task: FitTask, config: RunConfig) -> FitResult:
     from rhopot.potentials.fit import LinearHypers, fit_linear
 
-    return fit_linear(task, LinearHypers(**settings))
+    return fit_linear(task, LinearHypers(**config.regressor))
 
 
-def _fit_gap(task: FitTask, settings: dict[str, Any]) -> FitResult:
+def _fit_gap(task: FitTask, config: RunConfig) -> FitResult:
     from rhopot.potentials.fit import GapHypers, fit_gap
 
-    return fit_gap(task, GapHypers(**settings))
+    return fit_gap(task, GapHypers(**config.regressor))
+
+
+def _fit_networks(task: FitTask, config: RunConfig) -> FitResult:
+    from rhopot.potentials.regressors import NetworkHypers
+    from rhopot.potentials.training import TrainingHypers, train_networks
+
+    return train_networks(task, NetworkHypers(**config.regressor), TrainingHypers(**config.training))
 
 
 _SOAP = "A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
 _GAP = "A. P. Bartok et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
 _SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1039/C8CP05921G"
+_GMP = "X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100"
+_BPNN = "J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), doi:10.1103/PhysRevLett.98.146401"
+
+# The validation part says when a training has learnt enough, so no model may be fitted to it afterwards.
+_TRAINED: dict[str, Any] = {
+    "data": {"split": {"refit": False}},
+    "uncertainty": {"members": 4},
+    "report": {"learning_curve": []},
+}
 
 _LINEAR = Family(
     name="soap_linear",
@@ -95,5 +171,29 @@ _SPARSE_KERNEL = Family(
     fit=_fit_gap,
     references=(_SOAP, _GAP, _SCALING),
 )
+_SINGLE_NETWORK = Family(
+    name="gmp_snn",
+    title="one neural network for all elements on Gaussian multipole features",
+    descriptor=_gmp,
+    regressor=_network,
+    build=_build_gmp,
+    fit=_fit_networks,
+    references=(_GMP,),
+    training=_training,
+    defaults=_TRAINED,
+)
+_NETWORKS_OF_ELEMENTS = Family(
+    name="bpnn",
+    title="one neural network per element on Behler-Parrinello symmetry functions",
+    descriptor=_symmetry,
+    regressor=_networks_of_elements,
+    build=_build_symmetry,
+    fit=_fit_networks,
+    references=(_BPNN,),
+    training=_training,
+    defaults=_TRAINED,
+)
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (_LINEAR, _SPARSE_KERNEL)}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (_LINEAR, _SPARSE_KERNEL, _SINGLE_NETWORK, _NETWORKS_OF_ELEMENTS)
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -15,6 +15,9 @@ from rhopot.potentials.config.families import FAMILIES, Family
 from rhopot.potentials.config.schema import RunConfig
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Sections that a family validates by a model of its own, under the same names in `Family`.
+FAMILY_SECTIONS = ("descriptor", "regressor", "training")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -30,15 +33,34 @@ def validate_document(document: Document) -> RunConfig:
     """Validate the values of `document` against the schema and against the family's own sections."""
     family = _family(document)
     faults: list[str] = []
-    config = _validated(RunConfig, document.values, (), document, faults)
+    config = _validated(RunConfig, _with_defaults(document.values, family.defaults), (), document, faults)
     sections = {}
-    for name, model in (("descriptor", family.descriptor()), ("regressor", family.regressor())):
+    for name in FAMILY_SECTIONS:
         section = document.values.get(name)
-        checked = _validated(model, section if section is not None else {}, (name,), document, faults)
-        sections[name] = checked.model_dump(mode="json") if checked is not None else {}
+        model = getattr(family, name)
+        if model is not None:
+            checked = _validated(model(), section if section is not None else {}, (name,), document, faults)
+            sections[name] = checked.model_dump(mode="json") if checked is not None else {}
+        elif section:
+            sentence = f"is for families whose models are trained, and {family.name} is solved at once; leave it out"
+            faults.append(str(document.error((name,), sentence)))
+    if config is not None and config.data.split.refit and family.training is not None:
+        sentence = f"must be false for {family.name}, got true; the validation part says when its training stops"
+        faults.append(str(document.error(("data", "split", "refit"), sentence)))
     if faults or config is None:
         raise ConfigError("\n".join(faults))
     return config.model_copy(update=sections)
+
+
+def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:
+    """Return the values, with those of `defaults` for keys that are not written."""
+    if not isinstance(values, dict):
+        return values
+    filled = {
+        key: _with_defaults(values.get(key, {}), value) if isinstance(value, Mapping) else values.get(key, value)
+        for key, value in defaults.items()
+    }
+    return {**values, **filled}
 
 
 def _family(document: Document) -> Family:
@@ -55,9 +77,7 @@ def _family(document: Document) -> Family:
 def _validated(model: type[Model], values: Any, prefix: KeyPath, document: Document, faults: list[str]) -> Model | None:
     """Instance of `model`, or None with one line per fault appended to `faults`."""
     if isinstance(values, dict) and not prefix:
-        values = {
-            key: value for key, value in values.items() if not (key in ("descriptor", "regressor") and value is None)
-        }
+        values = {key: value for key, value in values.items() if not (key in FAMILY_SECTIONS and value is None)}
     try:
         return model.model_validate(values)
     except ValidationError as error:

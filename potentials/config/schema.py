@@ -1,7 +1,8 @@
 """Sections of a run configuration, one frozen model per section.
 
 Lengths in A, energies in eV, forces in eV/A, stresses in eV/A^3. Sections that belong to one family (`descriptor`,
-`regressor`) are kept as mappings here and validated against the family's own hyperparameter models by `load_config`.
+`regressor`, `training`) are kept as mappings here and validated against the family's own hyperparameter models by
+`load_config`, which also fills in the defaults that are a family's own.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Split(Section):
 
     by="group": all frames that share the value of `key` stay on one side (a relaxation path is one group);
     by="fraction": frames are drawn one by one.
-    refit: once the errors on that part are known, the model that is saved is fitted to it as well.
+    refit: once the errors on that part are known, the model that is saved is fitted to it as well (never one that is
+    trained, for that part says when to stop).
     """
 
     by: Literal["fraction", "group"] = "fraction"
@@ -74,7 +76,7 @@ class Baseline(Section):
 
 
 class Uncertainty(Section):
-    """Number of member columns (draws from the posterior) stored in the model; 0 stores none."""
+    """Number of member columns stored in the model (draws from the posterior, or networks); 0 stores none."""
 
     members: int = Field(default=16, ge=0, le=256)
 
@@ -89,7 +91,7 @@ class Report(Section):
 
 
 class RunConfig(Section):
-    """A whole run; `descriptor` and `regressor` hold the family's own settings, complete after loading."""
+    """A whole run; `descriptor`, `regressor` and `training` hold the family's own settings, complete after loading."""
 
     family: str
     output: Path = Path("run")
@@ -98,6 +100,7 @@ class RunConfig(Section):
     data: Data = Data()
     descriptor: dict[str, Any] = Field(default_factory=dict)
     regressor: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     targets: Targets = Targets()
     baseline: Baseline = Baseline()
     uncertainty: Uncertainty = Uncertainty()

@@ -31,8 +31,8 @@ from rhopot.potentials.regressors.normalization import BatchNormalization, NoNor
 
 # Standard deviation of the initial weights times sqrt(inputs): keeps the spread of rows from layer to layer.
 GAIN = {"tanh": 1.0, "gelu": 2.0**0.5, "silu": 2.0**0.5}
-# Features that vary less than this fraction of the most variable one are constants and are ignored.
-CONSTANT = 1e-10
+# Features that vary less than this fraction of their mean are constants with rounding noise and are ignored.
+NOISE = 1e-12
 
 
 class Affine(nn.Module):
@@ -135,7 +135,6 @@ class Networks(nn.Module):
             return nn.functional.gelu(rows)
         return nn.functional.silu(rows)
 
-    @torch.jit.unused
     def prepare(
         self, features_mean: Tensor, features_scale: Tensor, energy_scale: float, energy_shift: float = 0.0
     ) -> None:
@@ -147,18 +146,16 @@ class Networks(nn.Module):
         self.energy_scale.fill_(energy_scale)
         self.energy_shift.fill_(energy_shift)
         if self.hypers.normalization != "none":
-            constant = features_scale <= CONSTANT * features_scale.amax()
+            constant = features_scale <= NOISE * features_mean.abs()
             self.features_mean.copy_(features_mean.expand(self.features_mean.shape))
             self.features_rate.copy_(torch.where(constant, 0.0, 1.0 / features_scale).expand(self.features_rate.shape))
 
-    @torch.jit.unused
     def synchronise_with(self, total: Synchronise) -> None:
         """Give the batch statistics a function that adds a tensor up over the processes, gradients included."""
         for norm in self.norms:
             if isinstance(norm, BatchNormalization):
                 norm.synchronise = total
 
-    @torch.jit.unused
     @torch.no_grad()
     def freeze_statistics(self, features: Tensor, species: Tensor) -> None:
         """Make the batch statistics of these rows constants, layer after layer; nothing without batch normalisation."""
@@ -172,7 +169,6 @@ class Networks(nn.Module):
                     norm.freeze(rows, which)
                 rows = self._activate(norm(rows, which))
 
-    @torch.jit.unused
     @torch.no_grad()
     def folded(self) -> "Networks":
         """Return networks with the same values as these in evaluation, all normalisation merged into the weights."""
@@ -193,7 +189,6 @@ class Networks(nn.Module):
         plain.output.bias.mul_(self.energy_scale).add_(self.energy_shift)
         return plain
 
-    @torch.jit.unused
     def _affine(self) -> list[Affine]:
         """Return all affine layers from the features to the energy."""
         return [*(cast("Affine", layer) for layer in self.layers), self.output]

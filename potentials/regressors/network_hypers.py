@@ -37,3 +37,9 @@ class NetworkHypers(BaseModel):
         shape = "-".join(str(width) for width in (n_features, *self.hidden, 1))
         whose = "one network per element" if self.per_element else "one network for all elements"
         return f"{whose}, {shape}, {self.activation}, {self.n_parameters(n_features, n_species)} parameters"
+
+
+class PerElementHypers(NetworkHypers):
+    """The same with a network for each element unless told otherwise."""
+
+    per_element: bool = True

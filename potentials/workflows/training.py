@@ -22,6 +22,7 @@ from rhopot.potentials.fit import FitResult, FitTask, Progress, Ranks, Silent
 from rhopot.potentials.fit.graph import as_graph, species_of
 from rhopot.potentials.neighbours import find_edges
 from rhopot.potentials.pair import build_pair
+from rhopot.potentials.regressors import Descriptor
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import (
     Baseline,
@@ -110,7 +111,7 @@ def fit_model(
 ) -> Trained:
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = FAMILIES[config.family]
-    descriptor = family.build(config.descriptor, data.symbols)
+    descriptor = cast("Descriptor", family.build(config.descriptor, data.symbols))
     pair = _pair(config, data)
     baseline = _baseline(config, data, pair)
     members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0
@@ -132,7 +133,7 @@ def fit_model(
     )
     if ranks.rank == 0:
         _say(task, baseline, config.uncertainty.members)
-    result = family.fit(task, config.regressor)
+    result = family.fit(task, config)
     card = _card(config, data, baseline, members, result)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     return Trained(_as(result.model, dtype), _as(result.final, dtype), card, result.report)
@@ -183,6 +184,10 @@ class _BarsOnly(Silent):
     def advance(self, stage: str, done: int) -> None:
         """Pass on."""
         self._progress.advance(f"{self._name}: {stage}", done)
+
+    def describe(self, stage: str, text: str) -> None:
+        """Pass on."""
+        self._progress.describe(f"{self._name}: {stage}", text)
 
 
 def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:
@@ -250,6 +255,7 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
     }
     fit = {
         "regressor": config.regressor,
+        **({"training": config.training} if config.training else {}),
         "targets": config.targets.model_dump(mode="json"),
         "baseline": config.baseline.model_dump(mode="json"),
         "seed": config.seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rhopot.potentials.config import ConfigError, load_config, read_document
 
@@ -76,7 +77,11 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
         ),
         ("  energy: 0.001", "  energy: -1", "run.yaml, line 13: targets.energy"),
         ("liquid: 0.2", "liquid: x", "run.yaml, line 14: targets.forces.config_type.liquid must be a valid number"),
-        ("family: soap_gap", "family: soap_gab", "line 1: family must be one of soap_linear, soap_gap, got 'soap_gab'"),
+        (
+            "family: soap_gap",
+            "family: soap_gab",
+            "line 1: family must be one of soap_linear, soap_gap, gmp_snn, bpnn, got",
+        ),
         ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
         ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),
         ("data:", "data: [", "is not valid YAML"),
@@ -116,7 +121,56 @@ def test_missing_and_binary_files_are_refused(tmp_path: Path) -> None:
         read_document(write(tmp_path, "- a\n- b\n"))
 
 
-@pytest.mark.parametrize("name", ["soap_linear", "soap_gap"])
+NETWORK = """\
+family: gmp_snn
+data:
+  train: train.xyz
+training:
+  epochs: 5
+  loss: {beta: 3}
+"""
+
+
+def test_a_trained_family_has_its_own_section_and_defaults(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, NETWORK))
+    assert config.training["epochs"] == 5
+    assert config.training["loss"]["beta"] == 3.0
+    assert config.training["dtype"] == "float32"
+    assert config.regressor["hidden"] == [50, 50, 50]
+    assert config.regressor["per_element"] is False
+    assert (config.data.split.refit, config.uncertainty.members, config.report.learning_curve) == (False, 4, ())
+    assert load_config(write(tmp_path, NETWORK.replace("gmp_snn", "bpnn"))).regressor["per_element"] is True
+    chosen = load_config(write(tmp_path, NETWORK), ["uncertainty.members=0", "report.learning_curve=[0.5]"])
+    assert (chosen.uncertainty.members, chosen.report.learning_curve) == (0, (0.5,))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  epochs: 5", "  epoch: 5", "run.yaml, line 5: training.epoch is not a known key; did you mean epochs?"),
+        ("{beta: 3}", "{beta: -3}", "run.yaml, line 6: training.loss.beta must be greater than or equal to 0"),
+        ("gmp_snn", "soap_gap", "run.yaml, line 4: training is for families whose models are trained, and soap_gap"),
+        (
+            "  train: train.xyz",
+            "  split: {refit: true}",
+            "run.yaml, line 3: data.split.refit must be false for gmp_snn, got true; the validation part says when",
+        ),
+    ],
+)
+def test_faults_of_the_training_section(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in NETWORK
+    found = fault(tmp_path, NETWORK.replace(old, new, 1))
+    assert message in found
+    assert len(found.splitlines()) == 1
+
+
+def test_the_configuration_that_a_run_leaves_behind_loads(tmp_path: Path) -> None:
+    for text in (GOOD, NETWORK):
+        config = load_config(write(tmp_path, text))
+        assert load_config(write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))) == config
+
+
+@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "gmp_snn", "bpnn"])
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
     config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])
