@@ -6,11 +6,15 @@
     soap_jacobian_v1       p[C, F], dp[E, 3, F]   for linear fits; not differentiable
     soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
     soap_gap_v1            e[C, 1+K]          energies of a sparse dot-product kernel on p; differentiable twice
+    gmp_invariants_v1      Phi[C, F] from c   norms over the orders of several probes; differentiable twice
+    gmp_features_v1        Phi[C, F]          expansion and norms fused; differentiable twice
+    gmp_jacobian_v1        Phi[C, F], dPhi[E, 3, F]   not differentiable
 
-Two loops around models, for Python only (model files do not call them, so they carry no version):
+Three loops around models, for Python only (model files do not call them, so they carry no version):
 
     edges_within           the edges of a structure that has moved, out of a longer list
     edge_sums              forces and virial from dE/d(edge vector); the definition is in `rhopot.potentials.units`
+    jacobian_forces        dE/d(edge vector) from a stored Jacobian and dE/d(features); differentiable in the latter
 
 Arguments, shapes and equations: `rhopot.potentials.density.reference`, which has a function of the same name (without
 the version) and the same argument list for each of them. Operators run on the CPU, in float64 or float32; schemas,
@@ -32,8 +36,12 @@ NAMES = (
     "soap_jacobian_v1",
     "soap_linear_v1",
     "soap_gap_v1",
+    "gmp_invariants_v1",
+    "gmp_features_v1",
+    "gmp_jacobian_v1",
     "edges_within",
     "edge_sums",
+    "jacobian_forces",
 )
 
 

@@ -13,6 +13,13 @@ with u = block * Q + q. `species_channel` names the block that a neighbour speci
 whose factors make the dot product of two packed vectors that of the full, symmetric ones. Feature index:
 pair * (L+1) + l, pairs u-major: (0,0), (0,1) ... (0,U-1), (1,1) ...
 
+Weighted norms over the orders of several probes                                       [2, eqs. 3-5]
+
+    s[i, p, n] = sum over l + 2 t = n of sum_m c[i, lm, t P + p]^2,        0 <= t < T,    U = T P
+    Phi[i, p, n] = s / (sqrt(s + eps_pn^2) + eps_pn) = sqrt(s + eps_pn^2) - eps_pn
+
+are the norm of order n of probe p with the root's kink at zero rounded off. Feature index: p (L+1) + n.
+
 In : edge_vectors (E, 3) r_j - r_i in A, sorted by centre; first_edge (C+1): edges of centre i are first_edge[i] ...
      first_edge[i+1]-1; neighbour (E) and centre (C): rows of `species` (N_all); radial (A, K, 3, L+1, Q): see `hermite`
 Out: densities (C, (L+1)^2, U), features (C, F), F = U (U+1) / 2 (L+1), energies (C, columns)
@@ -22,6 +29,7 @@ Range: one cutoff. Cost: O(E L^2 Q) for the density, O(C L^2 U^2) for the invari
 Everything here runs on any device, in the float type of its arguments, and differentiates to any order by autograd.
 
 [1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. SOAP: doi:10.1103/PhysRevB.87.184115
+[2] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100
 """
 
 import math
@@ -254,3 +262,92 @@ def soap_gap(
     if features is not None:
         spectrum = spectrum.index_select(1, features)
     return sparse_read_out(spectrum, species[centre], points, first_point, weights, zeta, members)
+
+
+def order_products(left: Tensor, right: Tensor, n_probes: int) -> Tensor:
+    """Return sum over l + 2 t = n and m of left[lm, t P + p] right[lm, t P + p]: (C, P, L+1).
+
+    Args:
+        left, right: (C, (L+1)^2, T P).
+    """
+    l_max = int(math.sqrt(float(left.shape[1])) + 0.5) - 1
+    n_terms = left.shape[2] // n_probes
+    products = (left * right).reshape(left.shape[0], left.shape[1], n_terms, n_probes)
+    orders: list[Tensor] = []
+    for order in range(l_max + 1):
+        total = torch.zeros([left.shape[0], n_probes], dtype=left.dtype, device=left.device)
+        for term in range(min(n_terms, order // 2 + 1)):
+            degree = order - 2 * term
+            total = total + products[:, degree * degree : (degree + 1) * (degree + 1), term].sum(dim=1)
+        orders.append(total)
+    return torch.stack(orders, dim=-1)
+
+
+def gmp_invariants(density: Tensor, n_probes: int, floor: Tensor) -> Tensor:
+    """Return the rounded norms Phi (C, P (L+1)) of densities (C, (L+1)^2, T P), for eps = `floor` (P (L+1))."""
+    square = order_products(density, density, n_probes).flatten(1)
+    return square / (torch.sqrt(square + floor * floor) + floor)
+
+
+def gmp_features(
+    edge_vectors: Tensor,
+    first_edge: Tensor,
+    neighbour: Tensor,
+    centre: Tensor,
+    species: Tensor,
+    radial: Tensor,
+    cutoff: float,
+    species_channel: Tensor,
+    n_channels: int,
+    center_weight: float,
+    n_probes: int,
+    floor: Tensor,
+) -> Tensor:
+    """Return the rounded norms (C, P (L+1)) of the density that `density_expansion` makes from the same arguments."""
+    density = density_expansion(
+        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
+    )
+    return gmp_invariants(density, n_probes, floor)
+
+
+def gmp_jacobian(
+    edge_vectors: Tensor,
+    first_edge: Tensor,
+    neighbour: Tensor,
+    centre: Tensor,
+    species: Tensor,
+    radial: Tensor,
+    cutoff: float,
+    species_channel: Tensor,
+    n_channels: int,
+    center_weight: float,
+    n_probes: int,
+    floor: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return the features (C, F) and their derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1.
+
+    dPhi = sum c dc / sqrt(s + eps^2), summed as s is.
+    """
+    density = density_expansion(
+        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
+    )
+    slopes = expansion_jacobian(edge_vectors, neighbour, species, radial, cutoff, species_channel, n_channels)
+    rows = edge_centres(first_edge)
+    square = order_products(density, density, n_probes).flatten(1)
+    root, own = torch.sqrt(square + floor * floor)[rows], density[rows]
+    columns = [order_products(own, slopes[:, axis], n_probes).flatten(1) / root for axis in range(3)]
+    return gmp_invariants(density, n_probes, floor), torch.stack(columns, dim=1)
+
+
+def jacobian_forces(jacobian: Tensor, first_edge: Tensor, slope: Tensor) -> Tensor:
+    """Return dE/d(edge vector) from a descriptor's derivative: g[k, e, a] = sum_f jacobian[e, a, f] slope[k, i(e), f].
+
+    Args:
+        jacobian: (E, 3, F) derivative of the features of each edge's centre.
+        first_edge: (C + 1) where each centre's edges begin.
+        slope: (K, C, F), dE/d(features) of K models.
+
+    Returns:
+        (K, E, 3).
+    """
+    return torch.einsum("eaf,kef->kea", jacobian, slope[:, edge_centres(first_edge)])

@@ -58,6 +58,19 @@ void GraphArguments::check() const {
                       "first_edge must rise from 0 to the number of edges (", n_edges(), "); sort the edges by centre");
 }
 
+Columns GraphArguments::all_columns() const {
+    Columns columns{};
+    const std::int64_t width = radial.size(4), n = width * radial.size(3);
+    for (std::int64_t l = 0; l <= l_max(); ++l) {
+        columns.used[l] = int(width);
+        columns.first[l] = l * width;
+    }
+    columns.n_runs = 1;
+    columns.runs[0] = {0, 0, n};
+    columns.row = (n + 7) / 8 * 8;
+    return columns;
+}
+
 GraphArguments graph_arguments(const at::Tensor& edge_vectors, const at::Tensor& first_edge, const at::Tensor& neighbour,
                                const at::Tensor& centre, const at::Tensor& species, const at::Tensor& radial, double cutoff,
                                const at::Tensor& species_channel, std::int64_t n_channels, double center_weight) {

@@ -41,8 +41,10 @@ struct GraphArguments {
     }
     template <class T> Basis<T> basis() const {
         return {radial.const_data_ptr<T>(), species_channel.const_data_ptr<std::int64_t>(), radial.size(1), int(l_max()),
-                int(radial.size(4)), int(n_channels), T(cutoff), T(center_weight), &harmonic_constants<T>()};
+                int(radial.size(4)), int(n_channels), T(cutoff), T(center_weight), all_columns(), &harmonic_constants<T>()};
     }
+    // every degree reads every column
+    Columns all_columns() const;
     std::int64_t most_edges() const {
         const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
         std::int64_t most = 0;

@@ -7,10 +7,14 @@
 
 namespace rhopot {
 
-#define RHOPOT_DECLARE(variant)                  \
-    namespace variant {                          \
-    extern const Kernels<double> kernels_double; \
-    extern const Kernels<float> kernels_float;   \
+#define RHOPOT_DECLARE(variant)                          \
+    namespace variant {                                  \
+    extern const Kernels<double> kernels_double;         \
+    extern const Kernels<float> kernels_float;           \
+    extern const GmpKernels<double> gmp_kernels_double;  \
+    extern const GmpKernels<float> gmp_kernels_float;    \
+    extern const RowKernels<double> row_kernels_double;  \
+    extern const RowKernels<float> row_kernels_float;    \
     }
 RHOPOT_DECLARE(baseline)
 #ifdef RHOPOT_X86_VARIANTS
@@ -66,9 +70,13 @@ Level chosen() {
     return asked < most ? asked : most;
 }
 
-template <class T> const Kernels<T>& select(const Kernels<T>* const (&sets)[3]) {
+Level level() {
     static const Level level = chosen();
-    return *sets[level];
+    return level;
+}
+
+template <class Set> const Set& select(const Set* const (&sets)[3]) {
+    return *sets[level()];
 }
 
 }  // namespace
@@ -85,13 +93,16 @@ template const HarmonicConstants<float>& harmonic_constants<float>();
 #else
 #define RHOPOT_SETS(name) {&baseline::name, &baseline::name, &baseline::name}
 #endif
-template <> const Kernels<double>& kernels<double>() {
-    static const Kernels<double>* const sets[3] = RHOPOT_SETS(kernels_double);
-    return select(sets);
-}
-template <> const Kernels<float>& kernels<float>() {
-    static const Kernels<float>* const sets[3] = RHOPOT_SETS(kernels_float);
-    return select(sets);
-}
+#define RHOPOT_SELECT(Set, name, type)                                       \
+    template <> const Set<type>& name<type>() {                              \
+        static const Set<type>* const sets[3] = RHOPOT_SETS(name##_##type);  \
+        return select(sets);                                                 \
+    }
+RHOPOT_SELECT(Kernels, kernels, double)
+RHOPOT_SELECT(Kernels, kernels, float)
+RHOPOT_SELECT(GmpKernels, gmp_kernels, double)
+RHOPOT_SELECT(GmpKernels, gmp_kernels, float)
+RHOPOT_SELECT(RowKernels, row_kernels, double)
+RHOPOT_SELECT(RowKernels, row_kernels, float)
 
 }  // namespace rhopot

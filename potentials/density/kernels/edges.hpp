@@ -12,6 +12,9 @@ namespace rhopot::RHOPOT_VARIANT {
 
 constexpr int SPLINE_ROWS = 6;
 
+// what a batch is prepared for: the density, its derivative by the edges, or the adjoint of the density
+enum class Need { value, slope, adjoint };
+
 // w[row], w[6 + row]: weights of value and of d/dr, at s on intervals of width h
 template <class T, class V> RHOPOT_INLINE void spline_weights(const V& s, T h, V* w) {
     const T half = T(0.5), inverse = 1 / h;
@@ -39,20 +42,21 @@ template <class T, bool DUAL> struct EdgeBatch {
     std::int64_t edge[WIDTH];  // their numbers
     Field<T, DUAL> direction;  // [4, 8]: x, y, z of the unit vector, and 1 / r
     Harmonics<T, DUAL> harmonics;
-    Field<T, DUAL> radial;     // [8, (l, q) padded]
-    Field<T, DUAL> slope;      // [8, (l, q) padded], d/dr
+    Field<T, DUAL> radial;     // [8, (l, q) as in Columns]
+    Field<T, DUAL> slope;      // the same, d/dr
     Field<T, DUAL> radial_by_lane;  // [(l, q), 8]
     Field<T, DUAL> slope_by_lane;
 
-    static std::ptrdiff_t rows(const Basis<T>& b) { return padded(std::ptrdiff_t(b.l_max + 1) * b.n_radial); }
+    static std::ptrdiff_t rows(const Basis<T>& b) { return b.columns.row; }
     static std::ptrdiff_t size(const Basis<T>& b) {
-        return Harmonics<T, DUAL>::size(b.l_max) + WIDTH * (4 + 4 * rows(b)) * (DUAL ? 2 : 1);
+        return Harmonics<T, DUAL>::size(b.l_max) + WIDTH * (5 + 4 * rows(b)) * (DUAL ? 2 : 1);
     }
     static EdgeBatch from(Arena<T>& arena, const Basis<T>& b) {
         EdgeBatch batch;
         batch.direction = arena.template take<DUAL>(4 * WIDTH);
         batch.harmonics = Harmonics<T, DUAL>::from(arena, b.l_max);
-        batch.radial = arena.template take<DUAL>(WIDTH * rows(b));
+        batch.radial = arena.template take<DUAL>(WIDTH * (rows(b) + 1));
+        batch.radial.store(WIDTH * rows(b), zero<T, DUAL>());  // the last row is read up to eight numbers too far
         batch.slope = arena.template take<DUAL>(WIDTH * rows(b));
         batch.radial_by_lane = arena.template take<DUAL>(WIDTH * rows(b));
         batch.slope_by_lane = arena.template take<DUAL>(WIDTH * rows(b));
@@ -77,36 +81,37 @@ RHOPOT_INLINE auto gather(const Graph<T>& graph, const EdgeBatch<T, DUAL>& batch
     return result;
 }
 
-// six rows of the table times their weights, for value and slope of one edge
-template <class T, bool DUAL>
-RHOPOT_INLINE void evaluate_spline(const EdgeBatch<T, DUAL>& batch, const Field<T, DUAL>& weights, const T* table,
-                                   std::ptrdiff_t n, std::ptrdiff_t n_padded, int lane) {
+// six rows of the table times their weights, for value and (SLOPE) slope of one edge; `table` is the first of the six
+template <class T, bool DUAL, bool SLOPE>
+RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUAL>& batch, const Field<T, DUAL>& weights,
+                                   const T* table, int lane) {
     using V = typename Field<T, DUAL>::Vector;
     using Number = decltype(weights.scalar(0));
-    Number w[2 * SPLINE_ROWS];
-    for (int i = 0; i < 2 * SPLINE_ROWS; ++i) w[i] = weights.scalar(WIDTH * i + lane);
-    const Field<T, DUAL> radial = batch.radial.at(lane * n_padded), slope = batch.slope.at(lane * n_padded);
-    std::ptrdiff_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH) {
+    constexpr int N_WEIGHTS = SLOPE ? 2 * SPLINE_ROWS : SPLINE_ROWS;
+    Number w[N_WEIGHTS];
+    for (int i = 0; i < N_WEIGHTS; ++i) w[i] = weights.scalar(WIDTH * i + lane);
+    const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
+    const Field<T, DUAL> radial = batch.radial.at(lane * basis.columns.row), slope = batch.slope.at(lane * basis.columns.row);
+    const auto evaluate = [&](std::ptrdiff_t to, auto load) {
         V r{}, d{};
         for (int row = 0; row < SPLINE_ROWS; ++row) {
-            const Pack<T> t = load_pack<T>(table + row * n + i);
+            const Pack<T> t = load(table + row * n);
             r += w[row] * t;
-            d += w[SPLINE_ROWS + row] * t;
+            if constexpr (SLOPE) d += w[SPLINE_ROWS + row] * t;
         }
-        radial.store(i, r);
-        slope.store(i, d);
+        radial.store(to, r);
+        if constexpr (SLOPE) slope.store(to, d);
+    };
+    for (int k = 0; k < basis.columns.n_runs; ++k) {
+        const Columns::Run& run = basis.columns.runs[k];
+        // whole packs may read past the run, but not past the table's row
+        const std::ptrdiff_t whole = (n - run.from) / WIDTH * WIDTH;
+        std::ptrdiff_t i = 0;
+        for (; i < run.count && i < whole; i += WIDTH) {
+            evaluate(run.to + i, [&](const T* row) { return load_pack<T>(row + run.from + i); });
+        }
+        if (i < run.count) evaluate(run.to + i, [&](const T* row) { return load_some(row + run.from + i, run.count - i); });
     }
-    if (i == n) return;
-    V r{}, d{};
-    for (int row = 0; row < SPLINE_ROWS; ++row) {
-        Pack<T> t{};
-        for (std::ptrdiff_t j = i; j < n; ++j) t[j - i] = table[row * n + j];
-        r += w[row] * t;
-        d += w[SPLINE_ROWS + row] * t;
-    }
-    radial.store(i, r);
-    slope.store(i, d);
 }
 
 template <class T, bool DUAL>
@@ -117,8 +122,8 @@ RHOPOT_INLINE void transpose(const Field<T, DUAL>& from, const Field<T, DUAL>& t
     }
 }
 
-// fills everything in the batch but its edge numbers; BACKWARD adds what only gradients read
-template <class T, bool DUAL, bool BACKWARD>
+// fills everything in the batch but its edge numbers; NEED says what will be read
+template <class T, bool DUAL, Need NEED>
 inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatch<T, DUAL>& batch) {
     using V = typename Field<T, DUAL>::Vector;
     const V x = gather(graph, batch, 0, T(0)), y = gather(graph, batch, 1, T(0));
@@ -149,16 +154,18 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
     T memory[2 * SPLINE_ROWS * WIDTH * (DUAL ? 2 : 1)] __attribute__((aligned(64)));
     Arena<T> arena{memory};
     const Field<T, DUAL> weights = arena.template take<DUAL>(2 * SPLINE_ROWS * WIDTH);
-    for (int i = 0; i < 2 * SPLINE_ROWS; ++i) weights.store(WIDTH * i, where(inside, w[i], T(0)));
+    constexpr bool slope = NEED != Need::value;
+    for (int i = 0; i < (slope ? 2 : 1) * SPLINE_ROWS; ++i) weights.store(WIDTH * i, where(inside, w[i], T(0)));
 
-    const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial, n_padded = padded(n);
+    const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
     for (int lane = 0; lane < WIDTH; ++lane) {
         const std::int64_t a = lane < batch.count ? graph.species[graph.neighbour[batch.edge[lane]]] : 0;
-        evaluate_spline(batch, weights, basis.radial + (a * basis.n_knots + knot[lane]) * 3 * n, n, n_padded, lane);
+        const T* table = basis.radial + (a * basis.n_knots + knot[lane]) * 3 * n;
+        evaluate_spline<T, DUAL, slope>(basis, batch, weights, table, lane);
     }
-    if constexpr (BACKWARD) {
-        transpose(batch.radial, batch.radial_by_lane, n_padded);
-        transpose(batch.slope, batch.slope_by_lane, n_padded);
+    if constexpr (NEED == Need::adjoint) {
+        transpose(batch.radial, batch.radial_by_lane, basis.columns.row);
+        transpose(batch.slope, batch.slope_by_lane, basis.columns.row);
     }
 }
 

@@ -35,8 +35,8 @@ inline void accumulate(const Basis<T>& basis, const Shape<T>& shape, const EdgeB
     const std::ptrdiff_t stride = EdgeBatch<T, DUAL>::rows(basis);
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto y = batch.harmonics.value.at(WIDTH * l * l);
-        for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH) {
-            multiply<true>(2 * l + 1, y, WIDTH, 1, batch.radial.at(l * shape.n_radial + q), stride, WIDTH,
+        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH) {
+            multiply<true>(2 * l + 1, y, WIDTH, 1, batch.radial.at(basis.columns.first[l] + q), stride, WIDTH,
                            c.at(l * l * shape.row + batch.channel * shape.block + q), shape.row);
         }
     }
@@ -60,9 +60,10 @@ inline void adjoint(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatc
     const Field<T, DUAL> a = scratch, b = scratch.at(WIDTH * shape.angular());
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto left = d.at(l * l * shape.row + batch.channel * shape.block);
-        const std::ptrdiff_t rows = WIDTH * l * shape.n_radial, to = WIDTH * l * l;
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.radial_by_lane.at(rows), WIDTH, shape.n_radial, a.at(to), WIDTH);
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.slope_by_lane.at(rows), WIDTH, shape.n_radial, b.at(to), WIDTH);
+        const std::ptrdiff_t rows = WIDTH * basis.columns.first[l], to = WIDTH * l * l;
+        const int n = basis.columns.used[l];
+        multiply<false>(2 * l + 1, left, shape.row, 1, batch.radial_by_lane.at(rows), WIDTH, n, a.at(to), WIDTH);
+        multiply<false>(2 * l + 1, left, shape.row, 1, batch.slope_by_lane.at(rows), WIDTH, n, b.at(to), WIDTH);
     }
     V along{};
     for (int lm = 0; lm < shape.angular(); ++lm) along += b.load(WIDTH * lm) * batch.harmonics.value.load(WIDTH * lm);
@@ -107,7 +108,7 @@ inline void expand_centre(const Graph<T>& graph, const Basis<T>& basis, const Sh
     for_each_batch<T, DUAL>(
         graph, basis, graph.first_edge[centre], graph.first_edge[centre + 1], [&] { return &batch; },
         [&](EdgeBatch<T, DUAL>& b) {
-            prepare<T, DUAL, false>(graph, basis, b);
+            prepare<T, DUAL, Need::value>(graph, basis, b);
             accumulate(basis, shape, b, c);
         });
     add_own(graph, basis, shape, centre, c);

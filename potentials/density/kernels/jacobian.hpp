@@ -28,11 +28,11 @@ inline void harmonic_gradients(const EdgeBatch<T, false>& batch, const HarmonicC
 
 // dc[lm, block] of one edge and axis
 template <class T>
-inline void density_slope(const Shape<T>& shape, const EdgeBatch<T, false>& batch, std::ptrdiff_t stride, int lane,
+inline void density_slope(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
                           const T* gradients, T direction, T* dc) {
     for (int l = 0; l <= shape.l_max; ++l) {
         for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH) {
-            const std::ptrdiff_t at = lane * stride + l * shape.n_radial + q;
+            const std::ptrdiff_t at = lane * basis.columns.row + basis.columns.first[l] + q;
             const Pack<T> radial = batch.radial.load(at), slope = batch.slope.load(at) * direction;
             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
                 const T y = batch.harmonics.value.scalar(WIDTH * lm + lane), dy = gradients[WIDTH * lm + lane];

@@ -33,6 +33,19 @@ template <class T> struct Graph {
     const std::int64_t* species;    // [N]
 };
 
+// Which columns of the table each degree reads, and where they stand in an edge's row of evaluated functions. A run is a
+// stretch of the table's row (L+1, Q) that is evaluated at once.
+struct Columns {
+    struct Run {
+        std::ptrdiff_t from, to, count;
+    };
+    int used[L_LIMIT + 1];              // degree l reads its first used[l] columns
+    std::ptrdiff_t first[L_LIMIT + 1];  // where they begin in an edge's row
+    std::ptrdiff_t row;                 // length of that row, a multiple of eight
+    int n_runs;
+    Run runs[L_LIMIT + 1];
+};
+
 // the radial functions as a spline table: value, first and second derivative at equidistant knots
 template <class T> struct Basis {
     const T* radial;                      // [A, K, 3, L+1, Q]
@@ -43,6 +56,7 @@ template <class T> struct Basis {
     int n_channels;
     T cutoff;
     T center_weight;
+    Columns columns;
     const HarmonicConstants<T>* constants;
 };
 
@@ -98,9 +112,48 @@ template <class T> struct Kernels {
     void (*unnormalise)(T* slope, const T* unit, std::ptrdiff_t n, T along, T inverse);
 };
 
+// The invariants of order norms: with U = T P columns u = t P + p,
+//   s[i, p, n] = sum over l + 2t = n, m of c[i, lm, t P + p]^2,   Phi[i, p (L+1) + n] = s / (sqrt(s + eps^2) + eps)
+template <class T> struct Probes {
+    int count;       // P
+    const T* floor;  // [P (L+1)], eps > 0
+};
+
+// Their kernels, by the rules of `Kernels`.
+template <class T> struct GmpKernels {
+    std::size_t (*graph_workspace)(const Basis<T>&, int n_probes, std::int64_t max_edges_per_centre);
+    std::size_t (*density_workspace)(const Density<T>&, int n_probes);
+
+    // Phi[C, F]; or its derivative along the tangent
+    void (*invariants)(const Density<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, T* phi, T* workspace);
+    // d[C, LM, U] = sum h[C, F] dPhi/dc; or its derivative along the tangent
+    void (*invariants_adjoint)(const Density<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
+                               T* gradient, T* workspace);
+
+    // Phi[C, F] from the graph
+    void (*features)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, T* phi,
+                     T* workspace);
+    // g[E, 3] = sum h[C, F] dPhi/dr
+    void (*adjoint)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end,
+                    const T* adjoint, T* gradient, T* workspace);
+    // Phi[C, F] and dPhi[E, 3, F]
+    void (*jacobian)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, T* phi,
+                     T* jacobian, T* workspace);
+};
+
+// Rows of a Jacobian against slopes, for n_rows rows of n_features numbers, all of one centre.
+template <class T> struct RowKernels {
+    // forces[row] = rows[row] . slope
+    void (*dot)(const T* rows, std::int64_t n_rows, std::int64_t n_features, const T* slope, T* forces);
+    // slope = sum over rows of forces[row] rows[row]
+    void (*gather)(const T* rows, std::int64_t n_rows, std::int64_t n_features, const T* forces, T* slope);
+};
+
 template <class T> const HarmonicConstants<T>& harmonic_constants();
 
 // the set for this processor, chosen once; RHOPOT_KERNELS=baseline|v3|v4 in the environment asks for a lesser one
 template <class T> const Kernels<T>& kernels();
+template <class T> const GmpKernels<T>& gmp_kernels();
+template <class T> const RowKernels<T>& row_kernels();
 
 }  // namespace rhopot

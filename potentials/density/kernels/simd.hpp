@@ -97,6 +97,16 @@ template <class T> RHOPOT_INLINE Pack<T> load_pack(const T* from) {
 }
 template <class T> RHOPOT_INLINE void store_pack(T* to, const Pack<T>& x) { std::memcpy(to, &x, sizeof(x)); }
 
+// the n < 8 numbers at the end of a row, and zeros
+template <class T> RHOPOT_INLINE Pack<T> load_some(const T* from, std::ptrdiff_t n) {
+    Pack<T> x{};
+    for (std::ptrdiff_t i = 0; i < n; ++i) x[i] = from[i];
+    return x;
+}
+template <class T> RHOPOT_INLINE void store_some(T* to, const Pack<T>& x, std::ptrdiff_t n) {
+    for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = x[i];
+}
+
 // An array of numbers (value only, or value and derivative in two planes) read and written by packs or one by one.
 template <class T, bool DUAL> struct Field;
 

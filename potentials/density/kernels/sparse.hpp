@@ -23,16 +23,6 @@ template <class T> RHOPOT_INLINE T lane_sum(const Pack<T>& x) {
     return total;
 }
 
-// the n < 8 numbers at the end of a row, and zeros
-template <class T> RHOPOT_INLINE Pack<T> load_some(const T* from, std::ptrdiff_t n) {
-    Pack<T> x{};
-    for (std::ptrdiff_t i = 0; i < n; ++i) x[i] = from[i];
-    return x;
-}
-template <class T> RHOPOT_INLINE void store_some(T* to, const Pack<T>& x, std::ptrdiff_t n) {
-    for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = x[i];
-}
-
 // visit(i, load, store) for every eight numbers of a row of n, the last ones padded with zeros
 template <class T, class Visit> RHOPOT_INLINE void for_each_pack(std::ptrdiff_t n, Visit visit) {
     std::ptrdiff_t i = 0;

@@ -1,23 +1,18 @@
 // All kernels, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an inline function of the
 // standard library: the linker would keep one copy for all variants.
+#include "centre.hpp"
 #include "jacobian.hpp"
 #include "sparse.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
-template <class T> std::ptrdiff_t scratch_size(const Shape<T>& shape) {
-    const std::ptrdiff_t harmonics = 3 * WIDTH * shape.angular();
-    const std::ptrdiff_t products = packed_size(shape);
-    return harmonics + products + shape.angular() * shape.block;
-}
-
-// density, its adjoint, packed weights and scratch, all dual; and the batches of one centre
+// the weights of a centre, what the Jacobian adds, and the centre; or duals of its density and one batch
 template <class T> std::size_t graph_workspace(const Basis<T>& basis, std::int64_t max_edges) {
     const Shape<T> shape(basis);
-    const std::ptrdiff_t one = 2 * shape.angular() * shape.row + packed_size(shape) + scratch_size(shape);
-    const std::ptrdiff_t batches = batches_needed(basis, max_edges) * (EdgeBatch<T, false>::size(basis) + 2 * WIDTH * WIDTH);
-    return std::size_t(2 * one + EdgeBatch<T, true>::size(basis) + batches);
+    const std::ptrdiff_t kept = 2 * packed_size(shape) + shape.angular() * shape.block + Centre<T>::size(basis, max_edges);
+    const std::ptrdiff_t dual = 2 * shape.angular() * (shape.row + 2 * WIDTH) + EdgeBatch<T, true>::size(basis);
+    return std::size_t(kept > dual ? kept : dual);
 }
 
 template <class T> Shape<T> shape_of(const Density<T>& density) { return {density.l_max, density.n_channels_total, 1}; }
@@ -61,7 +56,7 @@ void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int6
         for_each_batch<T, DUAL>(
             graph, basis, graph.first_edge[i], graph.first_edge[i + 1], [&] { return &batch; },
             [&](EdgeBatch<T, DUAL>& b) {
-                prepare<T, DUAL, true>(graph, basis, b);
+                prepare<T, DUAL, Need::adjoint>(graph, basis, b);
                 adjoint(basis, shape, b, d, scratch, gradient);
             });
     }
@@ -116,52 +111,6 @@ void power_adjoint(const Density<T>& density, std::int64_t begin, std::int64_t e
     }
 }
 
-// A centre whose batches are kept between the expansion and its adjoint.
-template <class T> struct Centre {
-    const Graph<T>& graph;
-    const Basis<T>& basis;
-    Shape<T> shape;
-    Field<T, false> c, d, w, scratch;
-    EdgeBatch<T, false>* batches;
-    T* batch_memory;
-    int used = 0;
-
-    Centre(const Graph<T>& g, const Basis<T>& b, T* workspace) : graph(g), basis(b), shape(b) {
-        Arena<T> arena{workspace};
-        c = arena.template take<false>(shape.angular() * shape.row);
-        d = arena.template take<false>(shape.angular() * shape.row);
-        w = arena.template take<false>(packed_size(shape));
-        scratch = arena.template take<false>(scratch_size(shape));
-        batch_memory = arena.next;
-    }
-    EdgeBatch<T, false>* next() {
-        constexpr std::ptrdiff_t slot = 2 * WIDTH * WIDTH;
-        static_assert(sizeof(EdgeBatch<T, false>) <= slot * sizeof(T));
-        T* at = batch_memory + used++ * (slot + EdgeBatch<T, false>::size(basis));
-        auto* batch = reinterpret_cast<EdgeBatch<T, false>*>(at);
-        Arena<T> arena{at + slot};
-        *batch = EdgeBatch<T, false>::from(arena, basis);
-        return batch;
-    }
-    EdgeBatch<T, false>& batch(int k) const {
-        return *reinterpret_cast<EdgeBatch<T, false>*>(batch_memory + k * (2 * WIDTH * WIDTH + EdgeBatch<T, false>::size(basis)));
-    }
-    // c, keeping every batch; BACKWARD prepares them for `gradient`
-    template <bool BACKWARD> void expand(std::int64_t i) {
-        used = 0;
-        clear(c, shape.angular() * shape.row);
-        const std::int64_t from = graph.first_edge[i], upto = graph.first_edge[i + 1];
-        for_each_batch<T, false>(graph, basis, from, upto, [&] { return next(); }, [&](EdgeBatch<T, false>& b) {
-            prepare<T, false, BACKWARD>(graph, basis, b);
-            accumulate(basis, shape, b, c);
-        });
-        add_own(graph, basis, shape, i, c);
-    }
-    void gradient(T* to) const {
-        for (int k = 0; k < used; ++k) adjoint(basis, shape, batch(k), d, scratch, to);
-    }
-};
-
 template <class T>
 void soap(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* p, T* workspace) {
     const Shape<T> shape(basis);
@@ -178,11 +127,13 @@ void soap(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std:
 template <class T>
 void soap_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
                   T* gradient, T* workspace) {
-    Centre<T> centre(graph, basis, workspace);
+    Arena<T> arena{workspace};
+    const auto w = arena.template take<false>(packed_size(Shape<T>(basis)));
+    Centre<T> centre(graph, basis, arena);
     for (std::int64_t i = begin; i < end; ++i) {
-        centre.template expand<true>(i);
-        pack_adjoint(centre.shape, incoming + i * centre.shape.features(), centre.w.value);
-        apply_packed(centre.shape, centre.c, centre.w, centre.d);
+        centre.template expand<Need::adjoint>(i);
+        pack_adjoint(centre.shape, incoming + i * centre.shape.features(), w.value);
+        apply_packed(centre.shape, centre.c, w, centre.d);
         centre.gradient(gradient);
     }
 }
@@ -190,21 +141,22 @@ void soap_adjoint(const Graph<T>& graph, const Basis<T>& basis, std::int64_t beg
 template <class T>
 void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* p, T* dp,
                    T* workspace) {
-    Centre<T> centre(graph, basis, workspace);
-    const Shape<T>& shape = centre.shape;
+    const Shape<T> shape(basis);
+    Arena<T> arena{workspace};
+    const auto products = arena.template take<false>(packed_size(shape));
+    T* product = arena.template take<false>(packed_size(shape)).value;
+    T* dc = arena.template take<false>(shape.angular() * shape.block).value;
+    Centre<T> centre(graph, basis, arena);
     T* gradients = centre.scratch.value;
-    T* product = gradients + 3 * WIDTH * shape.angular();
-    T* dc = product + packed_size(shape);
-    const std::ptrdiff_t stride = EdgeBatch<T, false>::rows(basis);
     for (std::int64_t i = begin; i < end; ++i) {
-        centre.template expand<false>(i);
-        spectrum(shape, centre.c, centre.w, p + i * shape.features());
+        centre.template expand<Need::slope>(i);
+        spectrum(shape, centre.c, products, p + i * shape.features());
         for (int k = 0; k < centre.used; ++k) {
             const EdgeBatch<T, false>& batch = centre.batch(k);
             harmonic_gradients(batch, *basis.constants, shape.l_max, gradients);
             for (int row = 0; row < 3 * batch.count; ++row) {
                 const int lane = row / 3, axis = row % 3;
-                density_slope(shape, batch, stride, lane, gradients + axis * WIDTH * shape.angular(),
+                density_slope(basis, shape, batch, lane, gradients + axis * WIDTH * shape.angular(),
                               batch.direction.scalar(axis * WIDTH + lane), dc);
                 spectrum_slope(shape, batch.channel, dc, centre.c.value, product,
                                dp + (3 * batch.edge[lane] + axis) * shape.features());
@@ -222,17 +174,19 @@ template <class T> void pack_weights(const Basis<T>& basis, const T* weights, T*
 template <class T>
 void soap_linear(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* packed,
                  std::int64_t n_sets, T* energy, std::int64_t energy_stride, T* gradient, T* p, T* workspace) {
-    Centre<T> centre(graph, basis, workspace);
-    const Shape<T>& shape = centre.shape;
+    const Shape<T> shape(basis);
+    Arena<T> arena{workspace};
+    const auto products = arena.template take<false>(packed_size(shape));
+    Centre<T> centre(graph, basis, arena);
     for (std::int64_t i = begin; i < end; ++i) {
-        if (gradient != nullptr) centre.template expand<true>(i);
-        else centre.template expand<false>(i);
+        if (gradient != nullptr) centre.template expand<Need::adjoint>(i);
+        else centre.template expand<Need::value>(i);
         const std::int64_t set = n_sets == 1 ? 0 : graph.species[graph.centre[i]];
         const Field<T, false> w{const_cast<T*>(packed + set * packed_size(shape))};
         apply_packed(shape, centre.c, w, centre.d);
         energy[i * energy_stride] = half_dot(centre.c.value, centre.d.value, shape.angular() * shape.row);
         if (gradient != nullptr) centre.gradient(gradient);
-        if (p != nullptr) spectrum(shape, centre.c, centre.w, p + i * shape.features());
+        if (p != nullptr) spectrum(shape, centre.c, products, p + i * shape.features());
     }
 }
 

@@ -54,6 +54,7 @@ struct Graph {
     Tensor species = at::tensor({0, 1, 1, 0, 1}, at::kLong);
     Tensor channel = at::tensor({1, 0}, at::kLong);
     Tensor radial = smooth_table(2, 40, 3, 2);
+    std::int64_t n_channels = 2;
 
     // R(r) = a r^l exp(-k r^2) (1 - r/rc)^3 with its two derivatives by autograd
     static Tensor smooth_table(std::int64_t species, std::int64_t knots, std::int64_t l_max, std::int64_t n_radial) {
@@ -71,8 +72,7 @@ struct Graph {
 
     Tensor call(const char* name, const Tensor& vectors, const std::vector<c10::IValue>& more = {}) const {
         const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
-        std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species, radial, 4.0, channel,
-                                       std::int64_t(2), 0.8};
+        std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species, radial, 4.0, channel, n_channels, 0.8};
         stack.insert(stack.end(), more.begin(), more.end());
         op.callBoxed(&stack);
         return stack.front().toTensor();
@@ -120,6 +120,12 @@ int main(int argc, char** argv) {
     const std::vector<c10::IValue> sparse{points, c10::List<std::int64_t>{0, 4, 7}, coefficients, std::int64_t(3), c10::IValue(), true};
     check_derivatives("rhopot::soap_gap_v1",
                       [&](const Tensor& x) { return graph.call("rhopot::soap_gap_v1", x, sparse).sum(); }, vectors, direction);
+    Graph summed;
+    summed.channel = at::zeros({2}, at::kLong);
+    summed.n_channels = 1;
+    const std::vector<c10::IValue> probes{std::int64_t(1), at::rand({4}, at::kDouble) + 0.1};
+    check_derivatives("rhopot::gmp_features_v1",
+                      [&](const Tensor& x) { return summed.call("rhopot::gmp_features_v1", x, probes).sin().sum(); }, vectors, direction);
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;

@@ -1,0 +1,104 @@
+// Forces from a stored Jacobian, for training on it: g[k, e, a] = sum_f J[e, a, f] slope[k, i(e), f], and its adjoint
+//   slope_adjoint[k, i, f] = sum over edges e of centre i and axes a of v[k, e, a] J[e, a, f].
+// The Jacobian is a constant: it has no gradient, and the forces are linear in the slopes.
+#include <ATen/Dispatch.h>
+#include <torch/library.h>
+
+#include "autograd.hpp"
+
+namespace rhopot {
+namespace {
+
+void check_jacobian(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope) {
+    const auto type = jacobian.scalar_type();
+    TORCH_CHECK_VALUE(jacobian.device().is_cpu() && first_edge.device().is_cpu() && slope.device().is_cpu(),
+                      "jacobian, first_edge and slope must be on the CPU; use rhopot.potentials.density.reference elsewhere");
+    TORCH_CHECK_TYPE(type == at::kDouble || type == at::kFloat, "jacobian must be float64 or float32, got ", type);
+    TORCH_CHECK_VALUE(jacobian.dim() == 3 && jacobian.size(1) == 3, "jacobian must be of shape (E, 3, F), got ",
+                      jacobian.sizes());
+    check_index(first_edge, "first_edge", jacobian.size(0) + 1, "edge offsets");
+    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
+    const std::int64_t n = first_edge.size(0) - 1;
+    TORCH_CHECK_VALUE(n >= 0 && first[0] == 0 && first[n] == jacobian.size(0) && std::is_sorted(first, first + n + 1),
+                      "first_edge must rise from 0 to the number of edges (", jacobian.size(0), ")");
+    TORCH_CHECK_TYPE(slope.scalar_type() == type, "slope must have the dtype of jacobian (", type, "), got ",
+                     slope.scalar_type(), "; cast one of them");
+    TORCH_CHECK_VALUE(slope.dim() == 3 && slope.size(1) == n && slope.size(2) == jacobian.size(2),
+                      "slope must be of shape (K, ", n, ", ", jacobian.size(2), "), got ", slope.sizes());
+}
+
+// work(kernels, jacobian of a centre, its rows, centre, member) for every centre and member, in parallel
+template <class Work> void over_rows(const Tensor& jacobian, const Tensor& first_edge, std::int64_t members, const Work& work) {
+    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
+    const std::int64_t n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
+    AT_DISPATCH_FLOATING_TYPES(jacobian.scalar_type(), "rhopot", [&] {
+        const scalar_t* rows = jacobian.const_data_ptr<scalar_t>();
+        const auto& kernels = row_kernels<scalar_t>();
+        at::parallel_for(0, n_centres, 16, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                for (std::int64_t k = 0; k < members; ++k) {
+                    work(kernels, rows + 3 * first[i] * n_features, 3 * (first[i + 1] - first[i]), i, k);
+                }
+            }
+        });
+    });
+}
+
+template <class T> T* out(const Tensor& tensor, const T*) { return tensor.mutable_data_ptr<T>(); }
+template <class T> const T* in(const Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
+
+Tensor forces_of(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope) {
+    const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = slope.size(1);
+    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
+    Tensor forces = at::empty({slope.size(0), n_edges, 3}, slope.options());
+    over_rows(jacobian, first_edge, slope.size(0), [&](auto& kernels, auto* rows, auto n_rows, auto i, auto k) {
+        kernels.dot(rows, n_rows, n_features, in(slope, rows) + (k * n_centres + i) * n_features,
+                    out(forces, rows) + 3 * (k * n_edges + first[i]));
+    });
+    return forces;
+}
+
+Tensor slopes_of(const Tensor& jacobian, const Tensor& first_edge, const Tensor& forces) {
+    const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
+    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
+    Tensor slope = at::empty({forces.size(0), n_centres, n_features}, forces.options());
+    over_rows(jacobian, first_edge, forces.size(0), [&](auto& kernels, auto* rows, auto n_rows, auto i, auto k) {
+        kernels.gather(rows, n_rows, n_features, in(forces, rows) + 3 * (k * n_edges + first[i]),
+                       out(slope, rows) + (k * n_centres + i) * n_features);
+    });
+    return slope;
+}
+
+struct JacobianForces : torch::autograd::Function<JacobianForces> {
+    static Tensor forward(AutogradContext* ctx, const Tensor& slope, const Tensor& jacobian, const Tensor& first_edge) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        ctx->save_for_backward({jacobian, first_edge});
+        return forces_of(jacobian, first_edge, slope);
+    }
+    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
+        TORCH_CHECK_NOT_IMPLEMENTED(!at::GradMode::is_enabled(),
+                                    "jacobian_forces has no second derivative; use rhopot.potentials.density.reference for it");
+        const auto saved = ctx->get_saved_variables();
+        return {slopes_of(saved[0], saved[1], incoming[0].contiguous()), Tensor(), Tensor()};
+    }
+};
+
+Tensor jacobian_forces_plain(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope) {
+    check_jacobian(jacobian, first_edge, slope);
+    return forces_of(jacobian.contiguous(), first_edge.contiguous(), slope.contiguous());
+}
+Tensor jacobian_forces_autograd(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope) {
+    refuse_gradient(jacobian, "jacobian");
+    check_jacobian(jacobian, first_edge, slope);
+    return JacobianForces::apply(slope.contiguous(), jacobian.contiguous(), first_edge.contiguous());
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(rhopot, m) {
+    m.def("jacobian_forces(Tensor jacobian, Tensor first_edge, Tensor slope) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(rhopot, CPU, m) { m.impl("jacobian_forces", jacobian_forces_plain); }
+TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) { m.impl("jacobian_forces", jacobian_forces_autograd); }
+
+}  // namespace rhopot
