@@ -1,12 +1,13 @@
 """Radial tables of GMP features and the scale of each feature, from hyperparameters and densities.
 
-The norm of order n is regularised as sqrt(s + eps^2) - eps, eps = regularization * scale. A feature's scale is the norm
-that a single neighbour gives at twice its covalent radius, averaged over the elements:
+The norm of order n is regularised as sqrt(s + eps^2) - eps, eps = regularization * scale. A feature's scale is a tenth
+of the norm that a single neighbour gives at twice its covalent radius, averaged over the elements:
 
-    scale[p, n] = mean_a sqrt(sum_{l + 2t = n} (2l+1)/(4 pi) R[a, l, t, p](2 r_a)^2)
+    scale[p, n] = 0.1 mean_a sqrt(sum_{l + 2t = n} (2l+1)/(4 pi) R[a, l, t, p](2 r_a)^2)
 
-(sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). It never sees data, so a descriptor is defined by its
-hyperparameters alone. The regularised norm lies between the norm less eps, and the norm.
+(sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). Neighbours of an atom cancel each other in part; with
+the tenth, the scale is about or below the spread of each feature over the atoms of molecules and of warm crystals. It never sees data: hyperparameters alone define a descriptor. The regularised norm lies between the norm
+less eps, and the norm.
 
 Narrow Gaussians of valence densities are gone within half an Angstrom. The table is accurate to `tolerance` from there
 on (and exact at zero, for the centre's own density), relative to the norm of the order that a function contributes to:
@@ -27,6 +28,7 @@ from rhopot.potentials.gmp.hypers import GmpHypers
 from rhopot.potentials.gmp.radial import AtomDensity, GmpRadialFunctions
 
 CLOSEST = 0.5  # A, nearer than any two atoms (H2: 0.74)
+CANCELLATION = 0.1  # of one neighbour's norm
 SMALLEST_FLOOR = 1e-18  # its square is a normal number in single precision
 
 
@@ -91,4 +93,4 @@ def feature_scale(functions: GmpRadialFunctions, symbols: Sequence[str]) -> np.n
         for degree, t in functions.terms:
             square[:, degree + 2 * t] += (2 * degree + 1) / (4.0 * np.pi) * values[degree, t] ** 2
         total += np.sqrt(square)
-    return (total / len(symbols)).ravel()
+    return CANCELLATION * (total / len(symbols)).ravel()
