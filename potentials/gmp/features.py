@@ -14,7 +14,6 @@ Out: (C, F), F = P (L+1), order probe > order of the harmonic. C2 at the cutoff.
 [1] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100
 """
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -72,7 +71,7 @@ class GmpFeatures(nn.Module):
     ) -> Tensor:
         """Return the features (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
         if self.reference:
-            density = twin.density_expansion(
+            return twin.gmp_features(
                 edge_vectors,
                 first_edge,
                 neighbour,
@@ -83,28 +82,10 @@ class GmpFeatures(nn.Module):
                 self.species_channel,
                 1,
                 self.center_weight,
+                self.n_probes,
+                self.floor,
             )
-        else:
-            density = torch.ops.rhopot.density_expansion_v1(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                1,
-                self.center_weight,
-            )
-        squares = products(density, density, self.n_probes)
-        return squares / (torch.sqrt(squares + self.floor * self.floor) + self.floor)
-
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        density = twin.density_expansion(
+        return torch.ops.rhopot.gmp_features_v1(
             edge_vectors,
             first_edge,
             neighbour,
@@ -115,15 +96,30 @@ class GmpFeatures(nn.Module):
             self.species_channel,
             1,
             self.center_weight,
+            self.n_probes,
+            self.floor,
         )
-        slopes = twin.expansion_jacobian(
-            edge_vectors, neighbour, species, self.radial, self.cutoff, self.species_channel, 1
+
+    def jacobian(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
+        operator = twin.gmp_jacobian if self.reference else torch.ops.rhopot.gmp_jacobian_v1
+        features, slopes = operator(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            1,
+            self.center_weight,
+            self.n_probes,
+            self.floor,
         )
-        squares = products(density, density, self.n_probes)
-        root = torch.sqrt(squares + self.floor * self.floor)
-        row = twin.edge_centres(first_edge)
-        columns = [products(slopes[:, axis], density[row], self.n_probes) / root[row] for axis in range(3)]
-        return squares / (root + self.floor), torch.stack(columns, dim=1)
+        return features, slopes
 
     def linear(
         self,
@@ -138,16 +134,3 @@ class GmpFeatures(nn.Module):
         """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
         features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
         return twin.linear_read_out(features, species[centre], weights, members)
-
-
-def products(left: Tensor, right: Tensor, n_probes: int) -> Tensor:
-    """Return sum_{l + 2t = n} sum_m left[lm, t, p] right[lm, t, p] for densities (C, (L+1)^2, T P): (C, P (L+1))."""
-    max_order = int(math.sqrt(float(left.shape[1])) + 0.5) - 1
-    product = left * right
-    orders = [torch.zeros_like(product[:, 0, :n_probes]) for _ in range(max_order + 1)]
-    for degree in range(max_order + 1):
-        of_degree = product[:, degree * degree : (degree + 1) * (degree + 1)].sum(dim=1)
-        for t in range(min(left.shape[2] // n_probes, (max_order - degree) // 2 + 1)):
-            order = degree + 2 * t
-            orders[order] = orders[order] + of_degree[:, t * n_probes : (t + 1) * n_probes]
-    return torch.stack(orders, dim=2).flatten(1)

@@ -13,8 +13,11 @@
 | tolerance | largest error of the radial tables, relative to each function's maximum | |
 
 A norm changes by at most `regularization` times its scale. Energies have a cone where a norm vanishes, as on the
-symmetric sites of perfect crystals, rounded over the distance in which the norm grows to eps: 1e-6 keeps the published
-numbers; 1e-2 and more makes dynamics around such sites smooth, and is what single precision can follow.
+symmetric sites of perfect crystals, with a tip rounded over the distance in which the norm grows to eps. Off such sites
+norms grow by 10-100 scales in an Angstrom. So 1e-6 keeps the published numbers, in double precision only: rounding in
+single precision reaches 1e-5 scales, and the slope of a norm that small is noise. There, 1e-2 keeps forces on perfect
+sites below a hundredth of those of single edges. 1 rounds the tip over a hundredth to a tenth of an Angstrom, the
+amplitude of thermal motion: smooth dynamics, and phonons.
 """
 
 from collections.abc import Sequence
@@ -42,7 +45,7 @@ class GmpHypers(BaseModel):
     max_width: float = Field(2.0, ge=NARROWEST, le=WIDEST)
     max_order: int = Field(3, ge=0, le=8)
     harmonics: Literal["cartesian", "solid"] = "cartesian"
-    regularization: float = Field(1e-6, gt=0, le=1)
+    regularization: float = Field(1e-6, gt=0, le=10)
     center_weight: float = Field(1.0, ge=0)
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
 

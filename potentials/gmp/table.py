@@ -6,8 +6,9 @@ of the norm that a single neighbour gives at twice its covalent radius, averaged
     scale[p, n] = 0.1 mean_a sqrt(sum_{l + 2t = n} (2l+1)/(4 pi) R[a, l, t, p](2 r_a)^2)
 
 (sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). Neighbours of an atom cancel each other in part; with
-the tenth, the scale is about or below the spread of each feature over the atoms of molecules and of warm crystals. It never sees data: hyperparameters alone define a descriptor. The regularised norm lies between the norm
-less eps, and the norm.
+the tenth, the scale is about or below the spread of each feature over the atoms of molecules and of warm crystals. It
+never sees data: hyperparameters alone define a descriptor. The regularised norm lies between the norm less eps, and the
+norm.
 
 Narrow Gaussians of valence densities are gone within half an Angstrom. The table is accurate to `tolerance` from there
 on (and exact at zero, for the centre's own density), relative to the norm of the order that a function contributes to:

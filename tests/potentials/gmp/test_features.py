@@ -180,6 +180,18 @@ def test_perfect_crystals_have_no_forces_and_finite_derivatives(name: str, harmo
     assert float(forces.abs().max()) < 1e-7 * float(slope.detach().abs().max())
 
 
+@pytest.mark.parametrize(("regularization", "quiet"), [(1e-2, True), (1e-6, False)])
+def test_single_precision_needs_more_regularisation_on_perfect_sites(regularization: float, quiet: bool) -> None:
+    hypers = GmpHypers(symbols=SYMBOLS, cutoff=5.0, regularization=regularization)
+    descriptor = GmpFeatures(hypers).to(torch.float32)
+    vectors, *rest = arguments(CRYSTALS["fcc"], SYMBOLS, 5.0)
+    vectors = vectors.to(torch.float32).requires_grad_(True)
+    energy = (descriptor(vectors, *rest) / torch.from_numpy(descriptor.scale).float()).sum()
+    (slope,) = torch.autograd.grad(energy, vectors)
+    force = float(slope.sum(dim=0).norm() / slope.norm(dim=1).max())
+    assert (force < 1e-2) == quiet
+
+
 def test_energy_is_smooth_where_a_norm_vanishes() -> None:
     """Finite differences: the tip of the cone is rounded as the second derivative says."""
     hypers = GmpHypers(symbols=SYMBOLS, cutoff=5.0, n_probes=2, max_order=3, regularization=0.5)
