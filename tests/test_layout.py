@@ -17,6 +17,7 @@ LAYERS = [
     "rhopot.potentials.density",
     "rhopot.potentials.soap",
     "rhopot.potentials.gmp",
+    "rhopot.potentials.symmetry_functions",
     "rhopot.potentials.pair",
     "rhopot.potentials.regressors",
     "rhopot.potentials.metrics",

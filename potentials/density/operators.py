@@ -10,6 +10,11 @@
     gmp_features_v1        Phi[C, F]          expansion and norms fused; differentiable twice
     gmp_jacobian_v1        Phi[C, F], dPhi[E, 3, F]   not differentiable
 
+Symmetry functions (arguments: `rhopot.potentials.symmetry_functions.reference`):
+
+    symmetry_functions_v1  G[C, F]            G2 and G4; differentiable twice
+    symmetry_jacobian_v1   G[C, F], dG[E, 3, F]   not differentiable
+
 Three loops around models, for Python only (model files do not call them, so they carry no version):
 
     edges_within           the edges of a structure that has moved, out of a longer list
@@ -39,6 +44,8 @@ NAMES = (
     "gmp_invariants_v1",
     "gmp_features_v1",
     "gmp_jacobian_v1",
+    "symmetry_functions_v1",
+    "symmetry_jacobian_v1",
     "edges_within",
     "edge_sums",
     "jacobian_forces",
