@@ -25,10 +25,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density import operators, reference
 from rhopot.potentials.fit.graph import as_graph
 from rhopot.potentials.neighbours import Edges, concatenate
 from rhopot.potentials.regressors.descriptor import Descriptor
 from rhopot.potentials.units import ASE_VOIGT
+
+operators.load()
 
 ROWS, COLUMNS = ([index[k] for index in ASE_VOIGT] for k in (0, 1))
 
@@ -76,9 +79,10 @@ def sums_of_images(values: Tensor, image: Tensor, n_images: int) -> Tensor:
 
 
 def pair_gradients(jacobian: Tensor, first_pair: Tensor, slope: Tensor) -> Tensor:
-    """Return g (K, P, 3) = J[ij] . slope_i from J (P, 3, F) and dE/dp (K, C, F), on any device."""
-    row = torch.repeat_interleave(torch.arange(slope.shape[1], device=slope.device), first_pair.diff())
-    return torch.bmm(jacobian, slope.permute(1, 2, 0).index_select(0, row)).permute(2, 0, 1)
+    """Return g (K, P, 3) = J[ij] . slope_i from J (P, 3, F) and dE/dp (K, C, F): compiled on the CPU."""
+    if jacobian.device.type != "cpu":
+        return reference.jacobian_forces(jacobian, first_pair, slope)
+    return torch.ops.rhopot.jacobian_forces(jacobian, first_pair, slope)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class PairBatch:
         """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchSlopes`."""
         slices = slope.split(self.n_atoms, dim=1)
         gradients = [
-            pair_gradients(part, first, mine.contiguous())
+            pair_gradients(part, first, mine)
             for part, first, mine in zip(self.parts, self.first_pairs, slices, strict=True)
         ]
         gradient = torch.cat(gradients, 1) if gradients else slope.new_zeros(slope.shape[0], 0, 3)
