@@ -3,9 +3,12 @@
     energy  meV per atom of |E - E_ref| / N          forces  meV/A over Cartesian components
     stress  meV/A^3 (and GPa) over the six independent components
 
-MAE and RMSE, over all frames and per config_type. "Up to one constant per element": energies of different reference
-methods differ by a constant per atom, so a comparison may first remove the least-squares constants, fitted on the
-training part and applied to the test part (`element_constants`).
+MAE and RMSE, over all frames and per config_type. Where predictions come with an uncertainty: its root mean square over
+the energies per atom, and the share of energies within one deviation of their label (68% where it is right).
+
+"Up to one constant per element": energies of different reference methods differ by a constant per atom, so a comparison
+may first remove the least-squares constants, fitted on the training part and applied to the test part
+(`element_constants`).
 """
 
 from __future__ import annotations
@@ -31,11 +34,15 @@ STRESS = ("stress", "mev_per_cubic_angstrom")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3."""
+    """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
+
+    energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty.
+    """
 
     energy: float
     forces: Floats | None = None
     stress: Floats | None = None
+    energy_deviation: float | None = None
 
 
 def element_constants(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Baseline:
@@ -73,6 +80,12 @@ def _errors(pairs: list[tuple[Frame, Prediction]], constants: Baseline | None) -
     table: dict[str, Any] = {"n_frames": len(pairs), "n_atoms": sum(len(frame) for frame, _ in pairs)}
     energies = [_energy_error(frame, p, constants) for frame, p in pairs if frame.energy is not None]
     _add(table, ENERGY, np.array(energies))
+    deviations = [
+        p.energy_deviation / len(f) for f, p in pairs if f.energy is not None and p.energy_deviation is not None
+    ]
+    if energies and len(deviations) == len(energies):
+        table["energy_deviation_rms_mev_per_atom"] = MEV_PER_EV * _rms(np.array(deviations))
+        table["energy_within_one_deviation"] = float(np.mean(np.abs(energies) <= np.array(deviations)))
     forces = [(p.forces - f.forces, f.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
     if forces:
         _add(table, FORCES, np.concatenate([error.ravel() for error, _ in forces]))

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 from scipy.interpolate import PchipInterpolator
 
 INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
@@ -59,11 +59,32 @@ def learning_curve(
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(sizes))))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylim(0.5 * min(values), 2.0 * max(values))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(ScalarFormatter())
-        axes.grid(color=FAINT, alpha=0.3, lw=0.6)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        _plain_decades(axes)
+    return _save(figure, path, title)
+
+
+def epochs(
+    path: str | Path, numbers: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
+) -> Path:
+    """Losses and errors over the epochs of a training, logarithmic; label with unit -> curves by name.
+
+    Values that are not positive numbers are left out, and panels that hold no other.
+    """
+    kept = {
+        label: {name: np.where(np.asarray(y) > 0, y, np.nan) for name, y in curves.items() if np.any(np.asarray(y) > 0)}
+        for label, curves in panels.items()
+    }
+    kept = {label: curves for label, curves in kept.items() if curves}
+    if not kept:
+        raise ValueError("panels must hold at least one positive number, got none; log a loss after each epoch")
+    figure = Figure(figsize=(4.2 * len(kept), 3.6), layout="constrained")
+    x = np.asarray(numbers)
+    for axes, (label, curves) in zip(np.atleast_1d(figure.subplots(1, len(kept))), kept.items(), strict=True):
+        _draw(axes, x, curves, label)
+        axes.set(xlabel="epoch", yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        _plain_decades(axes)
     return _save(figure, path, title)
 
 
@@ -130,10 +151,21 @@ def time_series(
 
 def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: str) -> None:
     for color, (name, y) in zip((ACCENT, SECOND, INK, FAINT), curves.items(), strict=False):
-        axes.plot(x, y, lw=1.2, color=color, label=name)
+        known = np.isfinite(y)
+        axes.plot(x[known], np.asarray(y)[known], lw=1.2, color=color, label=name)
     axes.set_ylabel(label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _plain_decades(axes: Axes) -> None:
+    """Label a logarithmic y axis at 1, 2, 5 of each decade, with room for one of them at least."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, high / 2.0), high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.grid(color=FAINT, alpha=0.3, lw=0.6)
 
 
 def _single() -> tuple[Figure, Axes]:

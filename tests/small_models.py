@@ -50,7 +50,7 @@ def network(
     features = descriptor(*_graph(toy.skewed()))
     hypers = NetworkHypers(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
     made = Networks(descriptor.n_features, len(SYMBOLS), hypers, range(max(members, 1)))
-    made.prepare(features.mean(0), 3.0 * features.std(0), 0.2, -0.4)
+    made.prepare(features.mean(0), 3.0 * features.std(0), 0.05, -0.4)
     made.freeze_statistics(features, _graph(toy.skewed())[4])
     module = NetworkModel(descriptor, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
     card = _card("soap_network", dtype, {"regressor": "network"}, members)

@@ -24,6 +24,8 @@ COLUMNS = (
     ("F MAE meV/A", "forces_mae_mev_per_angstrom", ".2f"),
     ("F RMSE", "forces_rmse_mev_per_angstrom", ".2f"),
     ("S MAE GPa", "stress_mae_gpa", ".3f"),
+    ("E deviation", "energy_deviation_rms_mev_per_atom", ".3f"),
+    ("within it", "energy_within_one_deviation", ".0%"),
 )
 
 
@@ -77,4 +79,4 @@ def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
 
 def _predict(model: LoadedModel, frames: FrameSet, console: Console, description: str) -> list[Prediction]:
     with bar(console, description, len(frames)) as advance:
-        return predict(model, frames, advance)
+        return predict(model, frames, advance, uncertainty=True)

@@ -10,6 +10,19 @@ import yaml
 from rhopot.potentials.commands.console import rounded
 from rhopot.potentials.commands.evaluate import COLUMNS
 
+# Parts of a fit's report that have a section of their own.
+SETTINGS = ("regressor", "training", "targets", "epochs")
+EPOCH_COLUMNS = {
+    "epoch": "epoch",
+    "seconds": "s",
+    "train_loss": "train loss",
+    "validation_loss": "validation loss",
+    "validation_energy_mae_mev_per_atom": "E MAE meV/atom",
+    "validation_energy_rmse_mev_per_atom": "E RMSE",
+    "validation_forces_mae_mev_per_angstrom": "F MAE meV/A",
+    "validation_forces_rmse_mev_per_angstrom": "F RMSE",
+}
+
 
 def training_report(report: dict[str, Any]) -> str:
     """Markdown text of a training report."""
@@ -21,9 +34,8 @@ def training_report(report: dict[str, Any]) -> str:
         "## Errors",
         *(_errors(f"{name}", table) for name, table in report["errors"].items()),
         "![parity of the validation part](parity.png)",
-        "## Learning curve",
-        _curve(report["learning_curve"]),
-        "![learning curve](learning_curve.png)",
+        *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),
+        *(_training(report["fit"]["epochs"]) if "epochs" in report["fit"] else []),
         "## Fit",
         _fit(report),
         "## Settings",
@@ -40,6 +52,18 @@ def _errors(name: str, errors: dict[str, Any]) -> str:
     return _markdown([name, *(title for title, _, _ in columns)], rows)
 
 
+def _learning_curve(curve: dict[str, list[float]]) -> list[str]:
+    return ["## Learning curve", _curve(curve), "![learning curve](learning_curve.png)"]
+
+
+def _training(epochs: list[dict[str, float]]) -> list[str]:
+    """Some ten epochs, the last among them; all of them stand in epochs.csv."""
+    names = [name for name in EPOCH_COLUMNS if any(name in row for row in epochs)]
+    chosen = epochs[:: -max(len(epochs) // 10, 1)][::-1]
+    rows = [[f"{row[name]:.4g}" if name in row else "-" for name in names] for row in chosen]
+    return ["## Training", _markdown([EPOCH_COLUMNS[name] for name in names], rows), "![epochs](epochs.png)"]
+
+
 def _curve(curve: dict[str, list[float]]) -> str:
     names = list(curve)
     rows = [[f"{value:.4g}" for value in values] for values in zip(*curve.values(), strict=True)]
@@ -48,7 +72,7 @@ def _curve(curve: dict[str, list[float]]) -> str:
 
 def _fit(report: dict[str, Any]) -> str:
     """Plain numbers of the fit; settings stand in their own section."""
-    numbers = {name: value for name, value in report["fit"].items() if name not in ("regressor", "targets")}
+    numbers = {name: value for name, value in report["fit"].items() if name not in SETTINGS}
     rows = [[name, value if isinstance(value, str) else json.dumps(rounded(value))] for name, value in numbers.items()]
     return _markdown(["", "value"], [*rows, *(["forecast", text] for text in report["forecast"])])
 

@@ -7,6 +7,7 @@ its final name only when it is complete; `model.pt` comes last.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -36,6 +37,10 @@ from rhopot.potentials.workflows.training import (
     load_training_set,
 )
 
+# JSON names of errors in words, and what a training leaves beside its checkpoints.
+LABELS = {"energy_mae_mev_per_atom": "energy MAE (meV/atom)", "forces_mae_mev_per_angstrom": "force MAE (meV/Å)"}
+EPOCH_LOGS = ("epochs.csv", "tensorboard")
+
 
 def train(config: Path, overrides: Sequence[str], *, resume: bool, overwrite: bool) -> None:
     """Fit as configured and fill the output folder."""
@@ -64,7 +69,7 @@ def train_into(
         trained = fit_model(settings, data, ranks, progress=progress, folder=folder / "checkpoint", resume=resume)
         if settings.report.learning_curve:
             progress.message("learning curve: fits to parts of the training data")
-        curve = learning_curve(settings, data, ranks, trained, progress)
+        curve = learning_curve(settings, data, ranks, trained, progress) if settings.report.learning_curve else None
         forecasts = progress.forecasts
     if ranks.rank != 0:
         return
@@ -79,6 +84,7 @@ def train_into(
         model = save_model(trained.model, trained.card, folder / "checkpoint" / "training-part.pt", atoms)
     errors = _errors(folder, model, data, console)
     _draw_curve(folder / "learning_curve.png", curve)
+    _keep_epochs(folder, trained.report.get("epochs", []))
     seconds = time.perf_counter() - begin
     report = _report(settings, trained, curve, errors, forecasts[:1], seconds, ranks.size)
     write_text(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
@@ -153,7 +159,7 @@ def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Consol
     parts: dict[str, FrameSet] = {"train": data.train, "validation": data.validation}
     for name, frames in parts.items():
         with bar(console, f"evaluating {name}", len(frames)) as advance:
-            predictions = predict(model, frames, advance)
+            predictions = predict(model, frames, advance, uncertainty=name == "validation")
         errors[name] = error_table(frames, predictions)
         console.print(errors_as_table(name, errors[name]))
         if name == "validation":
@@ -165,19 +171,41 @@ def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Consol
     return errors
 
 
-def _draw_curve(path: Path, curve: LearningCurve) -> None:
-    labels = {"energy_mae_mev_per_atom": "energy MAE (meV/atom)", "forces_mae_mev_per_angstrom": "force MAE (meV/Å)"}
-    curves = {labels.get(name, name): values for name, values in curve.errors.items()}
+def _draw_curve(path: Path, curve: LearningCurve | None) -> None:
+    """Errors against the number of frames; no picture, not even an older one, where none was asked for."""
+    if curve is None or not curve.errors:
+        path.unlink(missing_ok=True)
+        return
+    curves = {LABELS.get(name, name): values for name, values in curve.errors.items()}
     write_atomically(
         path,
         lambda partial: plots.learning_curve(partial, curve.n_frames, curves, "training frames", "validation part"),
     )
 
 
+def _keep_epochs(folder: Path, epochs: Sequence[dict[str, float]]) -> None:
+    """Draw what a training logged after each epoch and take its logs out of the checkpoint's folder."""
+    for name in EPOCH_LOGS:
+        found, target = folder / "checkpoint" / name, folder / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+        if found.exists():
+            found.replace(target)
+    (folder / "epochs.png").unlink(missing_ok=True)
+    if epochs:
+        panels = {
+            label: {part: [row.get(f"{part}_{name}", math.nan) for row in epochs] for part in ("train", "validation")}
+            for name, label in (("loss", "loss"), *LABELS.items())
+        }
+        numbers = [row["epoch"] for row in epochs]
+        write_atomically(folder / "epochs.png", lambda partial: plots.epochs(partial, numbers, panels))
+
+
 def _report(
     settings: RunConfig,
     trained: Trained,
-    curve: LearningCurve,
+    curve: LearningCurve | None,
     errors: dict[str, Any],
     forecasts: list[str],
     seconds: float,
@@ -188,7 +216,7 @@ def _report(
         "family": settings.family,
         "symbols": list(trained.card.symbols),
         "errors": errors,
-        "learning_curve": {"n_frames": curve.n_frames, **curve.errors},
+        "learning_curve": {} if curve is None else {"n_frames": curve.n_frames, **curve.errors},
         "fit": trained.report,
         "forecast": forecasts,
         "seconds": seconds,

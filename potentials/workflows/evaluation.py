@@ -14,14 +14,22 @@ from rhopot.potentials.structures import Frame
 
 
 def predict(
-    model: LoadedModel, frames: Sequence[Frame], progress: Callable[[int], None] | None = None
+    model: LoadedModel,
+    frames: Sequence[Frame],
+    progress: Callable[[int], None] | None = None,
+    *,
+    uncertainty: bool = False,
 ) -> list[Prediction]:
-    """Energy (eV), forces (eV/A) and, in periodic cells, stress (eV/A^3) of every frame, in order."""
+    """Energy (eV), forces (eV/A) and, in periodic cells, stress (eV/A^3) of every frame, in order.
+
+    uncertainty: ask models with members for the deviation of the energy as well.
+    """
+    members = uncertainty and model.card.uncertainty.members > 0
     predictions = []
     for done, frame in enumerate(frames, 1):
-        result = evaluate(model, [frame.atoms])[0]
+        result = evaluate(model, [frame.atoms], members=members)[0]
         stress = result.stress(frame.atoms) if frame.stress is not None else None
-        predictions.append(Prediction(result.energy, result.forces, stress))
+        predictions.append(Prediction(result.energy, result.forces, stress, result.energy_uncertainty()))
         if progress is not None:
             progress(done)
     return predictions

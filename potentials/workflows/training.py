@@ -154,7 +154,9 @@ def learning_curve(
     order = _nested_order(data.train, config)
     sizes: list[int] = []
     errors: list[dict[str, float]] = []
-    lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
+    lean = config
+    if FAMILIES[config.family].training is None:  # a committee's prediction is made by its members
+        lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     for fraction in sorted(config.report.learning_curve):
         count = max(1, round(fraction * len(order)))
         part = replace(data, train=data.train.subset(sorted(order[:count])), absorb=False)

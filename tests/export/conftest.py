@@ -23,3 +23,11 @@ def gap_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, model = tmp_path_factory.mktemp("models") / "gap.pt", small_models.gap()
     save_model(model.module, model.card, path, [toy.skewed(), toy.cluster()])
     return path
+
+
+@pytest.fixture(scope="session")
+def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committee of two small networks, exported once with the whole self-check."""
+    path, model = tmp_path_factory.mktemp("models") / "network.pt", small_models.network()
+    save_model(model.module, model.card, path, [toy.skewed(), toy.cluster()])
+    return path

@@ -39,13 +39,19 @@ class TestGap(PotentialContract):
         return small_models.gap()
 
 
+class TestNetworkFromFile(PotentialContract):
+    @pytest.fixture
+    def model(self, network_file: Path) -> LoadedModel:
+        return load_model(network_file)
+
+
 class TestGapFromFile(PotentialContract):
     @pytest.fixture
     def model(self, gap_file: Path) -> LoadedModel:
         return load_model(gap_file)
 
 
-@pytest.mark.parametrize("make", [small_models.linear, small_models.gap])
+@pytest.mark.parametrize("make", [small_models.linear, small_models.gap, small_models.network])
 def test_single_precision_stays_close(make: Callable[[torch.dtype], LoadedModel]) -> None:
     low, high = (evaluate(make(dtype), [toy.skewed()], members=True)[0] for dtype in (torch.float32, torch.float64))
     for name in ("energies", "forces", "members"):

@@ -20,7 +20,7 @@ FILES = {
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the FILES, linear.pt and gap.pt (SOAP).
+    """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt.
 
     They are written without the self-check that `save_model` makes: two would not pass it.
     """
@@ -28,7 +28,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (module, card) in FILES.items():
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})
         (folder / name).write_bytes(archive)
-    for model in (small_models.linear(), small_models.gap()):
+    networks = (small_models.network(), small_models.network(per_element=True, members=0))
+    for model in (small_models.linear(), small_models.gap(), *networks):
         compiled = script.compile_module(model.module)
         archive = script.serialise(compiled, {"rhopot.json": model.card.to_json()})
         (folder / f"{model.name}.pt").write_bytes(archive)

@@ -9,7 +9,7 @@ import pytest
 
 from rhopot.export import RhopotCalculator
 
-EVERY_MODEL = pytest.mark.parametrize("model", ["many_body.pt", "linear.pt", "gap.pt"])
+EVERY_MODEL = pytest.mark.parametrize("model", ["many_body.pt", "linear.pt", "gap.pt", "network.pt"])
 
 
 @EVERY_MODEL
@@ -119,7 +119,7 @@ dynamical_matrix all regular {step} file dynmat.dat binary no
     )
 
 
-@pytest.mark.parametrize("model", ["many_body.pt", "float32.pt"])
+@pytest.mark.parametrize("model", ["many_body.pt", "float32.pt", "network.pt"])
 def test_energy_is_conserved(models: Path, tmp_path: Path, model: str) -> None:
     """NVE at 300 K: the energy's trend over 0.5 ps stays below its thermal scale by orders of magnitude."""
     script = (

@@ -58,7 +58,7 @@ def test_energy_forces_and_virials(many_body: Path, tmp_path: Path, atoms: ase.A
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("model", ["linear.pt", "gap.pt"])
+@pytest.mark.parametrize("model", ["linear.pt", "gap.pt", "network.pt", "network_per_element.pt"])
 def test_soap_models(models: Path, tmp_path: Path, model: str, ranks: int) -> None:
     """The compiled operators inside LAMMPS, whose gradients need no Python."""
     atoms = lmp.in_lammps_frame(toy.skewed())

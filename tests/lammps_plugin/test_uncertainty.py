@@ -39,6 +39,18 @@ def test_deviations_are_those_of_ase(many_body: Path, tmp_path: Path, ranks: int
     assert run.values["largest"] / scale == pytest.approx(sigma.max(), abs=1e-9)
 
 
+def test_deviations_of_a_committee_of_networks(models: Path, tmp_path: Path) -> None:
+    """Calibrated members, evaluated together with the energy, are those of ASE on two ranks."""
+    atoms = toy.crystal((1, 1, 1))
+    truth = evaluate(load_model(models / "network.pt"), [atoms], members=True)[0]
+    sigma, total = truth.energies_uncertainty(), truth.energy_uncertainty()
+    assert sigma is not None
+    assert sigma.min() > 1e-4
+    run = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, models / "network.pt", ["Li", "Si"]) + COMMON, 2)
+    np.testing.assert_allclose(run.dump()[0]["f_sigma"], sigma, rtol=0, atol=1e-9)
+    assert run.values["total"] == pytest.approx(total, abs=1e-8)
+
+
 def test_total_without_fix_pair(many_body: Path, tmp_path: Path) -> None:
     """A compute alone asks for the members in the steps that print it."""
     atoms = toy.crystal((1, 1, 1))

@@ -46,6 +46,17 @@ def test_table_by_hand() -> None:
     json.dumps(table)
 
 
+def test_uncertainty_beside_the_errors() -> None:
+    frames = [frame("Li2", 1.0, "a"), frame("Si4", 2.0, "b"), frame("Si", None, "b", forces=False)]
+    predictions = [Prediction(1.2, energy_deviation=0.1), Prediction(2.4, energy_deviation=0.8), Prediction(0.0)]
+    table = error_table(frames, predictions)
+    assert table["energy_within_one_deviation"] == 0.5  # 200 meV with 100 expected, 400 meV with 800
+    assert table["energy_deviation_rms_mev_per_atom"] == pytest.approx(1000 * ((0.05**2 + 0.2**2) / 2) ** 0.5)
+    assert table["per_config_type"]["a"]["energy_within_one_deviation"] == 0.0
+    without = error_table(frames, [Prediction(1.2), *predictions[1:]])
+    assert not [name for name in without if "deviation" in name]
+
+
 def test_absent_labels_leave_no_key() -> None:
     table = error_table([frame("Si", None, forces=False)], [Prediction(0.0)])
     assert set(table) == {"n_frames", "n_atoms", "per_config_type"}

@@ -20,6 +20,12 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     ),
     "parity of one value": lambda path: plots.parity(path, {"energy (eV)": (X[:1], X[:1])}),
     "learning curve": lambda path: plots.learning_curve(path, [10, 20], {"MAE (meV)": [3.0, 2.0]}, "frames", "title"),
+    "epochs": lambda path: plots.epochs(
+        path,
+        [1, 2, 3],
+        {"loss": {"train": [3.0, 2.0, 1.9], "validation": [np.nan, 2.5, 2.4]}, "none": {"train": [0.0] * 3}},
+    ),
+    "epochs in one decade": lambda path: plots.epochs(path, [1, 2], {"loss": {"train": [6.1, 6.2]}}),
     "energy and volume": lambda path: plots.energy_volume(path, X + 10, Y, np.polyfit(X + 10, Y, 2).tolist()),
     "path": lambda path: plots.energy_path(path, X, Y),
     "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
@@ -36,6 +42,11 @@ def test_picture_holds_ink(name: str, tmp_path: Path) -> None:
     assert min(pixels.shape[:2]) > 300
     shown = (pixels < 0.9).any(axis=-1).mean()
     assert 0.005 < shown < 0.5
+
+
+def test_epochs_without_a_positive_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="panels must hold at least one positive number, got none"):
+        plots.epochs(tmp_path / "picture.png", [1], {"loss": {"train": [np.nan]}})
 
 
 @pytest.mark.parametrize("draw", [lambda p: plots.parity(p, {}), lambda p: plots.learning_curve(p, [1], {}, "x")])

@@ -1,0 +1,189 @@
+"""Networks through the commands: what a training leaves, what the commands say of it, ranks and interruptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.io import read
+
+from rhopot.export import RhopotCalculator, load_model, read_card
+from rhopot.potentials.commands import main
+
+ROOT = Path(__file__).resolve().parents[3]
+DATA = ROOT / "examples" / "data" / "lisi_gpaw"
+UNSEEN = DATA / "Li20Si12_0.xyz"
+EPOCHS, MEMBERS = 8, 3
+RUN = "import sys; from rhopot.potentials.commands import main; sys.exit(main(sys.argv[1:]))"
+
+# A process that kills itself as `kill -9` would, right after its third checkpoint.
+RUN_AND_DIE = """
+import os, signal, sys
+from rhopot.potentials.commands import main
+from rhopot.potentials.training.checkpoint import TrainingCheckpoint
+
+save, saved = TrainingCheckpoint.save, []
+
+def save_and_die(self, state):
+    save(self, state)
+    saved.append(state)
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+TrainingCheckpoint.save = save_and_die
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def words(family: str, output: Path) -> list[str]:
+    """Arguments of a small training."""
+    return [
+        "train",
+        str(ROOT / f"examples/configs/{family}.yaml"),
+        f"data.train={[str(DATA / f'{name}.xyz') for name in ('Li8Si24_0', 'Li16Si16_0', 'Li4Si28_0')]}",
+        f"output={output}",
+        "data.split={by: group, key: path, fraction: 0.3}",
+        "descriptor.cutoff=4.0",
+        "regressor.hidden=[12, 9]",
+        f"training.epochs={EPOCHS}",
+        "training.batch=4",
+        "training.checkpoint_seconds=0",
+        "training.device=cpu",
+        f"uncertainty.members={MEMBERS}",
+        *(["descriptor.n_probes=5", "descriptor.max_order=2"] if family == "gmp_snn" else []),
+    ]
+
+
+def start(code: str, arguments: list[str], *launcher: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*(launcher or (sys.executable,)), "-c", code, *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def predictions(model: Path) -> np.ndarray:
+    """Energies and forces of unseen structures in one row."""
+    calculator = RhopotCalculator(model)
+    frames = read(UNSEEN, ":2")
+    return np.concatenate([[calculator.get_potential_energy(a), *calculator.get_forces(a).ravel()] for a in frames])
+
+
+@pytest.fixture(scope="module", params=["gmp_snn", "bpnn"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished output folder of a small committee."""
+    folder = tmp_path_factory.mktemp(request.param) / "run"
+    assert main(words(request.param, folder)) == 0
+    return folder
+
+
+def test_training_leaves_a_table_and_a_plot_of_its_epochs(run: Path) -> None:
+    assert sorted(file.name for file in run.iterdir()) == [
+        "config.yaml", "epochs.csv", "epochs.png", "model.pt", "parity.png", "report.json", "report.md",
+    ]  # fmt: skip
+    header, *rows = (run / "epochs.csv").read_text().splitlines()
+    assert len(rows) == EPOCHS
+    table = {
+        name: np.array(column, dtype=float)
+        for name, *column in zip(header.split(","), *(r.split(",") for r in rows), strict=True)
+    }
+    np.testing.assert_array_equal(table["epoch"], np.arange(1, EPOCHS + 1))
+    assert table["train_loss"][-1] < 0.8 * table["train_loss"][0]
+    assert table["validation_forces_mae_mev_per_angstrom"].min() > 0.0
+    report = json.loads((run / "report.json").read_text())
+    assert [row["epoch"] for row in report["fit"]["epochs"]] == list(range(1, EPOCHS + 1))
+    assert len(report["fit"]["best_epoch"]) == MEMBERS
+    text = (run / "report.md").read_text()
+    assert "## Training" in text
+    assert "## Learning curve" not in text
+    assert f"| {EPOCHS} |" in text
+
+
+def test_the_errors_of_the_training_are_those_of_the_saved_model(run: Path) -> None:
+    """The loop works on cached, standardised features in float32, the file on edges in float64."""
+    report = json.loads((run / "report.json").read_text())
+    for name, value in report["fit"]["validation"].items():
+        assert report["errors"]["validation"][name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_the_card_knows_the_training(run: Path) -> None:
+    card = read_card(run / "model.pt")
+    assert card.uncertainty.members == MEMBERS
+    assert card.fit["training"]["epochs"] == EPOCHS
+    assert card.fit["regressor"]["per_element"] is (card.family == "bpnn")
+    assert card.training_data.summary["fitted_to_validation"] is False
+    assert len(read_card(run / "model.pt").references) >= 1
+
+
+def test_commands_work_on_the_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(run / "model.pt")
+    assert main(["evaluate", model, str(UNSEEN), "--json", str(tmp_path / "errors.json")]) == 0
+    assert "E deviation" in capsys.readouterr().out
+    errors = json.loads((tmp_path / "errors.json").read_text())
+    loaded, frames = RhopotCalculator(model), read(UNSEEN, ":")
+    deviations = [loaded.get_property("energy_uncertainty", atoms) / len(atoms) for atoms in frames]
+    assert errors["energy_deviation_rms_mev_per_atom"] == pytest.approx(1000 * np.sqrt(np.mean(np.square(deviations))))
+    assert main(["info", model]) == 0
+    output = capsys.readouterr().out
+    assert "one neural network" in output
+    assert f"training.epochs = {EPOCHS}" in output
+    tables = []
+    for source in ("model.pt", "config.yaml"):
+        assert main(["features", str(run / source), str(UNSEEN), "-o", str(tmp_path / "f.npz")]) == 0
+        tables.append(np.load(tmp_path / "f.npz")["features"])
+    assert tables[0].shape == (320, load_model(model).module.networks.n_features)
+    np.testing.assert_array_equal(*tables)
+
+
+def test_the_model_is_the_same_in_lammps(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words_ = ["check", str(run / "model.pt"), str(DATA / "Li8Si24_0.xyz"), "--ranks", "1,2,4", "--steps", "60"]
+    status = main(words_)
+    output = capsys.readouterr().out
+    assert status == 0, output
+    assert "all 26 comparisons within their limits" in output
+
+
+def test_the_configuration_left_behind_trains_the_same_model(run: Path, tmp_path: Path) -> None:
+    assert main(["train", str(run / "config.yaml"), f"output={tmp_path / 'again'}"]) == 0
+    np.testing.assert_array_equal(predictions(tmp_path / "again" / "model.pt"), predictions(run / "model.pt"))
+
+
+def test_killed_training_is_resumed_to_the_last_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main(words("gmp_snn", whole)) == 0
+    done = start(RUN_AND_DIE, words("gmp_snn", killed))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [file.name for file in killed.iterdir()] == ["checkpoint"], "nothing stands under a final name"
+    assert main([*words("gmp_snn", killed), "--resume"]) == 0
+    assert "resumed after epoch 3" in capsys.readouterr().out
+    assert len((killed / "epochs.csv").read_text().splitlines()) == 1 + EPOCHS
+    np.testing.assert_array_equal(predictions(killed / "model.pt"), predictions(whole / "model.pt"))
+
+
+def test_two_processes_train_the_same_model(tmp_path: Path) -> None:
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    assert main([*words("gmp_snn", alone), "training.dtype=float64"]) == 0
+    mpirun = (str(Path(sys.executable).parent / "mpirun"), "-n", "2", sys.executable)
+    done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], *mpirun)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("training frames") == 1, "only the first rank speaks"
+    np.testing.assert_allclose(predictions(both / "model.pt"), predictions(alone / "model.pt"), rtol=0, atol=1e-7)
+
+
+def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main([*words("gmp_snn", folder), "report.learning_curve=[0.5]", "uncertainty.members=0"]) == 0
+    report = json.loads((folder / "report.json").read_text())
+    assert len(report["learning_curve"]["n_frames"]) == 2
+    assert (folder / "learning_curve.png").exists()
+    assert read_card(folder / "model.pt").uncertainty.members == 0
+    assert "E deviation" not in (folder / "report.md").read_text()

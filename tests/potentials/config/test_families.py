@@ -1,0 +1,39 @@
+"""Families: what adding an element to the data does to features and parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.regressors import Networks
+
+FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
+
+
+def sizes(name: str, symbols: tuple[str, ...]) -> tuple[int, int]:
+    """Number of features and of parameters of a family's own defaults."""
+    family = FAMILIES[name]
+    descriptor = family.build({"cutoff": 4.0}, symbols)
+    networks = Networks(descriptor.n_features, len(symbols), family.regressor()(), [0])
+    return descriptor.n_features, sum(parameter.numel() for parameter in networks.parameters())
+
+
+def test_another_element_changes_nothing_in_size_with_one_network_for_all() -> None:
+    assert sizes("gmp_snn", FEW) == sizes("gmp_snn", MORE) == (40, 7201)
+
+
+def test_another_element_adds_features_and_a_network_where_each_has_its_own() -> None:
+    (few, parameters), (more, others) = sizes("bpnn", FEW), sizes("bpnn", MORE)
+    assert more > few
+    assert others > 1.5 * parameters
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_describes_itself_from_the_settings_of_a_card(name: str) -> None:
+    family = FAMILIES[name]
+    settings = family.descriptor()().model_dump(mode="json") | {"symbols": list(FEW)}
+    title, *lines = family.describe(settings)
+    assert title == family.title
+    assert any("cutoff" in line for line in lines)
+    assert family.build(settings, FEW).n_features > 0
+    assert all("doi:" in reference for reference in family.references)
