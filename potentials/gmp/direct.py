@@ -48,7 +48,8 @@ def direct_features(
     vectors = torch.cat([edge_vectors, own])
     kinds = species[torch.cat([neighbour, centre])]
     rows = torch.cat([edge_centres(first_edge), torch.arange(n_centres, device=centre.device)])
-    factor = torch.cat([quintic_fade(edge_vectors, hypers), own[:, 0] + hypers.center_weight])
+    own_factor = edge_vectors.new_full((n_centres,), hypers.center_weight)
+    factor = torch.cat([quintic_fade(edge_vectors, hypers), own_factor])
     columns = []
     for order in range(hypers.max_order + 1):
         harmonics = {powers: maxwell_harmonic(powers, hypers.solid) for powers in exponents(order)}

@@ -1,5 +1,6 @@
 """Fast features equal the published integrals, monomial by monomial: values and slopes, orders 0 to 8."""
 
+import ase
 import many_body_toy as structures
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def test_values_equal_the_direct_integrals(
     hypers, densities, inputs = case
     fast = GmpFeatures(hypers, densities)
     assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-8)
+
+
+@pytest.mark.parametrize("distance", [0.52, 0.7414, 1.1])
+def test_tables_hold_from_half_an_angstrom_on(distance: float) -> None:
+    hypers = GmpHypers(symbols=("H", "F"), cutoff=6.0, widths=(0.02, 0.5), max_order=4)
+    densities = (valence_density("H"), valence_density("F"))
+    for pair in ("H2", "HF", "F2"):
+        atoms = ase.Atoms(pair, [(0.0, 0.0, 0.0), (0.0, 0.6 * distance, 0.8 * distance)])
+        inputs = arguments(atoms, ("H", "F"), hypers.cutoff)
+        fast = GmpFeatures(hypers, densities)
+        assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-8)
 
 
 def test_slopes_equal_those_of_the_direct_integrals(
