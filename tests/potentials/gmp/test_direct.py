@@ -65,7 +65,7 @@ def test_tables_hold_from_half_an_angstrom_on(distance: float) -> None:
         atoms = ase.Atoms(pair, [(0.0, 0.0, 0.0), (0.0, 0.6 * distance, 0.8 * distance)])
         inputs = arguments(atoms, ("H", "F"), hypers.cutoff)
         fast = GmpFeatures(hypers, densities)
-        assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-8)
+        assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-9)
 
 
 def test_slopes_equal_those_of_the_direct_integrals(
