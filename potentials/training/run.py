@@ -64,6 +64,10 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
     """
     if task.members < 0 or task.members == 1:
         raise ValueError(f"members must be 0 (one network) or at least 2, got {task.members}; 4 is customary")
+    if task.absorb:
+        raise ValueError(
+            "data.split.refit must be false for networks, got true; the validation part says when they have learnt"
+        )
     begin = time.perf_counter()
     log = Log(task.folder if task.ranks.rank == 0 else None, training.tensorboard)
     prepared = _prepare(task, network, training)
@@ -102,6 +106,11 @@ def _prepare(task: FitTask, network: NetworkHypers, training: TrainingHypers) ->
         for name, rows in (("energy", "energy"), ("forces", "forces"), ("stress", "strain"))
         if float(ranks.sum(getattr(train.labels, rows).weight.sum())) > 0.0
     )
+    if not quantities:
+        raise ValueError(
+            "training.loss must weigh a quantity that the training data carry, got weights of zero for all of "
+            f"{', '.join(task.targets.required)}; raise beta, p or stress, or add targets"
+        )
     count = max(task.members, 1)
     seeds = [task.seed + STRIDE * k for k in range(count)]
     networks = Networks(task.descriptor.n_features, len(task.symbols), network, seeds)

@@ -159,6 +159,25 @@ def test_one_member_is_no_committee() -> None:
         train_networks(task(TRAIN, members=1), NETWORK, hypers(1))
 
 
+def test_the_validation_part_is_not_learnt() -> None:
+    with pytest.raises(ValueError, match=r"data\.split\.refit must be false for networks, got true"):
+        train_networks(task(TRAIN, VALIDATION, absorb=True), NETWORK, hypers(1))
+
+
+def test_a_loss_without_weights_is_refused() -> None:
+    given = task(TRAIN, targets=Targets(energy=None, forces=0.05))
+    with pytest.raises(
+        ValueError, match="loss must weigh a quantity that the training data carry, got weights of zero"
+    ):
+        train_networks(given, NETWORK, hypers(1, loss=LossHypers(beta=0.0)))
+
+
+def test_forces_that_weigh_nothing_cost_nothing() -> None:
+    rows = train_networks(task(TRAIN, VALIDATION), NETWORK, hypers(1, loss=LossHypers(beta=0.0))).report["epochs"]
+    assert "train_energy_mae_mev_per_atom" in rows[0]
+    assert "train_forces_mae_mev_per_angstrom" not in rows[0]
+
+
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     settings = hypers(5, learning_rate=1e38, clip=None, dtype="float32")
     with pytest.raises(ValueError, match="learning_rate must keep the loss finite, got 1e\\+38"):
