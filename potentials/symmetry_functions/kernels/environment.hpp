@@ -8,11 +8,15 @@ namespace rhopot::RHOPOT_VARIANT {
 template <class V> struct Vector3 {
     V x, y, z;
 };
-template <class V> RHOPOT_INLINE V dot(const Vector3<V>& a, const Vector3<V>& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+template <class V> RHOPOT_INLINE V dot(const Vector3<V>& a, const Vector3<V>& b) {
+    return a.x * b.x + a.y * b.y + a.z * b.z;
+}
 template <class V> RHOPOT_INLINE Vector3<V> operator-(const Vector3<V>& a, const Vector3<V>& b) {
     return {a.x - b.x, a.y - b.y, a.z - b.z};
 }
-template <class V> RHOPOT_INLINE Vector3<V> scaled(const Vector3<V>& a, const V& b) { return {a.x * b, a.y * b, a.z * b}; }
+template <class V> RHOPOT_INLINE Vector3<V> scaled(const Vector3<V>& a, const V& b) {
+    return {a.x * b, a.y * b, a.z * b};
+}
 template <class V> RHOPOT_INLINE void operator+=(Vector3<V>& a, const Vector3<V>& b) {
     a.x += b.x;
     a.y += b.y;
@@ -33,7 +37,9 @@ template <class T, bool DUAL> struct VectorField {
     using V = typename Field<T, DUAL>::Vector;
     Field<T, DUAL> row;
     std::ptrdiff_t stride;
-    RHOPOT_INLINE Vector3<V> load(std::ptrdiff_t i) const { return {row.load(i), row.load(stride + i), row.load(2 * stride + i)}; }
+    RHOPOT_INLINE Vector3<V> load(std::ptrdiff_t i) const {
+        return {row.load(i), row.load(stride + i), row.load(2 * stride + i)};
+    }
     RHOPOT_INLINE void store(std::ptrdiff_t i, const Vector3<V>& v) const {
         row.store(i, v.x);
         row.store(stride + i, v.y);
@@ -52,7 +58,8 @@ template <class T, bool DUAL> struct VectorField {
     }
     // the i-th vector in all lanes
     RHOPOT_INLINE Vector3<V> one(std::ptrdiff_t i) const {
-        return {broadcast<V>(row.scalar(i)), broadcast<V>(row.scalar(stride + i)), broadcast<V>(row.scalar(2 * stride + i))};
+        return {broadcast<V>(row.scalar(i)), broadcast<V>(row.scalar(stride + i)),
+                broadcast<V>(row.scalar(2 * stride + i))};
     }
 };
 
@@ -75,7 +82,7 @@ template <class T, bool DUAL> struct Environment {
     std::int32_t* edge;   // [slots] edge of each slot, counted from the centre's first; -1 in the padding
     std::int32_t* start;  // [A + 1] first slot of each species' block, a multiple of WIDTH
     std::int32_t* count;  // [A] neighbours in the block
-    std::ptrdiff_t slots; // room
+    std::ptrdiff_t slots; // room for neighbours and padding
     VectorField<T, DUAL> vector, unit, gradient;
     Field<T, DUAL> distance, inverse;
     Field<T, DUAL> h, slope;  // [n_eta, slots]: h(r) and h'(r) of G4

@@ -4,7 +4,8 @@
 //   G4[(a <= b), g](i)    = sum_{j<k}  2^(1-zeta) (1 + lambda cos t_jik)^zeta  h(r_ij) h(r_ik) h(r_jk)
 //   h(r)                  = exp(-eta r^2) f_c(r)
 //
-// Feature index: a * n_radial + f, then n_species * n_radial + pair(a, b) * n_angular + (eta * n_zeta + zeta) * n_sign + sign.
+// Feature index: a * n_radial + f, then
+//   n_species * n_radial + pair(a, b) * n_angular + (eta * n_zeta + zeta) * n_sign + sign.
 // Lengths in A; arrays are row-major and contiguous; an index range [begin, end) of centres is one piece of work.
 #pragma once
 

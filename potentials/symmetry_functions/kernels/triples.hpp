@@ -43,16 +43,21 @@ template <class T> RHOPOT_INLINE Pack<T> lanes() { return Pack<T>{0, 1, 2, 3, 4,
 template <class T, bool DUAL, class Work>
 RHOPOT_INLINE void for_each_row(const Environment<T, DUAL>& e, int a, int b, const Work& work) {
     if (a == b) {
-        for (std::int32_t j = e.start[a]; j < e.start[a] + e.count[a]; ++j) work(j, j / WIDTH * WIDTH, e.start[a + 1], j);
+        for (std::int32_t j = e.start[a]; j < e.start[a] + e.count[a]; ++j) {
+            work(j, j / WIDTH * WIDTH, e.start[a + 1], j);
+        }
         return;
     }
     const bool swap = e.count[a] * (e.start[b + 1] - e.start[b]) > e.count[b] * (e.start[a + 1] - e.start[a]);
     const int rows = swap ? b : a, columns = swap ? a : b;
-    for (std::int32_t j = e.start[rows]; j < e.start[rows] + e.count[rows]; ++j) work(j, e.start[columns], e.start[columns + 1], -1);
+    for (std::int32_t j = e.start[rows]; j < e.start[rows] + e.count[rows]; ++j) {
+        work(j, e.start[columns], e.start[columns + 1], -1);
+    }
 }
 
 // 2^(1-zeta) (1 + lambda c)^(zeta-1) of every direction; times (1 + lambda c) it is B, times zeta lambda it is dB/dc
-template <class T, class V, class Work> RHOPOT_INLINE void for_each_direction(const SymmetryGrid<T>& grid, const V& c, const Work& work) {
+template <class T, class V, class Work>
+RHOPOT_INLINE void for_each_direction(const SymmetryGrid<T>& grid, const V& c, const Work& work) {
     int index = 0;
     for (int z = 0; z < grid.n_zeta; ++z) {
         const std::int64_t zeta = grid.zeta[z];

@@ -19,7 +19,8 @@ template <class T> std::size_t workspace(const SymmetryGrid<T>& grid, std::int64
 }
 
 // exp(-eta (r - R_s)^2) f_c(r) and its slope, for eight neighbours at once
-template <class T, class V> RHOPOT_INLINE Curve<V> radial(const SymmetryGrid<T>& grid, int f, const V& r, const Curve<V>& fade) {
+template <class T, class V>
+RHOPOT_INLINE Curve<V> radial(const SymmetryGrid<T>& grid, int f, const V& r, const Curve<V>& fade) {
     const T eta = grid.radial[2 * f];
     const V shifted = r - grid.radial[2 * f + 1], gauss = exponential(shifted * shifted * -eta);
     return {gauss * fade.value, gauss * (fade.slope + shifted * fade.value * (-2 * eta))};
@@ -42,7 +43,8 @@ template <class T, bool DUAL> void radial_values(const Environment<T, DUAL>& e, 
 }
 
 template <class T, bool DUAL>
-void angular_values(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& sums, const Field<T, DUAL>& directions, T* to) {
+void angular_values(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& sums,
+                    const Field<T, DUAL>& directions, T* to) {
     using V = typename Field<T, DUAL>::Vector;
     const SymmetryGrid<T>& grid = *e.grid;
     const int n_directions = grid.n_directions();
@@ -75,7 +77,8 @@ template <class T> std::int64_t most_edges(const Graph<T>& graph, std::int64_t b
 }
 
 template <class T, bool DUAL>
-void values_with(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features, T* memory) {
+void values_with(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features,
+                 T* memory) {
     Arena<T> arena{memory};
     auto e = Environment<T, DUAL>::from(arena, grid, most_edges(graph, begin, end));
     const auto sums = arena.template take<DUAL>(WIDTH * (grid.n_angular() + grid.n_radial));
@@ -93,7 +96,8 @@ void values_with(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_
 }
 
 template <class T>
-void values_of(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features, T* memory) {
+void values_of(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features,
+               T* memory) {
     if (graph.along_tangents) values_with<T, true>(graph, grid, begin, end, features, memory);
     else values_with<T, false>(graph, grid, begin, end, features, memory);
 }
@@ -251,7 +255,8 @@ RHOPOT_INLINE void add_slopes(const Environment<T, false>& e, std::int32_t j, st
     }
 }
 
-template <class T> void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& directions, T* sums, T* rows) {
+template <class T>
+void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& directions, T* sums, T* rows) {
     using V = Pack<T>;
     const SymmetryGrid<T>& grid = *e.grid;
     const Field<T, false> direction_slopes = directions.at(grid.n_directions() * WIDTH);
@@ -274,8 +279,8 @@ template <class T> void angular_jacobian(const Environment<T, false>& e, const F
 }
 
 template <class T>
-void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features, T* slopes,
-              T* memory) {
+void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features,
+              T* slopes, T* memory) {
     values_with<T, false>(graph, grid, begin, end, features, memory);
     Arena<T> arena{memory};
     const std::ptrdiff_t n_features = grid.n_features();

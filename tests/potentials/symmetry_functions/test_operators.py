@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 from operator_checks import assert_equal, derivatives
-from symmetry_systems import SMALL, SYSTEMS
+from symmetry_systems import SMALL, SYSTEMS, random_system
 
 from rhopot.potentials.density import operators
 from rhopot.potentials.symmetry_functions import reference
@@ -92,6 +92,19 @@ def test_third_order_is_refused_in_words() -> None:
     (second,) = torch.autograd.grad(first.square().sum(), vectors, create_graph=True)
     with pytest.raises(NotImplementedError, match="has no third derivative; use rhopot"):
         torch.autograd.grad(second.sum(), vectors)
+
+
+def test_threads_do_not_change_the_numbers() -> None:
+    system = random_system([9] * 60, 2, seed=11)
+    one = JACOBIAN(*system.arguments())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        two = JACOBIAN(*system.arguments())
+    finally:
+        torch.set_num_threads(threads)
+    for alone, together in zip(one, two, strict=True):
+        assert torch.equal(alone, together)
 
 
 @pytest.mark.parametrize("variant", ["baseline", "v3"])
