@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -194,7 +195,9 @@ def _communicator() -> Any:
 def _let_first_rank_speak() -> None:
     """Ranks but the first wait: where all fail alike, the first one's sentence is printed once and ends them all."""
     communicator = _communicator()
-    if communicator is not None and communicator.Get_rank() > 0:
+    under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    rank = int(os.environ["RANK"]) if under_torchrun else communicator.Get_rank() if communicator is not None else 0
+    if rank > 0:
         time.sleep(SECONDS_TO_SPEAK)
 
 

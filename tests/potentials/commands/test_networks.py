@@ -169,14 +169,28 @@ def test_killed_training_is_resumed_to_the_last_bit(tmp_path: Path, capsys: pyte
     np.testing.assert_array_equal(predictions(killed / "model.pt"), predictions(whole / "model.pt"))
 
 
-def test_two_processes_train_the_same_model(tmp_path: Path) -> None:
+BIN = Path(sys.executable).parent
+LAUNCHERS = {
+    "mpirun": (str(BIN / "mpirun"), "-n", "2", sys.executable),
+    "torchrun": (str(BIN / "torchrun"), "--nproc-per-node", "2", "--standalone", "--no-python", sys.executable),
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_train_the_same_model(launcher: str, tmp_path: Path) -> None:
     alone, both = tmp_path / "alone", tmp_path / "both"
     assert main([*words("gmp_snn", alone), "training.dtype=float64"]) == 0
-    mpirun = (str(Path(sys.executable).parent / "mpirun"), "-n", "2", sys.executable)
-    done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], *mpirun)
+    done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], *LAUNCHERS[launcher])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training frames") == 1, "only the first rank speaks"
     np.testing.assert_allclose(predictions(both / "model.pt"), predictions(alone / "model.pt"), rtol=0, atol=1e-7)
+
+
+def test_a_failure_under_torchrun_is_one_sentence(tmp_path: Path) -> None:
+    done = start(RUN, [*words("gmp_snn", tmp_path / "run"), "data.train=absent.xyz"], *LAUNCHERS["torchrun"])
+    assert done.returncode != 0
+    assert done.stderr.count("rhopot: data path must name an existing file, got 'absent.xyz'") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
