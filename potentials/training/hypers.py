@@ -16,7 +16,7 @@ class LossHypers(_Settings):
 
     form: Literal["regularized", "balanced", "likelihood"] = "regularized"
     """regularized: energies plus beta times forces; balanced: p and 1 - p; likelihood: by the sigmas of `targets`."""
-    beta: NonNegativeFloat = 30.0
+    beta: NonNegativeFloat = 50.0
     """regularized: weight of the mean error of a force component (in A, so that both terms are energies)."""
     norm: Literal["absolute", "squared"] = "absolute"
     """regularized: |error| or its square."""
@@ -49,13 +49,13 @@ class TrainingHypers(_Settings):
 
     epochs: PositiveInt = 300
     """Passes over the training frames."""
-    batch: PositiveInt = 16
+    batch: PositiveInt = 8
     """Size of a minibatch, over all processes together."""
     batch_by: Literal["frames", "atoms"] = "frames"
     """What `batch` counts; by atoms, large and small structures make steps of equal work."""
     loss: LossHypers = LossHypers()
     optimiser: Literal["adam", "adamw"] = "adam"
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 5e-3
     weight_decay: NonNegativeFloat = 0.0
     """adam: added to the gradient, in units of the weight; adamw: decay of the weights themselves."""
     schedule: ScheduleHypers = ScheduleHypers()
