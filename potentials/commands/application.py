@@ -24,6 +24,7 @@ data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=T
 app.add_typer(data)
 
 SECONDS_TO_SPEAK = 2.0
+SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
@@ -198,7 +199,7 @@ def _let_first_rank_speak() -> None:
     under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     rank = int(os.environ["RANK"]) if under_torchrun else communicator.Get_rank() if communicator is not None else 0
     if rank > 0:
-        time.sleep(SECONDS_TO_SPEAK)
+        time.sleep(SECONDS_TO_SPEAK if communicator is not None else SECONDS_UNDER_TORCHRUN)
 
 
 def _leave(status: int) -> int:
