@@ -27,44 +27,49 @@ void check_jacobian(const Tensor& jacobian, const Tensor& first_edge, const Tens
                       "slope must be of shape (K, ", n, ", ", jacobian.size(2), "), got ", slope.sizes());
 }
 
-// work(kernels, jacobian of a centre, its rows, centre, member) for every centre and member, in parallel
-template <class Work> void over_rows(const Tensor& jacobian, const Tensor& first_edge, std::int64_t members, const Work& work) {
+// Where a centre's numbers stand: its rows, and for `count` members from the first pointers on its slopes and its forces.
+template <class T> struct Piece {
+    RowBlock<T> block;
+    int count;
+    T *slope, *forces;
+    std::int64_t slope_stride, forces_stride;
+};
+
+// work(kernels, piece, workspace) for every centre and every few members, in parallel
+template <class Work>
+void over_pieces(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope, const Tensor& forces, const Work& work) {
     const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-    const std::int64_t n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
+    const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
     AT_DISPATCH_FLOATING_TYPES(jacobian.scalar_type(), "rhopot", [&] {
         const scalar_t* rows = jacobian.const_data_ptr<scalar_t>();
-        const auto& kernels = row_kernels<scalar_t>();
+        scalar_t *h = slope.data_ptr<scalar_t>(), *g = forces.data_ptr<scalar_t>();
         at::parallel_for(0, n_centres, 16, [&](std::int64_t begin, std::int64_t end) {
+            scalar_t* workspace = thread_workspace<scalar_t>(MEMBERS_AT_ONCE * n_features);
             for (std::int64_t i = begin; i < end; ++i) {
-                for (std::int64_t k = 0; k < members; ++k) {
-                    work(kernels, rows + 3 * first[i] * n_features, 3 * (first[i + 1] - first[i]), i, k);
+                const RowBlock<scalar_t> block{rows + 3 * first[i] * n_features, 3 * (first[i + 1] - first[i]), n_features};
+                for (std::int64_t k = 0; k < slope.size(0); k += MEMBERS_AT_ONCE) {
+                    const int count = int(std::min<std::int64_t>(slope.size(0) - k, MEMBERS_AT_ONCE));
+                    const Piece<scalar_t> piece{block, count, h + (k * n_centres + i) * n_features,
+                                                g + 3 * (k * n_edges + first[i]), n_centres * n_features, 3 * n_edges};
+                    work(row_kernels<scalar_t>(), piece, workspace);
                 }
             }
         });
     });
 }
 
-template <class T> T* out(const Tensor& tensor, const T*) { return tensor.mutable_data_ptr<T>(); }
-template <class T> const T* in(const Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
-
 Tensor forces_of(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope) {
-    const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = slope.size(1);
-    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-    Tensor forces = at::empty({slope.size(0), n_edges, 3}, slope.options());
-    over_rows(jacobian, first_edge, slope.size(0), [&](auto& kernels, auto* rows, auto n_rows, auto i, auto k) {
-        kernels.dot(rows, n_rows, n_features, in(slope, rows) + (k * n_centres + i) * n_features,
-                    out(forces, rows) + 3 * (k * n_edges + first[i]));
+    Tensor forces = at::empty({slope.size(0), jacobian.size(0), 3}, slope.options());
+    over_pieces(jacobian, first_edge, slope, forces, [](auto& kernels, auto& p, auto* workspace) {
+        kernels.dot(p.block, p.count, p.slope, p.slope_stride, p.forces, p.forces_stride, workspace);
     });
     return forces;
 }
 
 Tensor slopes_of(const Tensor& jacobian, const Tensor& first_edge, const Tensor& forces) {
-    const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
-    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-    Tensor slope = at::empty({forces.size(0), n_centres, n_features}, forces.options());
-    over_rows(jacobian, first_edge, forces.size(0), [&](auto& kernels, auto* rows, auto n_rows, auto i, auto k) {
-        kernels.gather(rows, n_rows, n_features, in(forces, rows) + 3 * (k * n_edges + first[i]),
-                       out(slope, rows) + (k * n_centres + i) * n_features);
+    Tensor slope = at::empty({forces.size(0), first_edge.size(0) - 1, jacobian.size(2)}, forces.options());
+    over_pieces(jacobian, first_edge, slope, forces, [](auto& kernels, auto& p, auto*) {
+        kernels.gather(p.block, p.count, p.forces, p.forces_stride, p.slope, p.slope_stride);
     });
     return slope;
 }

@@ -141,12 +141,22 @@ template <class T> struct GmpKernels {
                      T* jacobian, T* workspace);
 };
 
-// Rows of a Jacobian against slopes, for n_rows rows of n_features numbers, all of one centre.
+// All rows of a Jacobian that belong to one centre: [n_rows, n_features].
+template <class T> struct RowBlock {
+    const T* rows;
+    std::int64_t n_rows, n_features;
+};
+
+// Their products with the slopes [members, n_features] and forces [members, n_rows] of 1 to MEMBERS_AT_ONCE models, whose
+// rows lie a stride apart.
+constexpr int MEMBERS_AT_ONCE = 8;
 template <class T> struct RowKernels {
-    // forces[row] = rows[row] . slope
-    void (*dot)(const T* rows, std::int64_t n_rows, std::int64_t n_features, const T* slope, T* forces);
-    // slope = sum over rows of forces[row] rows[row]
-    void (*gather)(const T* rows, std::int64_t n_rows, std::int64_t n_features, const T* forces, T* slope);
+    // forces[k, row] = rows[row] . slope[k]; workspace of MEMBERS_AT_ONCE * n_features numbers
+    void (*dot)(const RowBlock<T>&, int members, const T* slope, std::int64_t slope_stride, T* forces,
+                std::int64_t forces_stride, T* workspace);
+    // slope[k] = sum over rows of forces[k, row] rows[row]
+    void (*gather)(const RowBlock<T>&, int members, const T* forces, std::int64_t forces_stride, T* slope,
+                   std::int64_t slope_stride);
 };
 
 template <class T> const HarmonicConstants<T>& harmonic_constants();

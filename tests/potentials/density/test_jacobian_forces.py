@@ -14,7 +14,12 @@ CASES = {
     "few": ([3, 0, 5], 7, 2),
     "one_feature": ([4], 1, 1),
     "many_features": ([40, 2, 9], 83, 3),
-    "whole_packs": ([16, 8], 64, 4),
+    "whole_packs": ([16, 8], 64, 5),
+    "large_committee": ([7, 12], 40, 19),
+    "wide_committee": ([9, 1], 21, 8),
+    "two_and_a_rest": ([6], 19, 6),
+    "seven": ([6], 16, 7),
+    "four": ([5], 33, 4),
     "lonely": ([0, 0], 5, 2),
     "nobody": ([], 5, 2),
 }
