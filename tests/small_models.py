@@ -8,11 +8,14 @@ from __future__ import annotations
 import ase
 import many_body_toy as toy
 import torch
+from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
+from rhopot.potentials.gmp import GmpFeatures, GmpHypers
 from rhopot.potentials.neighbours import find_edges
 from rhopot.potentials.regressors import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
 from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.symmetry_functions import SymmetryFunctions, SymmetryHypers
 
 SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}
@@ -43,18 +46,34 @@ def gap(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedMo
 
 
 def network(
-    dtype: torch.dtype = torch.float64, *, per_element: bool = False, members: int = N_MEMBERS, reference: bool = False
+    dtype: torch.dtype = torch.float64,
+    *,
+    per_element: bool = False,
+    members: int = N_MEMBERS,
+    descriptor: nn.Module | None = None,
 ) -> LoadedModel:
-    """Networks 9-7-1 on the same features, a committee or (members = 0) one; standardised on `many_body_toy.skewed`."""
-    descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
+    """Networks 9-7-1, a committee or (members = 0) one; standardised on `many_body_toy.skewed`. SOAP unless told."""
+    descriptor = SoapPowerSpectrum(HYPERS) if descriptor is None else descriptor
     features = descriptor(*_graph(toy.skewed()))
     hypers = NetworkHypers(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
-    made = Networks(descriptor.n_features, len(SYMBOLS), hypers, range(max(members, 1)))
+    made = Networks(features.shape[1], len(SYMBOLS), hypers, range(max(members, 1)))
     made.prepare(features.mean(0), 3.0 * features.std(0), 0.05, -0.4)
     made.freeze_statistics(features, _graph(toy.skewed())[4])
     module = NetworkModel(descriptor, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
     card = _card("soap_network", dtype, {"regressor": "network"}, members)
     return LoadedModel(card=card, module=module, name="network_per_element" if per_element else "network")
+
+
+def gmp_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
+    """A committee of one network for all elements on Gaussian multipole features, smooth enough for differences."""
+    hypers = GmpHypers(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_probes=4, max_order=3, regularization=1e-2)
+    return network(dtype, descriptor=GmpFeatures(hypers))
+
+
+def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
+    """One network per element on symmetry functions."""
+    hypers = SymmetryHypers(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
+    return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(hypers))
 
 
 def _graph(atoms: ase.Atoms) -> list[torch.Tensor]:

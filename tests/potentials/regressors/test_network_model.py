@@ -29,6 +29,18 @@ class TestOneNetworkPerElement(PotentialContract):
         return small_models.network(per_element=True, members=0)
 
 
+class TestGaussianMultipoles(PotentialContract):
+    @pytest.fixture
+    def model(self) -> LoadedModel:
+        return small_models.gmp_network()
+
+
+class TestSymmetryFunctions(PotentialContract):
+    @pytest.fixture
+    def model(self) -> LoadedModel:
+        return small_models.symmetry_network()
+
+
 def test_columns_are_the_mean_and_the_members_spread_by_the_factor() -> None:
     model = small_models.network(members=3).module
     inputs = arguments(toy.skewed(3), SYMBOLS, CUTOFF)
