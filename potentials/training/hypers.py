@@ -47,8 +47,8 @@ class ScheduleHypers(_Settings):
 class TrainingHypers(_Settings):
     """The training loop."""
 
-    epochs: PositiveInt = 300
-    """Passes over the training frames."""
+    epochs: PositiveInt | None = None
+    """Passes over the training frames; null: as many as make 6000 steps, at least 60 (see `epochs`)."""
     batch: PositiveInt = 8
     """Size of a minibatch, over all processes together."""
     batch_by: Literal["frames", "atoms"] = "frames"

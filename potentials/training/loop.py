@@ -43,13 +43,14 @@ class Trainer:
         sizes: atoms of every training structure, over all processes in the order of the data.
         n_validation: validation structures over all processes.
         hypers: settings.
+        n_epochs: how many there will be, if no member stops.
         strain: whether stresses are trained.
         seed: of the order of the structures.
         ranks: the processes.
 
     Attributes:
         averaged: networks with the average of the weights, in evaluation.
-        epoch: epochs done; history: a row of numbers for each (see `log`).
+        n_epochs: as given; epoch: epochs done; history: a row of numbers for each (see `log`).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Trainer:
         sizes: Sequence[int],
         n_validation: int,
         hypers: TrainingHypers,
+        n_epochs: int,
         strain: bool,
         seed: int,
         ranks: Ranks,
@@ -80,6 +82,7 @@ class Trainer:
         self._clipping = Clipping(hypers.clip, networks.n_members, train.features.device)
         self._plateau = Plateau(hypers.schedule, networks.n_members)
         self.best = Best(self._parameters, networks.n_members, hypers.patience)
+        self.n_epochs = n_epochs
         self.epoch = 0
         self.history: list[Row] = []
         self._begin = time.perf_counter()
@@ -87,7 +90,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to learn."""
-        return self.epoch >= self._hypers.epochs or self.best.finished
+        return self.epoch >= self.n_epochs or self.best.finished
 
     def run(self, after_epoch: Callable[[Row], None]) -> None:
         """Train to the end; `after_epoch` takes each epoch's row."""
@@ -113,7 +116,7 @@ class Trainer:
         batches = epoch_batches(self._sizes, hypers.batch, hypers.batch_by, self._seed, self.epoch)
         sums = ErrorSums(self.networks.n_members, self._train.features.device)
         for k, frames in enumerate(batches):
-            factor = rate_factor(hypers.schedule, hypers.epochs, self.epoch + (k + 0.5) / len(batches))
+            factor = rate_factor(hypers.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
             self._step(frames, hypers.learning_rate * factor * self._plateau.factor, sums)
         self.epoch += 1
         row = {"epoch": float(self.epoch), "seconds": time.perf_counter() - self._begin}
@@ -124,7 +127,7 @@ class Trainer:
                 f"training.learning_rate must keep the loss finite, got {hypers.learning_rate} and a loss of "
                 f"{row['train_loss']} in epoch {self.epoch}; reduce it, or clip gradients"
             )
-        if self.epoch % hypers.validate_every == 0 or self.epoch >= hypers.epochs:
+        if self.epoch % hypers.validate_every == 0 or self.epoch >= self.n_epochs:
             row |= self._keep()
         row["members_learning"] = float((~self.best.stopped).sum())
         return row

@@ -30,6 +30,7 @@ from rhopot.potentials.training.cache import GIB, Cache, Structures, make_cache,
 from rhopot.potentials.training.calibrate import SpreadCalibration, calibrate_spread
 from rhopot.potentials.training.checkpoint import TrainingCheckpoint
 from rhopot.potentials.training.device import find_device
+from rhopot.potentials.training.epochs import length_of
 from rhopot.potentials.training.evaluate import energies
 from rhopot.potentials.training.hypers import TrainingHypers
 from rhopot.potentials.training.log import Log, Row
@@ -60,7 +61,8 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
 
     task.members: 0 for one network, K >= 2 for a committee. The model is in float64; `final` is `model`. The report has
     "validation" (mean absolute errors of the kept weights), "epochs" (a row of numbers for each), "best_epoch" of each
-    member, "calibration" of the spread, and the settings. With a folder, checkpoints and epochs.csv are written there.
+    member, "calibration" of the spread, and the settings with the number of epochs that they came to. With a folder,
+    checkpoints and epochs.csv are written there.
     """
     if task.members < 0 or task.members == 1:
         raise ValueError(f"members must be 0 (one network) or at least 2, got {task.members}; 4 is customary")
@@ -71,8 +73,12 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
     begin = time.perf_counter()
     log = Log(task.folder if task.ranks.rank == 0 else None, training.tensorboard)
     prepared = _prepare(task, network, training)
+    length = length_of(training, [len(frame) for frame in task.train], task.seed)
+    training = training.model_copy(update={"epochs": length.epochs})
+    if task.ranks.rank == 0:
+        task.progress.message(str(length))
     ready = time.perf_counter()
-    trainer = _trainer(task, training, prepared)
+    trainer = _trainer(task, training, length.epochs, prepared)
     _run(task, network, training, trainer, log)
     log.close()
     trainer.use_best()
@@ -156,7 +162,7 @@ def _announce(task: FitTask, network: NetworkHypers, caches: Sequence[Cache], de
     task.progress.message(f"features and derivatives kept: {mib:.0f} MiB{more}")
 
 
-def _trainer(task: FitTask, training: TrainingHypers, prepared: _Prepared) -> Trainer:
+def _trainer(task: FitTask, training: TrainingHypers, epochs: int, prepared: _Prepared) -> Trainer:
     """Return the trainer of networks that take the standardised features of the caches."""
     features = prepared.train.features
     networks = copy.deepcopy(prepared.networks).to(features.device, features.dtype)
@@ -170,6 +176,7 @@ def _trainer(task: FitTask, training: TrainingHypers, prepared: _Prepared) -> Tr
         sizes,
         sum("energy" in task.targets.sigmas(f) or "forces" in task.targets.sigmas(f) for f in task.validation),
         training,
+        epochs,
         "stress" in prepared.quantities,
         task.seed,
         task.ranks,
@@ -196,7 +203,7 @@ def _run(task: FitTask, network: NetworkHypers, training: TrainingHypers, traine
         if rank_0:
             task.progress.message(f"resumed after epoch {trainer.epoch}")
     log.restart(trainer.history)
-    task.progress.start("epochs", training.epochs)
+    task.progress.start("epochs", trainer.n_epochs)
 
     def after_epoch(row: Row) -> None:
         log.append(row)
@@ -205,7 +212,7 @@ def _run(task: FitTask, network: NetworkHypers, training: TrainingHypers, traine
         if rank_0:
             text = _summary(row)
             task.progress.describe("epochs", text)
-            if epoch % max(training.epochs // LINES, 1) == 0:
+            if epoch % max(trainer.n_epochs // LINES, 1) == 0:
                 task.progress.message(f"epoch {epoch}: {text}")
         if checkpoint.due:
             checkpoint.save(trainer.state())

@@ -257,7 +257,7 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
     }
     fit = {
         "regressor": config.regressor,
-        **({"training": config.training} if config.training else {}),
+        **({"training": report["training"]} if "training" in report else {}),
         "targets": config.targets.model_dump(mode="json"),
         "baseline": config.baseline.model_dump(mode="json"),
         "seed": config.seed,

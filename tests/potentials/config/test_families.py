@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from rhopot.potentials.config.families import FAMILIES
-from rhopot.potentials.regressors import Networks
+from rhopot.potentials.gmp import GmpHypers
+from rhopot.potentials.regressors import NetworkHypers, Networks
 
 FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
 
@@ -19,7 +22,12 @@ def sizes(name: str, symbols: tuple[str, ...]) -> tuple[int, int]:
 
 
 def test_another_element_changes_nothing_in_size_with_one_network_for_all() -> None:
-    assert sizes("gmp_snn", FEW) == sizes("gmp_snn", MORE) == (40, 7201)
+    features, parameters = sizes("gmp_snn", FEW)
+    assert (features, parameters) == sizes("gmp_snn", MORE)
+    hypers = GmpHypers()
+    assert features == hypers.n_probes * (hypers.max_order + 1)
+    widths = (features, *NetworkHypers().hidden, 1)
+    assert parameters == sum((before + 1) * after for before, after in pairwise(widths))
 
 
 def test_another_element_adds_features_and_a_network_where_each_has_its_own() -> None:

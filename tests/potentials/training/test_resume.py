@@ -84,6 +84,17 @@ def test_a_finished_training_resumes_to_itself(tmp_path: Path) -> None:
     assert first.report["epochs"] == again.report["epochs"]
 
 
+def test_a_number_of_epochs_that_follows_from_the_data_is_the_same_when_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rhopot.potentials.training.epochs.STEPS", 10)
+    monkeypatch.setattr("rhopot.potentials.training.epochs.FEWEST", 2)
+    first = train_networks(given(tmp_path), NETWORK, hypers(None))
+    again = train_networks(given(tmp_path, resume=True), NETWORK, hypers(None))
+    assert len(first.report["epochs"]) == 5
+    assert first.report["epochs"] == again.report["epochs"]
+
+
 def test_another_training_s_checkpoint_is_refused(tmp_path: Path) -> None:
     train_networks(given(tmp_path), NETWORK, hypers(2))
     with pytest.raises(ValueError, match="must belong to the training that is resumed, got another one's"):

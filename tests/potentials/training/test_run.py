@@ -154,6 +154,16 @@ def test_progress_tells_the_errors_of_an_epoch() -> None:
     assert " meV/atom, forces " in said.described[-1]
 
 
+def test_a_training_without_a_number_of_epochs_makes_enough_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rhopot.potentials.training.epochs.STEPS", 14)
+    monkeypatch.setattr("rhopot.potentials.training.epochs.FEWEST", 3)
+    for count, expected in ((8, "7 epochs of 2 steps"), (24, "3 epochs of 6 steps")):
+        said = Listening()
+        report = train_networks(task(TRAIN[:count], VALIDATION, progress=said), NETWORK, hypers(None)).report
+        assert expected in said.lines
+        assert report["training"]["epochs"] == len(report["epochs"]) == int(expected.split()[0])
+
+
 def test_one_member_is_no_committee() -> None:
     with pytest.raises(ValueError, match=r"members must be 0 \(one network\) or at least 2, got 1; 4 is customary"):
         train_networks(task(TRAIN, members=1), NETWORK, hypers(1))

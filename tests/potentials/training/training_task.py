@@ -30,7 +30,7 @@ def task(train: list[Frame], validation: list[Frame] | None = None, **changes: A
     return FitTask(train=train, validation=validation or [], **(fields | changes))
 
 
-def hypers(epochs: int, **changes: Any) -> TrainingHypers:
+def hypers(epochs: int | None, **changes: Any) -> TrainingHypers:
     """Return settings in float64 on the CPU with batches of four frames."""
     fields: dict[str, Any] = {
         "epochs": epochs,
