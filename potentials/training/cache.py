@@ -11,15 +11,13 @@ derivatives in every step instead.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rhopot.potentials.fit.graph import as_graph, species_of
 from rhopot.potentials.fit.problem import remainder
@@ -165,8 +163,7 @@ def make_cache(
             slopes = _pair_jacobians(data, descriptor, pairs, rate, kind, "stress" in quantities, device, dtype)
             nbytes += needed
         else:
-            module = copy.deepcopy(cast("nn.Module", descriptor)).to(dtype)
-            slopes = OperatorSlopes(cast("Descriptor", module), data.edges, data.species, rate.to(dtype))
+            slopes = OperatorSlopes(descriptor, data.edges, data.species, rate)
     labels = Labels(*(part.to(device, dtype) for part in (data.labels.energy, data.labels.forces, data.labels.strain)))
     species = torch.cat([torch.zeros(0, dtype=torch.int64), *data.species])
     return Cache(features.to(device), species.to(device), starts(data.n_atoms).to(device), labels, slopes, nbytes)

@@ -163,8 +163,9 @@ class PairBatch:
 class OperatorSlopes:
     """Derivatives formed in every step through the descriptor, from the edges of all structures.
 
-    descriptor: in the float type of the training, on the CPU; species: of each structure's atoms;
-    rate (S, F): of the standardisation, one row or one per element.
+    descriptor: on the CPU and in float64, as for cached derivatives, because single precision holds nothing of the
+    slope of a norm that almost vanishes; species: of each structure's atoms; rate (S, F): of the standardisation,
+    float64, one row or one per element.
     """
 
     descriptor: Descriptor
@@ -179,9 +180,8 @@ class OperatorSlopes:
         species = torch.cat([self.species[k] for k in chosen]) if chosen else torch.zeros(0, dtype=torch.int64)
         graph = as_graph(concatenate([self.edges[k] for k in chosen], sizes), species)
         rate = self.rate[species] if len(self.rate) > 1 else self.rate
-        vectors = graph.edge_vectors.to(self.rate.dtype)
         image = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor(sizes, dtype=torch.int64))
-        return OperatorBatch(self.descriptor, (vectors, *graph.arguments[1:]), graph.edge_row, rate, image, len(chosen))
+        return OperatorBatch(self.descriptor, graph.arguments, graph.edge_row, rate, image, len(chosen))
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class OperatorBatch:
 
     def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
         """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchSlopes`."""
-        local = slope.to(self.rate.device) * self.rate
+        local = slope.to(self.rate) * self.rate
         vectors = self.arguments[0].detach().requires_grad_(True)
         with torch.enable_grad():
             features = self.descriptor(vectors, *self.arguments[1:])
@@ -206,9 +206,9 @@ class OperatorBatch:
                 for mine in local
             ]
         gradient = torch.stack(members)
-        forces = forces_of_pairs(gradient, self.edge_row, self.arguments[2], slope.shape[1]).to(slope.device)
+        forces = forces_of_pairs(gradient, self.edge_row, self.arguments[2], slope.shape[1]).to(slope)
         if not strain:
             return forces, None
         r = vectors.detach()
         of_edges = 0.5 * (r[:, ROWS] * gradient[:, :, COLUMNS] + r[:, COLUMNS] * gradient[:, :, ROWS])
-        return forces, sums_of_images(of_edges, self.image[self.edge_row], self.n_images).to(slope.device)
+        return forces, sums_of_images(of_edges, self.image[self.edge_row], self.n_images).to(slope)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rhopot.potentials.fit import Alone, Targets
 from rhopot.potentials.regressors.baseline import Baseline
+from rhopot.potentials.regressors.descriptor import Descriptor
 from rhopot.potentials.regressors.network import Networks
 from rhopot.potentials.regressors.network_hypers import NetworkHypers
 from rhopot.potentials.structures import Frame
@@ -40,9 +41,10 @@ def cache(
     quantities: tuple[str, ...] = ALL,
     gib: float = 1.0,
     dtype: torch.dtype = torch.float64,
+    descriptor: Descriptor | None = None,
 ) -> Cache:
     """Return the cache of frames for networks whose constants are set to those of the frames."""
-    descriptor = SmallSpectrum(2, labelled.CUTOFF)
+    descriptor = descriptor or SmallSpectrum(2, labelled.CUTOFF)
     data = structures(
         frames, descriptor, labelled.SYMBOLS, Baseline(labelled.BASELINE), targets, loss or LossHypers(), _ignore
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import labelled
 import many_body_toy as toy
 import numpy as np
@@ -12,7 +14,11 @@ from contracts.spectrum import SmallSpectrum
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.gmp import GmpFeatures, GmpHypers
+from rhopot.potentials.regressors.network import Networks
+from rhopot.potentials.regressors.network_hypers import NetworkHypers
 from rhopot.potentials.regressors.network_model import NetworkModel
+from rhopot.potentials.structures import Frame
 from rhopot.potentials.training.evaluate import predict
 from rhopot.potentials.training.hypers import LossHypers
 from rhopot.potentials.training.slopes import OperatorSlopes, PairJacobians, ranges, runs
@@ -39,6 +45,30 @@ def test_both_ways_to_the_derivatives_give_the_same_gradients(shape: dict[str, o
         gradients = [torch.autograd.grad(loss.sum(), parameters) for loss in losses]
         for one, other in zip(*gradients, strict=True):
             assert_close(one, other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
+
+
+def test_slopes_on_perfect_sites_survive_single_precision() -> None:
+    """Norms of multipoles vanish there: in float32 their slopes would be noise, with the cache and without it."""
+    descriptor = GmpFeatures(GmpHypers(symbols=labelled.SYMBOLS, cutoff=4.0, n_probes=3, max_order=4))
+    assert descriptor.hypers.regularization == 1e-6
+    crystals = [toy.crystal((1, 1, 1), seed=k, rattle=rattle) for k, rattle in enumerate((0.0, 0.1, 0.1))]
+    crystals[0].symbols[:] = "Si"
+    frames = [Frame(atoms=atoms, energy=-30.0, forces=np.zeros((8, 3)), stress=np.zeros((3, 3))) for atoms in crystals]
+    networks = Networks(descriptor.n_features, 2, NetworkHypers(hidden=(8, 6)), [0, 1])
+    found = {}
+    for gib in (1.0, 0.0):
+        for dtype in (torch.float32, torch.float64):
+            held = prepared.cache(frames, networks, gib=gib, dtype=dtype, descriptor=descriptor)
+            mine = prepared.on_standardised(copy.deepcopy(networks)).to(dtype)
+            found[gib, dtype] = predict(mine, held.batch([0, 1, 2]), strain=True, graph=False)
+    for name in ("forces", "strain"):
+        exact = getattr(found[1.0, torch.float64], name)
+        scale = float(exact.abs().max())
+        assert scale > 0.1
+        assert_close(getattr(found[0.0, torch.float64], name), exact, rtol=0.0, atol=1e-10 * scale)
+        for gib in (1.0, 0.0):
+            assert_close(getattr(found[gib, torch.float32], name).double(), exact, rtol=0.0, atol=3e-6 * scale)
+    assert float(found[0.0, torch.float32].forces[:, :8].abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("gib", [1.0, 0.0], ids=["cached", "operators"])
