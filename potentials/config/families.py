@@ -28,6 +28,7 @@ class Family:
     build(settings, symbols): the descriptor, a module (see `rhopot.potentials.regressors.descriptor`), in float64
     fit(task, config): the fit of the regressor, which returns a `FitResult`
     defaults: values of the family's own for keys of the configuration that are not written
+    fault(config): key and sentence where sections that are valid by themselves do not go together, None where they do
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     references: tuple[str, ...]
     training: Callable[[], type[BaseModel]] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    fault: Callable[[RunConfig], tuple[tuple[str, ...], str] | None] = lambda config: None
 
     def describe(self, descriptor: Mapping[str, Any]) -> list[str]:
         """Say in a few lines what the family is and what its descriptor's settings mean."""
@@ -140,6 +142,13 @@ def _fit_networks(task: FitTask, config: RunConfig) -> FitResult:
     return train_networks(task, NetworkHypers(**config.regressor), TrainingHypers(**config.training))
 
 
+def _gmp_in_single_precision(config: RunConfig) -> tuple[tuple[str, ...], str] | None:
+    from rhopot.potentials.gmp.hypers import GmpHypers
+
+    sentence = GmpHypers(**config.descriptor).unsuitable(config.dtype)
+    return None if sentence is None else (("descriptor", "regularization"), sentence)
+
+
 _SOAP = "A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
 _GAP = "A. P. Bartok et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
 _SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1039/C8CP05921G"
@@ -181,6 +190,7 @@ _SINGLE_NETWORK = Family(
     references=(_GMP,),
     training=_training,
     defaults=_TRAINED,
+    fault=_gmp_in_single_precision,
 )
 _NETWORKS_OF_ELEMENTS = Family(
     name="bpnn",

@@ -49,7 +49,11 @@ def validate_document(document: Document) -> RunConfig:
         faults.append(str(document.error(("data", "split", "refit"), sentence)))
     if faults or config is None:
         raise ConfigError("\n".join(faults))
-    return config.model_copy(update=sections)
+    config = config.model_copy(update=sections)
+    found = family.fault(config)
+    if found is not None:
+        raise document.error(*found)
+    return config
 
 
 def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:

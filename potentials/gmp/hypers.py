@@ -30,6 +30,7 @@ from rhopot.potentials.density.cutoff import CutoffFunction
 from rhopot.potentials.density.elements import checked_symbols
 
 NARROWEST, WIDEST = 0.01, 5.0  # A
+LEAST_IN_SINGLE = 1e-3  # regularization below which single precision is refused
 
 
 class GmpHypers(BaseModel):
@@ -84,6 +85,15 @@ class GmpHypers(BaseModel):
     def with_symbols(self, symbols: Sequence[str]) -> Self:
         """Return the same settings for `symbols`."""
         return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
+
+    def unsuitable(self, dtype: str) -> str | None:
+        """Say what is wrong with `regularization` for a model in `dtype` (float32 or float64), None if nothing is."""
+        if dtype == "float64" or self.regularization >= LEAST_IN_SINGLE:
+            return None
+        return (
+            f"must be at least {LEAST_IN_SINGLE:g} where dtype is float32, got {self.regularization:g}; "
+            "forces on perfect sites would be rounding: take 0.01 or more, or dtype float64"
+        )
 
     @property
     def probe_widths(self) -> tuple[float, ...]:

@@ -164,6 +164,16 @@ def test_faults_of_the_training_section(tmp_path: Path, old: str, new: str, mess
     assert len(found.splitlines()) == 1
 
 
+@pytest.mark.parametrize("written", ["", "descriptor: {regularization: 1.0e-5}\n"])
+def test_single_precision_needs_rounded_norms(tmp_path: Path, written: str) -> None:
+    """Slopes of norms that vanish on perfect sites are rounding in float32 unless the norms are regularised."""
+    path = write(tmp_path, NETWORK + written)
+    load_config(path)
+    with pytest.raises(ConfigError, match=r"descriptor\.regularization must be at least 0\.001 where dtype is float32"):
+        load_config(path, ["dtype=float32"])
+    assert load_config(path, ["dtype=float32", "descriptor.regularization=0.01"]).dtype == "float32"
+
+
 def test_the_configuration_that_a_run_leaves_behind_loads(tmp_path: Path) -> None:
     for text in (GOOD, NETWORK):
         config = load_config(write(tmp_path, text))
