@@ -17,7 +17,7 @@ from examples_at_hand import example
 
 from rhopot.export import evaluate
 
-SMALL = ["regressor.hidden=[4]", "training.batch=4", "training.device=cpu"]
+SMALL = ["descriptor.cutoff=4", "regressor.hidden=[4]", "training.batch=4", "training.device=cpu"]
 
 
 def labelled(structures: Sequence[ase.Atoms], names: Mapping[str, Sequence[str]], seed: int) -> list[ase.Atoms]:
@@ -60,16 +60,7 @@ def run(
         for constant, value in constants.items():
             assert constant in main.__globals__
             monkeypatch.setitem(main.__globals__, constant, value)
-        arguments = [
-            *words,
-            "--output",
-            str(tmp_path / "out"),
-            "--epochs",
-            "2",
-            "descriptor.cutoff=4",
-            *settings,
-            *SMALL,
-        ]
+        arguments = [*words, "--output", str(tmp_path / "out"), "--epochs", "2", *SMALL, *settings]
         plot = f"{name}.png"
         main(arguments)
         printed = capsys.readouterr().out

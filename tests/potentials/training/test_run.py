@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import labelled
@@ -9,6 +10,7 @@ import many_body_toy as toy
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_task import ENERGIES, NETWORK, hypers, task, weights
 
 from rhopot.export import LoadedModel, evaluate
@@ -201,12 +203,20 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         train_networks(task(TRAIN), NETWORK, hypers(1, device="cuda"))
 
 
-def test_tensorboard_is_optional(tmp_path: Path) -> None:
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        with pytest.raises(ValueError, match="must be false unless tensorboard is installed"):
-            train_networks(task(TRAIN, folder=tmp_path), NETWORK, hypers(1, tensorboard=True))
-    else:
+def test_tensorboard_gets_every_number_of_the_table(tmp_path: Path) -> None:
+    """The event file holds the epochs' rows, in single precision."""
+    given = task(TRAIN[:8], VALIDATION, folder=tmp_path)
+    report = train_networks(given, NETWORK, hypers(3, tensorboard=True)).report
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    names = {"train/loss", "validation/loss", "validation/forces_mae_mev_per_angstrom", "learning/rate"}
+    assert names <= set(events.Tags()["scalars"])
+    for name in names:
+        found = [(event.step, event.value) for event in events.Scalars(name)]
+        expected = [(row["epoch"], row[name.replace("/", "_")]) for row in report["epochs"]]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_tensorboard_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match="must be false unless tensorboard is installed, got true"):
         train_networks(task(TRAIN, folder=tmp_path), NETWORK, hypers(1, tensorboard=True))
-        assert list((tmp_path / "tensorboard").iterdir())
