@@ -44,7 +44,7 @@ model, atoms = load_model(sys.argv[1]), ase.io.read(sys.argv[2])
 evaluate(model, [atoms[:35]])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 times = []
-for _ in range(int(sys.argv[3])):
+for _ in range(max(int(sys.argv[3]), 20000 // len(atoms))):
     begin = time.process_time()
     evaluate(model, [atoms])
     times.append(time.process_time() - begin)
