@@ -78,12 +78,20 @@ def predictions(model: Path) -> np.ndarray:
     return np.concatenate([[calculator.get_potential_energy(a), *calculator.get_forces(a).ravel()] for a in frames])
 
 
-@pytest.fixture(scope="module", params=["gmp_snn", "bpnn"])
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Finished output folder of a small committee."""
-    folder = tmp_path_factory.mktemp(request.param) / "run"
-    assert main(words(request.param, folder)) == 0
-    return folder
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Finished output folders of small committees, by family; `double` is trained in float64."""
+    base = tmp_path_factory.mktemp("runs")
+    for family in ("gmp_snn", "bpnn"):
+        assert main(words(family, base / family)) == 0
+    assert main([*words("gmp_snn", base / "double"), "training.dtype=float64"]) == 0
+    return {folder.name: folder for folder in base.iterdir()}
+
+
+@pytest.fixture(params=["gmp_snn", "bpnn"])
+def run(request: pytest.FixtureRequest, runs: dict[str, Path]) -> Path:
+    """One of the finished output folders."""
+    return runs[request.param]
 
 
 def test_training_leaves_a_table_and_a_plot_of_its_epochs(run: Path) -> None:
@@ -152,14 +160,15 @@ def test_the_model_is_the_same_in_lammps(run: Path, capsys: pytest.CaptureFixtur
     assert "all 26 comparisons within their limits" in output
 
 
-def test_the_configuration_left_behind_trains_the_same_model(run: Path, tmp_path: Path) -> None:
-    assert main(["train", str(run / "config.yaml"), f"output={tmp_path / 'again'}"]) == 0
-    np.testing.assert_array_equal(predictions(tmp_path / "again" / "model.pt"), predictions(run / "model.pt"))
+def test_the_configuration_left_behind_trains_the_same_model(runs: dict[str, Path], tmp_path: Path) -> None:
+    assert main(["train", str(runs["bpnn"] / "config.yaml"), f"output={tmp_path / 'again'}"]) == 0
+    np.testing.assert_array_equal(predictions(tmp_path / "again" / "model.pt"), predictions(runs["bpnn"] / "model.pt"))
 
 
-def test_killed_training_is_resumed_to_the_last_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert main(words("gmp_snn", whole)) == 0
+def test_killed_training_is_resumed_to_the_last_bit(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, killed = runs["gmp_snn"], tmp_path / "killed"
     done = start(RUN_AND_DIE, words("gmp_snn", killed))
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [file.name for file in killed.iterdir()] == ["checkpoint"], "nothing stands under a final name"
@@ -177,9 +186,8 @@ LAUNCHERS = {
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_processes_train_the_same_model(launcher: str, tmp_path: Path) -> None:
-    alone, both = tmp_path / "alone", tmp_path / "both"
-    assert main([*words("gmp_snn", alone), "training.dtype=float64"]) == 0
+def test_two_processes_train_the_same_model(launcher: str, runs: dict[str, Path], tmp_path: Path) -> None:
+    alone, both = runs["double"], tmp_path / "both"
     done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], *LAUNCHERS[launcher])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training frames") == 1, "only the first rank speaks"
@@ -193,9 +201,15 @@ def test_a_failure_under_torchrun_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every training of it takes its own number of epochs where none is given; the card says which."""
+    monkeypatch.setattr("rhopot.potentials.training.epochs.STEPS", 20)
+    monkeypatch.setattr("rhopot.potentials.training.epochs.FEWEST", 2)
     folder = tmp_path / "run"
-    assert main([*words("gmp_snn", folder), "report.learning_curve=[0.5]", "uncertainty.members=0"]) == 0
+    settings = ["report.learning_curve=[0.5]", "uncertainty.members=0", "training.epochs=null"]
+    assert main([*words("gmp_snn", folder), *settings]) == 0
+    steps = len((folder / "epochs.csv").read_text().splitlines()) - 1
+    assert read_card(folder / "model.pt").fit["training"]["epochs"] == steps == 4
     report = json.loads((folder / "report.json").read_text())
     assert len(report["learning_curve"]["n_frames"]) == 2
     assert (folder / "learning_curve.png").exists()

@@ -149,16 +149,6 @@ def test_fit_takes_more_gaussians_for_a_smaller_error() -> None:
     assert [float(fit.charges.sum()) for fit in fits] == pytest.approx([1.0] * 3, abs=1e-12)
 
 
-def test_pseudo_atom_gives_the_shipped_density_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pyscf", reason="needed by examples/valence_densities only")
-    monkeypatch.syspath_prepend(str(ROOT / "examples" / "valence_densities"))
-    target, source, electrons = program("fit").radial_density("Si")
-    assert electrons == (2, 2)
-    assert source == valence_density("Si").source
-    columns = references()
-    np.testing.assert_allclose(target.density[::2], columns["Si"], rtol=1e-3, atol=1e-7)
-
-
 @pytest.mark.parametrize("symbol", ["si", "Fr", "X", ""])
 def test_unknown_element(symbol: str) -> None:
     with pytest.raises(ValueError, match=f"symbol must be an element from H to Rn, got '{symbol}'; check"):
