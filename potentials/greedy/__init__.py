@@ -1,0 +1,19 @@
+"""Sparse linear regression by greedy orthogonal least squares, and averages of many such models."""
+
+from rhopot.potentials.greedy.ensemble import Ensemble, fit_ensemble
+from rhopot.potentials.greedy.hypers import GreedyHypers
+from rhopot.potentials.greedy.member import Member, fit_member
+from rhopot.potentials.greedy.path import GreedyPath
+from rhopot.potentials.greedy.rows import Rows, make_rows, stack
+
+__all__ = [
+    "Ensemble",
+    "GreedyHypers",
+    "GreedyPath",
+    "Member",
+    "Rows",
+    "fit_ensemble",
+    "fit_member",
+    "make_rows",
+    "stack",
+]
