@@ -20,26 +20,21 @@ sites below a hundredth of those of single edges. 1 rounds the tip over a hundre
 amplitude of thermal motion: smooth dynamics, and phonons.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction
-from rhopot.potentials.density.elements import checked_symbols
+from rhopot.potentials.density.hypers import DescriptorHypers
 
 NARROWEST, WIDEST = 0.01, 5.0  # A
 LEAST_IN_SINGLE = 1e-3  # regularization below which single precision is refused
 
 
-class GmpHypers(BaseModel):
+class GmpHypers(DescriptorHypers):
     """Settings of GMP features (table in the module's docstring); immutable and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbols: tuple[str, ...] = ()
-    cutoff: float = Field(6.0, gt=0, le=20)
     cutoff_width: float = Field(2.0, gt=0)
     widths: tuple[float, ...] = ()
     n_probes: int = Field(10, ge=1, le=100)
@@ -67,11 +62,6 @@ class GmpHypers(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.cutoff_width > self.cutoff:
-            raise ValueError(
-                f"cutoff_width must be at most the cutoff ({self.cutoff:g} A), got {self.cutoff_width:g}; "
-                "make it shorter"
-            )
         narrowest = self.probe_widths[0]
         if list(self.widths) != sorted(set(self.widths)) or narrowest < NARROWEST:
             written = ", ".join(f"{width:g}" for width in self.probe_widths)
@@ -79,12 +69,7 @@ class GmpHypers(BaseModel):
                 f"widths must ascend from at least {NARROWEST:g} A, got {written}; "
                 "sort them, name each once, or take fewer probes"
             )
-        checked_symbols(self.symbols)
         return self
-
-    def with_symbols(self, symbols: Sequence[str]) -> Self:
-        """Return the same settings for `symbols`."""
-        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
 
     def unsuitable(self, dtype: str) -> str | None:
         """Say what is wrong with `regularization` for a model in `dtype` (float32 or float64), None if nothing is."""

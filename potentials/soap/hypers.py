@@ -15,22 +15,18 @@
 | tolerance | largest error of the radial tables, relative to each function's maximum | |
 """
 
-from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction, CutoffKind
-from rhopot.potentials.density.elements import checked_symbols
+from rhopot.potentials.density.hypers import DescriptorHypers
 from rhopot.potentials.density.scaling import WillattScaling
 
 
-class SoapHypers(BaseModel):
+class SoapHypers(DescriptorHypers):
     """Settings of a SOAP descriptor (table in the module's docstring); immutable and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbols: tuple[str, ...] = ()
     cutoff: float = Field(5.0, gt=0, le=20)
     n_max: int = Field(8, ge=1, le=24)
     l_max: int = Field(6, ge=0, le=12)
@@ -47,22 +43,12 @@ class SoapHypers(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.cutoff_width > self.cutoff:
-            raise ValueError(
-                f"cutoff_width must be at most the cutoff ({self.cutoff:g} A), got {self.cutoff_width:g}; "
-                "make it shorter"
-            )
         if self.density == "gaussian" and self.density_width < 0.01 * self.cutoff:
             raise ValueError(
                 f"density_width must be at least a hundredth of the cutoff ({self.cutoff:g} A), got "
                 f"{self.density_width:g}; use density: delta for points"
             )
-        checked_symbols(self.symbols)
         return self
-
-    def with_symbols(self, symbols: Sequence[str]) -> Self:
-        """Return the same settings for `symbols`."""
-        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
 
     @property
     def cutoff_fn(self) -> CutoffFunction:

@@ -12,13 +12,12 @@
 | cutoff_width | length over which it falls; the whole cutoff if not given | A |
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction
-from rhopot.potentials.density.elements import checked_symbols
+from rhopot.potentials.density.hypers import DescriptorHypers
 from rhopot.potentials.symmetry_functions.sets import Sign, named_set
 
 GRIDS = ("g2_etas", "g2_shifts", "g4_etas", "g4_zetas", "g4_signs")
@@ -28,12 +27,9 @@ Shift = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Exponent = Annotated[int, Field(ge=1, le=64)]
 
 
-class SymmetryHypers(BaseModel):
+class SymmetryHypers(DescriptorHypers):
     """Settings of the symmetry functions (table in the module's docstring); immutable and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbols: tuple[str, ...] = ()
     set: int | None = Field(None, ge=1, le=12)
     g2_etas: tuple[Width, ...] = ()
     g2_shifts: tuple[Shift, ...] = (0.0,)
@@ -41,9 +37,7 @@ class SymmetryHypers(BaseModel):
     g4_zetas: tuple[Exponent, ...] = (1,)
     g4_signs: tuple[Sign, ...] = (1, -1)
     eta_unit: Literal["1/cutoff^2", "1/A^2"] = "1/cutoff^2"
-    cutoff: float = Field(6.0, gt=0, le=20)
     cutoff_function: Literal["quintic", "shifted_cosine"] = "quintic"
-    cutoff_width: float | None = Field(None, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -73,17 +67,7 @@ class SymmetryHypers(BaseModel):
             raise ValueError(
                 f"eta_unit must be 1/cutoff^2 for a named set, got {self.eta_unit}; give the widths instead of the set"
             )
-        if self.width > self.cutoff:
-            raise ValueError(
-                f"cutoff_width must be at most the cutoff ({self.cutoff:g} A), got {self.cutoff_width:g}; "
-                "make it shorter"
-            )
-        checked_symbols(self.symbols)
         return self
-
-    def with_symbols(self, symbols: Sequence[str]) -> Self:
-        """Return the same settings for `symbols`."""
-        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
 
     @property
     def width(self) -> float:
