@@ -60,6 +60,7 @@ def test_members_are_sparse_cut_at_the_least_validation_error_and_know_it() -> N
         assert (np.diff(member.training) <= 0).all()
         ratio = (member.training[:-1] / member.training[1:]) ** 2
         np.testing.assert_allclose(member.gains[1:], np.log(ratio), rtol=1e-6, atol=1e-10)
+        assert member.gains[0] >= 0
 
 
 def test_what_is_left_out_has_no_influence() -> None:
