@@ -1,0 +1,22 @@
+"""Wavelet scattering: invariants of the whole periodic cell from wavelets on a grid."""
+
+from rhopot.potentials.scattering.direct import direct_features
+from rhopot.potentials.scattering.features import WaveletScattering
+from rhopot.potentials.scattering.grid import ScatteringGrid, choose_grid
+from rhopot.potentials.scattering.hypers import ScatteringHypers
+from rhopot.potentials.scattering.parameters import beta_from_overlap, largest_scale, padding_error, spacing_from_alias
+from rhopot.potentials.scattering.paths import Path, all_paths
+
+__all__ = [
+    "Path",
+    "ScatteringGrid",
+    "ScatteringHypers",
+    "WaveletScattering",
+    "all_paths",
+    "beta_from_overlap",
+    "choose_grid",
+    "direct_features",
+    "largest_scale",
+    "padding_error",
+    "spacing_from_alias",
+]

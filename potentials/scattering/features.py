@@ -1,0 +1,180 @@
+"""Wavelet scattering of a periodic structure: from atoms to invariants of the whole cell.
+
+    rho_c(u)  = sum_k c(Z_k) delta(u - R_k)                                                          [1, eq. 2.2]
+    f_c,l(u)  = sigma(rho_c * psi_l)(u)                                 first order, l = (n1, l1, j1) [1, eq. 2.11]
+    f_c,ll'   = sigma(f_c,l * psi_l')                                   second order                  [1, eq. 2.20]
+    features  : 1,  sum_k |c(Z_k)|^q / N,  int f^q du / N               see `paths`                   [1, eq. 4.1]
+
+The densities of the species are transformed once; channels are linear combinations of them (of their fields where
+species are fewer than channels). Every transform is real. Scale j stands on a grid 2^j times coarser (`grid`); a
+modulus goes to other grids by its Fourier coefficients.
+
+In : positions (N, 3) and cell (3, 3) in A, species (N,), pbc (3,), a `ScatteringGrid`
+Out: (F,) per atom, in powers of A given by the wavelets' definition (`wavelets`). Differentiable in positions and cell.
+     Translations below a grid point, other cells of one crystal: equal to the error of sums over grid points, since no
+     modulus is limited in band. Rotation of atoms with their cell, permutations: exact.
+Cost: O(N w^3 + V log V) per wavelet. Memory without gradients: a few fields of one block.
+
+[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
+from rhopot.potentials.scattering.hypers import ScatteringHypers
+from rhopot.potentials.scattering.modulus import power_integrals, special_modulus
+from rhopot.potentials.scattering.paths import Path, all_paths
+from rhopot.potentials.scattering.plan import Block, make_plan
+from rhopot.potentials.scattering.spread import fourier_sums, window_width
+from rhopot.potentials.scattering.wavelets import crop, mean_square, wavelet_filters
+
+TYPICAL_DENSITY = 0.05  # atoms per A^3: sets the size of a field below which the modulus is rounded
+CHUNK = 1 << 21  # real numbers of a field's components held at once where channels can be taken one by one
+
+
+class WaveletScattering(nn.Module):
+    """Scattering features of structures.
+
+    Args:
+        hypers: settings, with `symbols`.
+        paths: features to evaluate, in this order; None takes all. Only what they need is computed.
+
+    Attributes:
+        paths: what each feature is.
+        n_features: F.
+    """
+
+    weights: Tensor
+    places: Tensor
+
+    def __init__(self, hypers: ScatteringHypers, paths: Sequence[Path] | None = None) -> None:
+        super().__init__()
+        if not hypers.symbols:
+            raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols")
+        allowed = all_paths(hypers)
+        foreign = [path.name for path in paths or () if path not in set(allowed)]
+        if foreign:
+            raise ValueError(f"paths must be allowed by the settings, got {foreign[0]}; see all_paths")
+        self.hypers = hypers
+        self.paths = tuple(allowed if paths is None else paths)
+        self.n_features = len(self.paths)
+        self.plan = make_plan(hypers, self.paths)
+        self.width = window_width(hypers.tolerance)
+        self.wavelets = list(hypers.wavelets)
+        self.powers = list(hypers.powers)
+        self.register_buffer("weights", torch.tensor(hypers.weights, dtype=torch.float64))
+        self.register_buffer("places", torch.tensor(self.plan.places, dtype=torch.int64))
+
+    def forward(self, positions: Tensor, species: Tensor, cell: Tensor, pbc: Tensor, grid: ScatteringGrid) -> Tensor:
+        """Return the features (F,), per atom.
+
+        Args:
+            positions: (N, 3) in A, N >= 1.
+            species: (N,) int64, index into `hypers.symbols`.
+            cell: (3, 3) in A, rows are vectors.
+            pbc: (3,) bool.
+            grid: from `choose_grid`, the same for all structures that shall vary smoothly.
+        """
+        box = boxed_cell(cell, pbc, list(grid.lengths))
+        sums = self.species_sums(positions, species, box, grid)
+        pieces = [torch.ones_like(box[0, :1]), self.zeroth(species)]
+        filters: dict[int, list[Tensor]] = {}
+        for block in self.plan.blocks:
+            pieces.append(self.block(block, sums, box, grid, filters))
+        return torch.cat([pieces[0], *(piece / len(species) for piece in pieces[1:])])[self.places]
+
+    def species_sums(self, positions: Tensor, species: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
+        """Return the Fourier sums (A, n1, n2, n3//2+1) of the species on the finest grid, divided by the volume."""
+        fractional = positions @ torch.linalg.inv(box)
+        points = list(grid.points[0])
+        sums = fourier_sums(fractional, species, self.weights.shape[1], points, self.width)
+        return sums / torch.abs(torch.linalg.det(box))
+
+    def zeroth(self, species: Tensor) -> Tensor:
+        """Return sum_k |c(Z_k)|^q, flat, order channel > q."""
+        weights = torch.abs(self.weights[:, species])
+        return torch.stack([torch.sum(weights**q, dim=1) for q in self.powers], dim=1).reshape(-1)
+
+    def block(
+        self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid, filters: dict[int, list[Tensor]]
+    ) -> Tensor:
+        """Return the integrals of one block, flat, in the order of `Plan`.
+
+        Args:
+            block: what to compute.
+            sums: from `species_sums`.
+            box: (3, 3).
+            grid: the grids.
+            filters: filters of scales on their own grids, filled as they are needed.
+        """
+        volume = torch.abs(torch.linalg.det(box))
+        points = list(grid.points[block.level])
+        modulus = self.first_modulus(block, sums, box, grid)
+        pieces = []
+        if block.integrate:
+            pieces.append(power_integrals(modulus, self.powers, volume / math.prod(points)).reshape(-1))
+        if not block.seconds:
+            return torch.cat(pieces)
+        spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
+        floor = self.floor(block)
+        for second in block.seconds:
+            order, degree = self.wavelets[second.wavelet]
+            scale, target = self.hypers.scales[second.scale], list(grid.points[second.scale])
+            if second.scale not in filters:
+                filters[second.scale] = wavelet_filters(box, target, scale, self.hypers.beta, self.wavelets)
+            rows = torch.tensor(second.rows, device=box.device)
+            size = math.sqrt(mean_square(order, degree, scale, self.hypers.beta))
+            size = size * (self.hypers.beta * 2.0 ** self.hypers.scales[block.scale]) ** 1.5
+            filtered = filters[second.scale][second.wavelet]
+            cropped = crop(spectrum[rows], points, target)
+            pieces.append(self.second(cropped, filtered, degree, target, floor[rows] * size, volume))
+        return torch.cat(pieces)
+
+    def first_modulus(self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
+        """Return sigma(rho_c * psi) (C, n1, n2, n3) of a block's channels on the block's grid."""
+        points = list(grid.points[block.level])
+        scale = self.hypers.scales[block.scale]
+        wavelet = self.wavelets[block.wavelet]
+        filtered = wavelet_filters(box, points, scale, self.hypers.beta, [wavelet])[0]
+        weights = self.weights[list(block.channels)]
+        spectrum = crop(sums, list(grid.points[0]), points)
+        if len(block.channels) <= len(spectrum):
+            spectrum = torch.tensordot(weights.to(spectrum.dtype), spectrum, dims=1)
+            return special_modulus(real_fields(spectrum, filtered, wavelet[1], points), self.floor(block))
+        fields = real_fields(spectrum, filtered, wavelet[1], points)
+        floor = self.floor(block)
+        flat = fields.reshape(len(fields), -1)
+        shape = [1, fields.shape[1], *points]
+        moduli = [special_modulus((row @ flat).reshape(shape), floor[k : k + 1]) for k, row in enumerate(weights)]
+        return torch.cat(moduli)
+
+    def second(
+        self, spectrum: Tensor, filtered: Tensor, degree: int, points: list[int], floor: Tensor, volume: Tensor
+    ) -> Tensor:
+        """Return the integrals of second-order moduli, flat, from spectra (C, ...) of first-order ones."""
+        each = max(1, CHUNK // ((2 * degree + 1) * math.prod(points)))
+        pieces = []
+        for start in range(0, len(spectrum), each):
+            fields = real_fields(spectrum[start : start + each], filtered, degree, points)
+            modulus = special_modulus(fields, floor[start : start + each])
+            pieces.append(power_integrals(modulus, self.powers, volume / math.prod(points)))
+        return torch.cat(pieces).reshape(-1)
+
+    def floor(self, block: Block) -> Tensor:
+        """Return eps (C,) of the first moduli: regularization x the root mean square of a random gas's field."""
+        order, degree = self.wavelets[block.wavelet]
+        scale = self.hypers.scales[block.scale]
+        size = math.sqrt(TYPICAL_DENSITY * mean_square(order, degree, scale, self.hypers.beta))
+        largest = torch.amax(torch.abs(self.weights[list(block.channels)]), dim=1)
+        return self.hypers.regularization * size * largest
+
+
+def real_fields(spectrum: Tensor, filtered: Tensor, degree: int, points: list[int]) -> Tensor:
+    """Return the fields (C, 2l+1, n1, n2, n3) of spectra (C, n1, n2, n3//2+1) times real filters (2l+1, ...)."""
+    # The factor -i of odd degrees makes the field real.
+    turned = spectrum if degree % 2 == 0 else torch.complex(spectrum.imag, -spectrum.real)
+    return torch.fft.irfftn(turned[:, None] * filtered, s=points, dim=(2, 3, 4), norm="forward")

@@ -1,0 +1,75 @@
+"""Width, scales and sampling of the wavelets from the data: three small rules and a bound.
+
+    beta >= (D / 2) / sqrt(2 ln(1/eps_o))             D: shortest distance between atoms       [1, eq. 2.36]
+    J     = log2(B / (2 sqrt(2) beta))                B: half the box                          [1, eq. 2.39]
+    s     : x^(2n-2) exp(-beta^2 x^2 / 2) sqrt(4 pi) <= eps_a  at and beyond x = pi/s          [1, eq. 2.40]
+
+Lengths in A. eps_a is absolute, in the units A^(2-2n) of the wavelet of order n, and is taken beyond the wavelet's
+maximum in frequency; with several n the finest spacing counts. The exponent in eq. 2.40 is read as that of the wavelet
+(beta^2 (pi/s)^2 / 2). The values printed beside these equations, beta = 1.8, s = 0.1, J = 4 for a box of 10 A, fit
+together when beta is read in grid points (0.18 A).
+
+[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), section 2.4
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import eval_genlaguerre
+
+
+def beta_from_overlap(distance: float, overlap: float = 0.1) -> float:
+    """Return the least beta (A) for which the base Gaussians of two atoms `distance` (A) apart overlap by `overlap`."""
+    if not 0 < overlap < 1:
+        raise ValueError(f"overlap must be between 0 and 1, got {overlap:g}; 0.1 is usual")
+    if distance <= 0:
+        raise ValueError(f"distance must be positive, got {distance:g}; give the shortest one of the data in A")
+    return distance / 2 / math.sqrt(2 * math.log(1 / overlap))
+
+
+def largest_scale(box: float, beta: float, step: float = 1.0) -> float:
+    """Return J for a box of edge `box` (A): eq. 2.39 rounded up to a multiple of `step`, at least 0."""
+    exact = math.log2(box / 2 / (2 * math.sqrt(2) * beta))
+    return max(0.0, math.ceil(exact / step - 1e-9) * step)
+
+
+def spacing_from_alias(orders: Sequence[int], beta: float, alias: float = 1e-6) -> float:
+    """Return the grid spacing s (A) at which no wavelet of the given n exceeds `alias` at the edge of the band."""
+    if not 0 < alias < 1:
+        raise ValueError(f"alias must be between 0 and 1, got {alias:g}; 1e-6 is usual")
+    return min(math.pi / _band_edge(order, beta, alias) for order in orders)
+
+
+def _band_edge(order: int, beta: float, alias: float) -> float:
+    """Return the frequency (1/A) beyond which the wavelet (n, l = 0) stays below `alias`."""
+    power = 2 * order - 2
+
+    def excess(x: float) -> float:
+        return power * math.log(x) - (beta * x) ** 2 / 2 + 0.5 * math.log(4 * math.pi) - math.log(alias)
+
+    start = max(math.sqrt(power), 1e-3) / beta
+    stop = 2 * start
+    while excess(stop) > 0:
+        stop *= 2
+    # A wavelet that is small everywhere is still sampled beyond its maximum.
+    return float(brentq(excess, start, stop)) if excess(start) > 0 else 2 * start
+
+
+def radial_profile(order: int, degree: int, beta: float, distance: np.ndarray) -> np.ndarray:
+    """Return r^l L(r^2 / (2 beta^2)) exp(-r^2 / (2 beta^2)), the wavelet in space without its constant (eq. 2.17)."""
+    x = (distance / beta) ** 2 / 2
+    return (distance / beta) ** degree * eval_genlaguerre(order - degree - 1, degree + 0.5, x) * np.exp(-x)
+
+
+def padding_error(orders: Sequence[int], beta: float, scale: float, padding: float) -> float:
+    """Return the largest |psi(r)| for r >= `padding` (A) over max |psi|, of all wavelets at scale j = `scale`."""
+    width = beta * 2.0**scale
+    inside = np.linspace(0, 12 * width, 4001)
+    outside = padding + inside
+    pairs = [(order, degree) for order in orders for degree in range(order)]
+    return max(
+        float(abs(radial_profile(*pair, width, outside)).max() / abs(radial_profile(*pair, width, inside)).max())
+        for pair in pairs
+    )

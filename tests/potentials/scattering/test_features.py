@@ -1,0 +1,178 @@
+"""Scattering features: closed forms, invariances, derivatives, subsets, and the error of coarse grids."""
+
+import math
+
+import ase
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk, make_supercell
+from scattering_systems import inputs, scattering, triclinic
+from torch import Tensor
+from torch.testing import assert_close
+
+from rhopot.potentials.scattering import ScatteringGrid, ScatteringHypers, WaveletScattering, all_paths, choose_grid
+
+SYMBOLS = ("Li", "Si")
+SMALL = ScatteringHypers(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.3, least_points=12)
+# Sums over grid points: fine enough for 1e-3 in cells of a few A, without the cost of eps_alias = 1e-6.
+FINE = ScatteringHypers(symbols=SYMBOLS, max_scale=1, beta=0.6, spacing=0.19)
+
+
+def module(hypers: ScatteringHypers = SMALL, order: int = 2) -> WaveletScattering:
+    """Return the features of `hypers` up to an order."""
+    return WaveletScattering(hypers, [path for path in all_paths(hypers) if path.order <= order])
+
+
+def rotation(seed: int = 0) -> np.ndarray:
+    """Return a proper rotation."""
+    q = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    return q * np.linalg.det(q)
+
+
+@pytest.mark.parametrize("q", [1.0, 4 / 3, 5 / 3, 2.0])
+def test_one_atom_has_the_norms_of_a_gaussian(q: float) -> None:
+    # n = 1, l = 0: rho * psi = c exp(-u^2 / (2 w^2)) / (2 pi w^2)^(3/2) with w = 2^j beta; its image under a second
+    # wavelet is the Gaussian of variance w1^2 + w2^2.
+    hypers = ScatteringHypers(
+        symbols=("Si",), channels={"z": {"Si": 14.0}}, n=(1,), beta=0.6, max_scale=1, powers=(q,), regularization=0.0
+    )
+    atoms = ase.Atoms("Si", cell=[16.0, 16.0, 16.0], pbc=True, positions=[[1.0, 2.0, 3.0]])
+    features = scattering(WaveletScattering(hypers), atoms, choose_grid(hypers, atoms))
+    for path, value in zip(all_paths(hypers)[2:], features[2:].tolist(), strict=True):
+        widths = [0.6 * 2.0**j for j in (path.j1, path.j2) if j is not None]
+        variance = 2 * math.pi * sum(width**2 for width in widths)
+        assert value == pytest.approx(14.0**q * variance ** (-1.5 * q) * (variance / q) ** 1.5, rel=1e-6)
+
+
+def test_bias_and_zeroth_order() -> None:
+    atoms = triclinic("LiSiSi")
+    features = scattering(module(SMALL, 0), atoms, choose_grid(SMALL, atoms))
+    assert features[0] == 1.0
+    expected = [(3.0**q) / 3 for q in SMALL.powers] + [2 * 14.0**q / 3 for q in SMALL.powers]
+    assert_close(features[1:9], torch.tensor(expected, dtype=torch.float64))
+
+
+def test_rotation_of_atoms_and_cell_and_permutation() -> None:
+    atoms = triclinic("LiSiSiLi")
+    grid = choose_grid(SMALL, atoms)
+    reference = scattering(module(), atoms, grid)
+    turned = atoms[[2, 0, 3, 1]]
+    turned.set_cell(atoms.cell.array @ rotation())
+    turned.set_scaled_positions(atoms.get_scaled_positions(wrap=False)[[2, 0, 3, 1]] + 1.0)
+    assert_close(scattering(module(), turned, grid), reference, rtol=1e-8, atol=0.0)
+
+
+def test_mirror_images_are_equal() -> None:
+    atoms = triclinic("LiSiSiLi")
+    mirrored = atoms.copy()
+    mirrored.set_cell(-atoms.cell.array)
+    mirrored.set_positions(-atoms.positions)
+    grid = choose_grid(SMALL, atoms)
+    assert_close(scattering(module(), mirrored, grid), scattering(module(), atoms, grid), rtol=1e-8, atol=0.0)
+
+
+def relative(found: Tensor, truth: Tensor) -> Tensor:
+    """Return |found - truth| / |truth|, feature by feature."""
+    return (found - truth).abs() / truth.abs()
+
+
+def orders(features: WaveletScattering) -> Tensor:
+    """Return the order of every feature."""
+    return torch.tensor([path.order for path in features.paths])
+
+
+def assert_close_on_grids(found: Tensor, truth: Tensor, first: float = 1e-3) -> None:
+    """Demand `first` of the first order; the second repeats the modulus' kinks on a grid: 1e-2, and 3e-3 for 95 %."""
+    order, errors = orders(module(FINE)), relative(found, truth)
+    assert errors[order <= 1].max() < first
+    assert errors.max() < 1e-2
+    assert errors.quantile(0.95) < 3e-3
+    assert errors.max() > 1e-9
+
+
+def test_translation_by_less_than_a_grid_point() -> None:
+    atoms = triclinic()
+    grid = choose_grid(FINE, atoms)
+    moved = atoms.copy()
+    moved.positions += [0.05, 0.08, 0.03]
+    assert_close_on_grids(scattering(module(FINE), moved, grid), scattering(module(FINE), atoms, grid))
+
+
+def test_primitive_and_conventional_cell_of_one_crystal() -> None:
+    cells = [bulk("LiSi", "zincblende", a=5.2, cubic=cubic) for cubic in (False, True)]
+    values = [scattering(module(FINE), atoms, choose_grid(FINE, atoms)) for atoms in cells]
+    # Symmetric points fall on kinks together: the sums of a perfect crystal converge more slowly.
+    assert_close_on_grids(values[0], values[1], first=3e-3)
+
+
+def test_supercell_on_the_same_points_is_equal_per_atom() -> None:
+    atoms = triclinic()
+    grid = ScatteringGrid(((13, 13, 15), (9, 9, 9), (7, 7, 7)))
+    tiled = ScatteringGrid(tuple((3 * a, b, c) for a, b, c in grid.points))
+    found = scattering(module(), make_supercell(atoms, np.diag([3, 1, 1])), tiled)
+    assert_close(found, scattering(module(), atoms, grid), rtol=1e-6, atol=1e-9)
+
+
+def test_derivatives_by_positions_and_strain() -> None:
+    atoms = triclinic()
+    grid = choose_grid(SMALL, atoms)
+    positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+    features = module()
+    weights = torch.randn(features.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    weights = weights / scattering(features, atoms, grid).abs().clamp_min(1e-3)
+
+    def energy(x: Tensor, strain: Tensor) -> Tensor:
+        deformation = torch.eye(3, dtype=torch.float64) + strain
+        return weights @ features(x @ deformation, species, cell @ deformation, pbc, grid)
+
+    x = positions.requires_grad_()
+    strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    slopes = torch.autograd.grad(energy(x, strain), (x, strain))
+    generator = torch.Generator().manual_seed(1)
+    # Short steps: a field that changes sign on a grid point within the step is a kink of width eps.
+    length = 1e-7
+    for which, slope in enumerate(slopes):
+        for _ in range(3):
+            direction = torch.randn(3, 3, dtype=torch.float64, generator=generator)
+            steps = [length * direction if k == which else torch.zeros_like(direction) for k in range(2)]
+            with torch.no_grad():
+                difference = energy(x + steps[0], strain + steps[1]) - energy(x - steps[0], strain - steps[1])
+            expected = torch.sum(slope * direction)
+            assert float(difference / (2 * length)) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(("regularization", "vanishes"), [(1e-6, True), (0.0, False)])
+def test_slopes_of_a_perfect_crystal_are_numbers(regularization: float, vanishes: bool) -> None:
+    # Fields that symmetry forbids are noise: without rounding the modulus turns their signs into forces.
+    hypers = SMALL.model_copy(update={"regularization": regularization})
+    atoms = bulk("Si", "diamond", a=5.4, cubic=True)
+    positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+    positions.requires_grad_()
+    cell.requires_grad_()
+    values = module(hypers)(positions, species, cell, pbc, choose_grid(hypers, atoms))
+    slopes = torch.autograd.grad((values / values.detach().clamp_min(1e-3)).sum(), (positions, cell))
+    assert all(slope.isfinite().all() for slope in slopes)
+    assert bool(slopes[0].abs().max() < 1e-4) == vanishes
+    assert slopes[1].abs().max() > 1e-3
+
+
+def test_subset_has_the_values_of_the_whole() -> None:
+    atoms = triclinic()
+    grid = choose_grid(SMALL, atoms)
+    paths = all_paths(SMALL)
+    chosen = np.random.default_rng(0).permutation(len(paths))[:40]
+    whole = scattering(module(), atoms, grid)
+    part = WaveletScattering(SMALL, [paths[k] for k in chosen])
+    assert_close(scattering(part, atoms, grid), whole[torch.from_numpy(chosen)], rtol=1e-12, atol=0.0)
+    assert sum(len(block.seconds) for block in part.plan.blocks) < 40
+
+
+def test_absent_species_gives_zeros_and_no_slope() -> None:
+    atoms = triclinic("SiSi")
+    positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+    features = WaveletScattering(SMALL, [path for path in all_paths(SMALL) if path.channel == "lithium"])
+    positions.requires_grad_()
+    values = features(positions, species, cell, pbc, choose_grid(SMALL, atoms))
+    assert (values == 0).all()
+    assert (torch.autograd.grad(values.sum(), positions)[0] == 0).all()
