@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io import read
+from train_process import RUN, dying, mpirun, start
 
 from rhopot.export import RhopotCalculator, load_model
 from rhopot.potentials.commands import main
+from rhopot.potentials.fit.checkpoint import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 UNSEEN = DATA / "Li20Si12_0.xyz"
-RUN = "import sys; from rhopot.potentials.commands import main; sys.exit(main(sys.argv[1:]))"
-
-# A process that kills itself as `kill -9` would, right after its second checkpoint.
-RUN_AND_DIE = """
-import os, signal, sys
-from rhopot.potentials.commands import main
-from rhopot.potentials.fit.checkpoint import Checkpoint
-
-save, saved = Checkpoint.save, []
-
-def save_and_die(self, *state):
-    save(self, *state)
-    saved.append(state)
-    if len(saved) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Checkpoint.save = save_and_die
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def words(family: str, output: Path) -> list[str]:
@@ -57,18 +36,6 @@ def words(family: str, output: Path) -> list[str]:
     ]
 
 
-def start(code: str, arguments: Sequence[str], ranks: int = 1) -> subprocess.CompletedProcess[str]:
-    launcher = [str(Path(sys.executable).parent / "mpirun"), "-n", str(ranks)] if ranks > 1 else []
-    return subprocess.run(
-        [*launcher, sys.executable, "-c", code, *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-
-
 def predictions(model: Path) -> tuple[np.ndarray, np.ndarray]:
     """Energies per atom and forces of unseen structures."""
     calculator = RhopotCalculator(model)
@@ -81,7 +48,7 @@ def predictions(model: Path) -> tuple[np.ndarray, np.ndarray]:
 def test_two_ranks_train_the_same_model(family: str, tmp_path: Path) -> None:
     alone, both = tmp_path / "alone", tmp_path / "both"
     assert main(words(family, alone)) == 0
-    done = start(RUN, words(family, both), ranks=2)
+    done = start(RUN, words(family, both), mpirun(2))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training frames") == 1, "only the first rank speaks"
     assert sorted(file.name for file in both.iterdir()) == sorted(file.name for file in alone.iterdir())
@@ -94,7 +61,7 @@ def test_two_ranks_train_the_same_model(family: str, tmp_path: Path) -> None:
 
 
 def test_a_failure_on_two_ranks_is_one_sentence(tmp_path: Path) -> None:
-    done = start(RUN, [*words("soap_linear", tmp_path / "run"), "data.train=absent.xyz"], ranks=2)
+    done = start(RUN, [*words("soap_linear", tmp_path / "run"), "data.train=absent.xyz"], mpirun(2))
     assert done.returncode == 1
     assert done.stderr.count("rhopot: data path must name an existing file, got 'absent.xyz'") == 1
     assert not (tmp_path / "run").exists()
@@ -104,12 +71,12 @@ def test_killed_training_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixtur
     """What the killed process had assembled is used, and the model is the same to the last bit."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main(words("soap_gap", whole)) == 0
-    done = start(RUN_AND_DIE, words("soap_gap", killed))
+    done = start(dying(Checkpoint, saves=2), words("soap_gap", killed))
     assert done.returncode == -signal.SIGKILL
     assert [file.name for file in killed.iterdir()] == ["checkpoint"], "nothing stands under a final name"
     assert main(words("soap_gap", killed)) == 1
     assert "continue it with --resume" in capsys.readouterr().err
-    assert start(RUN, [*words("soap_gap", killed), "--resume"], ranks=2).returncode == 1, "other ranks are refused"
+    assert start(RUN, [*words("soap_gap", killed), "--resume"], mpirun(2)).returncode == 1, "other ranks are refused"
     assert main([*words("soap_gap", killed), "--resume"]) == 0
     assert "resumed: 2 of 17 frames were assembled before" in capsys.readouterr().out
     assert sorted(file.name for file in killed.iterdir()) == sorted(file.name for file in whole.iterdir())

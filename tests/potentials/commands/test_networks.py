@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io import read
+from train_process import RUN, dying, mpirun, start, torchrun
 
 from rhopot.export import RhopotCalculator, load_model, read_card
 from rhopot.potentials.commands import main
+from rhopot.potentials.training.checkpoint import TrainingCheckpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 UNSEEN = DATA / "Li20Si12_0.xyz"
 EPOCHS, MEMBERS = 8, 3
-RUN = "import sys; from rhopot.potentials.commands import main; sys.exit(main(sys.argv[1:]))"
-
-# A process that kills itself as `kill -9` would, right after its third checkpoint.
-RUN_AND_DIE = """
-import os, signal, sys
-from rhopot.potentials.commands import main
-from rhopot.potentials.training.checkpoint import TrainingCheckpoint
-
-save, saved = TrainingCheckpoint.save, []
-
-def save_and_die(self, state):
-    save(self, state)
-    saved.append(state)
-    if len(saved) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-TrainingCheckpoint.save = save_and_die
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def words(family: str, output: Path) -> list[str]:
@@ -58,17 +38,6 @@ def words(family: str, output: Path) -> list[str]:
         f"uncertainty.members={MEMBERS}",
         *(["descriptor.n_probes=5", "descriptor.max_order=2"] if family == "gmp_snn" else []),
     ]
-
-
-def start(code: str, arguments: list[str], *launcher: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*(launcher or (sys.executable,)), "-c", code, *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def predictions(model: Path) -> np.ndarray:
@@ -169,7 +138,7 @@ def test_killed_training_is_resumed_to_the_last_bit(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, killed = runs["gmp_snn"], tmp_path / "killed"
-    done = start(RUN_AND_DIE, words("gmp_snn", killed))
+    done = start(dying(TrainingCheckpoint, saves=3), words("gmp_snn", killed))
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [file.name for file in killed.iterdir()] == ["checkpoint"], "nothing stands under a final name"
     assert main([*words("gmp_snn", killed), "--resume"]) == 0
@@ -178,24 +147,20 @@ def test_killed_training_is_resumed_to_the_last_bit(
     np.testing.assert_array_equal(predictions(killed / "model.pt"), predictions(whole / "model.pt"))
 
 
-BIN = Path(sys.executable).parent
-LAUNCHERS = {
-    "mpirun": (str(BIN / "mpirun"), "-n", "2", sys.executable),
-    "torchrun": (str(BIN / "torchrun"), "--nproc-per-node", "2", "--standalone", "--no-python", sys.executable),
-}
+LAUNCHERS = {"mpirun": mpirun(2), "torchrun": torchrun(2)}
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_train_the_same_model(launcher: str, runs: dict[str, Path], tmp_path: Path) -> None:
     alone, both = runs["double"], tmp_path / "both"
-    done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], *LAUNCHERS[launcher])
+    done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], LAUNCHERS[launcher])
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training frames") == 1, "only the first rank speaks"
     np.testing.assert_allclose(predictions(both / "model.pt"), predictions(alone / "model.pt"), rtol=0, atol=1e-7)
 
 
 def test_a_failure_under_torchrun_is_one_sentence(tmp_path: Path) -> None:
-    done = start(RUN, [*words("gmp_snn", tmp_path / "run"), "data.train=absent.xyz"], *LAUNCHERS["torchrun"])
+    done = start(RUN, [*words("gmp_snn", tmp_path / "run"), "data.train=absent.xyz"], LAUNCHERS["torchrun"])
     assert done.returncode != 0
     assert done.stderr.count("rhopot: data path must name an existing file, got 'absent.xyz'") == 1
     assert not (tmp_path / "run").exists()
