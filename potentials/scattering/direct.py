@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from scipy.special import lpmv
 
-from rhopot.potentials.scattering.features import TYPICAL_DENSITY
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 from rhopot.potentials.scattering.paths import Path, all_paths
 from rhopot.potentials.scattering.plan import block_level
-from rhopot.potentials.scattering.wavelets import mean_square
+from rhopot.potentials.scattering.wavelets import typical_field, typical_gain
 
 Points = tuple[int, int, int]
 Wavelet = tuple[int, int, float]
@@ -99,14 +98,13 @@ class _Reference:
             points = self.grid.points[self.hypers.scales.index(wavelet[2])]
             inner = self.first(channel, first)
             spectrum = _regrid(np.fft.fftn(inner, norm="forward"), points)
-            size = math.sqrt(mean_square(*wavelet, self.hypers.beta)) * (self.hypers.beta * 2.0 ** first[2]) ** 1.5
-            floor = self.first_floor(channel, first) * size
+            floor = self.first_floor(channel, first) * typical_gain(*wavelet, self.hypers.beta, first[2])
             self.moduli[channel, first, wavelet] = self.modulus(spectrum, points, wavelet, floor)
         return self.moduli[channel, first, wavelet]
 
     def first_floor(self, channel: str, wavelet: Wavelet) -> float:
         """Return eps of a first modulus."""
-        size = math.sqrt(TYPICAL_DENSITY * mean_square(*wavelet, self.hypers.beta))
+        size = typical_field(*wavelet, self.hypers.beta)
         return float(self.hypers.regularization * size * self.largest[channel])
 
     def modulus(self, spectrum: np.ndarray, points: Points, wavelet: Wavelet, floor: float) -> np.ndarray:

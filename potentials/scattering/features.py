@@ -30,9 +30,8 @@ from rhopot.potentials.scattering.modulus import power_integrals, special_modulu
 from rhopot.potentials.scattering.paths import Path, all_paths
 from rhopot.potentials.scattering.plan import Block, make_plan
 from rhopot.potentials.scattering.spread import fourier_sums, window_width
-from rhopot.potentials.scattering.wavelets import crop, mean_square, wavelet_filters
+from rhopot.potentials.scattering.wavelets import crop, typical_field, typical_gain, wavelet_filters
 
-TYPICAL_DENSITY = 0.05  # atoms per A^3: sets the size of a field below which the modulus is rounded
 CHUNK = 1 << 21  # real numbers of a field's components held at once where channels can be taken one by one
 
 
@@ -127,11 +126,10 @@ class WaveletScattering(nn.Module):
             if second.scale not in filters:
                 filters[second.scale] = wavelet_filters(box, target, scale, self.hypers.beta, self.wavelets)
             rows = torch.tensor(second.rows, device=box.device)
-            size = math.sqrt(mean_square(order, degree, scale, self.hypers.beta))
-            size = size * (self.hypers.beta * 2.0 ** self.hypers.scales[block.scale]) ** 1.5
+            gain = typical_gain(order, degree, scale, self.hypers.beta, self.hypers.scales[block.scale])
             filtered = filters[second.scale][second.wavelet]
             cropped = crop(spectrum[rows], points, target)
-            pieces.append(self.second(cropped, filtered, degree, target, floor[rows] * size, volume))
+            pieces.append(self.second(cropped, filtered, degree, target, floor[rows] * gain, volume))
         return torch.cat(pieces)
 
     def first_modulus(self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
@@ -165,10 +163,8 @@ class WaveletScattering(nn.Module):
         return torch.cat(pieces).reshape(-1)
 
     def floor(self, block: Block) -> Tensor:
-        """Return eps (C,) of the first moduli: regularization x the root mean square of a random gas's field."""
-        order, degree = self.wavelets[block.wavelet]
-        scale = self.hypers.scales[block.scale]
-        size = math.sqrt(TYPICAL_DENSITY * mean_square(order, degree, scale, self.hypers.beta))
+        """Return eps (C,) of the first moduli: regularization x the typical field of the channel's largest weight."""
+        size = typical_field(*self.wavelets[block.wavelet], self.hypers.scales[block.scale], self.hypers.beta)
         largest = torch.amax(torch.abs(self.weights[list(block.channels)]), dim=1)
         return self.hypers.regularization * size * largest
 

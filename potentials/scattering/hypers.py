@@ -14,7 +14,7 @@
 | alias, spacing | grid spacing at j = 0: from eps_a by eq. 2.40 of [1], or given | A |
 | grids | `coarse`: scale j on a grid 2^j times coarser; `full`: every scale on the finest grid | |
 | least_points | points that each axis of a coarse grid has at least | |
-| regularization | rounding of the modulus at zero, relative to a typical field; 0: none | |
+| regularization | rounding of the modulus at zero, in units of a typical field; 0: the published modulus | |
 | tolerance | error of the Fourier sums of the atoms, relative to the sum of their weights | |
 | padding | vacuum around structures along axes that are not periodic; nothing: 4 widths of the largest wavelet | A |
 
@@ -50,7 +50,7 @@ class ScatteringHypers(BaseModel):
     spacing: float | None = Field(None, gt=0)
     grids: Literal["coarse", "full"] = "coarse"
     least_points: int = Field(24, ge=2)
-    regularization: float = Field(1e-6, ge=0, lt=1)
+    regularization: float = Field(0.2, ge=0, le=10)
     tolerance: float = Field(1e-10, ge=1e-13, lt=1e-2)
     padding: float | None = Field(None, gt=0)
 

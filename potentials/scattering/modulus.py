@@ -2,8 +2,12 @@
 
     sigma(f)(u) = sqrt(sum_m f_m(u)^2 + eps^2) - eps = s / (sqrt(s + eps^2) + eps),    s = sum_m f_m^2     [1, eq. 2.11]
 
-For eps = 0 this is the modulus itself, with slope zero where it vanishes. For eps > 0 it is smooth: in a perfect
-crystal the field of a wave that symmetry forbids is zero everywhere, and |displacement| would be a cone there.
+For eps = 0 this is the published modulus, with slope zero where it vanishes: a cone, so features have kinks wherever a
+field changes sign. eps > 0 rounds it, which does three things. In a perfect crystal the fields of waves that symmetry
+forbids are zero everywhere: a displacement moves them off the tip of the cone, or the noise of the arithmetic does, and
+forces there mean nothing without rounding. Energies of sums over grid points become smooth along a trajectory. And a
+rounded modulus is nearly limited in band, so sums over grid points converge: coarse against full grids, translations
+below a grid point, other cells of one crystal. eps is `regularization` times `wavelets.typical_field`.
 
     I_q = V/M sum_(M grid points) sigma^q                                                                [1, eq. 2.23]
 

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from rhopot.potentials.density.harmonics import real_spherical_harmonics
 
+TYPICAL_DENSITY = 0.05  # atoms per A^3
+
 
 def wave_numbers(points: int, device: torch.device) -> Tensor:
     """Return k (points,) in FFT order: 0 ... (points-1)//2, then negative ones."""
@@ -105,3 +107,22 @@ def mean_square(order: int, degree: int, scale: float, beta: float) -> float:
     power = 4 * (order - 1) - 2 * degree + 3
     integral = 0.5 * math.gamma(power / 2) / beta**power
     return 2.0 ** (-3 * scale) * integral / (2 * math.pi**2)
+
+
+def typical_field(order: int, degree: int, scale: float, beta: float) -> float:
+    """Return the size of sigma(rho * psi) for atoms of weight 1: the unit of the modulus' rounding.
+
+    sqrt(d int sum_m psi_m^2) is the root mean square of a gas of density d; d is a solid's, or that of one atom in the
+    space of its wavelet, (2 w)^-3 with w = 2^j beta, where wavelets do not overlap.
+    """
+    density = TYPICAL_DENSITY + (2 * beta * 2.0**scale) ** -3
+    return math.sqrt(density * mean_square(order, degree, scale, beta))
+
+
+def typical_gain(order: int, degree: int, scale: float, beta: float, first_scale: float) -> float:
+    """Return by how much a second wavelet multiplies a typical field.
+
+    A modulus of scale j1 varies over w1 = 2^j1 beta: as white noise in cells of volume w1^3, it comes out of the second
+    wavelet with the root mean square sqrt(w1^3 int sum_m psi_m^2).
+    """
+    return math.sqrt((beta * 2.0**first_scale) ** 3 * mean_square(order, degree, scale, beta))
