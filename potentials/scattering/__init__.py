@@ -6,6 +6,7 @@ from rhopot.potentials.scattering.grid import ScatteringGrid, choose_grid
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 from rhopot.potentials.scattering.parameters import beta_from_overlap, largest_scale, padding_error, spacing_from_alias
 from rhopot.potentials.scattering.paths import Path, all_paths
+from rhopot.potentials.scattering.slopes import features_and_slopes
 
 __all__ = [
     "Path",
@@ -16,6 +17,7 @@ __all__ = [
     "beta_from_overlap",
     "choose_grid",
     "direct_features",
+    "features_and_slopes",
     "largest_scale",
     "padding_error",
     "spacing_from_alias",

@@ -28,7 +28,7 @@ from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 from rhopot.potentials.scattering.modulus import power_integrals, special_modulus
 from rhopot.potentials.scattering.paths import Path, all_paths
-from rhopot.potentials.scattering.plan import Block, make_plan
+from rhopot.potentials.scattering.plan import Block, Second, make_plan
 from rhopot.potentials.scattering.spread import fourier_sums, window_width
 from rhopot.potentials.scattering.wavelets import crop, typical_field, typical_gain, wavelet_filters
 
@@ -62,6 +62,7 @@ class WaveletScattering(nn.Module):
         self.paths = tuple(allowed if paths is None else paths)
         self.n_features = len(self.paths)
         self.plan = make_plan(hypers, self.paths)
+        self.second_scales = sorted({second.scale for block in self.plan.blocks for second in block.seconds})
         self.width = window_width(hypers.tolerance)
         self.wavelets = list(hypers.wavelets)
         self.powers = list(hypers.powers)
@@ -80,11 +81,14 @@ class WaveletScattering(nn.Module):
         """
         box = boxed_cell(cell, pbc, list(grid.lengths))
         sums = self.species_sums(positions, species, box, grid)
-        pieces = [torch.ones_like(box[0, :1]), self.zeroth(species)]
-        filters: dict[int, list[Tensor]] = {}
-        for block in self.plan.blocks:
-            pieces.append(self.block(block, sums, box, grid, filters))
-        return torch.cat([pieces[0], *(piece / len(species) for piece in pieces[1:])])[self.places]
+        filters = {scale: self.scale_filters(scale, box, grid) for scale in self.second_scales}
+        pieces = [self.zeroth(species)] + [self.block(block, sums, box, grid, filters) for block in self.plan.blocks]
+        return self.arranged(pieces, len(species))
+
+    def arranged(self, pieces: list[Tensor], n_atoms: int) -> Tensor:
+        """Return the features (F,) from integrals in the order of appearance (see `Plan`), without the bias."""
+        integrals = torch.cat(pieces) / n_atoms
+        return torch.cat([torch.ones_like(integrals[:1]), integrals])[self.places]
 
     def species_sums(self, positions: Tensor, species: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
         """Return the Fourier sums (A, n1, n2, n3//2+1) of the species on the finest grid, divided by the volume."""
@@ -98,6 +102,11 @@ class WaveletScattering(nn.Module):
         weights = torch.abs(self.weights[:, species])
         return torch.stack([torch.sum(weights**q, dim=1) for q in self.powers], dim=1).reshape(-1)
 
+    def scale_filters(self, scale: int, box: Tensor, grid: ScatteringGrid) -> list[Tensor]:
+        """Return the filters of second wavelets at a scale (by index), one (2l+1, n1, n2, n3//2+1) per (n, l)."""
+        points = list(grid.points[scale])
+        return wavelet_filters(box, points, self.hypers.scales[scale], self.hypers.beta, self.wavelets)
+
     def block(
         self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid, filters: dict[int, list[Tensor]]
     ) -> Tensor:
@@ -108,29 +117,49 @@ class WaveletScattering(nn.Module):
             sums: from `species_sums`.
             box: (3, 3).
             grid: the grids.
-            filters: filters of scales on their own grids, filled as they are needed.
+            filters: `scale_filters` of every second scale.
         """
         volume = torch.abs(torch.linalg.det(box))
-        points = list(grid.points[block.level])
         modulus = self.first_modulus(block, sums, box, grid)
-        pieces = []
-        if block.integrate:
-            pieces.append(power_integrals(modulus, self.powers, volume / math.prod(points)).reshape(-1))
-        if not block.seconds:
-            return torch.cat(pieces)
-        spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
-        floor = self.floor(block)
-        for second in block.seconds:
-            order, degree = self.wavelets[second.wavelet]
-            scale, target = self.hypers.scales[second.scale], list(grid.points[second.scale])
-            if second.scale not in filters:
-                filters[second.scale] = wavelet_filters(box, target, scale, self.hypers.beta, self.wavelets)
-            rows = torch.tensor(second.rows, device=box.device)
-            gain = typical_gain(order, degree, scale, self.hypers.beta, self.hypers.scales[block.scale])
-            filtered = filters[second.scale][second.wavelet]
-            cropped = crop(spectrum[rows], points, target)
-            pieces.append(self.second(cropped, filtered, degree, target, floor[rows] * gain, volume))
+        pieces = [self.first(modulus, volume)] if block.integrate else []
+        if block.seconds:
+            spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
+            for second in block.seconds:
+                filtered = filters[second.scale][second.wavelet]
+                for rows in self.portions(second, grid):
+                    pieces.append(self.second(block, second, rows, spectrum, filtered, volume, grid))
         return torch.cat(pieces)
+
+    def first(self, modulus: Tensor, volume: Tensor) -> Tensor:
+        """Return the integrals of first-order moduli (C, n1, n2, n3), flat."""
+        return power_integrals(modulus, self.powers, volume / modulus[0].numel()).reshape(-1)
+
+    def portions(self, second: Second, grid: ScatteringGrid) -> list[list[int]]:
+        """Return the rows of a second wavelet in portions whose fields fit into `CHUNK` numbers (or one row each)."""
+        degree = self.wavelets[second.wavelet][1]
+        each = max(1, CHUNK // ((2 * degree + 1) * math.prod(grid.points[second.scale])))
+        return [list(second.rows[start : start + each]) for start in range(0, len(second.rows), each)]
+
+    def second(
+        self,
+        block: Block,
+        second: Second,
+        rows: list[int],
+        spectrum: Tensor,
+        filtered: Tensor,
+        volume: Tensor,
+        grid: ScatteringGrid,
+    ) -> Tensor:
+        """Return the integrals of second-order moduli, flat, from the spectra (C, ...) of a block's moduli.
+
+        `rows` of the spectra are taken; `filtered` (2l+1, ...) is the second wavelet on its own grid.
+        """
+        (order, degree), scale = self.wavelets[second.wavelet], self.hypers.scales[second.scale]
+        points = list(grid.points[second.scale])
+        gain = typical_gain(order, degree, scale, self.hypers.beta, self.hypers.scales[block.scale])
+        cropped = crop(spectrum[rows], list(grid.points[block.level]), points)
+        modulus = special_modulus(real_fields(cropped, filtered, degree, points), self.floor(block)[rows] * gain)
+        return power_integrals(modulus, self.powers, volume / math.prod(points)).reshape(-1)
 
     def first_modulus(self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
         """Return sigma(rho_c * psi) (C, n1, n2, n3) of a block's channels on the block's grid."""
@@ -149,18 +178,6 @@ class WaveletScattering(nn.Module):
         shape = [1, fields.shape[1], *points]
         moduli = [special_modulus((row @ flat).reshape(shape), floor[k : k + 1]) for k, row in enumerate(weights)]
         return torch.cat(moduli)
-
-    def second(
-        self, spectrum: Tensor, filtered: Tensor, degree: int, points: list[int], floor: Tensor, volume: Tensor
-    ) -> Tensor:
-        """Return the integrals of second-order moduli, flat, from spectra (C, ...) of first-order ones."""
-        each = max(1, CHUNK // ((2 * degree + 1) * math.prod(points)))
-        pieces = []
-        for start in range(0, len(spectrum), each):
-            fields = real_fields(spectrum[start : start + each], filtered, degree, points)
-            modulus = special_modulus(fields, floor[start : start + each])
-            pieces.append(power_integrals(modulus, self.powers, volume / math.prod(points)))
-        return torch.cat(pieces).reshape(-1)
 
     def floor(self, block: Block) -> Tensor:
         """Return eps (C,) of the first moduli: regularization x the typical field of the channel's largest weight."""

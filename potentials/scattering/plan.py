@@ -39,7 +39,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Plan:
-    """Blocks to compute, and for each path its place among all integrals in the order in which they appear.
+    """Blocks to compute, and for each path its place among all `size` numbers in the order in which they appear.
 
     Order of appearance: bias, zeroth order (channel > q), then per block the first order (channel > q) if integrated
     and each second (channel > q).
@@ -47,6 +47,7 @@ class Plan:
 
     blocks: tuple[Block, ...]
     places: tuple[int, ...]
+    size: int
 
 
 def block_level(hypers: ScatteringHypers, scale: float) -> int:
@@ -67,6 +68,7 @@ def make_plan(hypers: ScatteringHypers, paths: Sequence[Path]) -> Plan:
             needed.setdefault(first, {}).setdefault(second, set()).add(channels[str(path.channel)])
     blocks = tuple(_block(hypers, first, needed[first]) for first in sorted(needed))
     place = _places(blocks, len(channels), len(hypers.powers))
+    size = 1 + len(hypers.powers) * len(place)
     keys = []
     for path in paths:
         if path.order < 0:
@@ -75,7 +77,7 @@ def make_plan(hypers: ScatteringHypers, paths: Sequence[Path]) -> Plan:
         assert path.q is not None
         first, second = _wavelet(path, wavelets, scales, 1), _wavelet(path, wavelets, scales, 2)
         keys.append(place[first, second, channels[str(path.channel)]] + hypers.powers.index(path.q))
-    return Plan(blocks, tuple(keys))
+    return Plan(blocks, tuple(keys), size)
 
 
 def _wavelet(path: Path, wavelets: list[tuple[int, int]], scales: list[float], which: int) -> tuple[int, int] | None:

@@ -1,0 +1,52 @@
+"""Derivatives block by block: those of autograd through the whole, for every kind of cell and set of paths."""
+
+import ase
+import pytest
+import torch
+from scattering_systems import inputs, triclinic
+from torch.testing import assert_close
+
+from rhopot.potentials.scattering import (
+    Path,
+    ScatteringHypers,
+    WaveletScattering,
+    all_paths,
+    choose_grid,
+    features_and_slopes,
+)
+from rhopot.potentials.scattering import features as features_module
+
+SYMBOLS = ("Li", "Si")
+HYPERS = ScatteringHypers(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.35, least_points=8, padding=4.0)
+PATHS = all_paths(HYPERS)
+SUBSETS: dict[str, list[Path]] = {
+    "all": PATHS,
+    "some": PATHS[7::61],
+    "first_order": [path for path in PATHS if path.order == 1][::5],
+    "without_fields": PATHS[:9],
+    "twice": [PATHS[40], PATHS[400], PATHS[40]],
+}
+SLAB = ase.Atoms("LiSi", positions=[[0, 0, 0], [1.0, 0.5, 1.5]], pbc=(True, True, False), cell=[3.0, 3.4, 0.0])
+MOLECULE = ase.Atoms("LiSi", positions=[[0, 0, 0], [1.0, 0.5, 1.5]])
+
+
+@pytest.mark.parametrize("atoms", [triclinic(), SLAB, MOLECULE], ids=["triclinic", "slab", "molecule"])
+@pytest.mark.parametrize("subset", list(SUBSETS))
+def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms, monkeypatch: pytest.MonkeyPatch) -> None:
+    scattering = WaveletScattering(HYPERS, SUBSETS[subset])
+    grid = choose_grid(HYPERS, atoms)
+    positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+    weights = torch.randn(scattering.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    positions.requires_grad_()
+    cell.requires_grad_()
+    features = scattering(positions, species, cell, pbc, grid)
+    by_positions, by_cell = torch.autograd.grad(
+        weights @ features + 0.0 * (positions.sum() + cell.sum()), [positions, cell]
+    )
+    # Portions of one row each: the same numbers.
+    monkeypatch.setattr(features_module, "CHUNK", 1)
+    found = features_and_slopes(scattering, weights, positions, species, cell, pbc, grid)
+    assert_close(found[0], features.detach(), rtol=1e-12, atol=0.0)
+    assert_close(found[1], by_positions, rtol=1e-9, atol=1e-9)
+    assert_close(found[2], by_cell, rtol=1e-9, atol=1e-9)
+    assert not found[0].requires_grad
