@@ -2,7 +2,7 @@
 
 from rhopot.potentials.scattering.direct import direct_features
 from rhopot.potentials.scattering.features import WaveletScattering
-from rhopot.potentials.scattering.grid import ScatteringGrid, choose_grid
+from rhopot.potentials.scattering.grid import ScatteringGrid, choose_grid, finest_spacing
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 from rhopot.potentials.scattering.parameters import beta_from_overlap, largest_scale, padding_error, spacing_from_alias
 from rhopot.potentials.scattering.paths import Path, all_paths
@@ -18,6 +18,7 @@ __all__ = [
     "choose_grid",
     "direct_features",
     "features_and_slopes",
+    "finest_spacing",
     "largest_scale",
     "padding_error",
     "spacing_from_alias",

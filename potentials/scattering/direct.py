@@ -22,7 +22,7 @@ from rhopot.potentials.scattering.paths import Path, all_paths
 from rhopot.potentials.scattering.plan import block_level
 from rhopot.potentials.scattering.wavelets import typical_field, typical_gain
 
-Points = tuple[int, int, int]
+Points = list[int]
 Wavelet = tuple[int, int, float]
 
 
@@ -36,7 +36,7 @@ def direct_features(
     paths: Sequence[Path] | None = None,
 ) -> np.ndarray:
     """Return the features (F,) per atom of `paths` (None: all of them)."""
-    box = boxed_cell(torch.from_numpy(cell), torch.from_numpy(pbc), list(grid.lengths)).numpy()
+    box = boxed_cell(torch.from_numpy(cell), torch.from_numpy(pbc), grid.lengths).numpy()
     reference = _Reference(hypers, positions, species, box, grid)
     return np.array([reference.feature(path) for path in (all_paths(hypers) if paths is None else paths)])
 

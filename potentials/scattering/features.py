@@ -13,12 +13,12 @@ In : positions (N, 3) and cell (3, 3) in A, species (N,), pbc (3,), a `Scatterin
 Out: (F,) per atom, in powers of A given by the wavelets' definition (`wavelets`). Differentiable in positions and cell.
      Translations below a grid point, other cells of one crystal: equal to the error of sums over grid points, since no
      modulus is limited in band. Rotation of atoms with their cell, permutations: exact.
+TorchScript compiles the module: its plan lies in lists of integers, one entry per block (see `plan`).
 Cost: O(N w^3 + V log V) per wavelet. Memory without gradients: a few fields of one block.
 
 [1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -28,7 +28,7 @@ from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 from rhopot.potentials.scattering.modulus import power_integrals, special_modulus
 from rhopot.potentials.scattering.paths import Path, all_paths
-from rhopot.potentials.scattering.plan import Block, Second, make_plan
+from rhopot.potentials.scattering.plan import Plan, make_plan
 from rhopot.potentials.scattering.spread import fourier_sums, window_width
 from rhopot.potentials.scattering.wavelets import crop, typical_field, typical_gain, wavelet_filters
 
@@ -45,29 +45,73 @@ class WaveletScattering(nn.Module):
     Attributes:
         paths: what each feature is.
         n_features: F.
+        n_blocks: first wavelets to compute.
     """
 
     weights: Tensor
+    largest: Tensor
     places: Tensor
+    wavelets: list[tuple[int, int]]
+    scales: list[float]
+    powers: list[float]
+    first_wavelet: list[int]
+    first_scale: list[int]
+    first_level: list[int]
+    first_floor: list[float]
+    integrates: list[bool]
+    channels: list[list[int]]
+    second_wavelet: list[list[int]]
+    second_scale: list[list[int]]
+    second_gain: list[list[float]]
+    second_rows: list[list[list[int]]]
+    filtered_scales: list[int]
 
     def __init__(self, hypers: ScatteringHypers, paths: Sequence[Path] | None = None) -> None:
         super().__init__()
         if not hypers.symbols:
             raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols")
         allowed = all_paths(hypers)
-        foreign = [path.name for path in paths or () if path not in set(allowed)]
+        known = set(allowed)
+        foreign = [path.name for path in paths or () if path not in known]
         if foreign:
             raise ValueError(f"paths must be allowed by the settings, got {foreign[0]}; see all_paths")
         self.hypers = hypers
         self.paths = tuple(allowed if paths is None else paths)
         self.n_features = len(self.paths)
-        self.plan = make_plan(hypers, self.paths)
-        self.second_scales = sorted({second.scale for block in self.plan.blocks for second in block.seconds})
-        self.width = window_width(hypers.tolerance)
-        self.wavelets = list(hypers.wavelets)
-        self.powers = list(hypers.powers)
+        self.wavelets, self.scales, self.powers = list(hypers.wavelets), list(hypers.scales), list(hypers.powers)
+        self.beta: float = hypers.beta
+        self.regularization: float = hypers.regularization
+        self.width: int = window_width(hypers.tolerance)
+        self.chunk: int = CHUNK
         self.register_buffer("weights", torch.tensor(hypers.weights, dtype=torch.float64))
-        self.register_buffer("places", torch.tensor(self.plan.places, dtype=torch.int64))
+        self.register_buffer("largest", torch.amax(torch.abs(self.weights), dim=1))
+        self._keep(make_plan(hypers, self.paths))
+
+    def _keep(self, plan: Plan) -> None:
+        """Write the plan into lists, one entry per block."""
+        self.register_buffer("places", torch.tensor(plan.places, dtype=torch.int64))
+        self.n_integrals: int = plan.size
+        self.n_blocks: int = len(plan.blocks)
+        self.first_wavelet = [block.wavelet for block in plan.blocks]
+        self.first_scale = [block.scale for block in plan.blocks]
+        self.first_level = [block.level for block in plan.blocks]
+        self.integrates = [block.integrate for block in plan.blocks]
+        self.channels = [list(block.channels) for block in plan.blocks]
+        self.second_wavelet = [[second.wavelet for second in block.seconds] for block in plan.blocks]
+        self.second_scale = [[second.scale for second in block.seconds] for block in plan.blocks]
+        self.second_rows = [[list(second.rows) for second in block.seconds] for block in plan.blocks]
+        self.first_floor = [
+            self.regularization * typical_field(*self.wavelets[block.wavelet], self.scales[block.scale], self.beta)
+            for block in plan.blocks
+        ]
+        self.second_gain = [
+            [
+                typical_gain(*self.wavelets[each.wavelet], self.scales[each.scale], self.beta, self.scales[block.scale])
+                for each in block.seconds
+            ]
+            for block in plan.blocks
+        ]
+        self.filtered_scales = sorted({scale for each in self.second_scale for scale in each})
 
     def forward(self, positions: Tensor, species: Tensor, cell: Tensor, pbc: Tensor, grid: ScatteringGrid) -> Tensor:
         """Return the features (F,), per atom.
@@ -79,10 +123,14 @@ class WaveletScattering(nn.Module):
             pbc: (3,) bool.
             grid: from `choose_grid`, the same for all structures that shall vary smoothly.
         """
-        box = boxed_cell(cell, pbc, list(grid.lengths))
-        sums = self.species_sums(positions, species, box, grid)
-        filters = {scale: self.scale_filters(scale, box, grid) for scale in self.second_scales}
-        pieces = [self.zeroth(species)] + [self.block(block, sums, box, grid, filters) for block in self.plan.blocks]
+        box = boxed_cell(cell, pbc, grid.lengths)
+        sums = self.species_sums(positions, species, box, grid.points[0])
+        filters: dict[int, list[Tensor]] = {}
+        for scale in self.filtered_scales:
+            filters[scale] = self.scale_filters(scale, box, grid.points[scale])
+        pieces = [self.zeroth(species)]
+        for block in range(self.n_blocks):
+            pieces.append(self.block(block, sums, box, grid.points, filters))
         return self.arranged(pieces, len(species))
 
     def arranged(self, pieces: list[Tensor], n_atoms: int) -> Tensor:
@@ -90,10 +138,9 @@ class WaveletScattering(nn.Module):
         integrals = torch.cat(pieces) / n_atoms
         return torch.cat([torch.ones_like(integrals[:1]), integrals])[self.places]
 
-    def species_sums(self, positions: Tensor, species: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
+    def species_sums(self, positions: Tensor, species: Tensor, box: Tensor, points: list[int]) -> Tensor:
         """Return the Fourier sums (A, n1, n2, n3//2+1) of the species on the finest grid, divided by the volume."""
         fractional = positions @ torch.linalg.inv(box)
-        points = list(grid.points[0])
         sums = fourier_sums(fractional, species, self.weights.shape[1], points, self.width)
         return sums / torch.abs(torch.linalg.det(box))
 
@@ -102,88 +149,92 @@ class WaveletScattering(nn.Module):
         weights = torch.abs(self.weights[:, species])
         return torch.stack([torch.sum(weights**q, dim=1) for q in self.powers], dim=1).reshape(-1)
 
-    def scale_filters(self, scale: int, box: Tensor, grid: ScatteringGrid) -> list[Tensor]:
+    def scale_filters(self, scale: int, box: Tensor, points: list[int]) -> list[Tensor]:
         """Return the filters of second wavelets at a scale (by index), one (2l+1, n1, n2, n3//2+1) per (n, l)."""
-        points = list(grid.points[scale])
-        return wavelet_filters(box, points, self.hypers.scales[scale], self.hypers.beta, self.wavelets)
+        return wavelet_filters(box, points, self.scales[scale], self.beta, self.wavelets)
 
     def block(
-        self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid, filters: dict[int, list[Tensor]]
+        self, block: int, sums: Tensor, box: Tensor, points: list[list[int]], filters: dict[int, list[Tensor]]
     ) -> Tensor:
         """Return the integrals of one block, flat, in the order of `Plan`.
 
         Args:
-            block: what to compute.
+            block: which one.
             sums: from `species_sums`.
             box: (3, 3).
-            grid: the grids.
+            points: points of the grids of all scales.
             filters: `scale_filters` of every second scale.
         """
         volume = torch.abs(torch.linalg.det(box))
-        modulus = self.first_modulus(block, sums, box, grid)
-        pieces = [self.first(modulus, volume)] if block.integrate else []
-        if block.seconds:
+        modulus = self.first_modulus(block, sums, box, points)
+        pieces: list[Tensor] = []
+        if self.integrates[block]:
+            pieces.append(self.first(modulus, volume))
+        if len(self.second_scale[block]) > 0:
             spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
-            for second in block.seconds:
-                filtered = filters[second.scale][second.wavelet]
-                for rows in self.portions(second, grid):
-                    pieces.append(self.second(block, second, rows, spectrum, filtered, volume, grid))
+            for which, scale in enumerate(self.second_scale[block]):
+                filtered = filters[scale][self.second_wavelet[block][which]]
+                for rows in self.portions(block, which, points):
+                    pieces.append(self.second(block, which, rows, spectrum, filtered, volume, points))
         return torch.cat(pieces)
+
+    def first_modulus(self, block: int, sums: Tensor, box: Tensor, points: list[list[int]]) -> Tensor:
+        """Return sigma(rho_c * psi) (C, n1, n2, n3) of a block's channels on the block's grid."""
+        own = points[self.first_level[block]]
+        wavelet = self.wavelets[self.first_wavelet[block]]
+        filtered = wavelet_filters(box, own, self.scales[self.first_scale[block]], self.beta, [wavelet])[0]
+        weights = torch.stack([self.weights[channel] for channel in self.channels[block]])
+        spectrum = crop(sums, points[0], own)
+        floor = self.floor(block)
+        if len(weights) <= len(spectrum):
+            spectrum = torch.tensordot(weights.to(spectrum.dtype), spectrum, dims=1)
+            return special_modulus(real_fields(spectrum, filtered, wavelet[1], own), floor)
+        fields = real_fields(spectrum, filtered, wavelet[1], own)
+        flat = fields.reshape(len(fields), -1)
+        moduli: list[Tensor] = []
+        for row in range(len(weights)):
+            combined = (weights[row] @ flat).reshape([1, 2 * wavelet[1] + 1] + own)
+            moduli.append(special_modulus(combined, floor[row : row + 1]))
+        return torch.cat(moduli)
 
     def first(self, modulus: Tensor, volume: Tensor) -> Tensor:
         """Return the integrals of first-order moduli (C, n1, n2, n3), flat."""
         return power_integrals(modulus, self.powers, volume / modulus[0].numel()).reshape(-1)
 
-    def portions(self, second: Second, grid: ScatteringGrid) -> list[list[int]]:
-        """Return the rows of a second wavelet in portions whose fields fit into `CHUNK` numbers (or one row each)."""
-        degree = self.wavelets[second.wavelet][1]
-        each = max(1, CHUNK // ((2 * degree + 1) * math.prod(grid.points[second.scale])))
-        return [list(second.rows[start : start + each]) for start in range(0, len(second.rows), each)]
+    def portions(self, block: int, which: int, points: list[list[int]]) -> list[list[int]]:
+        """Return the rows of a second wavelet in portions whose fields fit into `chunk` numbers (or one row each)."""
+        degree = self.wavelets[self.second_wavelet[block][which]][1]
+        own = points[self.second_scale[block][which]]
+        each = max(1, self.chunk // ((2 * degree + 1) * own[0] * own[1] * own[2]))
+        rows = self.second_rows[block][which]
+        return [rows[start : start + each] for start in range(0, len(rows), each)]
 
     def second(
         self,
-        block: Block,
-        second: Second,
+        block: int,
+        which: int,
         rows: list[int],
         spectrum: Tensor,
         filtered: Tensor,
         volume: Tensor,
-        grid: ScatteringGrid,
+        points: list[list[int]],
     ) -> Tensor:
         """Return the integrals of second-order moduli, flat, from the spectra (C, ...) of a block's moduli.
 
         `rows` of the spectra are taken; `filtered` (2l+1, ...) is the second wavelet on its own grid.
         """
-        (order, degree), scale = self.wavelets[second.wavelet], self.hypers.scales[second.scale]
-        points = list(grid.points[second.scale])
-        gain = typical_gain(order, degree, scale, self.hypers.beta, self.hypers.scales[block.scale])
-        cropped = crop(spectrum[rows], list(grid.points[block.level]), points)
-        modulus = special_modulus(real_fields(cropped, filtered, degree, points), self.floor(block)[rows] * gain)
-        return power_integrals(modulus, self.powers, volume / math.prod(points)).reshape(-1)
+        degree = self.wavelets[self.second_wavelet[block][which]][1]
+        scale = self.second_scale[block][which]
+        chosen = torch.stack([spectrum[row] for row in rows])
+        floor = torch.stack([self.floor(block)[row] for row in rows]) * self.second_gain[block][which]
+        fields = real_fields(
+            crop(chosen, points[self.first_level[block]], points[scale]), filtered, degree, points[scale]
+        )
+        return self.first(special_modulus(fields, floor), volume)
 
-    def first_modulus(self, block: Block, sums: Tensor, box: Tensor, grid: ScatteringGrid) -> Tensor:
-        """Return sigma(rho_c * psi) (C, n1, n2, n3) of a block's channels on the block's grid."""
-        points = list(grid.points[block.level])
-        scale = self.hypers.scales[block.scale]
-        wavelet = self.wavelets[block.wavelet]
-        filtered = wavelet_filters(box, points, scale, self.hypers.beta, [wavelet])[0]
-        weights = self.weights[list(block.channels)]
-        spectrum = crop(sums, list(grid.points[0]), points)
-        if len(block.channels) <= len(spectrum):
-            spectrum = torch.tensordot(weights.to(spectrum.dtype), spectrum, dims=1)
-            return special_modulus(real_fields(spectrum, filtered, wavelet[1], points), self.floor(block))
-        fields = real_fields(spectrum, filtered, wavelet[1], points)
-        floor = self.floor(block)
-        flat = fields.reshape(len(fields), -1)
-        shape = [1, fields.shape[1], *points]
-        moduli = [special_modulus((row @ flat).reshape(shape), floor[k : k + 1]) for k, row in enumerate(weights)]
-        return torch.cat(moduli)
-
-    def floor(self, block: Block) -> Tensor:
+    def floor(self, block: int) -> Tensor:
         """Return eps (C,) of the first moduli: regularization x the typical field of the channel's largest weight."""
-        size = typical_field(*self.wavelets[block.wavelet], self.hypers.scales[block.scale], self.hypers.beta)
-        largest = torch.amax(torch.abs(self.weights[list(block.channels)]), dim=1)
-        return self.hypers.regularization * size * largest
+        return self.first_floor[block] * torch.stack([self.largest[channel] for channel in self.channels[block]])
 
 
 def real_fields(spectrum: Tensor, filtered: Tensor, degree: int, points: list[int]) -> Tensor:

@@ -13,7 +13,7 @@ makes the box of a slab turn with the slab; wires and molecules use Cartesian ax
 error of the grid.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import ase
 import numpy as np
@@ -24,17 +24,17 @@ from torch import Tensor
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 
 
-@dataclass(frozen=True)
-class ScatteringGrid:
+class ScatteringGrid(NamedTuple):
     """Numbers of points of every scale, finest first, and lengths (A) of padded axes (0: periodic, the cell's own)."""
 
-    points: tuple[tuple[int, int, int], ...]
-    lengths: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    points: list[list[int]]
+    lengths: list[float]
 
-    def spacing(self, cell: np.ndarray) -> float:
-        """Return the largest distance (A) between points of the finest grid along the edges of `cell` (3, 3)."""
-        edges = [length or float(np.linalg.norm(row)) for row, length in zip(cell, self.lengths, strict=True)]
-        return max(edge / n for edge, n in zip(edges, self.points[0], strict=True))
+
+def finest_spacing(grid: ScatteringGrid, cell: np.ndarray) -> float:
+    """Return the largest distance (A) between points of the finest grid along the edges of `cell` (3, 3)."""
+    edges = [length or float(np.linalg.norm(row)) for row, length in zip(cell, grid.lengths, strict=True)]
+    return max(edge / n for edge, n in zip(edges, grid.points[0], strict=True))
 
 
 def fast_length(least: float) -> int:
@@ -60,18 +60,18 @@ def choose_grid(hypers: ScatteringHypers, atoms: ase.Atoms, stretch: float = 1.0
         raise ValueError(f"cell must have independent vectors along periodic axes, got {cell.tolist()}; set the cell")
     directions = boxed_cell(torch.from_numpy(cell), torch.from_numpy(pbc), [0.0 if p else 1.0 for p in pbc]).numpy()
     extents = np.ptp(atoms.positions @ directions.T, axis=0) if len(atoms) else np.zeros(3)
-    lengths = tuple(0.0 if p else float(extent + hypers.vacuum) for p, extent in zip(pbc, extents, strict=True))
+    lengths = [0.0 if p else float(extent + hypers.vacuum) for p, extent in zip(pbc, extents, strict=True)]
     edges = [
         float(np.linalg.norm(row)) * stretch if p else length for row, p, length in zip(cell, pbc, lengths, strict=True)
     ]
     full = [fast_length(edge / hypers.grid_spacing) for edge in edges]
     points = [
-        tuple(min(n, fast_length(max(hypers.least_points, n_exact))) for n, n_exact in zip(full, coarse, strict=True))
+        [min(n, fast_length(max(hypers.least_points, n_exact))) for n, n_exact in zip(full, coarse, strict=True)]
         for coarse in ([edge / hypers.grid_spacing / 2.0**scale for edge in edges] for scale in hypers.scales)
     ]
     if hypers.grids == "full":
         points = [points[0]] * len(points)
-    return ScatteringGrid(tuple((p[0], p[1], p[2]) for p in points), (lengths[0], lengths[1], lengths[2]))
+    return ScatteringGrid(points, lengths)
 
 
 def boxed_cell(cell: Tensor, pbc: Tensor, lengths: list[float]) -> Tensor:

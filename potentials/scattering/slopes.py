@@ -16,7 +16,6 @@ from torch import Tensor
 
 from rhopot.potentials.scattering.features import WaveletScattering
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
-from rhopot.potentials.scattering.plan import Block
 
 
 class _Accumulator:
@@ -50,17 +49,19 @@ def features_and_slopes(
     """
     with torch.enable_grad():
         positions, cell = positions.detach().requires_grad_(), cell.detach().requires_grad_()
-        box = boxed_cell(cell, pbc, list(grid.lengths))
-        sums = scattering.species_sums(positions, species, box, grid)
-        filters = {scale: scattering.scale_filters(scale, box, grid) for scale in scattering.second_scales}
+        box = boxed_cell(cell, pbc, grid.lengths)
+        sums = scattering.species_sums(positions, species, box, grid.points[0])
+        filters = {
+            scale: scattering.scale_filters(scale, box, grid.points[scale]) for scale in scattering.filtered_scales
+        }
         parts = _Accumulator(sums, box, filters)
         # Weights in the order in which integrals appear, per atom as the features are.
-        appearing = torch.zeros(scattering.plan.size, dtype=weights.dtype, device=weights.device)
+        appearing = torch.zeros(scattering.n_integrals, dtype=weights.dtype, device=weights.device)
         appearing = appearing.index_add(0, scattering.places, weights) / len(species)
         pieces = [scattering.zeroth(species)]
         start = 1 + len(pieces[0])
-        for block in scattering.plan.blocks:
-            pieces.append(_block(scattering, block, appearing[start:], parts, grid))
+        for block in range(scattering.n_blocks):
+            pieces.append(_block(scattering, block, appearing[start:], parts, grid.points))
             start += len(pieces[-1])
         by_positions, by_cell = _inputs_slopes(positions, cell, sums, box, filters, parts)
     return scattering.arranged(pieces, len(species)), by_positions, by_cell
@@ -87,33 +88,34 @@ def _inputs_slopes(
 
 
 def _block(
-    scattering: WaveletScattering, block: Block, weights: Tensor, parts: _Accumulator, grid: ScatteringGrid
+    scattering: WaveletScattering, block: int, weights: Tensor, parts: _Accumulator, points: list[list[int]]
 ) -> Tensor:
     """Return the integrals of a block, flat and detached, and add its derivatives; `weights` start at the block's."""
     volume = torch.abs(torch.linalg.det(parts.box))
-    modulus = scattering.first_modulus(block, parts.sums, parts.box, grid)
+    modulus = scattering.first_modulus(block, parts.sums, parts.box, points)
     pieces, start = [], 0
     outputs, gradients = [], []
-    if block.integrate:
+    if scattering.integrates[block]:
         integrals = scattering.first(modulus, volume)
         outputs.append(integrals)
         gradients.append(weights[: len(integrals)])
         pieces.append(integrals.detach())
         start = len(integrals)
-    if block.seconds:
+    if scattering.second_scale[block]:
         spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
         leaves = [spectrum.detach().requires_grad_(), volume.detach().requires_grad_()]
         totals = [torch.zeros_like(leaf) for leaf in leaves]
-        for second in block.seconds:
-            filtered = parts.filters[second.scale][second.wavelet]
-            for rows in scattering.portions(second, grid):
-                values = scattering.second(block, second, rows, leaves[0], filtered, leaves[1], grid)
+        for which, scale in enumerate(scattering.second_scale[block]):
+            wavelet = scattering.second_wavelet[block][which]
+            filtered = parts.filters[scale][wavelet]
+            for rows in scattering.portions(block, which, points):
+                values = scattering.second(block, which, rows, leaves[0], filtered, leaves[1], points)
                 slopes = torch.autograd.grad(values, [*leaves, filtered], weights[start : start + len(values)])
                 start += len(values)
                 pieces.append(values.detach())
                 for total, slope in zip(totals, slopes, strict=False):
                     total += slope
-                parts.by_filters[second.scale][second.wavelet] += slopes[2]
+                parts.by_filters[scale][wavelet] += slopes[2]
         outputs += [spectrum, volume]
         gradients += totals
     by_sums, by_box = torch.autograd.grad(outputs, [parts.sums, parts.box], gradients)

@@ -13,6 +13,7 @@ from scattering_systems import inputs, scattering, triclinic
 from torch import Tensor
 from torch.testing import assert_close
 
+from rhopot.export.script import compile_module, plain_execution
 from rhopot.potentials.scattering import ScatteringGrid, ScatteringHypers, WaveletScattering, all_paths, choose_grid
 
 SYMBOLS = ("Li", "Si")
@@ -96,8 +97,8 @@ def test_primitive_and_conventional_cell_of_one_crystal() -> None:
 
 def test_supercell_on_the_same_points_is_equal_per_atom() -> None:
     atoms = triclinic()
-    grid = ScatteringGrid(((13, 13, 15), (9, 9, 9), (7, 7, 7)))
-    tiled = ScatteringGrid(tuple((3 * a, b, c) for a, b, c in grid.points))
+    grid = ScatteringGrid([[13, 13, 15], [9, 9, 9], [7, 7, 7]], [0.0, 0.0, 0.0])
+    tiled = ScatteringGrid([[3 * a, b, c] for a, b, c in grid.points], grid.lengths)
     found = scattering(module(), make_supercell(atoms, np.diag([3, 1, 1])), tiled)
     assert_close(found, scattering(module(), atoms, grid), rtol=1e-6, atol=1e-9)
 
@@ -178,7 +179,20 @@ def test_subset_has_the_values_of_the_whole() -> None:
     whole = scattering(module(), atoms, grid)
     part = WaveletScattering(SMALL, [paths[k] for k in chosen])
     assert_close(scattering(part, atoms, grid), whole[torch.from_numpy(chosen)], rtol=1e-12, atol=0.0)
-    assert sum(len(block.seconds) for block in part.plan.blocks) < 40
+    assert sum(len(block) for block in part.second_scale) < 40
+
+
+def test_compiled_module_has_the_same_values_and_slopes() -> None:
+    atoms = triclinic()
+    grid = choose_grid(SMALL, atoms)
+    results = []
+    for features in (module(), compile_module(module())):
+        positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+        positions.requires_grad_()
+        with plain_execution():
+            values = features(positions, species, cell, pbc, grid)
+            results.append((values.detach(), torch.autograd.grad(values.sum(), positions)[0]))
+    assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
 
 
 def test_absent_species_gives_zeros_and_no_slope() -> None:

@@ -14,7 +14,6 @@ from rhopot.potentials.scattering import (
     choose_grid,
     features_and_slopes,
 )
-from rhopot.potentials.scattering import features as features_module
 
 SYMBOLS = ("Li", "Si")
 HYPERS = ScatteringHypers(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.35, least_points=8, padding=4.0)
@@ -32,7 +31,7 @@ MOLECULE = ase.Atoms("LiSi", positions=[[0, 0, 0], [1.0, 0.5, 1.5]])
 
 @pytest.mark.parametrize("atoms", [triclinic(), SLAB, MOLECULE], ids=["triclinic", "slab", "molecule"])
 @pytest.mark.parametrize("subset", list(SUBSETS))
-def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms) -> None:
     scattering = WaveletScattering(HYPERS, SUBSETS[subset])
     grid = choose_grid(HYPERS, atoms)
     positions, species, cell, pbc = inputs(atoms, SYMBOLS)
@@ -44,7 +43,7 @@ def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms, monkeypatch
         weights @ features + 0.0 * (positions.sum() + cell.sum()), [positions, cell]
     )
     # Portions of one row each: the same numbers.
-    monkeypatch.setattr(features_module, "CHUNK", 1)
+    scattering.chunk = 1
     found = features_and_slopes(scattering, weights, positions, species, cell, pbc, grid)
     assert_close(found[0], features.detach(), rtol=1e-12, atol=0.0)
     assert_close(found[1], by_positions, rtol=1e-9, atol=1e-9)
