@@ -1,4 +1,4 @@
-"""Derivative of a linear combination of features in bounded memory, block by block.
+"""Derivative of a linear combination of features in bounded memory, block by block, shared between processes.
 
     E = sum_f w_f Phi_f,     dE/dR,  dE/dcell
 
@@ -7,118 +7,200 @@ differentiated as soon as its integrals are known, with respect to what it reads
 filter and the volume. Then the block itself, with respect to the Fourier sums of the atoms and the cell. The sums are
 differentiated last. The numbers are those of autograd through the whole.
 
+Blocks are independent: share s of S computes some of them, by falling cost each to the share that has least to do, and
+share 0 the bias and the zeroth order. Results are parts that add up over the shares.
+
 Memory: the fields of one block's first wavelet and of one portion of one second wavelet, besides the filters. Time: one
-pass forward and one back.
+pass forward and one back. TorchScript compiles the module.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rhopot.potentials.scattering.features import WaveletScattering
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
 
 
-class _Accumulator:
-    """Sums of derivatives by the parts that blocks read."""
-
-    def __init__(self, sums: Tensor, box: Tensor, filters: dict[int, list[Tensor]]) -> None:
-        self.sums, self.box = sums.detach().requires_grad_(), box.detach().requires_grad_()
-        self.filters = {scale: [f.detach().requires_grad_() for f in each] for scale, each in filters.items()}
-        self.by_sums, self.by_box = torch.zeros_like(self.sums), torch.zeros_like(self.box)
-        self.by_filters = {scale: [torch.zeros_like(f) for f in each] for scale, each in self.filters.items()}
-
-
-def features_and_slopes(
-    scattering: WaveletScattering,
-    weights: Tensor,
-    positions: Tensor,
-    species: Tensor,
-    cell: Tensor,
-    pbc: Tensor,
-    grid: ScatteringGrid,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the features and the derivatives of their weighted sum.
+class ScatteringSlopes(nn.Module):
+    """Features and the derivatives of their weighted sum.
 
     Args:
         scattering: the features.
-        weights: w (F,).
-        positions, species, cell, pbc, grid: as in `WaveletScattering.forward`.
-
-    Returns:
-        features (F,), d(w . features)/d positions (N, 3) at fixed cell and d/d cell (3, 3) at fixed positions, per A.
     """
-    with torch.enable_grad():
+
+    def __init__(self, scattering: WaveletScattering) -> None:
+        super().__init__()
+        self.scattering = scattering
+
+    def forward(
+        self,
+        weights: Tensor,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        grid: ScatteringGrid,
+        share: int = 0,
+        n_shares: int = 1,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return one share of the features and of the derivatives of their weighted sum; never under `torch.no_grad`.
+
+        Args:
+            weights: w (F,).
+            positions, species, cell, pbc, grid: as in `WaveletScattering.forward`.
+            share, n_shares: which part to compute, and how many there are.
+
+        Returns:
+            features (F,), d(w . features)/d positions (N, 3) at fixed cell and d/d cell (3, 3) at fixed positions, per
+            A, detached; zero where they belong to other shares.
+        """
         positions, cell = positions.detach().requires_grad_(), cell.detach().requires_grad_()
         box = boxed_cell(cell, pbc, grid.lengths)
-        sums = scattering.species_sums(positions, species, box, grid.points[0])
-        filters = {
-            scale: scattering.scale_filters(scale, box, grid.points[scale]) for scale in scattering.filtered_scales
-        }
-        parts = _Accumulator(sums, box, filters)
+        inputs = [self.scattering.species_sums(positions, species, box, grid.points[0]), box]
+        for scale in self.scattering.filtered_scales:
+            inputs += self.scattering.scale_filters(scale, box, grid.points[scale])
+        leaves = [each.detach().requires_grad_() for each in inputs]
+        totals = [torch.zeros_like(each) for each in leaves]
         # Weights in the order in which integrals appear, per atom as the features are.
-        appearing = torch.zeros(scattering.n_integrals, dtype=weights.dtype, device=weights.device)
-        appearing = appearing.index_add(0, scattering.places, weights) / len(species)
-        pieces = [scattering.zeroth(species)]
-        start = 1 + len(pieces[0])
-        for block in range(scattering.n_blocks):
-            pieces.append(_block(scattering, block, appearing[start:], parts, grid.points))
-            start += len(pieces[-1])
-        by_positions, by_cell = _inputs_slopes(positions, cell, sums, box, filters, parts)
-    return scattering.arranged(pieces, len(species)), by_positions, by_cell
+        appearing = torch.zeros(self.scattering.n_integrals, dtype=weights.dtype, device=weights.device)
+        appearing = appearing.index_add(0, self.scattering.places, weights) / len(species)
+        zeroth = self.scattering.zeroth(species)
+        pieces = [torch.full_like(zeroth[:1], len(species)), zeroth]
+        if share != 0:
+            pieces = [torch.zeros_like(piece) for piece in pieces]
+        start = 1 + len(zeroth)
+        shares = self.block_shares(grid.points, n_shares)
+        for block in range(self.scattering.n_blocks):
+            stop = start + self.block_size(block)
+            if shares[block] == share:
+                pieces.append(self.block(block, appearing[start:stop], leaves, totals, grid.points))
+            else:
+                pieces.append(torch.zeros_like(appearing[start:stop]))
+            start = stop
+        by_positions, by_cell = inputs_slopes(positions, cell, inputs, totals)
+        return (torch.cat(pieces) / len(species))[self.scattering.places], by_positions, by_cell
 
+    def block_size(self, block: int) -> int:
+        """Return how many integrals a block has."""
+        rows = len(self.scattering.channels[block]) if self.scattering.integrates[block] else 0
+        for each in self.scattering.second_rows[block]:
+            rows += len(each)
+        return rows * len(self.scattering.powers)
 
-def _inputs_slopes(
-    positions: Tensor, cell: Tensor, sums: Tensor, box: Tensor, filters: dict[int, list[Tensor]], parts: _Accumulator
-) -> tuple[Tensor, Tensor]:
-    """Return the derivatives by positions and cell from those by the sums, the box and the filters."""
-    outputs, gradients = [sums, box], [parts.by_sums, parts.by_box]
-    for scale, each in filters.items():
-        outputs += each
-        gradients += parts.by_filters[scale]
-    # The box of a molecule is fixed: nothing but the sums depends on the inputs.
-    moving = [k for k, output in enumerate(outputs) if output.requires_grad]
-    slopes = torch.autograd.grad(
-        [outputs[k] for k in moving],
-        [positions, cell],
-        [gradients[k] for k in moving],
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    return slopes[0], slopes[1]
+    def block_shares(self, points: list[list[int]], n_shares: int) -> list[int]:
+        """Return the share of every block: by falling cost, each to the share with least work so far."""
+        costs = [self.block_cost(block, points) for block in range(self.scattering.n_blocks)]
+        shares = [0] * len(costs)
+        loads = [0] * n_shares
+        left = [True] * len(costs)
+        for _ in range(len(costs)):
+            block = -1
+            for candidate in range(len(costs)):
+                if left[candidate] and (block < 0 or costs[candidate] > costs[block]):
+                    block = candidate
+            least = 0
+            for candidate in range(n_shares):
+                if loads[candidate] < loads[least]:
+                    least = candidate
+            shares[block] = least
+            loads[least] += costs[block]
+            left[block] = False
+        return shares
 
+    def block_cost(self, block: int, points: list[list[int]]) -> int:
+        """Return the numbers of grid points that all fields of a block have together."""
+        own = points[self.scattering.first_level[block]]
+        components = 2 * self.scattering.wavelets[self.scattering.first_wavelet[block]][1] + 1
+        cost = components * len(self.scattering.channels[block]) * own[0] * own[1] * own[2]
+        for which, scale in enumerate(self.scattering.second_scale[block]):
+            own = points[scale]
+            components = 2 * self.scattering.wavelets[self.scattering.second_wavelet[block][which]][1] + 1
+            cost += components * len(self.scattering.second_rows[block][which]) * own[0] * own[1] * own[2]
+        return cost
 
-def _block(
-    scattering: WaveletScattering, block: int, weights: Tensor, parts: _Accumulator, points: list[list[int]]
-) -> Tensor:
-    """Return the integrals of a block, flat and detached, and add its derivatives; `weights` start at the block's."""
-    volume = torch.abs(torch.linalg.det(parts.box))
-    modulus = scattering.first_modulus(block, parts.sums, parts.box, points)
-    pieces, start = [], 0
-    outputs, gradients = [], []
-    if scattering.integrates[block]:
-        integrals = scattering.first(modulus, volume)
-        outputs.append(integrals)
-        gradients.append(weights[: len(integrals)])
-        pieces.append(integrals.detach())
-        start = len(integrals)
-    if scattering.second_scale[block]:
-        spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
-        leaves = [spectrum.detach().requires_grad_(), volume.detach().requires_grad_()]
-        totals = [torch.zeros_like(leaf) for leaf in leaves]
-        for which, scale in enumerate(scattering.second_scale[block]):
-            wavelet = scattering.second_wavelet[block][which]
-            filtered = parts.filters[scale][wavelet]
-            for rows in scattering.portions(block, which, points):
-                values = scattering.second(block, which, rows, leaves[0], filtered, leaves[1], points)
-                slopes = torch.autograd.grad(values, [*leaves, filtered], weights[start : start + len(values)])
-                start += len(values)
+    def block(
+        self, block: int, weights: Tensor, leaves: list[Tensor], totals: list[Tensor], points: list[list[int]]
+    ) -> Tensor:
+        """Return the integrals of a block, flat and detached, and add its derivatives to `totals`.
+
+        `leaves` and `totals`: the Fourier sums, the box and the filters (scale > wavelet), and derivatives by them.
+        """
+        volume = torch.abs(torch.linalg.det(leaves[1]))
+        modulus = self.scattering.first_modulus(block, leaves[0], leaves[1], points)
+        pieces: list[Tensor] = []
+        outputs: list[Tensor] = []
+        gradients: list[Tensor | None] = []
+        start = 0
+        if self.scattering.integrates[block]:
+            integrals = self.scattering.first(modulus, volume)
+            start = len(integrals)
+            outputs.append(integrals)
+            gradients.append(weights[:start])
+            pieces.append(integrals.detach())
+        if len(self.scattering.second_scale[block]) > 0:
+            spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
+            values, by_spectrum, by_volume = self.seconds(
+                block, weights[start:], spectrum.detach().requires_grad_(), volume.detach().requires_grad_(), leaves,
+                totals, points,
+            )  # fmt: skip
+            outputs += [spectrum, volume]
+            gradients.append(by_spectrum)
+            gradients.append(by_volume)
+            pieces.append(values)
+        slopes = torch.autograd.grad(outputs, leaves[:2], gradients)
+        add(totals[0], slopes[0])
+        add(totals[1], slopes[1])
+        return torch.cat(pieces)
+
+    def seconds(
+        self,
+        block: int,
+        weights: Tensor,
+        spectrum: Tensor,
+        volume: Tensor,
+        leaves: list[Tensor],
+        totals: list[Tensor],
+        points: list[list[int]],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the second-order integrals of a block and the derivatives by its spectra and the volume."""
+        by_spectrum, by_volume = torch.zeros_like(spectrum), torch.zeros_like(volume)
+        pieces: list[Tensor] = []
+        start = 0
+        for which, scale in enumerate(self.scattering.second_scale[block]):
+            place = 2 + self.scattering.filtered_scales.index(scale) * len(self.scattering.wavelets)
+            place += self.scattering.second_wavelet[block][which]
+            for rows in self.scattering.portions(block, which, points):
+                values = self.scattering.second(block, which, rows, spectrum, leaves[place], volume, points)
+                stop = start + len(values)
+                upstream: list[Tensor | None] = [weights[start:stop]]
+                slopes = torch.autograd.grad([values], [spectrum, volume, leaves[place]], upstream)
+                add(by_spectrum, slopes[0])
+                add(by_volume, slopes[1])
+                add(totals[place], slopes[2])
                 pieces.append(values.detach())
-                for total, slope in zip(totals, slopes, strict=False):
-                    total += slope
-                parts.by_filters[scale][wavelet] += slopes[2]
-        outputs += [spectrum, volume]
-        gradients += totals
-    by_sums, by_box = torch.autograd.grad(outputs, [parts.sums, parts.box], gradients)
-    parts.by_sums += by_sums
-    parts.by_box += by_box
-    return torch.cat(pieces)
+                start = stop
+        return torch.cat(pieces), by_spectrum, by_volume
+
+
+def add(total: Tensor, slope: Tensor | None) -> None:
+    """Add a derivative in place; None is zero."""
+    if slope is not None:
+        total += slope
+
+
+def inputs_slopes(
+    positions: Tensor, cell: Tensor, outputs: list[Tensor], gradients: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the derivatives by positions and cell from those by what was made of them."""
+    moving: list[Tensor] = []
+    upstream: list[Tensor | None] = []
+    # The box of a molecule is fixed: nothing but the sums depends on the inputs.
+    for output, gradient in zip(outputs, gradients):  # noqa: B905
+        if output.requires_grad:
+            moving.append(output)
+            upstream.append(gradient)
+    slopes = torch.autograd.grad(moving, [positions, cell], upstream, allow_unused=True)
+    by_positions, by_cell = torch.zeros_like(positions), torch.zeros_like(cell)
+    add(by_positions, slopes[0])
+    add(by_cell, slopes[1])
+    return by_positions.detach(), by_cell.detach()

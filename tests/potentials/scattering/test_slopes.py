@@ -6,13 +6,14 @@ import torch
 from scattering_systems import inputs, triclinic
 from torch.testing import assert_close
 
+from rhopot.export.script import compile_module, plain_execution
 from rhopot.potentials.scattering import (
     Path,
     ScatteringHypers,
+    ScatteringSlopes,
     WaveletScattering,
     all_paths,
     choose_grid,
-    features_and_slopes,
 )
 
 SYMBOLS = ("Li", "Si")
@@ -44,8 +45,33 @@ def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms) -> None:
     )
     # Portions of one row each: the same numbers.
     scattering.chunk = 1
-    found = features_and_slopes(scattering, weights, positions, species, cell, pbc, grid)
+    found = ScatteringSlopes(scattering)(weights, positions, species, cell, pbc, grid)
     assert_close(found[0], features.detach(), rtol=1e-12, atol=0.0)
     assert_close(found[1], by_positions, rtol=1e-9, atol=1e-9)
     assert_close(found[2], by_cell, rtol=1e-9, atol=1e-9)
     assert not found[0].requires_grad
+
+
+@pytest.mark.parametrize("n_shares", [2, 3, 20])
+def test_compiled_shares_add_up(n_shares: int) -> None:
+    scattering = WaveletScattering(HYPERS, PATHS[::7])
+    atoms = triclinic()
+    grid = choose_grid(HYPERS, atoms)
+    arguments = inputs(atoms, SYMBOLS)
+    weights = torch.randn(scattering.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    whole = ScatteringSlopes(scattering)(weights, *arguments, grid)
+    compiled = compile_module(ScatteringSlopes(scattering))
+    with plain_execution():
+        parts = [compiled(weights, *arguments, grid, share, n_shares) for share in range(n_shares)]
+    for k, expected in enumerate(whole):
+        assert_close(sum(part[k] for part in parts), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_two_shares_have_equal_work() -> None:
+    hypers = ScatteringHypers(symbols=SYMBOLS)
+    slopes = ScatteringSlopes(WaveletScattering(hypers))
+    points = [[48, 48, 48]] + 4 * [[24, 24, 24]]
+    costs = [slopes.block_cost(block, points) for block in range(slopes.scattering.n_blocks)]
+    shares = slopes.block_shares(points, 2)
+    loads = [sum(cost for cost, share in zip(costs, shares, strict=True) if share == k) for k in range(2)]
+    assert max(loads) < 1.05 * min(loads)
