@@ -1,6 +1,6 @@
 """Sparse linear regression by greedy orthogonal least squares, and averages of many such models."""
 
-from rhopot.potentials.greedy.budget import best_features, refit, scores
+from rhopot.potentials.greedy.budget import best_features, refit, usage
 from rhopot.potentials.greedy.ensemble import Ensemble, fit_ensemble
 from rhopot.potentials.greedy.hypers import GreedyHypers
 from rhopot.potentials.greedy.member import Member, fit_member
@@ -18,6 +18,6 @@ __all__ = [
     "fit_member",
     "make_rows",
     "refit",
-    "scores",
     "stack",
+    "usage",
 ]

@@ -1,14 +1,16 @@
-"""The features that matter most to an ensemble, and the ensemble of these alone: fewer to evaluate, faster to run.
+"""A model of few features: recursive elimination by how often, then how strongly, an ensemble uses each feature.
 
-The score of a feature is the sum over the members whose final model holds it of its gain when it was chosen,
+    count_f = number of members whose model holds f
+    gain_f  = sum over them of (|r|^2 before - |r|^2 after f was chosen) / |y|^2
 
-    score_f = sum_k ln(|r|^2 before / |r|^2 after)
+Features are ranked by count, equal counts by gain. One ranking is not enough: correlated features stand in for each
+other in different members and share their counts, so that the first K are neither complete nor without repetition.
+So only the last part is dropped, the ensemble is fitted again to what is left, and so on down to the budget: the models
+of a round choose anew among fewer features, and substitutes separate. Each round keeps 60%; rounds become cheaper as
+the features become fewer.
 
-so that being used often and being used to effect both count, and a refinement late in the selection counts by the share
-of the residual that it removed, not by its absolute size. Coefficients would not do: among correlated features large
-ones cancel. Features that are computed together (the powers of one wavelet path) may be scored together.
-
-The refit uses the same draws, looks at all that is left in each step, and each member is again cut by validation.
+Features that are computed together (the powers of one wavelet path) may be counted together, a member once for each set
+it uses anything of; then the budget is one of sets, and a set is kept or dropped whole.
 """
 
 from __future__ import annotations
@@ -23,32 +25,38 @@ from rhopot.potentials.greedy.ensemble import Ensemble, fit_ensemble
 from rhopot.potentials.greedy.member import Member
 from rhopot.potentials.greedy.rows import Floats, Integers, Rows
 
+# Share of the features that a round of elimination keeps.
+KEPT = 0.6
 
-def scores(ensemble: Ensemble) -> Floats:
-    """Return the score of each feature (d), 0 of those that no member uses."""
-    total = np.zeros(len(ensemble.members[0].coefficients) + 1)
+
+def usage(ensemble: Ensemble, sets: ArrayLike | None = None) -> tuple[Integers, Floats]:
+    """Return the counts and gains of the features (d) or, in rising order of their numbers, of the sets.
+
+    Both are 0 where no member uses anything.
+    """
+    n_features = len(ensemble.members[0].coefficients)
+    number = _numbers(sets, n_features)
+    counts, gains = np.zeros(number.max() + 1, dtype=np.int64), np.zeros(number.max() + 1)
     for member in ensemble.members:
-        total[member.order[: member.best]] += member.gains[: member.best]
-    return total[:-1]
+        counts[np.unique(number[member.used])] += 1
+        real = member.order[: member.best] < n_features
+        np.add.at(gains, number[member.used], member.gains[: member.best][real])
+    return counts, gains
 
 
 def best_features(ensemble: Ensemble, budget: int, sets: ArrayLike | None = None) -> Integers:
-    """Return the `budget` features of highest score, rising; fewer if fewer are used.
+    """Return the `budget` features that rank first, rising; fewer if fewer are used.
 
     Args:
         ensemble: fitted.
         budget: number of features, or of sets.
         sets: (d) number of the set each feature is computed with; the best sets are returned whole.
     """
-    if budget < 1:
-        raise ValueError(f"budget must be 1 feature or more, got {budget}; raise it")
-    single = scores(ensemble)
-    number = np.arange(len(single)) if sets is None else np.unique(np.asarray(sets), return_inverse=True)[1]
-    if number.shape != single.shape:
-        raise ValueError(f"sets must be one number for each of {len(single)} features, got {number.shape}; repeat them")
-    together = np.bincount(number, weights=single)
-    ranked = np.argsort(-together, kind="stable")[:budget]
-    return np.flatnonzero(np.isin(number, ranked[together[ranked] > 0]))
+    _check(budget)
+    counts, gains = usage(ensemble, sets)
+    ranked = np.lexsort((-gains, -counts))[:budget]
+    number = _numbers(sets, len(ensemble.members[0].coefficients))
+    return np.flatnonzero(np.isin(number, ranked[counts[ranked] > 0]))
 
 
 def refit(
@@ -61,12 +69,38 @@ def refit(
     resume: bool = False,
     report: Callable[[Member], None] | None = None,
 ) -> Ensemble:
-    """Return the ensemble of the best features of another one; see `best_features` and `fit_ensemble`.
+    """Return an ensemble of the same settings and draws that uses at most `budget` features (or sets of features).
 
     Args:
-        rows: those of the first fit, in the same order: then the draws are the same too.
-        folder: another one than that of the first fit.
+        rows: those of the first fit.
+        ensemble: the first fit.
+        budget, sets: see `best_features`.
+        workers, resume, report: see `fit_ensemble`.
+        folder: another one than that of the first fit; each round has a folder in it.
     """
-    kept = best_features(ensemble, budget, sets)
-    hypers = ensemble.hypers.model_copy(update={"candidates": "all", "max_features": len(kept) + 1})
-    return fit_ensemble(rows, hypers, kept, workers, folder, resume, report)
+    _check(budget)
+    number = _numbers(sets, rows.features.shape[1])
+    current, n_round = ensemble, 0
+    left = len(np.unique(number[ensemble.used]))
+    while n_round == 0 or left > budget:
+        kept = best_features(current, max(budget, int(KEPT * left)), sets)
+        place = None if folder is None else folder / f"round-{n_round}"
+        current = fit_ensemble(rows, ensemble.hypers, kept, workers, place, resume, report)
+        left, n_round = len(np.unique(number[kept])), n_round + 1
+    return current
+
+
+def _check(budget: int) -> None:
+    """Raise ValueError for a budget of nothing."""
+    if budget < 1:
+        raise ValueError(f"budget must be 1 feature or more, got {budget}; raise it")
+
+
+def _numbers(sets: ArrayLike | None, n_features: int) -> Integers:
+    """Number of the set of each feature (d), from 0."""
+    if sets is None:
+        return np.arange(n_features)
+    number = np.unique(np.asarray(sets), return_inverse=True)[1].astype(np.int64)
+    if number.shape != (n_features,):
+        raise ValueError(f"sets must be one number for each of {n_features} features, got {number.shape}; repeat them")
+    return number

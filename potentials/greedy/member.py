@@ -12,7 +12,7 @@ from rhopot.potentials.greedy.orthogonal import RowEngine
 from rhopot.potentials.greedy.path import GreedyPath, errors, factor
 from rhopot.potentials.greedy.resample import multiplicity, stream
 from rhopot.potentials.greedy.rows import Floats, Integers, Table
-from rhopot.potentials.greedy.select import NOTHING, Engine, select
+from rhopot.potentials.greedy.select import Engine, select
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Member:
         number: which member.
         multiplicity: (G) how often each group stood in its training part; 0: validation part.
         order: (M) columns in the order of their choice; d stands for the constant.
-        gains: (M) ln of the ratio of squared training residuals before and after each choice.
+        gains: (M) share of the squared training targets that each choice explained.
         training, validation: (M) weighted root-mean-square errors of all rows.
         energies, others: (M) the same of the validation rows that the constant enters (energies) and of the others
             (forces; nan where there are none).
@@ -72,7 +72,7 @@ def fit_member(table: Table, hypers: GreedyHypers, number: int) -> Member:
         number=number,
         multiplicity=counts,
         order=path.order,
-        gains=_gains(path.projection[0] ** 2 + left[0], left),
+        gains=path.projection**2 / max(path.projection[0] ** 2 + left[0], np.finfo(float).tiny),
         training=_root_mean(left, weights.sum()),
         validation=validation,
         energies=_root_mean(energy, rows.weights[outside][is_energy].sum()),
@@ -92,12 +92,6 @@ def _choose(table: Table, hypers: GreedyHypers, weights: Floats, random: np.rand
     first = hypers.constant == "first" and bool((weights[table.rows.constant] > 0).any())
     n_candidates = hypers.n_candidates(table.matrix.shape[1] - (hypers.constant == "none"))
     return select(engine, table.usable, table.constant_column if first else None, limit, n_candidates, random)
-
-
-def _gains(before: float, left: Floats) -> Floats:
-    """ln of the ratios of successive squared residuals; what is below the end of the selection counts as its end."""
-    residuals = np.maximum(np.append(before, left), max(NOTHING * before, np.finfo(float).tiny))
-    return -np.diff(np.log(residuals))
 
 
 def _root_mean(squares: Floats, weight: float) -> Floats:

@@ -58,9 +58,10 @@ def test_members_are_sparse_cut_at_the_least_validation_error_and_know_it() -> N
         inside = np.repeat(np.arange(120), member.multiplicity[rows.groups])
         assert np.sqrt(np.mean(wrong[inside] ** 2)) == pytest.approx(member.training[member.best - 1], rel=1e-8)
         assert (np.diff(member.training) <= 0).all()
-        ratio = (member.training[:-1] / member.training[1:]) ** 2
-        np.testing.assert_allclose(member.gains[1:], np.log(ratio), rtol=1e-6, atol=1e-10)
-        assert member.gains[0] >= 0
+        lowered = -np.diff(member.training**2) * member.multiplicity[rows.groups].sum()
+        copies = member.multiplicity[rows.groups]
+        scatter = np.sum(copies * (rows.targets - rows.targets.mean()) ** 2)
+        np.testing.assert_allclose(member.gains[1:], lowered / scatter, rtol=1e-8, atol=1e-12)
 
 
 def test_what_is_left_out_has_no_influence() -> None:
