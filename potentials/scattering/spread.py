@@ -6,11 +6,13 @@ A sum over atoms costs O(N n1 n2 n3). Instead every atom is spread with a Kaiser
 on a grid m_i >= 2 n_i, and the FFT of that grid is divided by the window's transform:
 
     D_a(k) ~ sum_g e^(-2 pi i k.g/m) sum_atoms prod_i phi(m_i x_i - g_i) / prod_i phi^(2 pi k_i / m_i)
-    phi(t)  = I_0(b sqrt(1 - (2t/w)^2)) / I_0(b),    phi^(xi) = w sinh(sqrt(b^2 - (w xi/2)^2)) / sqrt(...) / I_0(b)
+    phi(t)   = (I_0(b sqrt(1 - (2t/w)^2)) - 1) / I_0(b)          |t| < w/2
+    phi^(xi) = w (sinh(r) / r - sin(w xi/2) / (w xi/2)) / I_0(b),   r = sqrt(b^2 - (w xi/2)^2)
 
 With b = 3 pi w/4, the first alias of a frequency of the band (|xi| <= pi/2) starts where phi^ stops decaying; the error
-relative to the number of atoms is about exp(-2.22 w) [2]. Only x enters: the sums do not change when cell and atoms are
-strained together. Derivatives are those of the spread sums themselves.
+relative to the number of atoms is about exp(-2.22 w) [2]. The 1 that is taken off makes phi continuous: atoms of a
+crystal lie exactly where windows end, and a step there would be one of the energy. Only x enters: the sums do not
+change when cell and atoms are strained together. Derivatives are those of the spread sums themselves.
 
 Cost: O(N w^3 + A m log m). Memory: w^3 numbers per atom.
 
@@ -43,16 +45,18 @@ def window(distance: Tensor, width: int) -> Tensor:
     root = torch.sqrt(torch.where(inside, square, torch.ones_like(square)))
     # i0e(x) = exp(-x) i0(x): quotients without overflow.
     scale = torch.special.i0e(torch.full_like(root, shape))
-    value = torch.special.i0e(shape * root) * torch.exp(shape * (root - 1.0)) / scale
+    value = (torch.special.i0e(shape * root) * torch.exp(shape * (root - 1.0)) - math.exp(-shape)) / scale
     return torch.where(inside, value, torch.zeros_like(value))
 
 
 def window_transform(frequency: Tensor, width: int) -> Tensor:
     """Return phi^ at `frequency` (radians per grid point), for |frequency| <= pi/2."""
     shape = shape_parameter(width)
-    root = torch.sqrt(shape * shape - (0.5 * width * frequency) ** 2)
+    phase = 0.5 * width * frequency
+    root = torch.sqrt(shape * shape - phase * phase)
     scale = torch.special.i0e(torch.full_like(root, shape))
-    return width * (torch.exp(root - shape) - torch.exp(-root - shape)) / (2.0 * root * scale)
+    edge = math.exp(-shape) * torch.sinc(phase / math.pi)
+    return width * ((torch.exp(root - shape) - torch.exp(-root - shape)) / (2.0 * root) - edge) / scale
 
 
 def spread(fractional: Tensor, species: Tensor, n_species: int, points: list[int], width: int) -> Tensor:
