@@ -1,0 +1,142 @@
+"""Wavelet scattering in numbers: time and memory against the number of atoms, and errors against the grids.
+
+    python examples/benchmarks/scattering.py [--atoms 32,64,128] [--errors] [--data examples/data/lisi_gpaw]
+
+Structures are random Li-Si at the density of the data; CPU times of one core. `all features`: the default 3741;
+`150 + forces`: 150 paths drawn at random, with the derivatives of their sum by positions and cell; memory is the
+largest growth of the process, each measured in a process of its own. `--errors` takes a structure of the data and
+prints, for several eps_alias, the largest and the median error (relative, per feature) of coarse against full grids and
+of a translation by a fraction of a grid point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import torch
+from torch import Tensor
+
+from rhopot.potentials.scattering import (
+    ScatteringGrid,
+    ScatteringHypers,
+    ScatteringSlopes,
+    WaveletScattering,
+    all_paths,
+    choose_grid,
+    finest_spacing,
+)
+
+SYMBOLS = ("Li", "Si")
+DATA = Path(__file__).resolve().parents[1] / "data" / "lisi_gpaw"
+VOLUME_PER_ATOM = 17.35  # A^3, Li16Si16 of the data
+
+
+def random_structure(n_atoms: int) -> ase.Atoms:
+    """Return Li and Si in equal parts at random places of a cube."""
+    edge = (VOLUME_PER_ATOM * n_atoms) ** (1 / 3)
+    positions = np.random.default_rng(0).random((n_atoms, 3)) * edge
+    return ase.Atoms(["Li", "Si"] * (n_atoms // 2), positions=positions, cell=[edge] * 3, pbc=True)
+
+
+def inputs(atoms: ase.Atoms) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return positions, species, cell and pbc of a structure."""
+    species = torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.symbols])
+    return torch.tensor(atoms.positions), species, torch.tensor(atoms.cell.array), torch.tensor(atoms.pbc)
+
+
+def measure(n_atoms: int, forces: bool) -> None:
+    """Print the points of the finest grid, the least CPU time of three (s) and the growth of the process (MiB)."""
+    torch.set_num_threads(1)
+    hypers = ScatteringHypers(symbols=SYMBOLS)
+    paths = all_paths(hypers)
+    if forces:
+        paths = [paths[k] for k in np.random.default_rng(0).choice(len(paths), 150, replace=False)]
+    scattering, atoms = WaveletScattering(hypers, paths), random_structure(n_atoms)
+    grid, arguments = choose_grid(hypers, atoms), inputs(atoms)
+    weights = torch.ones(len(paths), dtype=torch.float64)
+    before, times = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for _ in range(3):
+        start = time.process_time()
+        if forces:
+            ScatteringSlopes(scattering)(weights, *arguments, grid)
+        else:
+            with torch.no_grad():
+                scattering(*arguments, grid)
+        times.append(time.process_time() - start)
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(grid.points[0][0], f"{min(times):.3f}", f"{growth:.0f}")
+
+
+def speed(sizes: list[int]) -> None:
+    """Print a row per number of atoms."""
+    print("atoms  points/axis  all features s  MiB   150 + forces s  MiB")
+    for n_atoms in sizes:
+        rows = []
+        for forces in ("", "--forces"):
+            words = [sys.executable, __file__, "--one", str(n_atoms), *forces.split()]
+            done = subprocess.run(words, check=True, capture_output=True, text=True)
+            rows.append(done.stdout.split())
+        (points, all_time, all_memory), (_, time_, memory) = rows
+        print(f"{n_atoms:5d}  {points:>11}  {all_time:>14}  {all_memory:>4}  {time_:>14}  {memory:>4}", flush=True)
+
+
+def relative(found: Tensor, truth: Tensor) -> str:
+    """Return the largest and the median relative error of the features, in words."""
+    errors = (found - truth).abs() / truth.abs()
+    return f"{errors.max():.1e} ({errors.median():.1e})"
+
+
+def errors(data: Path) -> None:
+    """Print errors against eps_alias."""
+    torch.set_num_threads(1)
+    atoms = ase.io.read(sorted(data.glob("*.xyz"))[1], index=0)
+    print(f"{atoms.get_chemical_formula()}, largest and median relative error of 3741 features")
+    print("eps_alias  regularization  points     coarse against full  translation")
+
+    def features(structure: ase.Atoms, grid: ScatteringGrid) -> Tensor:
+        with torch.no_grad():
+            return scattering(*inputs(structure), grid)
+
+    for regularization in (0.0, ScatteringHypers().regularization):
+        for alias in (1e-2, 1e-4, 1e-6, 1e-8):
+            hypers = ScatteringHypers(symbols=SYMBOLS, alias=alias, regularization=regularization)
+            scattering = WaveletScattering(hypers)
+            coarse, full = (choose_grid(hypers.model_copy(update={"grids": g}), atoms) for g in ("coarse", "full"))
+            moved = atoms.copy()
+            moved.positions += 0.4 * finest_spacing(coarse, atoms.cell.array)
+            truth, found = features(atoms, full), features(atoms, coarse)
+            points = f"{coarse.points[0][0]}/{coarse.points[1][0]}"
+            print(
+                f"{alias:9.0e}  {regularization:14g}  {points:9}  {relative(found, truth):>19}  "
+                f"{relative(features(moved, coarse), found):>17}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Read the words of the command line and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--atoms", default="32,64,128")
+    parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--forces", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one:
+        measure(chosen.one, chosen.forces)
+    elif chosen.errors:
+        errors(chosen.data)
+    else:
+        speed([int(size) for size in chosen.atoms.split(",")])
+
+
+if __name__ == "__main__":
+    main()
