@@ -17,7 +17,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from study import PUBLISHED, Study, arguments, energy_errors, figure, members_of, over_seeds, per_seed, read, shuffled
+from study import (
+    PUBLISHED,
+    Study,
+    arguments,
+    energy_errors,
+    figure,
+    members_of,
+    over_seeds,
+    per_seed,
+    plain_ticks,
+    read,
+    shuffled,
+)
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.commands.console import table
@@ -130,6 +142,7 @@ def _show(study: Study) -> None:
             right.loglog(*zip(*points, strict=True), "o-", label=f"GMP(10,{n})")
     right.set(xlabel="training frames", ylabel="test MAE (meV per image)")
     right.legend(frameon=False)
+    plain_ticks(left, middle, right)
     made.savefig(study.output / "aspirin_features.png", dpi=150)
 
 

@@ -13,7 +13,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from study import PUBLISHED, Study, arguments, energy_errors, figure, force_errors, members_of, per_seed, read, shuffled
+from study import (
+    PUBLISHED,
+    Study,
+    arguments,
+    energy_errors,
+    figure,
+    force_errors,
+    members_of,
+    per_seed,
+    plain_ticks,
+    read,
+    shuffled,
+)
 
 from rhopot.potentials.commands.console import table
 
@@ -73,6 +85,7 @@ def _show(study: Study, betas: Sequence[float]) -> None:
             rows.append([f"GMP({probes},{order})", f"{beta:g}", f"{e:.1f}", f"{f:.1f}", f"{energy[0] / e:.2f}"])
     axes.set(xlabel="force coefficient β (leftmost: 0)", ylabel="test MAE")
     axes.legend(frameon=False)
+    plain_ticks(axes)
     made.savefig(study.output / "aspirin_forces.png", dpi=150)
     columns = ("", "beta", "energy MAE (meV)", "force MAE (meV/A)", "energy error of the first beta over this one")
     study.console.print(table(f"aspirin, {TRAIN} training frames", columns, rows))

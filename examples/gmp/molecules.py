@@ -15,7 +15,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from study import NORMS, Study, arguments, energy_errors, figure, members_of, over_seeds, per_seed, read, shuffled
+from study import (
+    NORMS,
+    Study,
+    arguments,
+    energy_errors,
+    figure,
+    members_of,
+    over_seeds,
+    per_seed,
+    plain_ticks,
+    read,
+    shuffled,
+)
 
 from rhopot.potentials.commands.console import table
 from rhopot.potentials.structures import FrameSet, fit_baseline
@@ -136,6 +148,7 @@ def _show(study: Study) -> None:
     for row in case["errors per atom"]:
         right.hist(row, bins=60, histtype="step")
     right.set(xlabel=f"error per {UNSEEN} atom (meV), one line per seed", ylabel="molecules")
+    plain_ticks(left)
     made.savefig(study.output / "molecules.png", dpi=150)
     keys = ("train", "with the element", "known", "per molecule", "per atom", "constants alone, per molecule")
     values = [over_seeds(case[key]) if isinstance(case[key], list) else f"{case[key]:.5g}" for key in keys]

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from rhopot.export import LoadedModel, evaluate
@@ -121,6 +123,15 @@ def force_errors(model: LoadedModel, frames: FrameSet) -> Floats:
     labelled = [frame for frame in frames if frame.forces is not None]
     results = evaluate(model, [frame.atoms for frame in labelled])
     return np.concatenate([(r.forces - f.forces).ravel() for r, f in zip(results, labelled, strict=True)])
+
+
+def plain_ticks(*panels: Axes) -> None:
+    """Numbers as they are spoken (20, 50, 100) on logarithmic axes."""
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_locator(NullLocator())
 
 
 def per_seed(errors: Floats, scale: float = 1e3) -> list[float]:
