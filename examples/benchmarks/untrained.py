@@ -16,11 +16,19 @@ from rhopot.potentials.regressors.network_hypers import NetworkHypers
 from rhopot.potentials.regressors.network_model import NetworkModel
 
 
-def untrained(symbols: Sequence[str], cutoff: float, order: int, probe: ase.Atoms, path: Path) -> Path:
-    """Model file of GMP(10, order) with a random network, standardised on one structure."""
-    hypers = GmpHypers(symbols=tuple(symbols), cutoff=cutoff, max_order=order)
+def untrained(
+    symbols: Sequence[str],
+    cutoff: float,
+    order: int,
+    probe: ase.Atoms,
+    path: Path,
+    n_probes: int = 10,
+    hidden: tuple[int, ...] = (50, 50, 50),
+) -> Path:
+    """Model file of GMP(n_probes, order) with a random network, standardised on one structure."""
+    hypers = GmpHypers(symbols=tuple(symbols), cutoff=cutoff, max_order=order, n_probes=n_probes)
     descriptor = GmpFeatures(hypers)
-    networks = Networks(descriptor.n_features, len(symbols), NetworkHypers(), (0,))
+    networks = Networks(descriptor.n_features, len(symbols), NetworkHypers(hidden=hidden), (0,))
     edges = find_edges(probe, cutoff)
     graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
     features = descriptor(*graph, torch.tensor([list(symbols).index(symbol) for symbol in probe.symbols]))
