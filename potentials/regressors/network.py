@@ -96,6 +96,7 @@ class Networks(nn.Module):
             else NoNormalization()
             for width in hypers.hidden
         )
+        self.is_folded = False
         self.register_buffer("features_mean", torch.zeros((self.n_sets, n_features), dtype=dtype))
         self.register_buffer("features_rate", torch.ones((self.n_sets, n_features), dtype=dtype))
         self.register_buffer("energy_scale", torch.ones((), dtype=dtype))
@@ -123,10 +124,13 @@ class Networks(nn.Module):
 
     def _evaluate(self, features: Tensor, which: int) -> Tensor:
         """Return energies (K, n) of rows (K, n, F) that belong to one weight set."""
-        rows = (features - self.features_mean[which]) * self.features_rate[which]
+        rows = features
+        if not self.is_folded:
+            rows = (features - self.features_mean[which]) * self.features_rate[which]
         for layer, norm in zip(self.layers, self.norms):  # noqa: B905  (TorchScript knows no `strict`)
             rows = self._activate(norm(layer(rows, which), which))
-        return self.output(rows, which).squeeze(2) * self.energy_scale + self.energy_shift
+        energies = self.output(rows, which).squeeze(2)
+        return energies if self.is_folded else energies * self.energy_scale + self.energy_shift
 
     def _activate(self, rows: Tensor) -> Tensor:
         if self.activation == "tanh":
@@ -187,6 +191,7 @@ class Networks(nn.Module):
         first.bias.sub_(torch.einsum("sf,ksfo->kso", self.features_mean, first.weight))
         plain.output.weight.mul_(self.energy_scale)
         plain.output.bias.mul_(self.energy_scale).add_(self.energy_shift)
+        plain.is_folded = True
         return plain
 
     def _affine(self) -> list[Affine]:
