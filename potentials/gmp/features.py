@@ -18,16 +18,17 @@ from collections.abc import Sequence
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rhopot.potentials.density import reference as twin
+from rhopot.potentials.density.features import Features
 from rhopot.potentials.gmp.hypers import GmpHypers
 from rhopot.potentials.gmp.radial import AtomDensity
 from rhopot.potentials.gmp.table import build_table
 from rhopot.potentials.gmp.valence import valence_density
 
 
-class GmpFeatures(nn.Module):
+class GmpFeatures(Features):
     """Gaussian multipole features of atomic environments, from edges to features.
 
     Args:
@@ -120,17 +121,3 @@ class GmpFeatures(nn.Module):
             self.floor,
         )
         return features, slopes
-
-    def linear(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        weights: Tensor,
-        members: bool,
-    ) -> Tensor:
-        """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
-        features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
-        return twin.linear_read_out(features, species[centre], weights, members)

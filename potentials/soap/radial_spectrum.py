@@ -14,14 +14,15 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rhopot.potentials.density import reference as twin
+from rhopot.potentials.density.features import Features
 from rhopot.potentials.soap.hypers import SoapHypers
 from rhopot.potentials.soap.table import build_table
 
 
-class RadialSpectrum(nn.Module):
+class RadialSpectrum(Features):
     """Radial spectrum of atomic environments, from edges to features; `hypers.l_max` is not used.
 
     Args:
@@ -93,17 +94,3 @@ class RadialSpectrum(nn.Module):
             edge_vectors, neighbour, species, self.radial, self.cutoff, self.species_channel, self.n_channels
         )
         return features.detach(), slopes[:, :, 0, :].detach()
-
-    def linear(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        weights: Tensor,
-        members: bool,
-    ) -> Tensor:
-        """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, U, 1+K), or (C, 1) without members."""
-        features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
-        return twin.linear_read_out(features, species[centre], weights, members)

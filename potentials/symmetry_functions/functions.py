@@ -17,14 +17,14 @@ Cost: O(E N2 + T N4) for T pairs of neighbours: it grows with the square of the 
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rhopot.potentials.density.reference import linear_read_out
+from rhopot.potentials.density.features import Features
 from rhopot.potentials.symmetry_functions import reference as twin
 from rhopot.potentials.symmetry_functions.hypers import SymmetryHypers
 
 
-class SymmetryFunctions(nn.Module):
+class SymmetryFunctions(Features):
     """Symmetry functions of atomic environments, from edges to features.
 
     Args:
@@ -121,17 +121,3 @@ class SymmetryFunctions(nn.Module):
             self.n_species,
         )
         return features, slopes
-
-    def linear(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        weights: Tensor,
-        members: bool,
-    ) -> Tensor:
-        """Return G[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
-        features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
-        return linear_read_out(features, species[centre], weights, members)
