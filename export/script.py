@@ -29,10 +29,13 @@ def _announced_end() -> Iterator[None]:
 
 
 def compile_module(module: torch.nn.Module) -> torch.nn.Module:
-    """The module as TorchScript; one that is TorchScript already is handed back as it is."""
+    """The module as TorchScript, `prepare` included where it has one; TorchScript is handed back as it is."""
     if isinstance(module, torch.jit.ScriptModule):
         return module
     with _announced_end():
+        prepare = getattr(type(module), "prepare", None)
+        if prepare is not None:
+            torch.jit.export(prepare)
         return torch.jit.script(module)
 
 

@@ -14,6 +14,8 @@ Out: (F,) per atom, in powers of A given by the wavelets' definition (`wavelets`
      Translations below a grid point, other cells of one crystal: equal to the error of sums over grid points, since no
      modulus is limited in band. Rotation of atoms with their cell, permutations: exact.
 TorchScript compiles the module: its plan lies in lists of integers, one entry per block (see `plan`).
+Blocks are independent: share s of S computes some of them, by falling cost each to the share that has least to do, and
+share 0 the bias and the zeroth order.
 Cost: O(N w^3 + V log V) per wavelet. Memory without gradients: a few fields of one block.
 
 [1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
@@ -113,8 +115,17 @@ class WaveletScattering(nn.Module):
         ]
         self.filtered_scales = sorted({scale for each in self.second_scale for scale in each})
 
-    def forward(self, positions: Tensor, species: Tensor, cell: Tensor, pbc: Tensor, grid: ScatteringGrid) -> Tensor:
-        """Return the features (F,), per atom.
+    def forward(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        grid: ScatteringGrid,
+        share: int = 0,
+        n_shares: int = 1,
+    ) -> Tensor:
+        """Return one share of the features (F,), per atom; zero where they belong to other shares.
 
         Args:
             positions: (N, 3) in A, N >= 1.
@@ -122,21 +133,31 @@ class WaveletScattering(nn.Module):
             cell: (3, 3) in A, rows are vectors.
             pbc: (3,) bool.
             grid: from `choose_grid`, the same for all structures that shall vary smoothly.
+            share, n_shares: which part to compute, and how many there are.
         """
         box = boxed_cell(cell, pbc, grid.lengths)
         sums = self.species_sums(positions, species, box, grid.points[0])
         filters: dict[int, list[Tensor]] = {}
         for scale in self.filtered_scales:
             filters[scale] = self.scale_filters(scale, box, grid.points[scale])
-        pieces = [self.zeroth(species)]
+        pieces = [self.unstructured(species, share)]
+        shares = self.block_shares(grid.points, n_shares)
         for block in range(self.n_blocks):
-            pieces.append(self.block(block, sums, box, grid.points, filters))
+            if shares[block] == share:
+                pieces.append(self.block(block, sums, box, grid.points, filters))
+            else:
+                pieces.append(torch.zeros([self.block_size(block)], dtype=sums.real.dtype, device=sums.device))
         return self.arranged(pieces, len(species))
 
     def arranged(self, pieces: list[Tensor], n_atoms: int) -> Tensor:
-        """Return the features (F,) from integrals in the order of appearance (see `Plan`), without the bias."""
-        integrals = torch.cat(pieces) / n_atoms
-        return torch.cat([torch.ones_like(integrals[:1]), integrals])[self.places]
+        """Return the features (F,) from integrals in the order of appearance (see `Plan`)."""
+        return (torch.cat(pieces) / n_atoms)[self.places]
+
+    def unstructured(self, species: Tensor, share: int) -> Tensor:
+        """Return the bias and zeroth order, times the number of atoms: part of share 0."""
+        zeroth = self.zeroth(species)
+        pieces = torch.cat([torch.full_like(zeroth[:1], len(species)), zeroth])
+        return pieces if share == 0 else torch.zeros_like(pieces)
 
     def species_sums(self, positions: Tensor, species: Tensor, box: Tensor, points: list[int]) -> Tensor:
         """Return the Fourier sums (A, n1, n2, n3//2+1) of the species on the finest grid, divided by the volume."""
@@ -152,6 +173,44 @@ class WaveletScattering(nn.Module):
     def scale_filters(self, scale: int, box: Tensor, points: list[int]) -> list[Tensor]:
         """Return the filters of second wavelets at a scale (by index), one (2l+1, n1, n2, n3//2+1) per (n, l)."""
         return wavelet_filters(box, points, self.scales[scale], self.beta, self.wavelets)
+
+    def block_size(self, block: int) -> int:
+        """Return how many integrals a block has."""
+        rows = len(self.channels[block]) if self.integrates[block] else 0
+        for each in self.second_rows[block]:
+            rows += len(each)
+        return rows * len(self.powers)
+
+    def block_shares(self, points: list[list[int]], n_shares: int) -> list[int]:
+        """Return the share of every block: by falling cost, each to the share with least work so far."""
+        costs = [self.block_cost(block, points) for block in range(self.n_blocks)]
+        shares = [0] * len(costs)
+        loads = [0] * n_shares
+        left = [True] * len(costs)
+        for _ in range(len(costs)):
+            block = -1
+            for candidate in range(len(costs)):
+                if left[candidate] and (block < 0 or costs[candidate] > costs[block]):
+                    block = candidate
+            least = 0
+            for candidate in range(n_shares):
+                if loads[candidate] < loads[least]:
+                    least = candidate
+            shares[block] = least
+            loads[least] += costs[block]
+            left[block] = False
+        return shares
+
+    def block_cost(self, block: int, points: list[list[int]]) -> int:
+        """Return the numbers of grid points that all fields of a block have together."""
+        own = points[self.first_level[block]]
+        components = 2 * self.wavelets[self.first_wavelet[block]][1] + 1
+        cost = components * len(self.channels[block]) * own[0] * own[1] * own[2]
+        for which, scale in enumerate(self.second_scale[block]):
+            own = points[scale]
+            components = 2 * self.wavelets[self.second_wavelet[block][which]][1] + 1
+            cost += components * len(self.second_rows[block][which]) * own[0] * own[1] * own[2]
+        return cost
 
     def block(
         self, block: int, sums: Tensor, box: Tensor, points: list[list[int]], filters: dict[int, list[Tensor]]

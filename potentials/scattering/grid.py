@@ -13,13 +13,13 @@ makes the box of a slab turn with the slab; wires and molecules use Cartesian ax
 error of the grid.
 """
 
+import math
 from typing import NamedTuple
 
 import ase
 import numpy as np
 import torch
-from scipy.fft import next_fast_len
-from torch import Tensor
+from torch import Tensor, nn
 
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 
@@ -39,7 +39,18 @@ def finest_spacing(grid: ScatteringGrid, cell: np.ndarray) -> float:
 
 def fast_length(least: float) -> int:
     """Return the smallest number >= `least` without prime factors above 5."""
-    return int(next_fast_len(max(1, int(np.ceil(least - 1e-9))), real=True))
+    number = max(1, math.ceil(least - 1e-9))
+    while _without_small_factors(number) > 1:
+        number += 1
+    return number
+
+
+def _without_small_factors(number: int) -> int:
+    """Return what is left of a number after dividing by 2, 3 and 5."""
+    for factor in (2, 3, 5):
+        while number % factor == 0:
+            number = number // factor
+    return number
 
 
 def choose_grid(hypers: ScatteringHypers, atoms: ase.Atoms, stretch: float = 1.0) -> ScatteringGrid:
@@ -53,24 +64,71 @@ def choose_grid(hypers: ScatteringHypers, atoms: ase.Atoms, stretch: float = 1.0
     Raises:
         ValueError: a periodic axis without a cell vector, a flat cell, or a stretch below 1.
     """
-    if stretch < 1:
-        raise ValueError(f"stretch must be at least 1, got {stretch:g}; 1.1 lets edges grow by 10 %")
-    cell, pbc = np.asarray(atoms.cell.array, dtype=float), np.asarray(atoms.pbc, dtype=bool)
-    if np.linalg.matrix_rank(cell[pbc]) < pbc.sum():
-        raise ValueError(f"cell must have independent vectors along periodic axes, got {cell.tolist()}; set the cell")
-    directions = boxed_cell(torch.from_numpy(cell), torch.from_numpy(pbc), [0.0 if p else 1.0 for p in pbc]).numpy()
-    extents = np.ptp(atoms.positions @ directions.T, axis=0) if len(atoms) else np.zeros(3)
-    lengths = [0.0 if p else float(extent + hypers.vacuum) for p, extent in zip(pbc, extents, strict=True)]
-    edges = [
-        float(np.linalg.norm(row)) * stretch if p else length for row, p, length in zip(cell, pbc, lengths, strict=True)
-    ]
-    full = [fast_length(edge / hypers.grid_spacing) for edge in edges]
-    points = [
-        [min(n, fast_length(max(hypers.least_points, n_exact))) for n, n_exact in zip(full, coarse, strict=True)]
-        for coarse in ([edge / hypers.grid_spacing / 2.0**scale for edge in edges] for scale in hypers.scales)
-    ]
-    if hypers.grids == "full":
-        points = [points[0]] * len(points)
+    positions, cell = torch.from_numpy(atoms.positions), torch.from_numpy(np.asarray(atoms.cell.array, dtype=float))
+    return GridRule(hypers)(positions, cell, torch.from_numpy(np.asarray(atoms.pbc, dtype=bool)), stretch)
+
+
+class GridRule(nn.Module):
+    """`choose_grid` for tensors; TorchScript compiles it, so that a model carries it.
+
+    Args:
+        hypers: settings.
+    """
+
+    spacings: list[float]
+
+    def __init__(self, hypers: ScatteringHypers) -> None:
+        super().__init__()
+        self.spacings = [hypers.grid_spacing * 2.0**scale for scale in hypers.scales]
+        self.least_points: int = hypers.least_points
+        self.full: bool = hypers.grids == "full"
+        self.vacuum: float = hypers.vacuum
+
+    def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor, stretch: float) -> ScatteringGrid:
+        """Return the grid for positions (N, 3) and cell (3, 3) in A, pbc (3,); see `choose_grid`."""
+        if stretch < 1:
+            raise ValueError(f"stretch must be at least 1, got {stretch}; 1.1 lets edges grow by 10 %")
+        periodic = cell[pbc]
+        if len(periodic) > 0 and int(torch.linalg.matrix_rank(periodic)) < len(periodic):
+            raise ValueError("cell must have independent vectors along periodic axes, got a flat one; set the cell")
+        known: list[float] = [0.0 if bool(pbc[axis]) else 1.0 for axis in range(3)]
+        directions = boxed_cell(cell, pbc, known)
+        lengths: list[float] = [0.0, 0.0, 0.0]
+        edges: list[float] = [0.0, 0.0, 0.0]
+        for axis in range(3):
+            if bool(pbc[axis]):
+                edges[axis] = float(torch.linalg.vector_norm(cell[axis])) * stretch
+            else:
+                along = positions @ directions[axis]
+                extent = float(torch.max(along) - torch.min(along)) if len(along) > 0 else 0.0
+                lengths[axis] = extent + self.vacuum
+                edges[axis] = lengths[axis]
+        points: list[list[int]] = []
+        for scale in range(len(self.spacings)):
+            own: list[int] = []
+            for axis in range(3):
+                finest = fast_length(edges[axis] / self.spacings[0])
+                coarse = fast_length(max(float(self.least_points), edges[axis] / self.spacings[scale]))
+                own.append(finest if self.full else min(finest, coarse))
+            points.append(own)
+        return ScatteringGrid(points, lengths)
+
+
+def pack_grid(grid: ScatteringGrid) -> Tensor:
+    """Return a grid as numbers (3 S + 3,): points of every scale, then lengths."""
+    numbers: list[float] = []
+    for own in grid.points:
+        for count in own:
+            numbers.append(float(count))
+    return torch.tensor(numbers + grid.lengths, dtype=torch.float64)
+
+
+def unpack_grid(numbers: Tensor) -> ScatteringGrid:
+    """Return the grid that `pack_grid` wrote."""
+    points: list[list[int]] = []
+    lengths: list[float] = [float(numbers[-3]), float(numbers[-2]), float(numbers[-1])]
+    for scale in range(len(numbers) // 3 - 1):
+        points.append([int(numbers[3 * scale]), int(numbers[3 * scale + 1]), int(numbers[3 * scale + 2])])
     return ScatteringGrid(points, lengths)
 
 

@@ -7,8 +7,7 @@ differentiated as soon as its integrals are known, with respect to what it reads
 filter and the volume. Then the block itself, with respect to the Fourier sums of the atoms and the cell. The sums are
 differentiated last. The numbers are those of autograd through the whole.
 
-Blocks are independent: share s of S computes some of them, by falling cost each to the share that has least to do, and
-share 0 the bias and the zeroth order. Results are parts that add up over the shares.
+Shares are those of `WaveletScattering`: results are parts that add up over them.
 
 Memory: the fields of one block's first wavelet and of one portion of one second wavelet, besides the filters. Time: one
 pass forward and one back. TorchScript compiles the module.
@@ -64,59 +63,18 @@ class ScatteringSlopes(nn.Module):
         # Weights in the order in which integrals appear, per atom as the features are.
         appearing = torch.zeros(self.scattering.n_integrals, dtype=weights.dtype, device=weights.device)
         appearing = appearing.index_add(0, self.scattering.places, weights) / len(species)
-        zeroth = self.scattering.zeroth(species)
-        pieces = [torch.full_like(zeroth[:1], len(species)), zeroth]
-        if share != 0:
-            pieces = [torch.zeros_like(piece) for piece in pieces]
-        start = 1 + len(zeroth)
-        shares = self.block_shares(grid.points, n_shares)
+        pieces = [self.scattering.unstructured(species, share)]
+        start = len(pieces[0])
+        shares = self.scattering.block_shares(grid.points, n_shares)
         for block in range(self.scattering.n_blocks):
-            stop = start + self.block_size(block)
+            stop = start + self.scattering.block_size(block)
             if shares[block] == share:
                 pieces.append(self.block(block, appearing[start:stop], leaves, totals, grid.points))
             else:
                 pieces.append(torch.zeros_like(appearing[start:stop]))
             start = stop
         by_positions, by_cell = inputs_slopes(positions, cell, inputs, totals)
-        return (torch.cat(pieces) / len(species))[self.scattering.places], by_positions, by_cell
-
-    def block_size(self, block: int) -> int:
-        """Return how many integrals a block has."""
-        rows = len(self.scattering.channels[block]) if self.scattering.integrates[block] else 0
-        for each in self.scattering.second_rows[block]:
-            rows += len(each)
-        return rows * len(self.scattering.powers)
-
-    def block_shares(self, points: list[list[int]], n_shares: int) -> list[int]:
-        """Return the share of every block: by falling cost, each to the share with least work so far."""
-        costs = [self.block_cost(block, points) for block in range(self.scattering.n_blocks)]
-        shares = [0] * len(costs)
-        loads = [0] * n_shares
-        left = [True] * len(costs)
-        for _ in range(len(costs)):
-            block = -1
-            for candidate in range(len(costs)):
-                if left[candidate] and (block < 0 or costs[candidate] > costs[block]):
-                    block = candidate
-            least = 0
-            for candidate in range(n_shares):
-                if loads[candidate] < loads[least]:
-                    least = candidate
-            shares[block] = least
-            loads[least] += costs[block]
-            left[block] = False
-        return shares
-
-    def block_cost(self, block: int, points: list[list[int]]) -> int:
-        """Return the numbers of grid points that all fields of a block have together."""
-        own = points[self.scattering.first_level[block]]
-        components = 2 * self.scattering.wavelets[self.scattering.first_wavelet[block]][1] + 1
-        cost = components * len(self.scattering.channels[block]) * own[0] * own[1] * own[2]
-        for which, scale in enumerate(self.scattering.second_scale[block]):
-            own = points[scale]
-            components = 2 * self.scattering.wavelets[self.scattering.second_wavelet[block][which]][1] + 1
-            cost += components * len(self.scattering.second_rows[block][which]) * own[0] * own[1] * own[2]
-        return cost
+        return self.scattering.arranged(pieces, len(species)), by_positions, by_cell
 
     def block(
         self, block: int, weights: Tensor, leaves: list[Tensor], totals: list[Tensor], points: list[list[int]]

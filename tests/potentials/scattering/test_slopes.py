@@ -71,7 +71,7 @@ def test_two_shares_have_equal_work() -> None:
     hypers = ScatteringHypers(symbols=SYMBOLS)
     slopes = ScatteringSlopes(WaveletScattering(hypers))
     points = [[48, 48, 48]] + 4 * [[24, 24, 24]]
-    costs = [slopes.block_cost(block, points) for block in range(slopes.scattering.n_blocks)]
-    shares = slopes.block_shares(points, 2)
+    costs = [slopes.scattering.block_cost(block, points) for block in range(slopes.scattering.n_blocks)]
+    shares = slopes.scattering.block_shares(points, 2)
     loads = [sum(cost for cost, share in zip(costs, shares, strict=True) if share == k) for k in range(2)]
     assert max(loads) < 1.05 * min(loads)

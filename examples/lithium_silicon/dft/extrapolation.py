@@ -1,0 +1,156 @@
+"""Compute the energies that models are asked to extrapolate to: strained cells, larger cells, lithium that migrates.
+
+    python3 examples/lithium_silicon/dft/extrapolation.py --work runs/dft [--tasks strained tiled migration]
+
+strained   the last frame of a path, its edges scaled by -9 % to +9 %                                     32 atoms
+tiled      the last frame of a path twice along x, every coordinate displaced by 0.1 A (normal)            64 atoms
+migration  a lithium atom taken to a void near it, both ends relaxed, images between them interpolated     32 atoms
+
+Every energy is kept in `--work` as soon as it is known; runs side by side share the list. What is complete (for
+migration: whole ways) is collected into `--output`, one file per task.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+from ase.io import read
+from ase.neb import NEB
+from ase.neighborlist import neighbor_list
+from ase.optimize import LBFGS
+from scipy.spatial import Voronoi
+from settings import DOUBLED_MESH, MESH, calculator, claimed, labelled, once, write_whole
+
+PATHS = Path(__file__).resolve().parents[2] / "data" / "lisi_gpaw"
+DATA = PATHS.with_name("lisi_gpaw_extrapolation")
+STRAINS = (-0.09, -0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06, 0.09)
+STRAINED = ("Li4Si28_0", "Li8Si24_0", "Li16Si16_0", "Li24Si8_0", "Li12Si20_0")
+TILED = ("Li3Si29_0", "Li8Si24_0", "Li12Si20_0", "Li16Si16_0", "Li20Si12_0", "Li24Si8_0", "Li4Si28_0", "Li25Si7_0")
+MIGRATION = ("Li4Si28_0", "Li8Si24_0", "Li3Si29_0")
+IMAGES = 7  # both ends included
+RELAXATION = 12  # LBFGS steps of each end
+HOP = (2.2, 4.5)  # A, how far the atom goes
+
+
+def last_frame(path: str) -> Atoms:
+    """The last frame of a shipped path, without labels."""
+    atoms = read(PATHS / f"{path}.xyz", -1)
+    return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+
+
+def strained() -> Iterator[tuple[str, Atoms, list]]:
+    """Name, structure and mesh of every strained cell, path by path."""
+    for path in STRAINED:
+        for strain in STRAINS:
+            atoms = last_frame(path)
+            atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
+            atoms.info = {"config_type": "strained", "path": path, "strain": strain}
+            yield f"{path}_{strain:+.2f}", atoms, MESH
+
+
+def tiled() -> Iterator[tuple[str, Atoms, list]]:
+    """Name, structure and mesh of every doubled cell."""
+    for path in TILED:
+        atoms = last_frame(path) * (2, 1, 1)
+        atoms.rattle(0.1, seed=1)
+        atoms.info = {"config_type": "tiled", "path": path}
+        yield path, atoms, DOUBLED_MESH
+
+
+def hop(atoms: Atoms) -> tuple[int, np.ndarray]:
+    """The lithium atom with the roomiest void near it, and the void: a vertex of the Voronoi cells of all atoms.
+
+    Of vertices within `HOP` of a lithium atom, the one farthest from all other atoms; the atom itself does not count.
+    """
+    shifts = np.array([(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)])
+    best = (0.0, -1, np.zeros(3))
+    for atom in np.flatnonzero(np.array(atoms.symbols) == "Li"):
+        others = np.delete(atoms.positions, atom, axis=0)
+        crowd = (others[None] + (shifts @ atoms.cell.array)[:, None]).reshape(-1, 3)
+        vertices = Voronoi(crowd).vertices
+        away = np.linalg.norm(vertices - atoms.positions[atom], axis=1)
+        for vertex in vertices[(away > HOP[0]) & (away < HOP[1])]:
+            room = np.linalg.norm(crowd - vertex, axis=1).min()
+            if room > best[0]:
+                best = (room, atom, vertex)
+    return int(best[1]), best[2]
+
+
+def relaxed(atoms: Atoms, fixed: list[int], folder: Path) -> list[Atoms]:
+    """`atoms` after some LBFGS steps at the Gamma point, with some of them held."""
+    atoms = atoms.copy()
+    atoms.set_constraint(FixAtoms(fixed))
+    atoms.calc = calculator([(0, 0, 0)], folder / "gamma.txt")
+    LBFGS(atoms, maxstep=0.15, logfile=None).run(fmax=0.05, steps=RELAXATION)
+    return [Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)]
+
+
+def migration(work: Path) -> Iterator[tuple[str, Atoms, list]]:
+    """Name, structure and mesh of every image, way by way.
+
+    The start is relaxed whole, the end with the atom held in its void; images are interpolated with the image dependent
+    pair potential, which keeps atoms apart. They are a plausible way, not the one of least energy: the question is
+    whether a model has the energies along it.
+    """
+    for path in MIGRATION:
+        folder = work / "migration" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        (start,) = once(folder / "start.xyz", lambda path=path, folder=folder: relaxed(last_frame(path), [], folder))
+        atom, void = hop(start)
+        moved = start.copy()
+        moved.positions[atom] = void
+        (end,) = once(folder / "end.xyz", lambda moved=moved, atom=atom, folder=folder: relaxed(moved, [atom], folder))
+        images = [start.copy() for _ in range(IMAGES - 1)] + [end]
+        NEB(images).interpolate(method="idpp", mic=True)
+        for image, atoms in enumerate(images):
+            plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+            plain.info = {"config_type": "migration", "path": path, "image": image, "atom": atom}
+            yield f"{path}_{image}", plain, MESH
+
+
+def collect(task: str, folder: Path, output: Path, names: list[tuple[str, str]]) -> None:
+    """Write what is known of a task into one file; of migrations only whole ways."""
+    known = [(path, name) for path, name in names if (folder / f"{name}.xyz").exists()]
+    if task == "migration":
+        known = [(path, name) for path, name in known if sum(each[0] == path for each in known) == IMAGES]
+    if known:
+        output.mkdir(parents=True, exist_ok=True)
+        write_whole(output / f"{task}.xyz", [frame for _, name in known for frame in read(folder / f"{name}.xyz", ":")])
+
+
+def run(task: str, work: Path, output: Path) -> None:
+    """Compute and collect one task."""
+    structures = {"strained": strained, "tiled": tiled, "migration": lambda: migration(work)}[task]
+    names: list[tuple[str, str]] = []
+    for name, atoms, mesh in structures():
+        names.append((atoms.info["path"], name))
+        result = work / task / f"{name}.xyz"
+        with claimed(result.parent / "working" / name) as mine:
+            if mine and not result.exists():
+                calc = calculator(mesh, result.with_suffix(".txt"))
+                (frame,) = once(result, lambda atoms=atoms, calc=calc: [labelled(atoms, calc, **atoms.info)])
+                nearest = neighbor_list("d", atoms, 3.0).min()
+                print(f"{task} {name}: {frame.info['REF_energy']:.4f} eV, shortest {nearest:.2f} A", flush=True)
+        collect(task, work / task, output, names)
+
+
+def main() -> None:
+    """Compute the tasks asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of single energies")
+    parser.add_argument(
+        "--output", type=Path, default=DATA, help="folder of collected files (default: the shipped data)"
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", choices=("strained", "tiled", "migration"), default=["strained", "tiled", "migration"]
+    )
+    options = parser.parse_args()
+    for task in options.tasks:
+        run(task, options.work, options.output)
+
+
+if __name__ == "__main__":
+    main()

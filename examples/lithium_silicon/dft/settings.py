@@ -1,0 +1,64 @@
+"""The DFT settings behind all lithium-silicon data: GPAW, PBE, plane waves to 320 eV, Fermi smearing of 0.1 eV.
+
+Needs GPAW with its setups (Debian: ``gpaw``, ``gpaw-data``), run with the Python that has it; rhopot is not imported.
+Energies are eV relative to GPAW's atomic references, and free energies: the ones the forces are derivatives of.
+"""
+
+import fcntl
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import read, write
+from gpaw import GPAW, PW, FermiDirac
+
+# The 2x2x2 mesh with the Gamma point of a 32-atom cell, in fractions of its reciprocal cell.
+MESH = [(x, y, z) for x in (0.0, 0.5) for y in (0.0, 0.5) for z in (0.0, 0.5)]
+# The same points for a cell twice as long in x, where both planes k_x = 0 and 1/2 become k_x = 0. A doubled cell then
+# has exactly twice the energy, so the step to larger cells is not one to another mesh.
+DOUBLED_MESH = [(0.0, y, z) for y in (0.0, 0.5) for z in (0.0, 0.5)]
+
+
+def calculator(kpts, text: Path) -> GPAW:
+    """A calculator with k-points ``kpts`` (fractions of the reciprocal cell) that writes its report to ``text``."""
+    return GPAW(mode=PW(320), xc="PBE", occupations=FermiDirac(0.1), kpts=kpts, txt=str(text))
+
+
+def labelled(atoms: Atoms, calc: GPAW, **info) -> Atoms:
+    """``atoms`` with the free energy, forces and stress (eV/A^3, tensile positive) of one calculation, and ``info``."""
+    atoms = atoms.copy()
+    atoms.calc = calc
+    energy = atoms.get_potential_energy(force_consistent=True)
+    forces, stress = atoms.get_forces(), atoms.get_stress(voigt=False)
+    plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    plain.arrays["REF_forces"] = forces
+    plain.info = {**info, "REF_energy": energy, "REF_stress": stress}
+    return plain
+
+
+def write_whole(path: Path, frames: list[Atoms]) -> None:
+    """Write ``frames`` as extended XYZ so that ``path`` is never seen half-written."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    write(partial, frames, format="extxyz")
+    partial.replace(path)
+
+
+def once(path: Path, make) -> list[Atoms]:
+    """The frames in ``path``; where the file is missing, those of ``make()``, kept there."""
+    if not path.exists():
+        write_whole(path, make())
+    return read(path, ":")
+
+
+@contextmanager
+def claimed(folder: Path):
+    """True where this process alone works in ``folder``; several workers share one list of work through it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
