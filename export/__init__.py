@@ -2,8 +2,9 @@
 
 from rhopot.export.calculator import RhopotCalculator
 from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, TrainingData, Uncertainty, Versions
-from rhopot.export.evaluate import Evaluation, evaluate
+from rhopot.export.evaluate import evaluate
 from rhopot.export.load import LoadedModel, ModelFileError, load_model, read_card
+from rhopot.export.results import Evaluation
 from rhopot.export.save import SelfCheckError, save_model
 
 __all__ = [

@@ -18,8 +18,8 @@ import ase
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.outputs import Properties, all_outputs
 
-from rhopot.export.evaluate import MAX_EDGES, evaluate_edges
 from rhopot.export.load import LoadedModel, load_model
+from rhopot.export.local import MAX_EDGES, evaluate_edges
 from rhopot.export.skin import SkinEdges
 from rhopot.potentials import units
 

@@ -1,69 +1,19 @@
-"""Energies and their derivatives: a model's edges in, what simulations need out.
+"""Energies and their derivatives of structures, whatever the kind of the model.
 
-The model returns energies e[c] of centres from edge vectors r_ij. One gradient g = dE / d r_ij for every edge gives
-forces, virial and the virials of atoms by the equations of `rhopot.potentials.units`.
-
-Edge vectors are formed in float64; a float32 model casts them itself. Structures are packed into graphs, and
-graphs are worked through in batches of centres, so memory is bounded by `max_edges` and not by the structure.
+local    `rhopot.export.local`: energies of atoms from edges; small structures are packed together
+global   `rhopot.export.whole`: one energy per structure, each with its own preparation
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import ase
-import numpy as np
-import torch
-from ase.data import atomic_numbers, chemical_symbols
-from numpy.typing import NDArray
 
-from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.potentials import units
-from rhopot.potentials.density import operators
-from rhopot.potentials.neighbours import Edges, concatenate, find_edges
-
-operators.load()
-
-Floats = NDArray[np.float64]
-
-# Some 600 centres of a dense solid: what a call costs beside its atoms no longer shows, and memory stays bounded.
-MAX_EDGES = 32768
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Results for one structure of N atoms; what was not asked for is None.
-
-    energy          eV
-    energies        (N,) eV, their sum is the energy
-    forces          (N, 3) eV/A
-    virial          (3, 3) eV
-    virials         (N, 3, 3) eV, their sum is the virial
-    members         (N, K) eV, energies of the K members; None too where the model has none
-    """
-
-    energy: float
-    energies: Floats
-    forces: Floats | None = None
-    virial: Floats | None = None
-    virials: Floats | None = None
-    members: Floats | None = None
-
-    def stress(self, atoms: ase.Atoms) -> Floats | None:
-        """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
-        if self.virial is None or atoms.cell.rank < 3:
-            return None
-        return units.stress_from_virial(self.virial, atoms.get_volume())
-
-    def energy_uncertainty(self) -> float | None:
-        """Standard deviation (eV) of the members' totals; None where there are no members."""
-        return None if self.members is None else float(np.std(self.members.sum(axis=0)))
-
-    def energies_uncertainty(self) -> Floats | None:
-        """Standard deviations (N,) in eV of the members' energies of each atom; None where there are no members."""
-        return None if self.members is None else np.asarray(np.std(self.members, axis=1))
+from rhopot.export.local import MAX_EDGES, evaluate_local
+from rhopot.export.results import Evaluation
+from rhopot.export.whole import evaluate_whole, prepare
 
 
 def evaluate(
@@ -74,133 +24,24 @@ def evaluate(
     members: bool = False,
     virials: bool = False,
     max_edges: int = MAX_EDGES,
+    n_shares: int = 1,
 ) -> list[Evaluation]:
-    """Evaluate structures, packing small ones together.
+    """Evaluate structures.
 
-    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies.
-    Raises ValueError for elements the model does not know, naming those it knows.
+    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies;
+    `max_edges` bounds the memory of local models, `n_shares` divides the work on whole structures (the same numbers).
+    Raises ValueError for elements the model does not know, and for `virials` of models of whole structures.
     """
-    results: list[Evaluation] = []
-    pack: list[tuple[ase.Atoms, Edges]] = []
-    for atoms in structures:
-        pack.append((atoms, find_edges(atoms, model.card.cutoff)))
-        if sum(edges.n_edges for _, edges in pack) >= max_edges:
-            results += _evaluate_pack(model, pack, gradients, members, virials, max_edges)
-            pack = []
-    return results + _evaluate_pack(model, pack, gradients, members, virials, max_edges)
-
-
-def evaluate_edges(
-    model: LoadedModel,
-    atoms: ase.Atoms,
-    edges: Edges,
-    *,
-    gradients: bool = True,
-    members: bool = False,
-    virials: bool = False,
-    max_edges: int = MAX_EDGES,
-) -> Evaluation:
-    """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
-    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, max_edges)[0]
-
-
-def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:
-    """Index (N,) of every atom's element among the model's symbols.
-
-    Raises ValueError for elements the model does not know, naming those it knows.
-    """
-    index = np.full(len(chemical_symbols), -1, dtype=np.int64)
-    for row, symbol in enumerate(model.card.symbols):
-        index[atomic_numbers[symbol]] = row
-    species = index[atoms.numbers]
-    if (species < 0).any():
-        unknown = sorted({chemical_symbols[number] for number in atoms.numbers[species < 0]})
+    if model.card.kind == "local":
+        return evaluate_local(
+            model, structures, gradients=gradients, members=members, virials=virials, max_edges=max_edges
+        )
+    if virials:
         raise ValueError(
-            f"elements must be among those model '{model.name}' knows ({', '.join(model.card.symbols)}), "
-            f"got {', '.join(unknown)}; train a model with them"
+            f"virials of atoms must be asked of a model of kind 'local', got '{model.name}' of kind 'global', which "
+            "knows whole structures only; ask for the virial of the structure"
         )
-    return species
-
-
-def _evaluate_pack(
-    model: LoadedModel,
-    pack: list[tuple[ase.Atoms, Edges]],
-    gradients: bool,
-    members: bool,
-    virials: bool,
-    max_edges: int,
-) -> list[Evaluation]:
-    """Evaluate structures as one graph and take it apart again."""
-    if not pack:
-        return []
-    sizes = [len(atoms) for atoms, _ in pack]
-    species = np.concatenate([species_of(model, atoms) for atoms, _ in pack])
-    graph = pack[0][1] if len(pack) == 1 else concatenate([edges for _, edges in pack], sizes)
-    energies, gradient = _run(model, graph, species, gradients, members, max_edges)
-    results = []
-    first_atom, first_edge = 0, 0
-    for (_, edges), size in zip(pack, sizes, strict=True):
-        of_atoms = energies[first_atom : first_atom + size]
-        of_edges = None if gradient is None else gradient[first_edge : first_edge + edges.n_edges]
-        results.append(_assemble(edges, of_atoms, of_edges, members, virials))
-        first_atom, first_edge = first_atom + size, first_edge + edges.n_edges
-    return results
-
-
-def _run(
-    model: LoadedModel, graph: Edges, species: NDArray[np.int64], gradients: bool, members: bool, max_edges: int
-) -> tuple[Floats, torch.Tensor | None]:
-    """Energies (N, 1 + K) of the graph's atoms and dE/d(edge vector) (E, 3), batch by batch of centres."""
-    columns = 1 + (model.card.uncertainty.members if members else 0)
-    energies = np.zeros((len(species), columns))
-    gradient = torch.zeros((graph.n_edges, 3), dtype=torch.float64) if gradients else None
-    all_species = torch.from_numpy(species)
-    done = 0
-    with script.plain_execution():
-        for batch in graph.batches(max_edges):
-            vectors = torch.from_numpy(batch.vectors).requires_grad_(gradients)
-            with torch.set_grad_enabled(gradients):
-                output = model.module(
-                    vectors,
-                    torch.from_numpy(batch.first_edge),
-                    torch.from_numpy(batch.neighbour),
-                    torch.from_numpy(batch.centre),
-                    all_species,
-                    members,
-                )
-            energies[batch.centre] = output.detach().numpy()
-            # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
-            if gradient is not None and output.requires_grad:
-                (g,) = torch.autograd.grad(output[:, 0].sum(), vectors)
-                gradient[done : done + batch.n_edges] = g
-            done += batch.n_edges
-    if not (np.isfinite(energies).all() and (gradient is None or bool(torch.isfinite(gradient).all()))):
-        raise ValueError(
-            f"energies and forces of model '{model.name}' must be finite, got NaN or infinity; "
-            "look for atoms in one place or far outside what the model was trained on"
-        )
-    return energies, gradient
-
-
-def _assemble(
-    edges: Edges, energies: Floats, gradient: torch.Tensor | None, members: bool, virials: bool
-) -> Evaluation:
-    """Results of one structure from the energies (N, 1 + K) and dE/d(edge vector) (E, 3)."""
-    n_atoms = len(energies)
-    forces = virial = of_atoms = None
-    if gradient is not None:
-        vectors, first_edge, centre, neighbour = (
-            torch.from_numpy(array) for array in (edges.vectors, edges.first_edge, edges.centre, edges.neighbour)
-        )
-        sums = torch.ops.rhopot.edge_sums(vectors, gradient, first_edge, centre, neighbour, n_atoms)
-        forces, virial = (part.numpy() for part in sums)
-        if virials:
-            of_atoms = units.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
-    return Evaluation(
-        energy=float(energies[:, 0].sum()),
-        energies=energies[:, 0].copy(),
-        forces=forces,
-        virial=virial,
-        virials=of_atoms,
-        members=energies[:, 1:].copy() if members and energies.shape[1] > 1 else None,
-    )
+    return [
+        evaluate_whole(model, atoms, prepare(model, atoms), gradients=gradients, members=members, n_shares=n_shares)
+        for atoms in structures
+    ]

@@ -28,7 +28,10 @@ class ModelFileError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that can be evaluated: its card, and the module that obeys it (see `rhopot.export.evaluate`)."""
+    """A model that can be evaluated: its card, and the module that obeys the contract of its kind.
+
+    See `rhopot.export.local` and `rhopot.export.whole`.
+    """
 
     card: ModelCard
     module: torch.nn.Module
@@ -67,16 +70,13 @@ def load_model(path: str | Path) -> LoadedModel:
             f"model file must be readable by PyTorch {torch.__version__}, got '{path}', written by PyTorch "
             f"{card.versions.torch} and rhopot {card.versions.rhopot} ({reason}); install those versions"
         ) from error
+    if card.kind == "global" and not hasattr(module, "prepare"):
+        raise _refused(path, "of kind 'global' but without the method 'prepare'", "export it with save_model")
     return LoadedModel(card=card, module=module, name=str(path))
 
 
 def require_runnable(card: ModelCard, name: str) -> None:
-    """Raise ModelFileError for kinds of models that this version does not run."""
-    if card.kind != "local":
-        raise ModelFileError(
-            f"kind of model '{name}' must be 'local', got '{card.kind}'; rhopot {installed_version()} "
-            "does not run models of whole structures"
-        )
+    """Raise ModelFileError for models that this version does not run."""
     if card.n_layers != 1:
         raise ModelFileError(
             f"n_layers of model '{name}' must be 1, got {card.n_layers}; rhopot {installed_version()} "

@@ -11,12 +11,12 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from rhopot.export.evaluate import Evaluation
 from rhopot.export.load import LoadedModel
+from rhopot.export.results import Evaluation
 
 # Allowed difference, relative to 1 + the largest value: what another order of summation may make.
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5}
-_RESULTS = ("energies", "forces", "virial", "members")
+_RESULTS = ("energies", "energy", "forces", "virial", "members")
 
 
 def write_structures(structures: Sequence[ase.Atoms], path: Path) -> None:
@@ -62,11 +62,11 @@ def differences(model: LoadedModel, expected: Sequence[Evaluation], path: Path) 
     with np.load(path) as stored:
         for k, result in enumerate(expected):
             for name in _RESULTS:
-                value = getattr(result, name)
-                if value is None or value.size == 0:
+                value = np.asarray(getattr(result, name))
+                if value.dtype == object or value.size == 0:
                     continue
                 error = float(np.abs(stored[f"{name}_{k}"] - value).max())
                 allowed = tolerance * (1.0 + float(np.abs(value).max()))
                 if not error <= allowed:
-                    sentences.append(f"{name} of probe {k} differ by {error:.2e} (allowed {allowed:.2e})")
+                    sentences.append(f"probe {k} differs in {name} by {error:.2e} (allowed {allowed:.2e})")
     return sentences

@@ -20,9 +20,11 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.card import ModelCard, Versions
-from rhopot.export.evaluate import Evaluation, evaluate
+from rhopot.export.evaluate import evaluate
 from rhopot.export.load import CARD_NAME, LoadedModel, require_runnable
 from rhopot.export.probe import differences, write_structures
+from rhopot.export.results import Evaluation
+from rhopot.export.whole import inputs_of, prepare
 
 SELF_CHECK_SECONDS = 600
 
@@ -37,7 +39,8 @@ def save_model(model: torch.nn.Module, card: ModelCard, path: str | Path, probe:
     model   obeys the contract of its kind, in eager mode or as TorchScript
     card    describes it; its `versions` are replaced by those of this installation
     path    ends in .pt; an existing file is replaced, in one step, after the new one has been checked
-    probe   structures on which the file and the model must agree; isolated atoms of every element are added
+    probe   structures on which the file and the model must agree; for local models isolated atoms of every element
+            are added
 
     Raises ValueError for arguments that cannot be exported, SelfCheckError if the file does not reproduce the model.
     """
@@ -45,8 +48,13 @@ def save_model(model: torch.nn.Module, card: ModelCard, path: str | Path, probe:
     _check_arguments(card, path, probe)
     model.eval()
     in_memory = LoadedModel(card=card, module=model, name=str(path))
-    probe = [*probe, *(ase.Atoms(symbol, positions=[(0.0, 0.0, 0.0)]) for symbol in card.symbols)]
-    _check_contract(in_memory)
+    if card.kind == "local":
+        _check_local_contract(in_memory)
+        probe = [*probe, *(ase.Atoms(symbol, positions=[(0.0, 0.0, 0.0)]) for symbol in card.symbols)]
+    else:
+        # No isolated atoms: those of local models go through code for missing neighbours, while to these models an
+        # atom is a structure like any other, in a box so wide for its vacuum that it costs more than the probe.
+        _check_global_contract(in_memory, min(probe, key=len))
     expected = evaluate(in_memory, probe, members=card.uncertainty.members > 0)
     compiled = script.compile_module(model)
     card = card.model_copy(update={"versions": Versions.installed(script.custom_operators(compiled))})
@@ -65,7 +73,7 @@ def _check_arguments(card: ModelCard, path: Path, probe: Sequence[ase.Atoms]) ->
     require_runnable(card, str(path))
 
 
-def _check_contract(model: LoadedModel) -> None:
+def _check_local_contract(model: LoadedModel) -> None:
     """Refuse modules whose output has not the shape and dtype of the contract."""
     no_edges, no_indices = torch.zeros((0, 3), dtype=torch.float64), torch.zeros(0, dtype=torch.int64)
     species = torch.arange(len(model.card.symbols))
@@ -74,11 +82,37 @@ def _check_contract(model: LoadedModel) -> None:
         shape = (len(species), 1 + (model.card.uncertainty.members if members else 0))
         with torch.no_grad():
             output = model.module(no_edges, first_edge, no_indices, species, species, members)
-        if tuple(output.shape) != shape or output.dtype != torch.float64:
-            raise ValueError(
-                f"model output must be float64 of shape {shape} for {len(species)} centres and members={members}, "
-                f"got {output.dtype} of shape {tuple(output.shape)}; see the contract of local models"
-            )
+        _check_output(output, shape, f"{len(species)} centres", members, "local")
+
+
+def _check_global_contract(model: LoadedModel, atoms: ase.Atoms) -> None:
+    """Refuse modules that cannot be prepared, or whose output has not the shape and dtype of the contract."""
+    if not callable(getattr(model.module, "prepare", None)):
+        raise ValueError(
+            f"model of kind 'global' must have a method 'prepare', got {type(model.module).__name__} without; "
+            "see the contract of global models"
+        )
+    prepared = prepare(model, atoms)
+    if prepared.dim() != 1 or prepared.dtype != torch.float64:
+        raise ValueError(
+            f"prepare of model '{model.name}' must return float64 numbers in a row, got {prepared.dtype} of shape "
+            f"{tuple(prepared.shape)}; see the contract of global models"
+        )
+    inputs = *inputs_of(model, atoms), prepared, 0, 1
+    for members in (False, True):
+        shape = (1 + (model.card.uncertainty.members if members else 0),)
+        with torch.no_grad():
+            output = model.module(*inputs, members)
+        _check_output(output, shape, "a structure", members, "global")
+
+
+def _check_output(output: torch.Tensor, shape: tuple[int, ...], subject: str, members: bool, kind: str) -> None:
+    """Refuse an output that has not the shape and dtype of the contract."""
+    if tuple(output.shape) != shape or output.dtype != torch.float64:
+        raise ValueError(
+            f"model output must be float64 of shape {shape} for {subject} and members={members}, "
+            f"got {output.dtype} of shape {tuple(output.shape)}; see the contract of {kind} models"
+        )
 
 
 def _write(

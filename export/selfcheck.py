@@ -19,7 +19,8 @@ def main(arguments: list[str]) -> None:
     model, structures, results = (Path(argument) for argument in arguments)
     loaded = load_model(model)
     members = loaded.card.uncertainty.members > 0
-    write_results(evaluate(loaded, read_structures(structures), members=members), results)
+    # Two shares, as on two ranks: that parts add up to the whole is checked with the file.
+    write_results(evaluate(loaded, read_structures(structures), members=members, n_shares=2), results)
 
 
 if __name__ == "__main__":

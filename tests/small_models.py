@@ -5,21 +5,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ase
 import many_body_toy as toy
 import torch
 from torch import nn
 
-from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
+from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
 from rhopot.potentials.gmp import GmpFeatures, GmpHypers
 from rhopot.potentials.neighbours import find_edges
 from rhopot.potentials.regressors import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
+from rhopot.potentials.regressors.scattering_model import ScatteringModel
+from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
 from rhopot.potentials.symmetry_functions import SymmetryFunctions, SymmetryHypers
 
 SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}
 HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width=0.6)
+SCATTERING = ScatteringHypers(
+    symbols=SYMBOLS, beta=0.8, max_scale=1, n=(2,), powers=(1.0, 2.0), alias=1e-3, least_points=8
+)
+# First and second order, all degrees and scales, and of the size of those of a crystal in clusters too.
+PATHS = (
+    "lithium n2l0j0 q1", "lithium n2l1j1 q1", "silicon n2l1j0 q2", "valence n2l0j1 q1",
+    "lithium n2l0j0 n2l1j0 q2", "lithium n2l0j0 n2l1j1 q1", "silicon n2l0j0 n2l0j1 q1", "silicon n2l1j0 n2l0j0 q1",
+    "valence n2l0j0 n2l0j0 q2", "ionic n2l1j0 n2l1j0 q2", "ionic n2l0j1 n2l0j0 q1", "kinetic n2l1j0 n2l1j1 q1",
+)  # fmt: skip
 ZETA = 3
 N_POINTS = 4
 N_MEMBERS = 2
@@ -74,6 +87,29 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     """One network per element on symmetry functions."""
     hypers = SymmetryHypers(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
     return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(hypers))
+
+
+def scattering(members: int = N_MEMBERS) -> LoadedModel:
+    """Linear model of whole structures on a few scattering features, some tenths of an eV per atom each."""
+    features = WaveletScattering(SCATTERING, [path for path in all_paths(SCATTERING) if path.name in PATHS])
+    atoms = toy.skewed()
+    species = torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()])
+    cell, pbc = torch.tensor(atoms.cell.array), torch.tensor(atoms.pbc)
+    with torch.no_grad():
+        sizes = features(torch.tensor(atoms.positions), species, cell, pbc, choose_grid(SCATTERING, atoms))
+    coefficients = 0.3 * _normal(17, len(PATHS), 1 + members) / sizes[:, None]
+    module = ScatteringModel(features, coefficients, _normal(19, 1 + members), list(BASELINE.values()), SPREAD)
+    card = ModelCard(
+        **_card("scattering", torch.float64, {"regressor": "greedy"}, members).model_dump()
+        | {"kind": "global", "cutoff": SCATTERING.vacuum, "descriptor": SCATTERING.model_dump(mode="json")}
+    )
+    return LoadedModel(card=card, module=module, name="scattering")
+
+
+def write(model: LoadedModel, path: Path) -> Path:
+    """Write a model file without the self-check that `save_model` makes."""
+    path.write_bytes(script.serialise(script.compile_module(model.module), {"rhopot.json": model.card.to_json()}))
+    return path
 
 
 def _graph(atoms: ase.Atoms) -> list[torch.Tensor]:

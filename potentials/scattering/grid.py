@@ -120,7 +120,10 @@ def pack_grid(grid: ScatteringGrid) -> Tensor:
     for own in grid.points:
         for count in own:
             numbers.append(float(count))
-    return torch.tensor(numbers + grid.lengths, dtype=torch.float64)
+    packed = torch.zeros([len(numbers) + 3], dtype=torch.float64)
+    for place, number in enumerate(numbers + grid.lengths):
+        packed[place].fill_(number)  # neither `torch.tensor` nor assignment: TorchScript rounds theirs to float32
+    return packed
 
 
 def unpack_grid(numbers: Tensor) -> ScatteringGrid:

@@ -99,7 +99,7 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
         lambda path: written(path, cutoff=-2),
         r"whose rhopot\.json is wrong \(card\.cutoff must be a positive length in A",
     ),
-    (lambda path: written(path, kind="global"), "kind of model '.*' must be 'local', got 'global'"),
+    (lambda path: written(path, kind="global"), "of kind 'global' but without the method 'prepare'; export it with"),
     (lambda path: written(path, n_layers=3), "n_layers of model '.*' must be 1, got 3"),
     (
         lambda path: without(path, "constants.pkl"),

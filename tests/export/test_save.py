@@ -90,7 +90,7 @@ def test_float32_model_survives_its_self_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "sentence"),
     [
-        (Changed(), r"in a fresh process energies of probe 0 differ by 1.00e-06 \(allowed .*e-10\)"),
+        (Changed(), r"in a fresh process probe 0 differs in energies by 1.00e-06 \(allowed .*e-10\)"),
         (Unloadable(), "a fresh process could not run the model .*no energy today"),
     ],
 )
@@ -133,7 +133,7 @@ def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
         save_model(module, card, tmp_path / "nowhere" / "model.pt", probe)
     with pytest.raises(ValueError, match="probe must hold at least one structure, got none"):
         save_model(module, card, tmp_path / "model.pt", [])
-    with pytest.raises(ValueError, match=r"kind of model '.*' must be 'local', got 'global'"):
+    with pytest.raises(ValueError, match=r"of kind 'global' must have a method 'prepare', got ManyBody without"):
         save_model(module, toy.card(kind="global"), tmp_path / "model.pt", probe)
     with pytest.raises(ValueError, match=r"n_layers of model '.*' must be 1, got 2"):
         save_model(module, toy.card(n_layers=2), tmp_path / "model.pt", probe)
@@ -162,7 +162,7 @@ def test_comparison_sees_each_quantity(tmp_path: Path) -> None:
     for name in ("energies", "forces", "virial", "members"):
         getattr(exact[0], name).flat[0] += 1e-6
         sentences = differences(model, exact, tmp_path / "r.npz")
-        assert sentences[-1].startswith(f"{name} of probe 0 differ by 1.00e-06")
+        assert sentences[-1].startswith(f"probe 0 differs in {name} by 1.00e-06")
     assert len(sentences) == 4
 
 

@@ -1,0 +1,81 @@
+"""What every kind of model gives for a structure, and what every kind asks of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+import torch
+from ase.data import atomic_numbers, chemical_symbols
+from numpy.typing import NDArray
+
+from rhopot.export.load import LoadedModel
+from rhopot.potentials import units
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results for one structure of N atoms; what was not asked for is None.
+
+    energy          eV
+    energies        (N,) eV, their sum is the energy; None for models of whole structures
+    forces          (N, 3) eV/A
+    virial          (3, 3) eV
+    virials         (N, 3, 3) eV, their sum is the virial; None for models of whole structures
+    members         energies of the K members in eV: (N, K) of atoms, or (K,) of the whole structure; None too where
+                    the model has none
+    """
+
+    energy: float
+    energies: Floats | None = None
+    forces: Floats | None = None
+    virial: Floats | None = None
+    virials: Floats | None = None
+    members: Floats | None = None
+
+    def stress(self, atoms: ase.Atoms) -> Floats | None:
+        """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
+        if self.virial is None or atoms.cell.rank < 3:
+            return None
+        return units.stress_from_virial(self.virial, atoms.get_volume())
+
+    def energy_uncertainty(self) -> float | None:
+        """Standard deviation (eV) of the members' totals; None where there are no members."""
+        return None if self.members is None else float(np.std(np.atleast_2d(self.members).sum(axis=0)))
+
+    def energies_uncertainty(self) -> Floats | None:
+        """Standard deviations (N,) in eV of the members' energies of each atom; None where there are none of atoms."""
+        if self.members is None or self.members.ndim < 2:
+            return None
+        return np.asarray(np.std(self.members, axis=1))
+
+
+def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:
+    """Index (N,) of every atom's element among the model's symbols.
+
+    Raises ValueError for elements the model does not know, naming those it knows.
+    """
+    index = np.full(len(chemical_symbols), -1, dtype=np.int64)
+    for row, symbol in enumerate(model.card.symbols):
+        index[atomic_numbers[symbol]] = row
+    species = index[atoms.numbers]
+    if (species < 0).any():
+        unknown = sorted({chemical_symbols[number] for number in atoms.numbers[species < 0]})
+        raise ValueError(
+            f"elements must be among those model '{model.name}' knows ({', '.join(model.card.symbols)}), "
+            f"got {', '.join(unknown)}; train a model with them"
+        )
+    return species
+
+
+def require_finite(model: LoadedModel, energies: Floats, *gradients: torch.Tensor | None) -> None:
+    """Raise ValueError where an energy or a derivative is NaN or infinite."""
+    finite = np.isfinite(energies).all() and all(bool(torch.isfinite(g).all()) for g in gradients if g is not None)
+    if not finite:
+        raise ValueError(
+            f"energies and forces of model '{model.name}' must be finite, got NaN or infinity; "
+            "look for atoms in one place or far outside what the model was trained on"
+        )

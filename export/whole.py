@@ -1,0 +1,108 @@
+"""Models of kind `global`: one energy for a whole structure, its derivatives by positions and cell.
+
+    prepared = prepare(positions, cell, pbc, stretch)                          once, kept while the structure moves
+    E        = sum over shares s of forward(positions, species, cell, pbc, prepared, s, S, members)[0]
+
+    F = -dE/dr at fixed cell,     virial = -(sum_i r_i (x) dE/dr_i + sum_a a_a (x) dE/da_a)       a_a: cell vectors
+
+The energy is a smooth function of positions and cell only while `prepared` stays (see `rhopot.export.prepared`).
+Everything is float64. Such models have no energies, virials or members of atoms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+
+from rhopot.export import script
+from rhopot.export.load import LoadedModel
+from rhopot.export.results import Evaluation, require_finite, species_of
+
+# Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
+# structure has the same energy everywhere.
+STRETCH = 1.1
+
+
+def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> torch.Tensor:
+    """What the model chooses for a structure whose periodic edges grow by `stretch` at most: numbers (P,).
+
+    Raises ValueError for a stretch below 1, positions that are not finite, and cells that are flat where periodic.
+    """
+    if not (np.isfinite(stretch) and stretch >= 1.0):
+        raise ValueError(f"stretch must be a factor of at least 1, got {stretch}; 1.1 lets edges grow by 10 %")
+    periodic = atoms.cell.array[atoms.pbc]
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(periodic).all()):
+        raise ValueError("positions and cell must be finite, got NaN or infinity; look at the structure")
+    if np.linalg.matrix_rank(periodic) < len(periodic):
+        raise ValueError(
+            f"cell must have independent vectors along periodic axes, got {atoms.cell.array.tolist()} with "
+            f"pbc {atoms.pbc.tolist()}; set the cell"
+        )
+    positions, _, cell, pbc = inputs_of(model, atoms)
+    with script.plain_execution(), torch.no_grad():
+        method: Any = model.module.prepare
+        prepared: torch.Tensor = method(positions, cell, pbc, float(stretch))
+    return prepared
+
+
+def evaluate_whole(
+    model: LoadedModel,
+    atoms: ase.Atoms,
+    prepared: torch.Tensor,
+    *,
+    gradients: bool = True,
+    members: bool = False,
+    n_shares: int = 1,
+) -> Evaluation:
+    """Evaluate one structure with what was prepared for it, or for one it came from.
+
+    `gradients` asks for forces and virial, `members` for the totals of the members. With `n_shares` the parts are
+    computed in turn and added up, as processes that share a structure do.
+    Raises ValueError for elements the model does not know, naming those it knows.
+    """
+    n_columns = 1 + (model.card.uncertainty.members if members else 0)
+    positions, species, cell, pbc = inputs_of(model, atoms)
+    energies = np.zeros(n_columns)
+    slopes = torch.zeros_like(positions), torch.zeros_like(cell)
+    if len(atoms) > 0:
+        positions.requires_grad_(gradients)
+        cell.requires_grad_(gradients)
+        with script.plain_execution(), torch.set_grad_enabled(gradients):
+            for share in range(n_shares):
+                output = model.module(positions, species, cell, pbc, prepared, share, n_shares, members)
+                energies += output.detach().numpy()
+                if gradients:
+                    _add_slopes(slopes, output, positions, cell)
+    require_finite(model, energies, *slopes)
+    forces = virial = None
+    if gradients:
+        by_positions, by_cell = (part.numpy() for part in slopes)
+        forces = -by_positions
+        virial = -(atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell)
+    return Evaluation(
+        energy=float(energies[0]),
+        forces=forces,
+        virial=virial,
+        members=energies[1:] if n_columns > 1 else None,
+    )
+
+
+def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions (N, 3), species (N,), cell (3, 3) and pbc (3,) of a structure, copied (see `species_of`)."""
+    species = torch.from_numpy(species_of(model, atoms))
+    cell = np.array(atoms.cell.array, dtype=np.float64)
+    return torch.tensor(atoms.positions), species, torch.from_numpy(cell), torch.tensor(atoms.pbc.tolist())
+
+
+def _add_slopes(
+    slopes: tuple[torch.Tensor, torch.Tensor], output: torch.Tensor, positions: torch.Tensor, cell: torch.Tensor
+) -> None:
+    """Add dE/d(positions) and dE/d(cell) of a share, zero where it depends on neither (a share without work)."""
+    if output.requires_grad:
+        found = torch.autograd.grad(output[0], [positions, cell], allow_unused=True)
+        for total, slope in zip(slopes, found, strict=True):
+            if slope is not None:
+                total += slope
