@@ -2,10 +2,14 @@
 
     atoms.calc = RhopotCalculator("model.pt")
 
-Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. Energies and virials of atoms sum
-to those of the structure: `energies.sum() = energy`, `stresses.sum(0) = stress`. Where the model carries members,
-`get_property("energy_uncertainty")` is the standard deviation of their totals in eV, and `energies_uncertainty` that
-of the energies of each atom. One calculator may serve many structures in turn (`NEB(allow_shared_calculator=True)`).
+Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. Where the model carries members,
+`get_property("energy_uncertainty")` is the standard deviation of their totals in eV. One calculator may serve many
+structures in turn (`NEB(allow_shared_calculator=True)`).
+
+Models of kind `local` know energies and virials of atoms, which sum to those of the structure, `energies.sum() = energy`
+and `stresses.sum(0) = stress`; `energies_uncertainty` is the deviation of each atom's energy. Models of kind `global`
+know whole structures only. They prepare for the structure they see first and keep that while it moves, so that energies
+are smooth (see `rhopot.export.prepared`); `prepare` chooses the structure and the range of cells.
 """
 
 from __future__ import annotations
@@ -20,11 +24,15 @@ from ase.outputs import Properties, all_outputs
 
 from rhopot.export.load import LoadedModel, load_model
 from rhopot.export.local import MAX_EDGES, evaluate_edges
+from rhopot.export.prepared import Prepared
+from rhopot.export.results import Evaluation
 from rhopot.export.skin import SkinEdges
+from rhopot.export.whole import STRETCH, evaluate_whole
 from rhopot.potentials import units
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "energies_uncertainty"}
+_OF_ATOMS = {"energies", "stresses", "energies_uncertainty"}
 
 
 class RhopotCalculator(Calculator):
@@ -32,25 +40,58 @@ class RhopotCalculator(Calculator):
 
     model       path of the file, or what `load_model` gave
     skin        A; neighbours are searched within cutoff + skin and searched again only when atoms have moved far
-                enough (see `rhopot.export.skin`). Results do not depend on it.
-    max_edges   edges worked on at once, which bounds memory
+                enough (see `rhopot.export.skin`). Results do not depend on it. For local models.
+    max_edges   edges worked on at once, which bounds memory. For local models.
+    stretch     factor by which periodic edges may grow before the model prepares again. For global models, whose
+                numbers depend on it slightly: the value they were trained with is the default.
 
     Raises ModelFileError for files it cannot run, ValueError for elements the model does not know.
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", *sorted(_GRADIENTS)]  # noqa: RUF012  (an instance may know more)
+    implemented_properties = ["energy", "free_energy", "energies", *sorted(_GRADIENTS)]  # noqa: RUF012  (of local models without members)
 
-    def __init__(self, model: str | Path | LoadedModel, *, skin: float = 0.5, max_edges: int = MAX_EDGES) -> None:
+    def __init__(
+        self,
+        model: str | Path | LoadedModel,
+        *,
+        skin: float = 0.5,
+        max_edges: int = MAX_EDGES,
+        stretch: float = STRETCH,
+    ) -> None:
         super().__init__()
         self.model = model if isinstance(model, LoadedModel) else load_model(model)
         self.max_edges = max_edges
         self.neighbours = SkinEdges(self.model.card.cutoff, skin)
+        self.prepared = Prepared(self.model, stretch)
         self.parameters = {"model": self.model.name}
+        known = [*type(self).implemented_properties]
         if self.model.card.uncertainty.members:
-            self.implemented_properties = [*type(self).implemented_properties, *sorted(_UNCERTAINTIES)]
+            known += sorted(_UNCERTAINTIES)
+        if self._is_global:
+            known = [name for name in known if name not in _OF_ATOMS]
+        self.implemented_properties = known
+
+    @property
+    def _is_global(self) -> bool:
+        return self.model.card.kind == "global"
 
     def _get_name(self) -> str:
         return "rhopot"
+
+    def prepare(self, atoms: ase.Atoms, stretch: float | None = None) -> None:
+        """Prepare a global model for `atoms` and cells whose edges reach `stretch` times theirs.
+
+        Call it before a run or a curve of energies with the largest cell that will occur, or with a larger `stretch`
+        than the calculator's. Local models prepare nothing.
+        """
+        if self._is_global:
+            self.prepared.prepare(atoms, stretch)
+            self.reset()
+
+    def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """Called by ASE: one result; those of atoms are refused for models of whole structures."""
+        self._refuse_atoms({name})
+        return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
         self,
@@ -63,21 +104,17 @@ class RhopotCalculator(Calculator):
         if self.atoms is None:
             raise ValueError("atoms must be a structure, got None; attach the calculator to one")
         wanted = set(properties)
-        result = evaluate_edges(
-            self.model,
-            self.atoms,
-            self.neighbours(self.atoms),
-            gradients=bool(wanted & _GRADIENTS),
-            members=bool(wanted & _UNCERTAINTIES),
-            virials="stresses" in wanted,
-            max_edges=self.max_edges,
-        )
-        self.results.update(energy=result.energy, free_energy=result.energy, energies=result.energies)
-        if result.forces is not None:
-            self.results["forces"] = result.forces
-        if result.members is not None:
-            self.results["energy_uncertainty"] = result.energy_uncertainty()
-            self.results["energies_uncertainty"] = result.energies_uncertainty()
+        self._refuse_atoms(wanted)
+        result = self._evaluate(self.atoms, wanted)
+        found = {
+            "energy": result.energy,
+            "free_energy": result.energy,
+            "energies": result.energies,
+            "forces": result.forces,
+            "energy_uncertainty": result.energy_uncertainty(),
+            "energies_uncertainty": result.energies_uncertainty(),
+        }
+        self.results.update({name: value for name, value in found.items() if value is not None})
         stress = result.stress(self.atoms)
         if stress is not None:
             self.results["stress"] = units.to_voigt(stress)
@@ -87,6 +124,30 @@ class RhopotCalculator(Calculator):
         elif wanted & {"stress", "stresses"}:
             raise PropertyNotImplementedError(
                 f"cell must span a volume for a stress, got {self.atoms.cell.array.tolist()}; give three cell vectors"
+            )
+
+    def _evaluate(self, atoms: ase.Atoms, wanted: set[str]) -> Evaluation:
+        """Evaluate `atoms` with what is kept of the last call: neighbours, or what was prepared."""
+        gradients, members = bool(wanted & _GRADIENTS), bool(wanted & _UNCERTAINTIES)
+        if self._is_global:
+            return evaluate_whole(self.model, atoms, self.prepared(atoms), gradients=gradients, members=members)
+        return evaluate_edges(
+            self.model,
+            atoms,
+            self.neighbours(atoms),
+            gradients=gradients,
+            members=members,
+            virials="stresses" in wanted,
+            max_edges=self.max_edges,
+        )
+
+    def _refuse_atoms(self, wanted: set[str]) -> None:
+        """Refuse by name what models of whole structures do not know."""
+        if self._is_global and wanted & _OF_ATOMS:
+            raise PropertyNotImplementedError(
+                f"{' and '.join(sorted(wanted & _OF_ATOMS))} must be asked of a model of kind 'local', got model "
+                f"'{self.model.name}' of kind 'global', which knows whole structures only; ask for energy, forces or "
+                "stress"
             )
 
     def export_properties(self) -> Properties:

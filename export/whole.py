@@ -31,8 +31,7 @@ def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> t
 
     Raises ValueError for a stretch below 1, positions that are not finite, and cells that are flat where periodic.
     """
-    if not (np.isfinite(stretch) and stretch >= 1.0):
-        raise ValueError(f"stretch must be a factor of at least 1, got {stretch}; 1.1 lets edges grow by 10 %")
+    require_stretch(stretch)
     periodic = atoms.cell.array[atoms.pbc]
     if not (np.isfinite(atoms.positions).all() and np.isfinite(periodic).all()):
         raise ValueError("positions and cell must be finite, got NaN or infinity; look at the structure")
@@ -46,6 +45,12 @@ def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> t
         method: Any = model.module.prepare
         prepared: torch.Tensor = method(positions, cell, pbc, float(stretch))
     return prepared
+
+
+def require_stretch(stretch: float) -> None:
+    """Raise ValueError unless `stretch` is a factor of at least 1."""
+    if not (np.isfinite(stretch) and stretch >= 1.0):
+        raise ValueError(f"stretch must be a factor of at least 1, got {stretch}; 1.1 lets edges grow by 10 %")
 
 
 def evaluate_whole(

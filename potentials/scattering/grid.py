@@ -161,8 +161,7 @@ def _orthogonal(rows: list[Tensor], known: list[bool], axis: int) -> Tensor:
         return unit
     row = rows[after] if known[after] else rows[before]
     row = row / torch.linalg.vector_norm(row)
-    # The Cartesian axis farthest from the row, its own where equal.
-    overlap = torch.abs(row.detach()) - 1e-9 * torch.eye(3, dtype=row.dtype, device=row.device)[axis]
-    unit[int(torch.argmin(overlap))] = 1.0
+    # Its own Cartesian axis, or the next where the row lies along it: a choice that no small strain turns round.
+    unit[axis if float(torch.abs(row.detach()[axis])) < 0.9 else after] = 1.0
     normal = unit - torch.dot(unit, row) * row
     return normal / torch.linalg.vector_norm(normal)

@@ -7,7 +7,7 @@ import torch
 from scattering_systems import triclinic
 
 from rhopot.potentials.scattering import ScatteringHypers, choose_grid, finest_spacing
-from rhopot.potentials.scattering.grid import boxed_cell, fast_length
+from rhopot.potentials.scattering.grid import boxed_cell, fast_length, pack_grid, unpack_grid
 
 HYPERS = ScatteringHypers(symbols=("Li", "Si"), spacing=0.2, max_scale=2, least_points=6)
 
@@ -59,6 +59,26 @@ def test_wires_and_molecules_get_an_orthogonal_box(pbc: tuple[bool, ...]) -> Non
     for axis in range(3):
         spread = np.ptp(atoms.positions @ box[axis]) / lengths[axis]
         assert pbc[axis] or lengths[axis] == pytest.approx(spread + HYPERS.vacuum)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("along", [0, 1, 2])
+def test_box_of_a_wire_follows_small_strains(axis: int, along: int) -> None:
+    """The wire runs along a Cartesian axis, where two others are equally good for the box."""
+    cell, pbc = torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.bool)
+    cell[axis, along], pbc[axis] = 4.0, True
+    lengths = [0.0 if k == axis else 10.0 + k for k in range(3)]
+    box = boxed_cell(cell, pbc, lengths)
+    for seed in range(4):
+        noise = torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        strained = cell @ (torch.eye(3, dtype=torch.float64) + 1e-4 * noise)
+        torch.testing.assert_close(boxed_cell(strained, pbc, lengths), box, atol=0.01, rtol=0)
+
+
+def test_packed_grids_keep_every_digit_in_torchscript() -> None:
+    grid = choose_grid(ScatteringHypers(symbols=("Si",)), ase.Atoms("Si2", [(0, 0, 0), (0.1, 0.2, 1 / 3)]))
+    for pack in (pack_grid, torch.jit.script(pack_grid)):
+        assert unpack_grid(pack(grid)) == grid
 
 
 def test_refusals() -> None:
