@@ -6,10 +6,11 @@ Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz x
 `get_property("energy_uncertainty")` is the standard deviation of their totals in eV. One calculator may serve many
 structures in turn (`NEB(allow_shared_calculator=True)`).
 
-Models of kind `local` know energies and virials of atoms, which sum to those of the structure, `energies.sum() = energy`
-and `stresses.sum(0) = stress`; `energies_uncertainty` is the deviation of each atom's energy. Models of kind `global`
-know whole structures only. They prepare for the structure they see first and keep that while it moves, so that energies
-are smooth (see `rhopot.export.prepared`); `prepare` chooses the structure and the range of cells.
+Models of kind `local` know energies and virials of atoms, with `energies.sum() = energy`, `stresses.sum(0) = stress`,
+and `energies_uncertainty`, the deviation of each atom's energy.
+
+Models of kind `global` know whole structures only. They prepare for the structure they see first and keep that while
+it moves, so that energies are smooth (see `rhopot.export.prepared`); `prepare` chooses the structure and the cells.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Prepared:
         if self._atoms is None or not _same_atoms(self._atoms, atoms):
             self.prepare(atoms)
         elif not self._fits(self._atoms, atoms):
-            self.prepare(atoms)
             self._warn()
+            self.prepare(atoms)
         return self._numbers
 
     def prepare(self, atoms: ase.Atoms, stretch: float | None = None) -> None:

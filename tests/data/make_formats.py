@@ -1,9 +1,9 @@
-"""Write a model of every family in the present file format, and what it must go on giving, into this folder.
+"""Write models of every kind in the present file format, and what they must go on giving, into this folder.
 
     PYTHONPATH=tests python tests/data/make_formats.py
 
-Run it once when a format is new; files of past formats are kept, never written again. The numbers in `format_N.json`
-come from the plain PyTorch operators, in memory, so they owe nothing to the files or to the compiled operators.
+Run it when a format or a model in it is new; what stands in the folder is kept, never written again. The numbers in
+`format_N.json` come from plain PyTorch, in memory, so they owe nothing to the files or to the compiled operators.
 """
 
 from __future__ import annotations
@@ -12,37 +12,51 @@ import json
 from pathlib import Path
 
 import many_body_toy as toy
+import numpy as np
 import small_models
 
 from rhopot.export import FORMAT_VERSION, evaluate, save_model
 
+KEPT = ("energy", "energies", "forces", "virial", "members")
 FOLDER = Path(__file__).parent
-MODELS = {"linear": small_models.linear, "gap": small_models.gap}
+# name -> model, and the same in plain PyTorch
+MODELS = {
+    "linear": (small_models.linear, lambda: small_models.linear(reference=True)),
+    "gap": (small_models.gap, lambda: small_models.gap(reference=True)),
+    "scattering": (small_models.scattering, small_models.scattering),
+}
 
 
 def main() -> None:
-    """Write `format_N_FAMILY.pt` and `format_N.json`."""
+    """Write `format_N_FAMILY.pt` and add to `format_N.json`."""
     structures = [toy.skewed(), toy.cluster()]
-    record: dict[str, object] = {
-        "structures": [
-            {
-                "symbols": atoms.get_chemical_symbols(),
-                "positions": atoms.positions.tolist(),
-                "cell": atoms.cell.array.tolist(),
-                "pbc": atoms.pbc.tolist(),
-            }
-            for atoms in structures
-        ]
-    }
-    for name, make in MODELS.items():
+    known = FOLDER / f"format_{FORMAT_VERSION}.json"
+    record: dict[str, object] = (
+        json.loads(known.read_text())
+        if known.exists()
+        else {
+            "structures": [
+                {
+                    "symbols": atoms.get_chemical_symbols(),
+                    "positions": atoms.positions.tolist(),
+                    "cell": atoms.cell.array.tolist(),
+                    "pbc": atoms.pbc.tolist(),
+                }
+                for atoms in structures
+            ]
+        }
+    )
+    for name, (make, reference) in MODELS.items():
+        if name in record:
+            continue
         model = make()
         save_model(model.module, model.card, FOLDER / f"format_{FORMAT_VERSION}_{name}.pt", structures)
-        results = evaluate(make(reference=True), structures, members=True)
+        results = evaluate(reference(), structures, members=True)
         record[name] = [
-            {key: getattr(result, key).tolist() for key in ("energies", "forces", "virial", "members")}
+            {key: np.asarray(value).tolist() for key in KEPT if (value := getattr(result, key)) is not None}
             for result in results
         ]
-    (FOLDER / f"format_{FORMAT_VERSION}.json").write_text(json.dumps(record) + "\n")
+    known.write_text(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,3 +31,11 @@ def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, model = tmp_path_factory.mktemp("models") / "network.pt", small_models.network()
     save_model(model.module, model.card, path, [toy.skewed(), toy.cluster()])
     return path
+
+
+@pytest.fixture(scope="session")
+def scattering_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of whole structures, exported once with the whole self-check."""
+    path, model = tmp_path_factory.mktemp("models") / "scattering.pt", small_models.scattering()
+    save_model(model.module, model.card, path, [toy.skewed(), toy.slab(), toy.cluster()])
+    return path

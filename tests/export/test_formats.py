@@ -17,7 +17,8 @@ FILES = sorted(DATA.glob("format_*_*.pt"))
 
 def test_every_format_has_its_files() -> None:
     for version in range(1, FORMAT_VERSION + 1):
-        assert {f"format_{version}_linear.pt", f"format_{version}_gap.pt"} <= {path.name for path in FILES}
+        kinds = {f"format_{version}_{name}.pt" for name in ("linear", "gap", "scattering")}
+        assert kinds <= {path.name for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

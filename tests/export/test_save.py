@@ -55,6 +55,39 @@ class Unloadable(toy.ManyBody):
         return torch.ones(centre.shape[0], 1, dtype=torch.float64) + 0.0 * edge_vectors.sum()
 
 
+class Global(torch.nn.Module):
+    """Energy of a whole structure, the number of its atoms; `fault` makes it break the contract or change."""
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.fault = fault
+
+    def prepare(self, positions: torch.Tensor, cell: torch.Tensor, pbc: torch.Tensor, stretch: float) -> torch.Tensor:
+        if self.fault == "prepared":
+            return torch.zeros([2, 2], dtype=torch.float64)
+        if self.fault == "scripted prepare" and torch.jit.is_scripting():
+            return torch.full([1], 1e-6, dtype=torch.float64)
+        return torch.zeros([1], dtype=torch.float64)
+
+    def forward(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor,
+        pbc: torch.Tensor,
+        prepared: torch.Tensor,
+        share: int,
+        n_shares: int,
+        members: bool,
+    ) -> torch.Tensor:
+        energy = (torch.sum(positions**2) + len(positions) + torch.sum(prepared)).reshape(1)
+        if self.fault == "shape":
+            return energy.repeat(3)
+        if share > 0 and self.fault != "shares":
+            return torch.zeros_like(energy)
+        return energy
+
+
 def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -85,6 +118,43 @@ def test_float32_model_survives_its_self_check(tmp_path: Path) -> None:
     assert low.energies.dtype == low.forces.dtype == np.float64
     error = np.abs(low.forces - high.forces).max()
     assert 1e-12 < error < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("scripted prepare", r"in a fresh process probe 0 differs in energy by 1\.00e-06 \(allowed .*\)"),
+        ("shares", r"in a fresh process probe 0 differs in energy by .*; probe 0 differs in forces by"),
+    ],
+)
+def test_self_check_sees_faults_of_models_of_whole_structures(tmp_path: Path, fault: str, sentence: str) -> None:
+    with pytest.raises(SelfCheckError, match=sentence):
+        save_model(Global(fault), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster()])
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            "shape",
+            r"^model output must be float64 of shape \(1,\) for a structure and members=False, got .*\(3,\)",
+        ),
+        ("prepared", r"^prepare of model '.*' must return float64 numbers in a row, got .* of shape \(2, 2\); see the"),
+    ],
+)
+def test_models_of_whole_structures_obey_their_contract(tmp_path: Path, fault: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        save_model(Global(fault), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster()])
+
+
+def test_models_of_whole_structures_are_probed_on_what_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[int] = []
+    monkeypatch.setattr(save, "_self_check", lambda path, model, expected, probe: probed.extend(map(len, probe)))
+    save_model(Global(), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster(), toy.skewed()])
+    assert probed == [8, 16]
 
 
 @pytest.mark.parametrize(
