@@ -1,4 +1,4 @@
-"""Pictures of results: parity, learning curve, energy against volume, energy along a path, time series, profiles.
+"""Pictures of results: parity, learning curves, errors along a selection, energies, time series, profiles.
 
 Every function draws into a PNG file and returns its path. Figures are made without pyplot, so that no display and no
 global state are needed. Labels carry their unit in round brackets.
@@ -86,6 +86,33 @@ def epochs(
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         _plain_decades(axes)
     return _save(figure, path, title)
+
+
+def bands(
+    path: str | Path,
+    x: Sequence[float],
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    mark: float | None = None,
+    title: str = "",
+) -> Path:
+    """Means with their deviations over a common x, both axes logarithmic: name -> (mean, deviation).
+
+    mark: an x to be seen as a dotted line.
+    """
+    figure, axes = _single()
+    for color, (name, (mean, deviation)) in zip((INK, ACCENT, SECOND), curves.items(), strict=False):
+        y, half = np.asarray(mean), np.asarray(deviation)
+        axes.loglog(x, y, color=color, lw=1.4, label=name)
+        axes.fill_between(x, np.maximum(y - half, 0.5 * y), y + half, color=color, alpha=0.15, lw=0)
+    if mark is not None:
+        axes.axvline(mark, color=FAINT, lw=0.8, ls=":")
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    _plain_decades(axes)
+    axes.legend(frameon=False, fontsize=9)
+    return _save(figure, path)
 
 
 def energy_volume(

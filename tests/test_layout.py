@@ -25,6 +25,7 @@ LAYERS = [
     "rhopot.potentials.fit",
     "rhopot.potentials.greedy",
     "rhopot.potentials.training",
+    "rhopot.potentials.ensembles",
     "rhopot.lammps_plugin",
     "rhopot.export",
     "rhopot.potentials.config",

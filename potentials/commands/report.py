@@ -11,7 +11,7 @@ from rhopot.potentials.commands.console import rounded
 from rhopot.potentials.commands.evaluate import COLUMNS
 
 # Parts of a fit's report that have a section of their own.
-SETTINGS = ("regressor", "training", "targets", "epochs")
+SETTINGS = ("regressor", "training", "targets", "epochs", "selection")
 EPOCH_COLUMNS = {
     "epoch": "epoch",
     "seconds": "s",
@@ -36,6 +36,7 @@ def training_report(report: dict[str, Any]) -> str:
         "![parity of the validation part](parity.png)",
         *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),
         *(_training(report["fit"]["epochs"]) if "epochs" in report["fit"] else []),
+        *(_selection(report["fit"]["selection"]) if "selection" in report["fit"] else []),
         "## Fit",
         _fit(report),
         "## Settings",
@@ -62,6 +63,16 @@ def _training(epochs: list[dict[str, float]]) -> list[str]:
     chosen = epochs[:: -max(len(epochs) // 10, 1)][::-1]
     rows = [[f"{row[name]:.4g}" if name in row else "-" for name in names] for row in chosen]
     return ["## Training", _markdown([EPOCH_COLUMNS[name] for name in names], rows), "![epochs](epochs.png)"]
+
+
+def _selection(curve: dict[str, list[float]]) -> list[str]:
+    """Some ten sizes of the members' models; more of them stand in report.json."""
+    every = max(len(curve["columns"]) // 10, 1)
+    return [
+        "## Selection",
+        _curve({name: values[::every] for name, values in curve.items()}),
+        "![selection](selection.png)",
+    ]
 
 
 def _curve(curve: dict[str, list[float]]) -> str:

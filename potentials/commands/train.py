@@ -82,9 +82,10 @@ def train_into(
             "errors are those of the training part's model; the saved one is fitted to the validation part too"
         )
         model = save_model(trained.model, trained.card, folder / "checkpoint" / "training-part.pt", atoms)
-    errors = _errors(folder, model, data, console)
+    errors = _errors(folder, model, data, console, settings.report.train_frames)
     _draw_curve(folder / "learning_curve.png", curve)
     _keep_epochs(folder, trained.report.get("epochs", []))
+    _draw_selection(folder / "selection.png", trained.report)
     seconds = time.perf_counter() - begin
     report = _report(settings, trained, curve, errors, forecasts[:1], seconds, ranks.size)
     write_text(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
@@ -153,10 +154,15 @@ def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
     )
 
 
-def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Console) -> dict[str, Any]:
-    """Error tables of both parts, printed, and the parity plot of the validation part."""
+def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Console, most: int | None) -> dict[str, Any]:
+    """Error tables of both parts, printed, and the parity plot of the validation part.
+
+    most: training frames, evenly chosen, that are evaluated at most.
+    """
     errors: dict[str, Any] = {}
-    parts: dict[str, FrameSet] = {"train": data.train, "validation": data.validation}
+    count = min(most or len(data.train), len(data.train))
+    train = data.train.subset([k * len(data.train) // count for k in range(count)])
+    parts: dict[str, FrameSet] = {"train": train, "validation": data.validation}
     for name, frames in parts.items():
         with bar(console, f"evaluating {name}", len(frames)) as advance:
             predictions = predict(model, frames, advance, uncertainty=name == "validation")
@@ -200,6 +206,19 @@ def _keep_epochs(folder: Path, epochs: Sequence[dict[str, float]]) -> None:
         }
         numbers = [row["epoch"] for row in epochs]
         write_atomically(folder / "epochs.png", lambda partial: plots.epochs(partial, numbers, panels))
+
+
+def _draw_selection(path: Path, report: dict[str, Any]) -> None:
+    """Errors of the members of an ensemble against their size; no picture where members have no sizes."""
+    if "selection" not in report:
+        path.unlink(missing_ok=True)
+        return
+    curve = report["selection"]
+    names = {"fitted": "energies fitted to", "energies": "energies left out"}
+    curves = {names[key]: (curve[key], curve[f"{key}_deviation"]) for key in names if key in curve}
+    chosen = report["ensemble"]["columns_of_a_member"]["mean"]
+    labels = ("features of a member", "RMSE (meV/atom)")
+    write_atomically(path, lambda partial: plots.bands(partial, curve["columns"], curves, *labels, mark=chosen))
 
 
 def _report(

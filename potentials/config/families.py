@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -24,11 +24,14 @@ class Family:
     """One row of the table.
 
     descriptor(), regressor(), training(): the models that validate the configuration's sections of those names;
-        a descriptor's has `cutoff`, `with_symbols` and `describe` too; training is None where nothing is iterated
+        a descriptor's has `with_symbols` and `describe` too; training is None where nothing is iterated
     build(settings, symbols): the descriptor, a module (see `rhopot.potentials.regressors.descriptor`), in float64
     fit(task, config): the fit of the regressor, which returns a `FitResult`
     defaults: values of the family's own for keys of the configuration that are not written
     fault(config): key and sentence where sections that are valid by themselves do not go together, None where they do
+    kind: what its models are to ASE and LAMMPS (see `rhopot.export.card`)
+    reach(descriptor): how far (A) atoms act on each other; the cutoff of local models
+    shorthands: top-level keys that stand for keys of sections
     """
 
     name: str
@@ -41,6 +44,9 @@ class Family:
     training: Callable[[], type[BaseModel]] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fault: Callable[[RunConfig], tuple[tuple[str, ...], str] | None] = lambda config: None
+    kind: Literal["local", "global"] = "local"
+    reach: Callable[[Mapping[str, Any]], float] = lambda descriptor: float(descriptor["cutoff"])
+    shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def describe(self, descriptor: Mapping[str, Any]) -> list[str]:
         """Say in a few lines what the family is and what its descriptor's settings mean."""
@@ -66,6 +72,12 @@ def _symmetry() -> type[BaseModel]:
     return SymmetryHypers
 
 
+def _scattering() -> type[BaseModel]:
+    from rhopot.potentials.scattering import ScatteringHypers
+
+    return ScatteringHypers
+
+
 def _linear() -> type[BaseModel]:
     from rhopot.potentials.fit.hypers import LinearHypers
 
@@ -88,6 +100,12 @@ def _networks_of_elements() -> type[BaseModel]:
     from rhopot.potentials.regressors.network_hypers import PerElementHypers
 
     return PerElementHypers
+
+
+def _ensemble() -> type[BaseModel]:
+    from rhopot.potentials.ensembles.hypers import EnsembleHypers
+
+    return EnsembleHypers
 
 
 def _training() -> type[BaseModel]:
@@ -117,6 +135,18 @@ def _build_symmetry(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Modu
     return SymmetryFunctions(SymmetryHypers(**settings).with_symbols(symbols))
 
 
+def _build_scattering(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
+    from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
+
+    return WaveletScattering(ScatteringHypers(**settings).with_symbols(symbols))
+
+
+def _reach_of_wavelets(settings: Mapping[str, Any]) -> float:
+    from rhopot.potentials.scattering import ScatteringHypers
+
+    return ScatteringHypers(**settings).reach
+
+
 def _load_operators() -> None:
     from rhopot.potentials.density import operators
 
@@ -142,6 +172,12 @@ def _fit_networks(task: FitTask, config: RunConfig) -> FitResult:
     return train_networks(task, NetworkHypers(**config.regressor), TrainingHypers(**config.training))
 
 
+def _fit_scattering(task: FitTask, config: RunConfig) -> FitResult:
+    from rhopot.potentials.ensembles import EnsembleHypers, fit_scattering
+
+    return fit_scattering(task, EnsembleHypers(**config.regressor))
+
+
 def _gmp_in_single_precision(config: RunConfig) -> tuple[tuple[str, ...], str] | None:
     from rhopot.potentials.gmp.hypers import GmpHypers
 
@@ -149,10 +185,31 @@ def _gmp_in_single_precision(config: RunConfig) -> tuple[tuple[str, ...], str] |
     return None if sentence is None else (("descriptor", "regularization"), sentence)
 
 
+def _not_for_whole_structures(config: RunConfig) -> tuple[tuple[str, ...], str] | None:
+    if config.dtype != "float64":
+        return ("dtype",), f"must be float64 for scattering, got {config.dtype}; its features span many powers of ten"
+    if config.baseline.pair is not None:
+        sentence = f"must be null for scattering, got {config.baseline.pair.kind}; its models have no pairs of atoms"
+        return ("baseline", "pair"), sentence
+    if config.targets.energy is None:
+        return ("targets", "energy"), "must be a sigma for scattering, got null; forces alone leave the energies open"
+    if config.targets.stress is not None:
+        return ("targets", "stress"), "must be null for scattering, got a sigma; it fits energies and forces"
+    return None
+
+
 _SOAP = "A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
 _GAP = "A. P. Bartok et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
 _SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1039/C8CP05921G"
 _GMP = "X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100"
+_SCATTERING = (
+    "M. Eickenberg, G. Exarchakis, M. Hirn, S. Mallat, L. Thiry, J. Chem. Phys. 148, 241732 (2018), "
+    "doi:10.1063/1.5023798"
+)
+_SPARSE_MODELS = (
+    "P. Sinz, M. W. Swift, X. Brumwell, J. Liu, K. J. Kim, Y. Qi, M. Hirn, J. Chem. Phys. 153, 084109 (2020), "
+    "doi:10.1063/5.0016020"
+)
 _BPNN = "J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), doi:10.1103/PhysRevLett.98.146401"
 
 # The validation part says when a training has learnt enough, so no model may be fitted to it afterwards.
@@ -204,6 +261,26 @@ _NETWORKS_OF_ELEMENTS = Family(
     defaults=_TRAINED,
 )
 
+_WHOLE_STRUCTURES = Family(
+    name="scattering",
+    title="average of sparse linear models on wavelet scattering of the whole structure",
+    descriptor=_scattering,
+    regressor=_ensemble,
+    build=_build_scattering,
+    fit=_fit_scattering,
+    references=(_SCATTERING, _SPARSE_MODELS),
+    defaults={
+        "targets": {"forces": {"sigma": 0.1, "required": False}},
+        "uncertainty": {"members": 100},
+        "report": {"learning_curve": [], "train_frames": 100},
+    },
+    fault=_not_for_whole_structures,
+    kind="global",
+    reach=_reach_of_wavelets,
+    shorthands={"budget": ("regressor", "budget")},
+)
+
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (_LINEAR, _SPARSE_KERNEL, _SINGLE_NETWORK, _NETWORKS_OF_ELEMENTS)
+    family.name: family
+    for family in (_LINEAR, _SPARSE_KERNEL, _SINGLE_NETWORK, _NETWORKS_OF_ELEMENTS, _WHOLE_STRUCTURES)
 }

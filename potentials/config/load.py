@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from rhopot.potentials.config.document import ConfigError, Document, KeyPath, read_document
+from rhopot.potentials.config.document import ConfigError, Document, KeyPath, dotted, read_document
 from rhopot.potentials.config.families import FAMILIES, Family
 from rhopot.potentials.config.schema import RunConfig
 
@@ -32,6 +32,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def validate_document(document: Document) -> RunConfig:
     """Validate the values of `document` against the schema and against the family's own sections."""
     family = _family(document)
+    _write_out(document, family)
     faults: list[str] = []
     config = _validated(RunConfig, _with_defaults(document.values, family.defaults), (), document, faults)
     sections = {}
@@ -54,6 +55,22 @@ def validate_document(document: Document) -> RunConfig:
     if found is not None:
         raise document.error(*found)
     return config
+
+
+def _write_out(document: Document, family: Family) -> None:
+    """Move the values of shorthands to the keys they stand for."""
+    for short, path in family.shorthands.items():
+        if short not in document.values:
+            continue
+        section, origin = document.values, document.origin
+        for key in path[:-1]:
+            section = section.setdefault(key, {})
+            if not isinstance(section, dict):
+                return
+        if path[-1] in section:
+            raise document.error((short,), f"is short for {dotted(path)}, which is written too; keep one")
+        section[path[-1]] = document.values.pop(short)
+        origin[path] = origin.pop((short,))
 
 
 def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.pair import PairHypers
@@ -85,9 +85,11 @@ class Report(Section):
     """What is shown after the fit.
 
     learning_curve: fractions of the training data that are fitted as well, for the learning curve; empty for none.
+    train_frames: training frames, evenly chosen, that the errors of the training part are measured on; null for all.
     """
 
     learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
+    train_frames: PositiveInt | None = None
 
 
 class RunConfig(Section):

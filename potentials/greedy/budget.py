@@ -22,8 +22,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rhopot.potentials.greedy.ensemble import Ensemble, fit_ensemble
+from rhopot.potentials.greedy.hypers import GreedyHypers
 from rhopot.potentials.greedy.member import Member
 from rhopot.potentials.greedy.rows import Floats, Integers, Rows
+
+# Fits an ensemble: rows, settings, features that may be used, folder of its members.
+Fit = Callable[[Rows, GreedyHypers, Integers, Path | None], Ensemble]
 
 # Share of the features that a round of elimination keeps.
 KEPT = 0.6
@@ -68,6 +72,7 @@ def refit(
     folder: Path | None = None,
     resume: bool = False,
     report: Callable[[Member], None] | None = None,
+    fit: Fit | None = None,
 ) -> Ensemble:
     """Return an ensemble of the same settings and draws that uses at most `budget` features (or sets of features).
 
@@ -77,6 +82,7 @@ def refit(
         budget, sets: see `best_features`.
         workers, resume, report: see `fit_ensemble`.
         folder: another one than that of the first fit; each round has a folder in it.
+        fit: fits the ensemble of a round in place of `fit_ensemble`; the three arguments before are then not used.
     """
     _check(budget)
     number = _numbers(sets, rows.features.shape[1])
@@ -85,7 +91,10 @@ def refit(
     while n_round == 0 or left > budget:
         kept = best_features(current, max(budget, int(KEPT * left)), sets)
         place = None if folder is None else folder / f"round-{n_round}"
-        current = fit_ensemble(rows, ensemble.hypers, kept, workers, place, resume, report)
+        if fit is not None:
+            current = fit(rows, ensemble.hypers, kept, place)
+        else:
+            current = fit_ensemble(rows, ensemble.hypers, kept, workers, place, resume, report)
         left, n_round = len(np.unique(number[kept])), n_round + 1
     return current
 

@@ -101,6 +101,21 @@ def fit_ensemble(
         resume: take the members that are there.
         report: called with each member as it is ready, in no order.
     """
+    members = fit_members(rows, hypers, range(hypers.n_members), columns, workers, folder, resume, report)
+    return Ensemble(tuple(members[number] for number in range(hypers.n_members)), hypers)
+
+
+def fit_members(
+    rows: Rows,
+    hypers: GreedyHypers,
+    numbers: Sequence[int],
+    columns: ArrayLike | None = None,
+    workers: int = 1,
+    folder: Path | None = None,
+    resume: bool = False,
+    report: Callable[[Member], None] | None = None,
+) -> dict[int, Member]:
+    """Fit the members of an ensemble that have these numbers; other arguments as in `fit_ensemble`."""
     allowed = _columns(columns, rows.features.shape[1])
     rows = _units(rows, hypers)
     check_groups(hypers, rows.n_groups)
@@ -108,19 +123,19 @@ def fit_ensemble(
         raise ValueError(f"workers must be 1 or more, got {workers}; give the number of cores")
     files = MemberFiles(folder, fingerprint(rows, allowed, hypers) if folder is not None else "")
     members: dict[int, Member] = {}
-    for number in range(hypers.n_members if resume else 0):
+    for number in numbers if resume else ():
         member = files.restore(number)
         if member is not None:
             members[number] = member
             if report is not None:
                 report(member)
-    missing = [number for number in range(hypers.n_members) if number not in members]
+    missing = [number for number in numbers if number not in members]
     if missing:
         table = make_table(rows, allowed, hypers.constant)
         if not table.usable.any():
             raise ValueError(f"columns must hold a feature that varies, got {len(allowed)} that do not; allow others")
         members |= _fit_missing(table, hypers, missing, workers, files, report)
-    return Ensemble(tuple(members[number] for number in range(hypers.n_members)), hypers)
+    return members
 
 
 def _fit_missing(

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 Candidates = Literal["all", "root"] | PositiveInt
 
 
-class GreedyHypers(BaseModel):
-    """How sparse linear models are selected, drawn and averaged."""
+class SelectionHypers(BaseModel):
+    """How sparse linear models are selected, drawn and averaged: what a configuration may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,12 +34,17 @@ class GreedyHypers(BaseModel):
     dependence: float = Field(default=1e-5, ge=1e-6, le=1e-1)
     """A feature is dependent, and never chosen, when less than this fraction of its length is left beside those chosen.
     Above 1e-6 both methods see the same remainders."""
-    keep_paths: bool = False
-    """Keep every member's triangle, from which the model of any number of features can be formed."""
-    seed: NonNegativeInt = 0
 
     def n_candidates(self, n_columns: int) -> int:
         """Number of columns looked at in a step when there are `n_columns` in all, the constant included."""
         if self.candidates == "all":
             return n_columns
         return max(1, isqrt(n_columns)) if self.candidates == "root" else min(self.candidates, n_columns)
+
+
+class GreedyHypers(SelectionHypers):
+    """All settings of an ensemble."""
+
+    keep_paths: bool = False
+    """Keep every member's triangle, from which the model of any number of features can be formed."""
+    seed: NonNegativeInt = 0

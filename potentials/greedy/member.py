@@ -25,8 +25,9 @@ class Member:
         order: (M) columns in the order of their choice; d stands for the constant.
         gains: (M) share of the squared training targets that each choice explained.
         training, validation: (M) weighted root-mean-square errors of all rows.
-        energies, others: (M) the same of the validation rows that the constant enters (energies) and of the others
-            (forces; nan where there are none).
+        fitted: (M) the same of the training rows that the constant enters (energies).
+        energies, others: (M) the same of the validation rows that the constant enters and of the others (forces; nan
+            where there are none).
         best: M*, the number of columns of least validation error.
         coefficients: (d) of the model with M* columns.
         constant: its constant term.
@@ -39,6 +40,7 @@ class Member:
     gains: Floats
     training: Floats
     validation: Floats
+    fitted: Floats
     energies: Floats
     others: Floats
     best: int
@@ -63,18 +65,20 @@ def fit_member(table: Table, hypers: GreedyHypers, number: int) -> Member:
     chosen = _choose(table, hypers, weights, random)
     path, left = factor(table, weights, chosen)
     outside = np.flatnonzero(copies == 0)
-    energy, other = errors(path, table, outside, chosen)
+    energy, other = errors(path, table, outside, chosen, rows.weights)
     validation = _root_mean(energy + other, rows.weights[outside].sum())
     best = int(np.argmin(validation)) + 1
     coefficients, constant = path.coefficients(best)
     is_energy = rows.constant[outside]
+    training = _root_mean(left, weights.sum())
     return Member(
         number=number,
         multiplicity=counts,
         order=path.order,
         gains=path.projection**2 / max(path.projection[0] ** 2 + left[0], np.finfo(float).tiny),
-        training=_root_mean(left, weights.sum()),
+        training=training,
         validation=validation,
+        fitted=training if rows.constant.all() else _fitted_energies(path, table, weights, chosen),
         energies=_root_mean(energy, rows.weights[outside][is_energy].sum()),
         others=_root_mean(other, rows.weights[outside][~is_energy].sum()),
         best=best,
@@ -92,6 +96,13 @@ def _choose(table: Table, hypers: GreedyHypers, weights: Floats, random: np.rand
     first = hypers.constant == "first" and bool((weights[table.rows.constant] > 0).any())
     n_candidates = hypers.n_candidates(table.matrix.shape[1] - (hypers.constant == "none"))
     return select(engine, table.usable, table.constant_column if first else None, limit, n_candidates, random)
+
+
+def _fitted_energies(path: GreedyPath, table: Table, weights: Floats, chosen: Integers) -> Floats:
+    """Weighted errors (M) of the training rows that the constant enters."""
+    energies = np.flatnonzero((weights > 0) & table.rows.constant)
+    squares, _ = errors(path, table, energies, chosen, weights)
+    return _root_mean(squares, weights[energies].sum())
 
 
 def _root_mean(squares: Floats, weight: float) -> Floats:

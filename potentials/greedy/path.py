@@ -103,17 +103,17 @@ def factor(table: Table, weights: Floats, chosen: Integers) -> tuple[GreedyPath,
     return path, left
 
 
-def errors(path: GreedyPath, table: Table, rows: Integers, chosen: Integers) -> tuple[Floats, Floats]:
+def errors(path: GreedyPath, table: Table, rows: Integers, chosen: Integers, weights: Floats) -> tuple[Floats, Floats]:
     """Return the sums over some rows of a table of u e^2 for energies and for other rows, (M) each.
 
-    Energies are the rows that the constant enters.
+    Energies are the rows that the constant enters; u are the `weights` (n) of all rows of the table.
     """
     sums = np.zeros((2, path.n_columns))
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
         wrong = _running(table.matrix[np.ix_(part, chosen)], path.triangle, path.projection)
         wrong -= table.targets[part, None]
-        squares = table.rows.weights[part, None] * wrong**2
+        squares = weights[part, None] * wrong**2
         energies = table.rows.constant[part]
         sums += [squares[energies].sum(axis=0), squares[~energies].sum(axis=0)]
     return sums[0], sums[1]

@@ -5,8 +5,9 @@
 | symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
 | channels | {name: {symbol: c}}, weights of the Dirac densities; nothing: the defaults of `channels` | |
 | n | orders of the wavelets, each with l = 0 ... n-1 | |
-| beta | width of the smallest wavelet (scale j = 0) | A |
-| max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta | |
+| beta | width of the smallest wavelet (scale j = 0); null: from the data, by `overlap` and eq. 2.36 of [1] | A |
+| overlap | of the base Gaussians of the two atoms that are closest in the data | |
+| max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta; J null: from the data, by eq. 2.39 | |
 | powers | q of the integrals, each >= 1 | |
 | max_order | 0, 1 or 2: how many wavelet transforms in a row | |
 | scale_lag | second order takes j2 >= j1 - scale_lag; 0 is the rule j2 >= j1 | |
@@ -24,11 +25,19 @@
 from collections.abc import Sequence
 from typing import Literal, Self
 
+import ase
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rhopot.potentials.density.elements import checked_symbols
 from rhopot.potentials.scattering.channels import channel_weights, default_channels
-from rhopot.potentials.scattering.parameters import padding_error, spacing_from_alias
+from rhopot.potentials.scattering.parameters import (
+    beta_from_overlap,
+    largest_scale,
+    padding_error,
+    shortest_distance,
+    spacing_from_alias,
+    typical_box,
+)
 
 
 class ScatteringHypers(BaseModel):
@@ -39,8 +48,9 @@ class ScatteringHypers(BaseModel):
     symbols: tuple[str, ...] = ()
     channels: dict[str, dict[str, float]] | None = None
     n: tuple[int, ...] = (3,)
-    beta: float = Field(0.5, gt=0)
-    max_scale: float = Field(4.0, ge=0, le=12)
+    beta: float | None = Field(0.5, gt=0)
+    overlap: float = Field(0.1, gt=0, lt=1)
+    max_scale: float | None = Field(4.0, ge=0, le=12)
     scale_step: float = 1.0
     powers: tuple[float, ...] = (1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0)
     max_order: Literal[0, 1, 2] = 2
@@ -78,6 +88,28 @@ class ScatteringHypers(BaseModel):
         """Return the same settings for `symbols`."""
         return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
 
+    def completed(self, frames: Sequence[ase.Atoms]) -> Self:
+        """Return the same settings with what is null filled from the data.
+
+        beta comes from the shortest distance in `frames`, J from the median size of their cells.
+
+        Raises:
+            ValueError: no two atoms within `LONGEST_BOND` where beta is asked for.
+        """
+        beta, max_scale = self.beta, self.max_scale
+        if beta is None:
+            beta = round(beta_from_overlap(shortest_distance(frames), self.overlap), 3)
+        if max_scale is None:
+            max_scale = largest_scale(typical_box(frames), beta, self.scale_step)
+        return self.model_copy(update={"beta": beta, "max_scale": max_scale})
+
+    @property
+    def base_width(self) -> float:
+        """Width beta (A) of the smallest wavelet."""
+        if self.beta is None:
+            raise ValueError("beta must be known before features are made, got null; use hypers.completed(frames)")
+        return self.beta
+
     @property
     def channel_table(self) -> dict[str, dict[str, float]]:
         """The channels {name: {symbol: c}}, given or by default."""
@@ -91,6 +123,8 @@ class ScatteringHypers(BaseModel):
     @property
     def scales(self) -> tuple[float, ...]:
         """The scales j = 0 ... J."""
+        if self.max_scale is None:
+            raise ValueError("max_scale must be known before features are made, got null; use hypers.completed(frames)")
         return tuple(k * self.scale_step for k in range(int(self.max_scale / self.scale_step + 1e-9) + 1))
 
     @property
@@ -101,16 +135,23 @@ class ScatteringHypers(BaseModel):
     @property
     def grid_spacing(self) -> float:
         """Distance of grid points at scale 0, in A."""
-        return spacing_from_alias(self.n, self.beta, self.alias) if self.spacing is None else self.spacing
+        return spacing_from_alias(self.n, self.base_width, self.alias) if self.spacing is None else self.spacing
+
+    @property
+    def reach(self) -> float:
+        """Four widths (A) of the widest wavelet: what is farther away has next to no part in a field."""
+        return 4 * self.base_width * 2.0 ** self.scales[-1]
 
     @property
     def vacuum(self) -> float:
         """Least distance (A) between periodic images along axes that are not periodic."""
-        return 4 * self.beta * 2.0 ** self.scales[-1] if self.padding is None else self.padding
+        return self.reach if self.padding is None else self.padding
 
     def describe(self) -> list[str]:
         """Say in a few lines what the settings mean."""
         rule = "j2 >= j1" if self.scale_lag == 0 else f"j2 >= j1 - {self.scale_lag:g}"
+        if self.beta is None or self.max_scale is None:
+            return [f"channels: {', '.join(self.channel_table)}", "width and number of scales: from the data"]
         leak = padding_error(self.n, self.beta, self.scales[-1], self.vacuum)
         return [
             f"channels: {', '.join(self.channel_table)}",

@@ -37,7 +37,11 @@ def calibrate_spread(energies: Floats, reference: Floats, n_atoms: Floats) -> Sp
     None with fewer than `FEWEST_ENERGIES` structures or members that all agree.
     """
     errors = (energies.mean(axis=0) - reference) / n_atoms
-    deviations = energies.std(axis=0) / n_atoms
+    return spread_calibration(errors, energies.std(axis=0) / n_atoms)
+
+
+def spread_calibration(errors: Floats, deviations: Floats) -> SpreadCalibration | None:
+    """Return the calibration from errors and deviations (n) of one kind; None as in `calibrate_spread`."""
     if len(errors) < FEWEST_ENERGIES or deviations.min() <= 0.0:
         return None
     factor = quantile_scale(errors, deviations)

@@ -134,7 +134,7 @@ def fit_model(
     if ranks.rank == 0:
         _say(task, baseline, config.uncertainty.members)
     result = family.fit(task, config)
-    card = _card(config, data, baseline, members, result)
+    card = _card(config, data, baseline, result)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     return Trained(_as(result.model, dtype), _as(result.final, dtype), card, result.report)
 
@@ -245,7 +245,7 @@ def _say(task: FitTask, baseline: Baseline, members: int) -> None:
         )
 
 
-def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int, result: FitResult) -> ModelCard:
+def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, result: FitResult) -> ModelCard:
     """What the model file says of itself."""
     family = FAMILIES[config.family]
     report = result.report
@@ -256,7 +256,7 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
         "fitted_to_validation": data.absorb,
     }
     fit = {
-        "regressor": config.regressor,
+        "regressor": {name: config.regressor[name] for name in report["regressor"]},
         **({"training": report["training"]} if "training" in report else {}),
         "targets": config.targets.model_dump(mode="json"),
         "baseline": config.baseline.model_dump(mode="json"),
@@ -265,13 +265,13 @@ def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, members: int
     }
     return ModelCard(
         family=config.family,
-        kind="local",
+        kind=family.kind,
         symbols=data.symbols,
-        cutoff=float(config.descriptor["cutoff"]),
+        cutoff=family.reach(config.descriptor),
         n_layers=1,
         dtype=config.dtype,
         baseline_energies=baseline.as_dict(),
-        uncertainty=Uncertainty(members=members),
+        uncertainty=Uncertainty(members=int(cast("Any", result.model).n_members)),
         descriptor={**config.descriptor, "symbols": list(data.symbols)},
         fit=fit,
         training_data=TrainingData(summary=summary, hash=data.train.digest()),

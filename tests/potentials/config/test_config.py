@@ -80,7 +80,7 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
         (
             "family: soap_gap",
             "family: soap_gab",
-            "line 1: family must be one of soap_linear, soap_gap, gmp_snn, bpnn, got",
+            "line 1: family must be one of soap_linear, soap_gap, gmp_snn, bpnn, scattering, got",
         ),
         ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
         ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),
@@ -174,13 +174,53 @@ def test_single_precision_needs_rounded_norms(tmp_path: Path, written: str) -> N
     assert load_config(path, ["dtype=float32", "descriptor.regularization=0.01"]).dtype == "float32"
 
 
+WHOLE = """\
+family: scattering
+data:
+  train: train.xyz
+descriptor: {max_scale: 2}
+regressor: {n_members: 20}
+"""
+
+
+def test_models_of_whole_structures_have_their_own_defaults_and_a_short_budget(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, WHOLE))
+    assert config.descriptor["max_scale"] == 2
+    assert (config.regressor["n_members"], config.regressor["budget"]) == (20, None)
+    assert (config.uncertainty.members, config.report.learning_curve) == (100, ())
+    assert config.targets.forces is not None
+    assert not config.targets.forces.required
+    assert load_config(write(tmp_path, WHOLE), ["budget=150"]).regressor["budget"] == 150
+    assert load_config(write(tmp_path, WHOLE), ["regressor.budget=150"]).regressor["budget"] == 150
+    assert "override 'budget=many': regressor.budget must be a valid integer" in fault(tmp_path, WHOLE, ["budget=many"])
+    both = fault(tmp_path, WHOLE, ["budget=150", "regressor.budget=100"])
+    assert both == "override 'budget=150': budget is short for regressor.budget, which is written too; keep one"
+    assert "budget is not a known key" in fault(tmp_path, GOOD, ["budget=150"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("dtype=float32", "dtype must be float64 for scattering, got float32; its features span many powers of ten"),
+        ("baseline.pair={kind: zbl}", "baseline.pair must be null for scattering, got zbl; its models have no pairs"),
+        (
+            "targets={energy: null, forces: 0.1}",
+            "targets.energy must be a sigma for scattering, got null; forces alone",
+        ),
+        ("targets.stress=0.1", "targets.stress must be null for scattering, got a sigma; it fits energies and forces"),
+    ],
+)
+def test_what_models_of_whole_structures_cannot_do_is_refused(tmp_path: Path, override: str, message: str) -> None:
+    assert fault(tmp_path, WHOLE, [override]).startswith(f"override '{override}': {message}")
+
+
 def test_the_configuration_that_a_run_leaves_behind_loads(tmp_path: Path) -> None:
-    for text in (GOOD, NETWORK):
+    for text in (GOOD, NETWORK, WHOLE):
         config = load_config(write(tmp_path, text))
         assert load_config(write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))) == config
 
 
-@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "gmp_snn", "bpnn"])
+@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "gmp_snn", "bpnn", "scattering"])
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
     config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])

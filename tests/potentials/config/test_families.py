@@ -42,6 +42,7 @@ def test_every_family_describes_itself_from_the_settings_of_a_card(name: str) ->
     settings = family.descriptor()().model_dump(mode="json") | {"symbols": list(FEW)}
     title, *lines = family.describe(settings)
     assert title == family.title
-    assert any("cutoff" in line for line in lines)
+    assert any("cutoff" in line or "widths" in line for line in lines), "how far it sees"
+    assert family.reach(settings) > 0
     assert family.build(settings, FEW).n_features > 0
     assert all("doi:" in reference for reference in family.references)

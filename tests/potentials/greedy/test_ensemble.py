@@ -181,6 +181,9 @@ def test_force_rows_make_a_better_model_of_few_structures() -> None:
     between = np.sort([member.energies**2, member.others**2], axis=0)
     assert (between[0] <= total).all()
     assert (total <= between[1]).all()
+    inside = np.repeat(np.arange(30), member.multiplicity[energies.groups])
+    wrong = energies.features @ member.coefficients + member.constant - energies.targets
+    assert member.fitted[member.best - 1] == pytest.approx(np.sqrt(np.mean(wrong[inside] ** 2)), rel=1e-8)
 
 
 def test_force_weights_are_copies_of_rows() -> None:

@@ -32,7 +32,7 @@ def test_all_prefixes_equal_explicit_refits(constant) -> None:
     table = make_table(rows, np.arange(40), constant)
     path, left = factor(table, weights, order)
     outside = np.flatnonzero(weights == 0)
-    energy, other = errors(path, table, outside, order)
+    energy, other = errors(path, table, outside, order, rows.weights)
     predictions = path.predictions(energies.features)
     for m in range(1, 17):
         w = refit(rows, weights, order[:m])

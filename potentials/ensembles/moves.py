@@ -1,0 +1,62 @@
+"""Moved copies of frames: shifts of all atoms, which change no energy, and directions in which forces are fitted.
+
+Features do not change when all atoms are shifted; sums over grid points do, a little. A shift is a random vector of the
+whole cell, so that it falls anywhere between the points of every grid, coarse ones too. Along axes that are not
+periodic the padded box takes the place of the cell.
+
+Directions u of a frame are orthonormal in the space of its free atoms' coordinates, random with equal chances. K of
+them stand for all 3 N: the mean of (dF . u)^2 is that of the squared components of dF.
+
+Draws depend on seed and structure alone, not on the frame's place among others, so that kept features are found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.scattering import ScatteringGrid
+from rhopot.potentials.scattering.grid import boxed_cell
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures.frames import frame_digest
+
+Floats = NDArray[np.float64]
+
+
+def random_shift(frame: Frame, grid: ScatteringGrid, seed: int) -> Floats:
+    """Return one vector for all atoms (N, 3) in A."""
+    random = _stream(frame, "shift", seed)
+    return np.tile(random.random(3) @ _box(frame.atoms, grid), (len(frame), 1))
+
+
+def random_directions(frame: Frame, count: int, seed: int) -> Floats:
+    """Return at most `count` directions (K, N, 3), zero on atoms that were held: no force of theirs was asked for."""
+    free = np.arange(len(frame)) if frame.fixed is None else np.flatnonzero(~frame.fixed)
+    count = min(count, 3 * len(free))
+    random = _stream(frame, "directions", seed)
+    found = np.zeros((count, 3 * len(free)))
+    for k in range(count):
+        # More directions are the same ones and others: twice Gram-Schmidt, one after the other.
+        vector = random.standard_normal(3 * len(free))
+        for _ in range(2):
+            vector = vector - (found[:k] @ vector) @ found[:k]
+        found[k] = vector / np.linalg.norm(vector)
+    directions = np.zeros((count, len(frame), 3))
+    directions[:, free] = found.reshape(count, len(free), 3)
+    return directions
+
+
+def _stream(frame: Frame, purpose: str, seed: int) -> np.random.Generator:
+    """Random numbers of one frame and purpose."""
+    digest = hashlib.sha256(frame_digest(frame, labels=False) + purpose.encode()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, dtype=np.uint32).tolist()])
+
+
+def _box(atoms: ase.Atoms, grid: ScatteringGrid) -> Floats:
+    """Return the cell with padded axes (3, 3)."""
+    cell, pbc = torch.from_numpy(np.array(atoms.cell.array)), torch.from_numpy(np.array(atoms.pbc))
+    return np.asarray(boxed_cell(cell, pbc, grid.lengths).numpy())

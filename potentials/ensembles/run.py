@@ -1,0 +1,217 @@
+"""From a task to a model of few wavelet paths: features, columns, rows, members, their spread, and what they do.
+
+    1. features of all frames, of some of them shifted, and along random directions where forces are fitted
+    2. which columns may be used (`columns`), equations (`rows`)
+    3. an ensemble of greedy models, each on its own draw of the groups; on a budget, fitted again to fewer features
+    4. the factor on the members' spread (`spread`), errors and behaviour on the validation part (`assess`)
+
+Members choose their size on groups that they left out, so nothing is learnt from the validation part. Where the task
+absorbs it, the final model is a second ensemble of the same columns, fitted to both parts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.ensembles.assess import STRETCH, Behaviour, assess, summary
+from rhopot.potentials.ensembles.columns import choose_columns
+from rhopot.potentials.ensembles.hypers import CIRCUMSTANCES, EnsembleHypers
+from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_rows
+from rhopot.potentials.ensembles.members import SharedFit, moduli
+from rhopot.potentials.ensembles.moves import random_directions, random_shift
+from rhopot.potentials.ensembles.report import composition, selection_curve
+from rhopot.potentials.ensembles.rows import Measured, energy_per_atom, equations
+from rhopot.potentials.ensembles.spread import calibrated
+from rhopot.potentials.fit import FitResult, FitTask
+from rhopot.potentials.fit.uncertainty import check_members
+from rhopot.potentials.greedy import Ensemble, Rows, refit
+from rhopot.potentials.regressors.scattering_model import ScatteringModel
+from rhopot.potentials.scattering import WaveletScattering, choose_grid
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures.composition import Baseline
+from rhopot.potentials.training.calibrate import SpreadCalibration
+from rhopot.potentials.units import MEV_PER_EV
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Structures of the validation part that the model is assessed on, evenly chosen where there are more.
+ASSESSED = 50
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every stage needs."""
+
+    task: FitTask
+    hypers: EnsembleHypers
+    scattering: WaveletScattering
+    baseline: Baseline
+    store: FeatureStore
+
+    def folder(self, name: str) -> Path | None:
+        """Where a stage keeps its state."""
+        return None if self.task.folder is None else self.task.folder / name
+
+    def say(self, text: str) -> None:
+        """Tell the first rank's reader."""
+        if self.task.ranks.rank == 0:
+            self.task.progress.message(text)
+
+
+def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
+    """Return the average of sparse models on scattering features.
+
+    task.descriptor is a `WaveletScattering`; task.members: how many members the model carries, at most all of them.
+
+    Raises:
+        ValueError: settings that do not go together, a pair baseline, or data without energies.
+    """
+    work = _start(task, hypers)
+    begin = time.perf_counter()
+    train = _measure(work, task.train, "train", shifts=True)
+    unseen = _measure(work, task.validation, "validation", shifts=task.absorb)
+    measured = time.perf_counter()
+    columns = choose_columns(
+        train.values, train.changes, work.scattering.hypers, work.scattering.paths, hypers.signal, hypers.size
+    )
+    work.say(str(columns))
+    rows = _equations(work, train)
+    ensemble, kept = _fit(work, rows, np.flatnonzero(columns.usable))
+    labelled = np.array([frame.energy is not None for frame in unseen.frames], dtype=bool)
+    reference = np.array([energy_per_atom(frame, work.baseline) for frame in unseen.frames])[labelled]
+    calibration = calibrated(ensemble, rows, unseen.values[labelled], reference) if _stored(work) else None
+    model = _model(work, ensemble, calibration)
+    fitted = time.perf_counter()
+    found = assess(model, _some(task.validation, ASSESSED), task.seed, task.ranks, task.progress)
+    energies = ensemble.predict(unseen.values[labelled])[:, 0] - reference
+    report = {
+        "regressor": hypers.model_dump(exclude=CIRCUMSTANCES),
+        "targets": task.targets.model_dump(),
+        "columns": {name: int(mask.sum()) for name, mask in asdict(columns).items()},
+        "equations": _kinds(rows, len(train.shifted) if hypers.translation is not None else 0),
+        "ensemble": composition(ensemble, work.scattering.paths),
+        "selection": selection_curve(ensemble),
+        "validation": _metrics(energies, found),
+        "behaviour": summary(found),
+        "calibration": None if calibration is None else asdict(calibration),
+        "seconds": {"features": measured - begin, "fit": fitted - measured, "assessment": time.perf_counter() - fitted},
+    }
+    final = model
+    if task.absorb and len(task.validation):
+        everything = _equations(work, train.join(unseen))
+        fit = SharedFit(task.ranks, task.progress, task.resume, "members, both parts")
+        final = _model(work, fit(everything, ensemble.hypers, kept, work.folder("members-final")), calibration)
+    return FitResult(model, final, task.ranks.broadcast(report))
+
+
+def _start(task: FitTask, hypers: EnsembleHypers) -> _Work:
+    """Check what cannot be checked in the sections alone."""
+    scattering: Any = task.descriptor
+    if not isinstance(scattering, WaveletScattering):
+        raise TypeError(f"descriptor must be a WaveletScattering, got {type(scattering).__name__}; see the families")
+    if task.pair is not None:
+        raise ValueError("pair must be None for models of whole structures, got a pair baseline; leave it out")
+    check_members(task.members, sum("energy" in task.targets.sigmas(frame) for frame in task.train))
+    folder = task.folder / "features" if hypers.cache is None and task.folder is not None else None
+    store = FeatureStore(Path(hypers.cache) if hypers.cache is not None else folder, scattering)
+    return _Work(task, hypers, scattering, Baseline(tuple(task.symbols), tuple(task.baseline), "given"), store)
+
+
+def _measure(work: _Work, frames: Sequence[Frame], name: str, shifts: bool) -> Measured:
+    """Compute the features of a part; shifted frames and directions where they are fitted."""
+    task, hypers = work.task, work.hypers
+    grids = [choose_grid(work.scattering.hypers, frame.atoms, STRETCH) for frame in frames]
+    still = [Sample(f.atoms, grid, np.zeros((len(f), 3))) for f, grid in zip(frames, grids, strict=True)]
+    values = _rows(work, still, f"features, {name}")
+    shifted = np.array(_some(range(len(frames)), hypers.translated if shifts else 0), dtype=np.int64)
+    moved = [Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], task.seed)) for k in shifted]
+    changes = _rows(work, moved, f"features of shifted frames, {name}") - values[shifted]
+    pairs = [
+        (k, direction)
+        for k, frame in enumerate(frames)
+        if shifts and "forces" in task.targets.sigmas(frame)
+        for direction in random_directions(frame, hypers.directions, task.seed)
+    ]
+    along = [Sample(frames[k].atoms, grids[k], direction, slope=True) for k, direction in pairs]
+    slopes = _rows(work, along, f"derivatives, {name}")
+    owners = np.array([k for k, _ in pairs], dtype=np.int64)
+    return Measured(frames, values, shifted, changes, owners, [direction for _, direction in pairs], slopes)
+
+
+def _rows(work: _Work, samples: Sequence[Sample], stage: str) -> Floats:
+    """Return the feature rows of samples; no stage where there are none."""
+    if not samples:
+        return np.zeros((0, work.scattering.n_features))
+    return feature_rows(samples, work.scattering, work.store, work.task.ranks, work.task.progress, stage)
+
+
+def _equations(work: _Work, measured: Measured) -> Rows:
+    """Return the rows of a part as they are configured."""
+    return equations(measured, work.task.targets, work.baseline, work.hypers.translation, work.hypers.unit)
+
+
+def _fit(work: _Work, rows: Rows, columns: Integers) -> tuple[Ensemble, Integers]:
+    """Return the ensemble, on a budget if there is one, and the features it could choose from."""
+    task, hypers = work.task, work.hypers
+    fit = SharedFit(task.ranks, task.progress, task.resume)
+    ensemble = fit(rows, hypers.greedy(task.seed), columns, work.folder("members"))
+    if hypers.budget is None:
+        return ensemble, columns
+    work.say(f"{len(ensemble.used)} features in use; fitted again to the best {hypers.budget} {hypers.budget_of}")
+    again = SharedFit(task.ranks, task.progress, task.resume, "members on a budget")
+    sets = moduli(work.scattering.paths) if hypers.budget_of == "moduli" else None
+    ensemble = refit(rows, ensemble, hypers.budget, sets, folder=work.folder("budget"), fit=again)
+    return ensemble, ensemble.used
+
+
+def _stored(work: _Work) -> int:
+    """Return how many members the model carries."""
+    stored = min(work.task.members, work.hypers.n_members)
+    return stored if stored > 1 else 0
+
+
+def _model(work: _Work, ensemble: Ensemble, calibration: SpreadCalibration | None) -> ScatteringModel:
+    """Return the model of an ensemble, with nothing but the paths that any member uses."""
+    used = ensemble.used if len(ensemble.used) else np.zeros(1, dtype=np.int64)
+    scattering = WaveletScattering(work.scattering.hypers, [work.scattering.paths[k] for k in used])
+    width = 1 + _stored(work)
+    return ScatteringModel(
+        scattering,
+        torch.from_numpy(ensemble.coefficients[used, :width].copy()),
+        torch.from_numpy(ensemble.constants[:width].copy()),
+        work.task.baseline,
+        1.0 if calibration is None else calibration.factor,
+    )
+
+
+def _metrics(energies: Floats, found: Sequence[Behaviour]) -> dict[str, float]:
+    """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
+    forces = np.concatenate([np.zeros(0), *(one.force_errors for one in found)])
+    named = {"energy_mae_mev_per_atom": energies, "forces_mae_mev_per_angstrom": forces}
+    return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in named.items() if len(errors)}
+
+
+def _kinds(rows: Rows, n_shifts: int) -> dict[str, int]:
+    """Return how many equations there are of each kind."""
+    energies = int(rows.constant.sum())
+    return {
+        "energies": energies,
+        "forces": len(rows.targets) - energies - n_shifts,
+        "translations": n_shifts,
+        "groups": rows.n_groups,
+    }
+
+
+def _some(items: Sequence[Any], most: int) -> list[Any]:
+    """Return at most so many items, evenly chosen."""
+    count = min(most, len(items))
+    return [items[k * len(items) // count] for k in range(count)]
