@@ -1,5 +1,5 @@
-// A model file, evaluated on edges. This interface names neither torch nor LAMMPS: the pair style is compiled without the
-// one, torch_model.cpp without the other.
+// A model file, evaluated on edges or on a whole structure, as its kind says. This interface names neither torch nor LAMMPS:
+// the pair style is compiled without the one, torch_model.cpp without the other.
 
 #ifndef RHOPOT_MODEL_H
 #define RHOPOT_MODEL_H
@@ -15,10 +15,10 @@ namespace rhopot {
 // What rhopot.json inside the archive says.
 struct ModelHeader {
   std::string family;                  // e.g. soap_gap
-  std::string kind;                    // local
+  std::string kind;                    // local: energies of centres from edges; global: one energy of a whole structure
   std::string dtype;                   // float64 or float32; energies and gradients are float64 either way
   std::vector<std::string> symbols;    // species s stands for symbols[s]
-  double cutoff = 0.0;                 // A
+  double cutoff = 0.0;                 // A; of a global model, how far it reaches
   int n_layers = 1;                    // message layers
   int members = 0;                     // K: member columns for the uncertainty
 };
@@ -34,6 +34,20 @@ struct EdgeBatch {
   const int64_t *species = nullptr;        // [A]
 };
 
+// A whole structure of N atoms. Rows of the cell are its vectors; those of axes that are not periodic mean nothing.
+struct Structure {
+  int64_t n_atoms = 0;
+  const double *positions = nullptr;     // [N,3] A
+  const int64_t *species = nullptr;      // [N]
+  const double *cell = nullptr;          // [3,3] A
+  const bool *pbc = nullptr;             // [3]
+};
+
+// Part `index` (from 0) of `count` parts of the work on a structure.
+struct Share {
+  int64_t index = 0, count = 1;
+};
+
 // Visible outside its library, so that another pair style can be linked against it.
 class __attribute__((visibility("default"))) Model {
  public:
@@ -47,19 +61,30 @@ class __attribute__((visibility("default"))) Model {
   const ModelHeader &header() const;
   std::string device() const;
 
-  // energies[C*(1+K)] (eV), row by row; column 0 is the energy, 1...K the members (K = 0 unless `members`).
+  // Kind local. energies[C*(1+K)] (eV), row by row; column 0 is the energy, 1...K the members (K = 0 unless `members`).
   // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector).
   void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const;
+
+  // Kind global. What is chosen once per run and kept while atoms move and the box changes, so that energies are smooth; good
+  // for periodic edges up to `stretch` (>= 1) times the structure's. Nothing but `evaluate_whole` can read it.
+  std::vector<double> prepare(const Structure &structure, double stretch) const;
+
+  // Kind global: one share; those of all shares add up. energies[1+K] (eV) as above; by_positions[N*3] and by_cell[9] (eV/A):
+  // derivatives of column 0 by positions at fixed cell, and by cell vectors at fixed positions. May be called side by side.
+  void evaluate_whole(const Structure &structure, const std::vector<double> &prepared, const Share &share, bool members,
+                      double *energies, double *by_positions, double *by_cell) const;
 
   // Threads that `in_parallel` uses in this process; torch's operators use one each.
   static void set_threads(int n);
 
-  // work(0) ... work(n-1), side by side as far as there are threads; `evaluate` may be called in there. What one of them
+  // work(0) ... work(n-1), side by side as far as there are threads; the model may be evaluated in there. What one of them
   // throws is thrown here.
   static void in_parallel(int n, const std::function<void(int)> &work);
 
  private:
   void try_out() const;
+  void try_out_edges() const;
+  void try_out_whole() const;
 
   struct Implementation;
   std::unique_ptr<Implementation> impl_;

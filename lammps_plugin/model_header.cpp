@@ -38,8 +38,8 @@ int members(const json &document)
 
 void check_runnable(const ModelHeader &header, const std::string &name)
 {
-  if (header.kind != "local")
-    refuse(name, "is of kind '" + header.kind + "'; pair style rhopot runs models of kind 'local', use ASE for this one");
+  if (header.kind != "local" && header.kind != "global")
+    refuse(name, "is of kind '" + header.kind + "'; pair style rhopot runs models of kind 'local' and 'global'");
   if (header.n_layers > 1)
     refuse(name, "has " + std::to_string(header.n_layers) +
                      " message layers; pair style rhopot runs models with one, use ASE for this one");

@@ -1,7 +1,4 @@
-// The LAMMPS side of a model: one short function per hook.
-//
-// With g = dE/d(edge vector): f_centre += g, f_neighbour -= g, virial -= r (x) g. A neighbour may be a ghost: LAMMPS sends
-// the ghosts' forces home itself (newton on). Everything leaves here in LAMMPS' units, everything before is eV and A.
+// The LAMMPS side of a model: one short function per hook. Energies and forces are the work of its evaluator.
 
 #include "pair_rhopot.h"
 
@@ -9,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -21,14 +17,15 @@
 #include "force.h"
 #include "memory.h"
 #include "modify.h"
-#include "neigh_list.h"
-#include "neighbor.h"
 #include "update.h"
 #include "utils.h"
 
 using namespace LAMMPS_NS;
 
 namespace {
+
+// Unless the input says otherwise: the same in Python, so that a structure has the same energy everywhere.
+constexpr double STRETCH = 1.1;
 
 double energy_scale(const std::string &units)
 {
@@ -43,15 +40,6 @@ std::string joined(const std::vector<std::string> &words)
   std::string text;
   for (const std::string &word : words) text += (text.empty() ? "" : ", ") + word;
   return text;
-}
-
-// Around the members' own mean, over K (not K - 1): the same number as in Python.
-double standard_deviation(const double *values, int n)
-{
-  double mean = 0.0, square = 0.0;
-  for (int k = 0; k < n; k++) mean += values[k] / n;
-  for (int k = 0; k < n; k++) square += (values[k] - mean) * (values[k] - mean) / n;
-  return std::sqrt(square);
 }
 
 }    // namespace
@@ -73,7 +61,6 @@ PairRhopot::PairRhopot(LAMMPS *lmp) : Pair(lmp)
 PairRhopot::~PairRhopot()
 {
   pvector = nullptr;
-  memory->destroy(deviation_);
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -89,14 +76,33 @@ void PairRhopot::settings(int narg, char **arg)
     error->all(FLERR, reason.what());
   }
   device_ = "auto";
+  stretch_ = 0.0;
   for (int i = 0; i < narg; i += 2) {
-    if (std::strcmp(arg[i], "device") != 0)
-      error->all(FLERR, "pair_style rhopot: keyword must be device, got {}; the model goes into pair_coeff", arg[i]);
-    const std::string value = i + 1 < narg ? arg[i + 1] : "nothing";
-    if (value != "auto" && value != "cpu" && value != "cuda")
-      error->all(FLERR, "pair_style rhopot: device must be auto, cpu or cuda, got {}", value);
-    device_ = value;
+    const std::string keyword = arg[i], value = i + 1 < narg ? arg[i + 1] : "nothing";
+    if (keyword == "device")
+      set_device(value);
+    else if (keyword == "stretch")
+      set_stretch(value);
+    else
+      error->all(FLERR, "pair_style rhopot: keyword must be device or stretch, got {}; the model goes into pair_coeff",
+                 keyword);
   }
+}
+
+void PairRhopot::set_device(const std::string &value)
+{
+  if (value != "auto" && value != "cpu" && value != "cuda")
+    error->all(FLERR, "pair_style rhopot: device must be auto, cpu or cuda, got {}", value);
+  device_ = value;
+}
+
+void PairRhopot::set_stretch(const std::string &value)
+{
+  const double number = utils::is_double(value) ? std::stod(value) : 0.0;
+  if (!(number >= 1.0) || !std::isfinite(number))
+    error->all(FLERR, "pair_style rhopot: stretch must be a factor of at least 1, got {}; 1.1 lets the box grow by 10 %",
+               value);
+  stretch_ = number;
 }
 
 // ---- pair_coeff -----------------------------------------------------------------------------------------------------------
@@ -109,6 +115,8 @@ void PairRhopot::coeff(int narg, char **arg)
   load(arg[2]);
   map_types(arg[2], narg - 3, arg + 3);
   set_pairs();
+  const rhopot::Task task{*this, *model_, species_of_type_, scale_, stretch_ > 0.0 ? stretch_ : STRETCH};
+  evaluator_ = rhopot::make_evaluator(lmp, task);
   print_mapping(arg[2]);
 }
 
@@ -146,11 +154,15 @@ std::string PairRhopot::read_on_first_rank(const std::string &path)
 void PairRhopot::load(const std::string &path)
 {
   const std::string bytes = read_on_first_rank(path);
+  evaluator_.reset();
   try {
     model_ = std::make_unique<rhopot::Model>(bytes, path, device_);
   } catch (const std::exception &reason) {
     error->all(FLERR, std::string("pair style rhopot: ") + reason.what());
   }
+  if (stretch_ > 0.0 && model_->header().kind != "global")
+    error->all(FLERR, "pair_style rhopot: stretch must go with a model of kind 'global', got model '{}' of kind '{}'; "
+               "leave the keyword out", path, model_->header().kind);
 }
 
 void PairRhopot::map_types(const std::string &path, int narg, char **arg)
@@ -192,8 +204,9 @@ void PairRhopot::print_mapping(const std::string &path) const
 {
   if (comm->me != 0) return;
   const rhopot::ModelHeader &header = model_->header();
-  std::string text = fmt::format("rhopot model {}: {}, {}, cutoff {} A, {} member(s), device {}\n", path, header.family,
-                                 header.dtype, header.cutoff, header.members, model_->device());
+  const std::string range = header.kind == "global" ? "whole structures" : fmt::format("cutoff {} A", header.cutoff);
+  std::string text = fmt::format("rhopot model {}: {}, {}, {}, {} member(s), device {}\n", path, header.family,
+                                 header.dtype, range, header.members, model_->device());
   for (int type = 1; type <= atom->ntypes; type++) {
     const int64_t species = species_of_type_[type];
     text += fmt::format("  type {} -> {}\n", type, species < 0 ? "NULL" : header.symbols[species]);
@@ -205,153 +218,28 @@ void PairRhopot::print_mapping(const std::string &path) const
 
 void PairRhopot::init_style()
 {
-  if (!force->newton_pair)
-    error->all(FLERR, "pair style rhopot needs newton on for pairs, got off; write 'newton on' before the box is created");
-  check_special_bonds();
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
-    error->warning(FLERR, "pair style rhopot: 'neigh_modify exclude' removes neighbours the model was trained with");
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+  evaluator_->init();
   rhopot::Model::set_threads(comm->nthreads);
   compute_pair_ = !modify->get_compute_by_style("pair").empty();
-}
-
-// Molecular systems by default drop bonded pairs from the neighbour list.
-void PairRhopot::check_special_bonds() const
-{
-  if (atom->molecular == Atom::ATOMIC || force->kspace) return;
-  for (int k = 1; k <= 3; k++)
-    if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-      error->all(FLERR,
-                 "pair style rhopot needs bonded neighbours too, but special_bonds removes the 1-{} ones; "
-                 "write 'special_bonds lj/coul 1 1 1'",
-                 k + 1);
 }
 
 double PairRhopot::init_one(int i, int j)
 {
   setflag[j][i] = setflag[i][j];
-  return model_->header().cutoff;
+  return evaluator_->cutoff();
 }
 
-// ---- compute --------------------------------------------------------------------------------------------------------------
+// ---- compute -------------------------------------------------------------------------------------------------------------
 
-// Threads evaluate ranges of centres side by side; their results are added one after the other in the order of the list, so
-// that the numbers do not depend on which thread was faster.
 void PairRhopot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  const bool members = members_wanted();
-  const int columns = members ? 1 + model_->header().members : 1;
-  if (members) start_members();
-  start_workers();
-  const int n_workers = static_cast<int>(workers_.size());
-  const std::vector<rhopot::CentreRange> ranges = rhopot::cut(*list, n_workers);
-  for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
-    const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
-    try {
-      rhopot::Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], members); });
-    } catch (const std::exception &reason) {
-      stop_here(reason.what());
-    }
-    for (int k = 0; k < n; k++) {
-      add_forces(workers_[k]);
-      if (eflag_either) add_energies(workers_[k], columns);
-      if (vflag_either) add_virial(workers_[k]);
-      if (members) add_members(workers_[k], columns);
-    }
-  }
-  have_members_ = members;
-  if (members) finish_members();
+  have_members_ = members_wanted();
+  evaluator_->compute(have_members_);
+  if (have_members_) finish_members();
 }
 
-void PairRhopot::start_workers()
-{
-  const int n_atoms = atom->nlocal + atom->nghost;
-  species_.resize(n_atoms);
-  for (int i = 0; i < n_atoms; i++) species_[i] = species_of_type_[atom->type[i]];
-  workers_.resize(model_->device() == "cpu" ? std::max(comm->nthreads, 1) : 1);
-  for (Worker &worker : workers_) worker.graph.start(*list, *atom, species_, model_->header().cutoff);
-}
-
-void PairRhopot::evaluate(Worker &worker, const rhopot::CentreRange &range, bool members) const
-{
-  worker.graph.fill(range);
-  const rhopot::EdgeBatch batch = worker.graph.batch();
-  const int columns = members ? 1 + model_->header().members : 1;
-  worker.energies.resize(batch.n_centres * columns);
-  worker.gradients.resize(3 * batch.n_edges);
-  if (batch.n_centres == 0) return;
-  model_->evaluate(batch, members, worker.energies.data(), worker.gradients.data());
-  double sum = 0.0;    // not finite as soon as one number is not
-  for (double &energy : worker.energies) sum += (energy *= scale_);
-  for (double &g : worker.gradients) sum += (g *= scale_);
-  if (!std::isfinite(sum))
-    throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
-}
-
-// An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one.
-void PairRhopot::stop_here(const std::string &reason)
-{
-  const std::string text = "pair style rhopot: " + reason;
-  if (comm->me != 0) std::fprintf(stderr, "ERROR on proc %d: %s\n", comm->me, text.c_str());
-  error->one(FLERR, text);
-}
-
-void PairRhopot::add_energies(const Worker &worker, int columns)
-{
-  const rhopot::EdgeBatch batch = worker.graph.batch();
-  for (int64_t c = 0; c < batch.n_centres; c++) {
-    const double energy = worker.energies[c * columns];
-    if (eflag_global) eng_vdwl += energy;
-    if (eflag_atom) eatom[batch.centre[c]] += energy;
-  }
-}
-
-void PairRhopot::add_forces(const Worker &worker)
-{
-  const rhopot::EdgeBatch batch = worker.graph.batch();
-  double **const f = atom->f;
-  for (int64_t c = 0; c < batch.n_centres; c++) {
-    double *const fi = f[batch.centre[c]];
-    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
-      const double *const g = &worker.gradients[3 * e];
-      double *const fj = f[batch.neighbour[e]];
-      for (int a = 0; a < 3; a++) {
-        fi[a] += g[a];
-        fj[a] -= g[a];
-      }
-    }
-  }
-}
-
-// Component ab of an edge's virial is -r_a g_b. Global and centroid: as it is, the centroid's whole on the neighbour's row
-// (the energy of the centre changes by g . v_j, and heat flows along r). Per atom: symmetric, half on each end.
-void PairRhopot::add_virial(const Worker &worker)
-{
-  const rhopot::EdgeBatch batch = worker.graph.batch();
-  constexpr int A[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, B[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};    // xx yy zz xy xz yz yx zx zy
-  for (int64_t c = 0; c < batch.n_centres; c++) {
-    const int64_t i = batch.centre[c];
-    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
-      const int64_t j = batch.neighbour[e];
-      const double *const r = batch.vectors + 3 * e;
-      const double *const g = &worker.gradients[3 * e];
-      for (int k = 0; k < 9; k++) {
-        const double w = -r[A[k]] * g[B[k]];
-        const int k6 = k < 6 ? k : k - 3;    // the transposed component
-        const double share = k < 3 ? w : 0.5 * w;
-        if (vflag_global) virial[k6] += share;
-        if (vflag_atom) {
-          vatom[i][k6] += 0.5 * share;
-          vatom[j][k6] += 0.5 * share;
-        }
-        if (cvflag_atom) cvatom[j][k] += w;
-      }
-    }
-  }
-}
-
-// ---- uncertainty ----------------------------------------------------------------------------------------------------------
+// ---- uncertainty ---------------------------------------------------------------------------------------------------------
 
 bool PairRhopot::members_wanted() const
 {
@@ -359,31 +247,12 @@ bool PairRhopot::members_wanted() const
   return trigger_ || always_ || (compute_pair_ && eflag_global);
 }
 
-void PairRhopot::start_members()
-{
-  totals_.assign(model_->header().members, 0.0);
-  if (atom->nmax > n_deviation_) {
-    n_deviation_ = atom->nmax;
-    memory->grow(deviation_, n_deviation_, "pair:deviation");
-  }
-  std::fill_n(deviation_, n_deviation_, 0.0);
-}
-
-void PairRhopot::add_members(const Worker &worker, int columns)
-{
-  const rhopot::EdgeBatch batch = worker.graph.batch();
-  for (int64_t c = 0; c < batch.n_centres; c++) {
-    const double *const members = &worker.energies[c * columns + 1];
-    for (int k = 0; k < columns - 1; k++) totals_[k] += members[k];
-    deviation_[batch.centre[c]] = standard_deviation(members, columns - 1);
-  }
-}
-
 void PairRhopot::finish_members()
 {
-  const int n = static_cast<int>(totals_.size());
-  MPI_Allreduce(MPI_IN_PLACE, totals_.data(), n, MPI_DOUBLE, MPI_SUM, world);
-  total_deviation_ = comm->me == 0 ? standard_deviation(totals_.data(), n) : 0.0;
+  std::vector<double> totals = evaluator_->member_totals();
+  const int n = static_cast<int>(totals.size());
+  MPI_Allreduce(MPI_IN_PLACE, totals.data(), n, MPI_DOUBLE, MPI_SUM, world);
+  total_deviation_ = comm->me == 0 ? rhopot::standard_deviation(totals.data(), n) : 0.0;
 }
 
 // `fix pair ... uncertainty 1` looks for the flag, and sets it before the steps it reads.
@@ -400,20 +269,23 @@ void *PairRhopot::extract_peratom(const char *name, int &columns)
 {
   columns = 0;
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
-  if (model_ && model_->header().members == 0)
+  if (!evaluator_) error->all(FLERR, "pair style rhopot: uncertainty needs a model; write pair_coeff before fix pair");
+  if (model_->header().members == 0)
     error->all(FLERR, "uncertainty needs a model with members, this one has none; train with uncertainty.members=20");
+  double *const deviations = evaluator_->atom_deviations();
+  if (!deviations)
+    error->all(FLERR,
+               "uncertainties of atoms must be asked of a model of kind 'local', this one is of kind '{}' and knows whole "
+               "structures only; 'compute ID all pair rhopot' gives that of the total energy",
+               model_->header().kind);
   always_before_ = always_;
   if (!have_members_) always_ = true;
-  if (atom->nmax > n_deviation_) start_members();
-  return deviation_;
+  return deviations;
 }
 
 double PairRhopot::memory_usage()
 {
-  double bytes = Pair::memory_usage() + sizeof(double) * n_deviation_ + sizeof(int64_t) * species_.capacity();
-  for (const Worker &worker : workers_)
-    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity());
-  return bytes;
+  return Pair::memory_usage() + (evaluator_ ? evaluator_->memory_usage() : 0.0);
 }
 
 extern "C" __attribute__((visibility("default"))) void *rhopot_create_pair(void *lmp)

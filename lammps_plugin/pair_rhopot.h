@@ -1,4 +1,4 @@
-// pair_style rhopot [device auto|cpu|cuda]
+// pair_style rhopot [device auto|cpu|cuda] [stretch X]
 // pair_coeff * * model.pt El1 El2 NULL ...
 
 #ifndef LMP_PAIR_RHOPOT_H
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "edge_graph.h"
+#include "evaluator.h"
 #include "model.h"
 #include "pair.h"
 
@@ -32,11 +32,9 @@ class PairRhopot : public Pair {
   double memory_usage() override;
 
  private:
-  // What one thread works on: some centres and their results, in LAMMPS' units.
-  struct Worker {
-    rhopot::EdgeGraph graph;
-    std::vector<double> energies, gradients;
-  };
+  // settings
+  void set_device(const std::string &value);
+  void set_stretch(const std::string &value);
 
   // pair_coeff
   void allocate();
@@ -46,38 +44,22 @@ class PairRhopot : public Pair {
   void set_pairs();
   void print_mapping(const std::string &path) const;
 
-  // init_style
-  void check_special_bonds() const;
-
-  // compute
-  void start_workers();
-  void evaluate(Worker &worker, const rhopot::CentreRange &range, bool members) const;
-  [[noreturn]] void stop_here(const std::string &reason);
-  void add_energies(const Worker &worker, int columns);
-  void add_forces(const Worker &worker);
-  void add_virial(const Worker &worker);
-
   // uncertainty: the members are evaluated only in the time steps that ask for them
   bool members_wanted() const;
-  void start_members();
-  void add_members(const Worker &worker, int columns);
   void finish_members();
 
   std::string device_ = "auto";
+  double stretch_ = 0.0;                    // 0: not given
+  double scale_ = 1.0;                      // eV in LAMMPS' energy unit
   std::unique_ptr<rhopot::Model> model_;
   std::vector<int64_t> species_of_type_;    // [types+1], -1: NULL
-  double scale_ = 1.0;                      // eV in LAMMPS' energy unit
-  std::vector<int64_t> species_;            // [owned + ghosts], -1: NULL
-  std::vector<Worker> workers_;
+  std::unique_ptr<rhopot::Evaluator> evaluator_;    // how models of this one's kind are run
 
   int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
   bool always_ = false;              // a `fix pair` without trigger reads them at every step
   bool always_before_ = false;
   bool compute_pair_ = false;        // a `compute pair` reads the total
   bool have_members_ = false;        // the last compute() evaluated them
-  std::vector<double> totals_;       // [K] member energies of this rank, LAMMPS' units
-  double *deviation_ = nullptr;      // [nmax] per-atom standard deviation, LAMMPS' units
-  int n_deviation_ = 0;
   double total_deviation_ = 0.0;     // pvector: the total's on rank 0, 0 elsewhere (LAMMPS sums over ranks)
 };
 

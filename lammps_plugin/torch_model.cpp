@@ -91,6 +91,9 @@ struct Model::Implementation {
 
   at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const;
   void check_output(const at::Tensor &output, const EdgeBatch &b, bool members) const;
+  at::Tensor forward_whole(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
+                           const std::vector<double> &prepared, const Share &share, bool members) const;
+  int64_t columns(bool members) const { return members ? 1 + header.members : 1; }
 };
 
 at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const
@@ -108,10 +111,9 @@ at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeB
 
 void Model::Implementation::check_output(const at::Tensor &output, const EdgeBatch &b, bool members) const
 {
-  const int64_t columns = members ? 1 + header.members : 1;
-  if (output.dim() != 2 || output.size(0) != b.n_centres || output.size(1) != columns ||
+  if (output.dim() != 2 || output.size(0) != b.n_centres || output.size(1) != columns(members) ||
       output.scalar_type() != at::kDouble)
-    refuse(name, "must return float64 [centres, " + std::to_string(columns) + "]; export it again");
+    refuse(name, "must return float64 [centres, " + std::to_string(columns(members)) + "]; export it again");
   if (b.n_edges > 0 && !output.requires_grad())
     refuse(name, "must return energies that depend on the edge vectors; export it again");
 }
@@ -150,8 +152,17 @@ std::string Model::device() const
   return impl_->device.str();
 }
 
-// A dimer: what is wrong with a file is found here, by all ranks together, and not in the first time step by some.
+// What is wrong with a file is found here, by all ranks together, and not in the first time step by some.
 void Model::try_out() const
+{
+  if (impl_->header.kind == "global")
+    try_out_whole();
+  else
+    try_out_edges();
+}
+
+// A dimer.
+void Model::try_out_edges() const
 {
   const double r = 0.6 * impl_->header.cutoff;
   const std::vector<double> vectors = {r, 0.0, 0.0, -r, 0.0, 0.0};
@@ -178,6 +189,88 @@ void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, dou
     refuse(impl_->name, "has no forces: " + cause(exception));
   }
 }
+
+// ---- whole structures -----------------------------------------------------------------------------------------------------
+
+// Two atoms in a periodic box, so small that it costs little.
+void Model::try_out_whole() const
+{
+  const std::vector<double> positions = {0.1, 0.2, 0.3, 2.1, 1.9, 1.7}, cell = {3.7, 0.0, 0.0, 0.0, 3.8, 0.0, 0.0, 0.0, 3.9};
+  const std::vector<int64_t> species = {0, 0};
+  const bool pbc[3] = {true, true, true};
+  const Structure structure{2, positions.data(), species.data(), cell.data(), pbc};
+  const std::vector<double> prepared = prepare(structure, 1.0);
+  std::vector<double> energies(1 + impl_->header.members), by_positions(6), by_cell(9);
+  for (const bool members : {false, true})
+    evaluate_whole(structure, prepared, {}, members, energies.data(), by_positions.data(), by_cell.data());
+}
+
+std::vector<double> Model::prepare(const Structure &s, double stretch) const
+{
+  torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  const auto method = impl_->module.find_method("prepare");
+  if (!method) refuse(impl_->name, "of kind 'global' must have a method 'prepare'; export it again");
+  at::Tensor prepared;
+  try {
+    prepared = (*method)({view(s.positions, {s.n_atoms, 3}).to(impl_->device), view(s.cell, {3, 3}).to(impl_->device),
+                          view(s.pbc, {3}).to(impl_->device), stretch})
+                   .toTensor()
+                   .detach()
+                   .to(at::kCPU)
+                   .contiguous();
+  } catch (const std::exception &exception) {
+    refuse(impl_->name, "cannot be prepared: " + cause(exception));
+  }
+  if (prepared.dim() != 1 || prepared.scalar_type() != at::kDouble)
+    refuse(impl_->name, "must prepare float64 numbers in a row; export it again");
+  const double *const numbers = prepared.const_data_ptr<double>();
+  return {numbers, numbers + prepared.numel()};
+}
+
+at::Tensor Model::Implementation::forward_whole(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
+                                                const std::vector<double> &prepared, const Share &share, bool members) const
+{
+  at::Tensor output;
+  try {
+    output = module
+                 .forward({positions, view(s.species, {s.n_atoms}).to(device), cell, view(s.pbc, {3}).to(device),
+                           view(prepared.data(), {static_cast<int64_t>(prepared.size())}), share.index, share.count, members})
+                 .toTensor();
+  } catch (const std::exception &exception) {
+    refuse(name, "failed: " + cause(exception));
+  }
+  if (output.dim() != 1 || output.size(0) != columns(members) || output.scalar_type() != at::kDouble)
+    refuse(name, "must return float64 [" + std::to_string(columns(members)) + "]; export it again");
+  if (share.count == 1 && !output.requires_grad())
+    refuse(name, "must return an energy that depends on positions and cell; export it again");
+  return output;
+}
+
+void Model::evaluate_whole(const Structure &s, const std::vector<double> &prepared, const Share &share, bool members,
+                           double *energies, double *by_positions, double *by_cell) const
+{
+  torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  const at::Tensor positions = view(s.positions, {s.n_atoms, 3}).to(impl_->device).requires_grad_();
+  const at::Tensor cell = view(s.cell, {3, 3}).to(impl_->device).requires_grad_();
+  const at::Tensor output = impl_->forward_whole(positions, cell, s, prepared, share, members);
+  const at::Tensor values = output.detach().to(at::kCPU).contiguous();
+  std::copy_n(values.const_data_ptr<double>(), values.numel(), energies);
+  std::fill_n(by_positions, 3 * s.n_atoms, 0.0);
+  std::fill_n(by_cell, 9, 0.0);
+  if (!output.requires_grad()) return;    // a share without work
+  try {
+    const auto slopes = torch::autograd::grad({output[0]}, {positions, cell}, {}, std::nullopt, false, /*allow_unused=*/true);
+    for (const auto &[slope, target] : {std::pair(slopes[0], by_positions), std::pair(slopes[1], by_cell)}) {
+      if (!slope.defined()) continue;
+      const at::Tensor g = slope.to(at::kCPU).contiguous();
+      std::copy_n(g.const_data_ptr<double>(), g.numel(), target);
+    }
+  } catch (const std::exception &exception) {
+    refuse(impl_->name, "has no forces: " + cause(exception));
+  }
+}
+
+// ---- threads --------------------------------------------------------------------------------------------------------------
 
 // Threads of our own, which sleep while they wait: those of OpenMP spin, and cost more than they bring where other programs
 // share the cores. Operators inside them run on one thread each.

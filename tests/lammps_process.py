@@ -160,6 +160,15 @@ VALUES = "\n".join(
 
 STATIC = f"{OUTPUTS}\nrun 0 post no\n{VALUES}\n"
 
+# The same for models of whole structures, which have no energies and virials of atoms.
+WHOLE = f"""
+thermo_style custom step pe pxx pyy pzz pxy pxz pyz
+dump atoms all custom 1 atoms.dump id type x y z fx fy fz
+dump_modify atoms sort id format float %.17g
+run 0 post no
+{VALUES}
+"""
+
 
 def read_dump(path: Path) -> list[dict[str, Floats]]:
     """Frames of a text dump."""

@@ -6,34 +6,40 @@ import many_body_toy as toy
 import pytest
 import small_models
 import torch
+import whole_toy
 
-from rhopot.export import script
+from rhopot.export import ModelCard, script
 
-FILES = {
+FILES: dict[str, tuple[torch.nn.Module, ModelCard]] = {
     "many_body.pt": (toy.ManyBody(8), toy.card(8)),
     "float32.pt": (toy.ManyBody(0, torch.float32), toy.card(0, "float32")),
     "fingerprint.pt": (toy.Fingerprint(), toy.card()),
     "constant.pt": (toy.Constant(), toy.card()),
     "raising.pt": (toy.Raising(), toy.card()),
 }
+FILES |= {f"whole_{fault}.pt": (whole_toy.Whole(fault), whole_toy.card()) for fault in whole_toy.FAULTS}
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt.
+    """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt,
+    and scattering.pt for whole structures.
 
-    They are written without the self-check that `save_model` makes: two would not pass it.
+    They are written without the self-check that `save_model` makes: some would not pass it.
     """
     folder = tmp_path_factory.mktemp("models")
     for name, (module, card) in FILES.items():
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})
         (folder / name).write_bytes(archive)
     networks = (small_models.network(), small_models.network(per_element=True, members=0))
-    for model in (small_models.linear(), small_models.gap(), *networks):
-        compiled = script.compile_module(model.module)
-        archive = script.serialise(compiled, {"rhopot.json": model.card.to_json()})
-        (folder / f"{model.name}.pt").write_bytes(archive)
+    for model in (small_models.linear(), small_models.gap(), *networks, small_models.scattering()):
+        small_models.write(model, folder / f"{model.name}.pt")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scattering(models: Path) -> Path:
+    return models / "scattering.pt"
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,14 @@ from rhopot.potentials.workflows.check import Finding, check_model
 
 SOURCE = Path(__file__).parents[2] / "lammps_plugin"
 INSTALLED = Path(plugin_path())
-FILES = ("pair_rhopot.cpp", "edge_graph.cpp")
+FILES = (
+    "pair_rhopot.cpp",
+    "evaluator.cpp",
+    "local_evaluator.cpp",
+    "edge_graph.cpp",
+    "global_evaluator.cpp",
+    "whole_structure.cpp",
+)
 
 STALE = """  static std::map<int, std::vector<int>> first;
   const std::vector<int> seen(list_->firstneigh[i], list_->firstneigh[i] + list_->numneigh[i]);
@@ -27,13 +34,13 @@ STALE = """  static std::map<int, std::vector<int>> first;
 BREAKS = {
     "nothing": ("pair_rhopot.cpp", "", "", ""),
     "sign of the virial": (
-        "pair_rhopot.cpp",
+        "local_evaluator.cpp",
         "const double w = -r[A[k]] * g[B[k]];",
         "const double w = r[A[k]] * g[B[k]];",
         "LAMMPS, 1 rank(s): virial",
     ),
     "forces on ghosts dropped": (
-        "pair_rhopot.cpp",
+        "local_evaluator.cpp",
         "fj[a] -= g[a];",
         "if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
         "LAMMPS, 1 rank(s): forces",

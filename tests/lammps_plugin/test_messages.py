@@ -27,7 +27,7 @@ INPUTS = {
     "only NULL": ("coeff * * {model} NULL NULL", "at least one atom type"),
     "lower case": ("coeff * * {model} Li SI", "does not know element SI"),
     "missing file": ("coeff * * nowhere.pt Li Si", "model 'nowhere.pt' cannot be read"),
-    "unknown keyword": ("style rhopot model.pt", "keyword must be device, got model.pt"),
+    "unknown keyword": ("style rhopot model.pt", "keyword must be device or stretch, got model.pt"),
     "unknown device": ("style rhopot device tpu", "device must be auto, cpu or cuda, got tpu"),
     "device without value": ("style rhopot device", "device must be auto, cpu or cuda, got nothing"),
 }
@@ -112,7 +112,11 @@ FILES = {
     "unreadable field": (card(symbols=3), "has an unreadable field 'symbols'"),
     "no cutoff": (card(cutoff=-1.0), "must have a cutoff > 0"),
     "no elements": (card(symbols=[]), "names no chemical element"),
-    "global model": (card(kind="global"), "is of kind 'global'; pair style rhopot runs models of kind 'local'"),
+    "unknown kind": (
+        card(kind="pooled"),
+        "is of kind 'pooled'; pair style rhopot runs models of kind 'local' and 'global'",
+    ),
+    "global without prepare": (card(kind="global"), "of kind 'global' must have a method 'prepare'"),
     "message passing": (card(n_layers=3), "has 3 message layers"),
     "unknown operator": (damaged_code, "cannot be loaded"),
     "wrong number of members": (card(uncertainty={"members": 5}), "must return float64 [centres, 6]"),

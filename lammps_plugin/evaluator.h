@@ -1,0 +1,66 @@
+// What one time step asks of a model, whatever its kind. The pair style reads the input and speaks to fixes and computes;
+// how atoms and ranks come to energies and forces is the evaluator's: local_evaluator.h, global_evaluator.h.
+
+#ifndef RHOPOT_EVALUATOR_H
+#define RHOPOT_EVALUATOR_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model.h"
+#include "pointers.h"
+
+namespace LAMMPS_NS {
+class Pair;
+}
+
+namespace rhopot {
+
+// A pair style and the model that it runs. They outlive the evaluator.
+struct Task {
+  LAMMPS_NS::Pair &pair;    // says what a step asks for, and receives energies and virials
+  const Model &model;
+  const std::vector<int64_t> &species_of_type;    // [types+1], -1: NULL
+  double scale;                                   // eV in LAMMPS' energy unit
+  double stretch;                                 // how much a box may grow (see global_evaluator.h)
+};
+
+class Evaluator : protected LAMMPS_NS::Pointers {
+ public:
+  Evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task) : Pointers(lmp), task_(task) {}
+
+  // At the start of every run: checks, neighbour lists.
+  virtual void init() = 0;
+
+  // How far LAMMPS' ghost atoms must reach, in A.
+  virtual double cutoff() const = 0;
+
+  // Adds forces to the atoms, and what the pair style's flags ask for to its energies and virials, in LAMMPS' units. All
+  // ranks call it together, also those without atoms.
+  virtual void compute(bool members) = 0;
+
+  // Energies [K] of the members in LAMMPS' units after a compute() that asked for them; those of all ranks add up.
+  const std::vector<double> &member_totals() const { return member_totals_; }
+
+  // Standard deviations of the members of every atom, the last ones or zeros, for at least atom->nmax atoms; null where the
+  // model knows none.
+  virtual double *atom_deviations() { return nullptr; }
+
+  virtual double memory_usage() const = 0;    // bytes
+
+ protected:
+  Task task_;
+  std::vector<double> member_totals_;
+};
+
+// The evaluator for the model's kind.
+std::unique_ptr<Evaluator> make_evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task);
+
+// Around the members' own mean, over K (not K - 1): the same number as in Python.
+double standard_deviation(const double *values, int n);
+
+}    // namespace rhopot
+
+#endif

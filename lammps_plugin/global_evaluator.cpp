@@ -1,0 +1,206 @@
+#include "global_evaluator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+
+#include "atom.h"
+#include "comm.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "modify.h"
+#include "pair.h"
+
+using namespace LAMMPS_NS;
+
+namespace rhopot {
+namespace {
+
+// The model needs no ghost atoms and no neighbour list. LAMMPS wants a cutoff all the same: atoms may wander half the skin
+// out of their subdomain before they move house, and computes that look at neighbours (rdf, coord/atom, cna/atom, ...) reach
+// as far as the pair style. So: first neighbours of any solid, well below the edges of the cells that such models run on.
+constexpr double CUTOFF = 5.0;
+
+}    // namespace
+
+void GlobalEvaluator::init()
+{
+  if (!atom->tag_enable)
+    error->all(FLERR, "pair style rhopot needs atom IDs for a model of kind 'global'; remove 'atom_modify id no'");
+  prepared_atoms_ = -1;
+  has_warned_ = false;
+}
+
+double GlobalEvaluator::cutoff() const
+{
+  return CUTOFF;
+}
+
+// ---- compute --------------------------------------------------------------------------------------------------------------
+
+void GlobalEvaluator::compute(bool members)
+{
+  refuse_atoms();
+  atoms_.gather(*atom, *domain, task_.species_of_type, world);
+  const int64_t n_atoms = atoms_.structure().n_atoms;
+  if (members) member_totals_.assign(task_.model.header().members, 0.0);
+  if (n_atoms == 0) return;
+  if (prepared_atoms_ != n_atoms) prepare();
+  warn_when_outgrown();
+  add_up(evaluate_shares(members));
+  add_forces();
+  if (comm->me != 0) return;
+  add_energies(members);
+  if (task_.pair.vflag_global) add_virial();
+}
+
+void GlobalEvaluator::refuse_atoms() const
+{
+  if (!task_.pair.eflag_atom && !task_.pair.vflag_atom && !task_.pair.cvflag_atom) return;
+  std::string asking;
+  for (const Compute *each : modify->get_compute_list())
+    if (each->peatomflag || each->pressatomflag)
+      asking += std::string(asking.empty() ? "" : ", ") + each->id + " (" + each->style + ")";
+  error->all(FLERR,
+             "pair style rhopot: energies and virials of atoms must be asked of a model of kind 'local', this one is of kind "
+             "'global' and knows whole structures only; remove the compute(s) {}",
+             asking.empty() ? "that ask for them" : asking);
+}
+
+// By the first rank for all, so that rounding on different machines cannot make their choices differ.
+void GlobalEvaluator::prepare()
+{
+  std::string failure;
+  try {
+    if (comm->me == 0) prepared_ = task_.model.prepare(atoms_.structure(), task_.stretch);
+  } catch (const std::exception &reason) {
+    failure = reason.what();
+  }
+  stop_if_any(failure);
+  int size = static_cast<int>(prepared_.size());
+  MPI_Bcast(&size, 1, MPI_INT, 0, world);
+  prepared_.resize(size);
+  MPI_Bcast(prepared_.data(), size, MPI_DOUBLE, 0, world);
+  prepared_extents_ = atoms_.extents();
+  prepared_atoms_ = atoms_.structure().n_atoms;
+}
+
+// Periodic edges may grow by the factor `stretch`. Along open axes the atoms may spread by as much of the model's reach: what
+// was prepared keeps them that far from their images.
+void GlobalEvaluator::warn_when_outgrown()
+{
+  if (has_warned_ || comm->me != 0) return;
+  const Structure structure = atoms_.structure();
+  const std::vector<double> extents = atoms_.extents();
+  for (int a = 0; a < 3; a++) {
+    const double before = prepared_extents_[a];
+    const double more = (task_.stretch - 1.0) * (structure.pbc[a] ? before : task_.model.header().cutoff);
+    if (extents[a] <= before + more + 1e-9) continue;
+    has_warned_ = true;
+    error->warning(FLERR,
+                   "pair style rhopot: the {} along {} has grown from {:.6g} to {:.6g} A, more than 'stretch {:g}' allows for; "
+                   "energies stay smooth and become less accurate: start another run, or give pair_style rhopot a larger stretch",
+                   structure.pbc[a] ? "box" : "region of the atoms", "xyz"[a], before, extents[a], task_.stretch);
+    return;
+  }
+}
+
+// This rank's shares, one per thread; returns why one of them failed, or nothing.
+std::string GlobalEvaluator::evaluate_shares(bool members)
+{
+  const Structure structure = atoms_.structure();
+  const int n_threads = task_.model.device() == "cpu" ? std::max(comm->nthreads, 1) : 1;
+  sums_.resize(n_threads);
+  for (Sums &sums : sums_) sums.start(structure.n_atoms, members ? 1 + task_.model.header().members : 1);
+  try {
+    Model::in_parallel(n_threads, [&](int k) {
+      Sums &s = sums_[k];
+      const Share share{comm->me * n_threads + k, comm->nprocs * n_threads};
+      task_.model.evaluate_whole(structure, prepared_, share, members, s.energies(), s.by_positions(), s.by_cell());
+    });
+  } catch (const std::exception &reason) {
+    return reason.what();
+  }
+  return "";
+}
+
+// Over threads and ranks. Whether a rank failed travels with the numbers, so that all stop together.
+void GlobalEvaluator::add_up(const std::string &failure)
+{
+  Sums &sums = sums_[0];
+  for (size_t k = 1; k < sums_.size(); k++) sums.add(sums_[k]);
+  sums.failures() = failure.empty() ? 0.0 : 1.0;
+  MPI_Allreduce(MPI_IN_PLACE, sums.numbers.data(), static_cast<int>(sums.numbers.size()), MPI_DOUBLE, MPI_SUM, world);
+  if (sums.failures() > 0.0) stop_if_any(failure);
+  double sum = 0.0;    // not finite as soon as one number is not
+  for (const double number : sums.numbers) sum += number;
+  if (!std::isfinite(sum))
+    error->all(FLERR, "pair style rhopot: energies and forces must be finite, got NaN or infinity; look for atoms in one place");
+}
+
+void GlobalEvaluator::add_forces()
+{
+  const double *const by_positions = sums_[0].by_positions();
+  for (const WholeStructure::Owned &owned : atoms_.owned())
+    for (int a = 0; a < 3; a++) atom->f[owned.atom][a] -= task_.scale * by_positions[3 * owned.row + a];
+}
+
+void GlobalEvaluator::add_energies(bool members)
+{
+  const double *const energies = sums_[0].energies();
+  if (task_.pair.eflag_global) task_.pair.eng_vdwl += task_.scale * energies[0];
+  if (!members) return;
+  for (size_t k = 0; k < member_totals_.size(); k++) member_totals_[k] = task_.scale * energies[1 + k];
+}
+
+// Symmetric up to rounding; LAMMPS keeps six components.
+void GlobalEvaluator::add_virial()
+{
+  const Structure structure = atoms_.structure();
+  double w[3][3] = {};
+  const auto add = [&w](const double *vectors, const double *slopes, int64_t n) {
+    for (int64_t k = 0; k < n; k++)
+      for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) w[a][b] -= vectors[3 * k + a] * slopes[3 * k + b];
+  };
+  add(structure.positions, sums_[0].by_positions(), structure.n_atoms);
+  add(structure.cell, sums_[0].by_cell(), 3);
+  constexpr int A[6] = {0, 1, 2, 0, 0, 1}, B[6] = {0, 1, 2, 1, 2, 2};    // xx yy zz xy xz yz
+  for (int k = 0; k < 6; k++) task_.pair.virial[k] += task_.scale * 0.5 * (w[A[k]][B[k]] + w[B[k]][A[k]]);
+}
+
+// All ranks together: when one of them has a reason to stop, all stop with the words of the first that has.
+void GlobalEvaluator::stop_if_any(std::string failure) const
+{
+  int mine = failure.empty() ? comm->nprocs : comm->me, first = 0;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  int length = static_cast<int>(failure.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  failure.resize(length);
+  MPI_Bcast(failure.data(), length, MPI_CHAR, first, world);
+  error->all(FLERR, "pair style rhopot: " + failure);
+}
+
+// ---- sums -----------------------------------------------------------------------------------------------------------------
+
+void GlobalEvaluator::Sums::start(int64_t n_atoms, int n_columns)
+{
+  columns = n_columns;
+  numbers.assign(1 + columns + 9 + 3 * n_atoms, 0.0);
+}
+
+void GlobalEvaluator::Sums::add(const Sums &other)
+{
+  for (size_t k = 0; k < numbers.size(); k++) numbers[k] += other.numbers[k];
+}
+
+double GlobalEvaluator::memory_usage() const
+{
+  double bytes = atoms_.memory_usage();
+  for (const Sums &sums : sums_) bytes += static_cast<double>(sizeof(double) * sums.numbers.capacity());
+  return bytes;
+}
+
+}    // namespace rhopot

@@ -1,0 +1,199 @@
+#include "local_evaluator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <stdexcept>
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "pair.h"
+
+using namespace LAMMPS_NS;
+
+namespace rhopot {
+
+// ---- init -----------------------------------------------------------------------------------------------------------------
+
+void LocalEvaluator::init()
+{
+  if (!force->newton_pair)
+    error->all(FLERR, "pair style rhopot needs newton on for pairs, got off; write 'newton on' before the box is created");
+  check_special_bonds();
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
+    error->warning(FLERR, "pair style rhopot: 'neigh_modify exclude' removes neighbours the model was trained with");
+  neighbor->add_request(&task_.pair, NeighConst::REQ_FULL);
+}
+
+// Molecular systems by default drop bonded pairs from the neighbour list.
+void LocalEvaluator::check_special_bonds() const
+{
+  if (atom->molecular == Atom::ATOMIC || force->kspace) return;
+  for (int k = 1; k <= 3; k++)
+    if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
+      error->all(FLERR,
+                 "pair style rhopot needs bonded neighbours too, but special_bonds removes the 1-{} ones; "
+                 "write 'special_bonds lj/coul 1 1 1'",
+                 k + 1);
+}
+
+double LocalEvaluator::cutoff() const
+{
+  return task_.model.header().cutoff;
+}
+
+// ---- compute --------------------------------------------------------------------------------------------------------------
+
+// Threads evaluate ranges of centres side by side; their results are added one after the other in the order of the list, so
+// that the numbers do not depend on which thread was faster.
+void LocalEvaluator::compute(bool members)
+{
+  const int columns = members ? 1 + task_.model.header().members : 1;
+  if (members) start_members();
+  start_workers();
+  const int n_workers = static_cast<int>(workers_.size());
+  const std::vector<CentreRange> ranges = cut(*task_.pair.list, n_workers);
+  for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
+    const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
+    try {
+      Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], members); });
+    } catch (const std::exception &reason) {
+      stop_here(reason.what());
+    }
+    for (int k = 0; k < n; k++) {
+      add_forces(workers_[k]);
+      if (task_.pair.eflag_either) add_energies(workers_[k], columns);
+      if (task_.pair.vflag_either) add_virial(workers_[k]);
+      if (members) add_members(workers_[k], columns);
+    }
+  }
+}
+
+void LocalEvaluator::start_workers()
+{
+  const int n_atoms = atom->nlocal + atom->nghost;
+  species_.resize(n_atoms);
+  for (int i = 0; i < n_atoms; i++) species_[i] = task_.species_of_type[atom->type[i]];
+  workers_.resize(task_.model.device() == "cpu" ? std::max(comm->nthreads, 1) : 1);
+  for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, species_, cutoff());
+}
+
+void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, bool members) const
+{
+  worker.graph.fill(range);
+  const EdgeBatch batch = worker.graph.batch();
+  const int columns = members ? 1 + task_.model.header().members : 1;
+  worker.energies.resize(batch.n_centres * columns);
+  worker.gradients.resize(3 * batch.n_edges);
+  if (batch.n_centres == 0) return;
+  task_.model.evaluate(batch, members, worker.energies.data(), worker.gradients.data());
+  double sum = 0.0;    // not finite as soon as one number is not
+  for (double &energy : worker.energies) sum += (energy *= task_.scale);
+  for (double &g : worker.gradients) sum += (g *= task_.scale);
+  if (!std::isfinite(sum))
+    throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
+}
+
+// An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one.
+void LocalEvaluator::stop_here(const std::string &reason)
+{
+  const std::string text = "pair style rhopot: " + reason;
+  if (comm->me != 0) std::fprintf(stderr, "ERROR on proc %d: %s\n", comm->me, text.c_str());
+  error->one(FLERR, text);
+}
+
+void LocalEvaluator::add_energies(const Worker &worker, int columns)
+{
+  Pair &pair = task_.pair;
+  const EdgeBatch batch = worker.graph.batch();
+  for (int64_t c = 0; c < batch.n_centres; c++) {
+    const double energy = worker.energies[c * columns];
+    if (pair.eflag_global) pair.eng_vdwl += energy;
+    if (pair.eflag_atom) pair.eatom[batch.centre[c]] += energy;
+  }
+}
+
+void LocalEvaluator::add_forces(const Worker &worker)
+{
+  const EdgeBatch batch = worker.graph.batch();
+  double **const f = atom->f;
+  for (int64_t c = 0; c < batch.n_centres; c++) {
+    double *const fi = f[batch.centre[c]];
+    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
+      const double *const g = &worker.gradients[3 * e];
+      double *const fj = f[batch.neighbour[e]];
+      for (int a = 0; a < 3; a++) {
+        fi[a] += g[a];
+        fj[a] -= g[a];
+      }
+    }
+  }
+}
+
+// Component ab of an edge's virial is -r_a g_b. Global and centroid: as it is, the centroid's whole on the neighbour's row
+// (the energy of the centre changes by g . v_j, and heat flows along r). Per atom: symmetric, half on each end.
+void LocalEvaluator::add_virial(const Worker &worker)
+{
+  Pair &pair = task_.pair;
+  const EdgeBatch batch = worker.graph.batch();
+  constexpr int A[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, B[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};    // xx yy zz xy xz yz yx zx zy
+  for (int64_t c = 0; c < batch.n_centres; c++) {
+    const int64_t i = batch.centre[c];
+    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
+      const int64_t j = batch.neighbour[e];
+      const double *const r = batch.vectors + 3 * e;
+      const double *const g = &worker.gradients[3 * e];
+      for (int k = 0; k < 9; k++) {
+        const double w = -r[A[k]] * g[B[k]];
+        const int k6 = k < 6 ? k : k - 3;    // the transposed component
+        const double share = k < 3 ? w : 0.5 * w;
+        if (pair.vflag_global) pair.virial[k6] += share;
+        if (pair.vflag_atom) {
+          pair.vatom[i][k6] += 0.5 * share;
+          pair.vatom[j][k6] += 0.5 * share;
+        }
+        if (pair.cvflag_atom) pair.cvatom[j][k] += w;
+      }
+    }
+  }
+}
+
+// ---- members --------------------------------------------------------------------------------------------------------------
+
+void LocalEvaluator::start_members()
+{
+  member_totals_.assign(task_.model.header().members, 0.0);
+  atom_deviations();
+  std::fill(deviations_.begin(), deviations_.end(), 0.0);
+}
+
+double *LocalEvaluator::atom_deviations()
+{
+  const size_t n = std::max(atom->nmax, 1);    // a pointer to something also on ranks that never had an atom
+  if (deviations_.size() < n) deviations_.resize(n, 0.0);
+  return deviations_.data();
+}
+
+void LocalEvaluator::add_members(const Worker &worker, int columns)
+{
+  const EdgeBatch batch = worker.graph.batch();
+  for (int64_t c = 0; c < batch.n_centres; c++) {
+    const double *const members = &worker.energies[c * columns + 1];
+    for (int k = 0; k < columns - 1; k++) member_totals_[k] += members[k];
+    deviations_[batch.centre[c]] = standard_deviation(members, columns - 1);
+  }
+}
+
+double LocalEvaluator::memory_usage() const
+{
+  double bytes = sizeof(double) * deviations_.capacity() + sizeof(int64_t) * species_.capacity();
+  for (const Worker &worker : workers_)
+    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity());
+  return bytes;
+}
+
+}    // namespace rhopot

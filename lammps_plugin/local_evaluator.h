@@ -1,0 +1,50 @@
+// Models of kind `local`: energies of centres from their edges, every rank those of the atoms it owns.
+
+#ifndef RHOPOT_LOCAL_EVALUATOR_H
+#define RHOPOT_LOCAL_EVALUATOR_H
+
+#include <string>
+#include <vector>
+
+#include "edge_graph.h"
+#include "evaluator.h"
+
+namespace rhopot {
+
+// With g = dE/d(edge vector): f_centre += g, f_neighbour -= g, virial -= r (x) g. A neighbour may be a ghost: LAMMPS sends
+// the ghosts' forces home itself (newton on).
+class LocalEvaluator : public Evaluator {
+ public:
+  using Evaluator::Evaluator;
+
+  void init() override;
+  double cutoff() const override;
+  void compute(bool members) override;
+  double *atom_deviations() override;
+  double memory_usage() const override;
+
+ private:
+  // What one thread works on: some centres and their results, in LAMMPS' units.
+  struct Worker {
+    EdgeGraph graph;
+    std::vector<double> energies, gradients;
+  };
+
+  void check_special_bonds() const;
+  void start_workers();
+  void start_members();
+  void evaluate(Worker &worker, const CentreRange &range, bool members) const;
+  [[noreturn]] void stop_here(const std::string &reason);
+  void add_forces(const Worker &worker);
+  void add_energies(const Worker &worker, int columns);
+  void add_virial(const Worker &worker);
+  void add_members(const Worker &worker, int columns);
+
+  std::vector<int64_t> species_;    // [owned + ghosts], -1: NULL
+  std::vector<Worker> workers_;
+  std::vector<double> deviations_;    // [nmax]
+};
+
+}    // namespace rhopot
+
+#endif
