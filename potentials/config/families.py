@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from torch import nn
 
     from rhopot.potentials.config.schema import RunConfig
@@ -32,6 +33,7 @@ class Family:
     kind: what its models are to ASE and LAMMPS (see `rhopot.export.card`)
     reach(descriptor): how far (A) atoms act on each other; the cutoff of local models
     shorthands: top-level keys that stand for keys of sections
+    complete(descriptor, frames): the descriptor's settings with those that are to come from the training structures
     """
 
     name: str
@@ -47,6 +49,7 @@ class Family:
     kind: Literal["local", "global"] = "local"
     reach: Callable[[Mapping[str, Any]], float] = lambda descriptor: float(descriptor["cutoff"])
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete: Callable[[dict[str, Any], Sequence[Atoms]], dict[str, Any]] = lambda descriptor, frames: descriptor
 
     def describe(self, descriptor: Mapping[str, Any]) -> list[str]:
         """Say in a few lines what the family is and what its descriptor's settings mean."""
@@ -139,6 +142,12 @@ def _build_scattering(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Mo
     from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
 
     return WaveletScattering(ScatteringHypers(**settings).with_symbols(symbols))
+
+
+def _complete_scattering(settings: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
+    from rhopot.potentials.scattering import ScatteringHypers
+
+    return ScatteringHypers(**settings).completed(frames).model_dump(mode="json")
 
 
 def _reach_of_wavelets(settings: Mapping[str, Any]) -> float:
@@ -278,6 +287,7 @@ _WHOLE_STRUCTURES = Family(
     kind="global",
     reach=_reach_of_wavelets,
     shorthands={"budget": ("regressor", "budget")},
+    complete=_complete_scattering,
 )
 
 FAMILIES: dict[str, Family] = {

@@ -72,8 +72,8 @@ def size_limits(hypers: ScatteringHypers, paths: Sequence[Path], size: float) ->
     for k, path in enumerate(paths):
         if path.n1 is None or path.l1 is None or path.j1 is None or path.q is None:
             continue
-        modulus = typical_field(path.n1, path.l1, path.j1, hypers.beta) * largest[str(path.channel)]
+        modulus = typical_field(path.n1, path.l1, path.j1, hypers.base_width) * largest[str(path.channel)]
         if path.n2 is not None and path.l2 is not None and path.j2 is not None:
-            modulus *= typical_gain(path.n2, path.l2, path.j2, hypers.beta, path.j1)
+            modulus *= typical_gain(path.n2, path.l2, path.j2, hypers.base_width, path.j1)
         limits[k] = (size * modulus) ** path.q / TYPICAL_DENSITY
     return limits

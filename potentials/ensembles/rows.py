@@ -83,14 +83,15 @@ def equations(
     weights = np.array([(len(frames[k]) / sigmas[k]["energy"]) ** 2 for k in rows])
     one = weights.mean()
     blocks = [make_rows(measured.values[rows], reference, labels[rows], weights / one)]
-    owners = measured.directed
-    if len(owners):
+    fitted = [m for m, k in enumerate(measured.directed) if "forces" in sigmas[k]]
+    if fitted:
+        owners = measured.directed[fitted]
         counts = np.bincount(owners, minlength=len(frames))
         free = [3 * len(frame) if frame.fixed is None else 3 * int(np.sum(~frame.fixed)) for frame in frames]
-        along = [np.sum(np.asarray(frames[k].forces) * u) for k, u in zip(owners, measured.directions, strict=True)]
+        along = [np.sum(np.asarray(frames[measured.directed[m]].forces) * measured.directions[m]) for m in fitted]
         weights = np.array([free[k] / counts[k] / sigmas[k]["forces"] ** 2 for k in owners])
         atoms = np.array([len(frames[k]) for k in owners])
-        blocks.append(make_rows(-atoms[:, None] * measured.slopes, along, labels[owners], weights / one, False))
+        blocks.append(make_rows(-atoms[:, None] * measured.slopes[fitted], along, labels[owners], weights / one, False))
     shifted = measured.shifted
     if translation is not None and len(shifted):
         weight = len(frames) / len(shifted) / translation**2

@@ -77,6 +77,8 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
     """
     work = _start(task, hypers)
     begin = time.perf_counter()
+    if hypers.unit == "groups" and any(frame.group is None for frame in task.train):
+        work.say("note: frames carry no group, each frame is drawn by itself; name the key of paths or trajectories")
     train = _measure(work, task.train, "train", shifts=True)
     unseen = _measure(work, task.validation, "validation", shifts=task.absorb)
     measured = time.perf_counter()

@@ -111,7 +111,9 @@ def fit_model(
 ) -> Trained:
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = FAMILIES[config.family]
-    descriptor = cast("Descriptor", family.build(config.descriptor, data.symbols))
+    settings = family.complete(config.descriptor, [frame.atoms for frame in data.train])
+    config = config.model_copy(update={"descriptor": settings})
+    descriptor = cast("Descriptor", family.build(settings, data.symbols))
     pair = _pair(config, data)
     baseline = _baseline(config, data, pair)
     members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0

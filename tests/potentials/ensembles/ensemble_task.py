@@ -1,0 +1,73 @@
+"""A small ensemble on labelled Li-Si structures, for tests in this process and in others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import labelled
+import numpy as np
+import torch
+
+from rhopot.potentials.ensembles import EnsembleHypers
+from rhopot.potentials.ensembles.assess import STRETCH
+from rhopot.potentials.ensembles.matrix import Sample
+from rhopot.potentials.fit import FitTask, Targets
+from rhopot.potentials.fit.graph import species_of
+from rhopot.potentials.regressors.scattering_model import ScatteringModel
+from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, choose_grid
+from rhopot.potentials.structures import Frame
+
+SMALL = ScatteringHypers(
+    symbols=labelled.SYMBOLS, beta=0.8, max_scale=1, n=(2,), powers=(1.0, 2.0), alias=1e-3, least_points=8
+)
+FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, translated=20)
+BOTH = Targets(energy=0.002, forces=0.05)
+ENERGIES = Targets(energy=0.002, forces=None)
+
+
+def frames(count: int, seed: int = 0, per_group: int = 3) -> list[Frame]:
+    """Return labelled structures in groups."""
+    made = labelled.frames(count, seed)
+    return [replace(frame, group=f"path-{seed}-{k // per_group}") for k, frame in enumerate(made)]
+
+
+def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitTask:
+    """Return a task for those frames, with members unless changed."""
+    fields: dict[str, Any] = {
+        "descriptor": WaveletScattering(SMALL),
+        "symbols": labelled.SYMBOLS,
+        "targets": BOTH,
+        "baseline": labelled.BASELINE,
+        "members": 6,
+    }
+    return FitTask(train=train, validation=validation or [], **(fields | changes))
+
+
+def sample(frame: Frame, move: np.ndarray | None = None, slope: bool = False) -> Sample:
+    """Return a row to compute."""
+    still = np.zeros((len(frame), 3))
+    return Sample(frame.atoms, choose_grid(SMALL, frame.atoms, STRETCH), still if move is None else move, slope)
+
+
+def features(scattering: WaveletScattering, frame: Frame, positions: np.ndarray | None = None) -> torch.Tensor:
+    """Return the features (F,) of a frame, with its atoms elsewhere."""
+    atoms = frame.atoms
+    return scattering(
+        torch.as_tensor(atoms.positions if positions is None else positions),
+        species_of(atoms, labelled.SYMBOLS),
+        torch.tensor(atoms.cell.array),
+        torch.tensor(atoms.pbc),
+        choose_grid(SMALL, atoms, STRETCH),
+    )
+
+
+def energies(model: ScatteringModel, frames: list[Frame], members: bool = False) -> np.ndarray:
+    """Return energies (n) in eV, with those of the members (n, 1 + K)."""
+    found = []
+    for frame in frames:
+        positions, cell = torch.tensor(frame.atoms.positions), torch.tensor(frame.atoms.cell.array)
+        pbc, species = torch.tensor(frame.atoms.pbc), species_of(frame.atoms, labelled.SYMBOLS)
+        prepared = model.prepare(positions, cell, pbc, STRETCH)
+        found.append(model(positions, species, cell, pbc, prepared, 0, 1, members).numpy())
+    return np.array(found) if members else np.array(found)[:, 0]
