@@ -98,13 +98,13 @@ class _Reference:
             points = self.grid.points[self.hypers.scales.index(wavelet[2])]
             inner = self.first(channel, first)
             spectrum = _regrid(np.fft.fftn(inner, norm="forward"), points)
-            floor = self.first_floor(channel, first) * typical_gain(*wavelet, self.hypers.beta, first[2])
+            floor = self.first_floor(channel, first) * typical_gain(*wavelet, self.hypers.base_width, first[2])
             self.moduli[channel, first, wavelet] = self.modulus(spectrum, points, wavelet, floor)
         return self.moduli[channel, first, wavelet]
 
     def first_floor(self, channel: str, wavelet: Wavelet) -> float:
         """Return eps of a first modulus."""
-        size = typical_field(*wavelet, self.hypers.beta)
+        size = typical_field(*wavelet, self.hypers.base_width)
         return float(self.hypers.regularization * size * self.largest[channel])
 
     def modulus(self, spectrum: np.ndarray, points: Points, wavelet: Wavelet, floor: float) -> np.ndarray:
@@ -128,7 +128,7 @@ class _Reference:
         polar, azimuth = np.where(length > 0, waves[..., 2] / safe, 1.0), np.arctan2(waves[..., 1], waves[..., 0])
         numbers = np.meshgrid(*(np.abs(np.fft.fftfreq(n)) for n in points), indexing="ij")
         band = np.all([number < 0.5 - 1e-9 for number in numbers], axis=0)
-        radial = band * length ** (2 * (order - 1) - degree) * np.exp(-0.5 * (self.hypers.beta * length) ** 2)
+        radial = band * length ** (2 * (order - 1) - degree) * np.exp(-0.5 * (self.hypers.base_width * length) ** 2)
         filters = []
         for m in range(-degree, degree + 1):
             ratio = math.factorial(degree - abs(m)) / math.factorial(degree + abs(m))

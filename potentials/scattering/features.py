@@ -81,7 +81,7 @@ class WaveletScattering(nn.Module):
         self.paths = tuple(allowed if paths is None else paths)
         self.n_features = len(self.paths)
         self.wavelets, self.scales, self.powers = list(hypers.wavelets), list(hypers.scales), list(hypers.powers)
-        self.beta: float = hypers.beta
+        self.beta: float = hypers.base_width
         self.regularization: float = hypers.regularization
         self.width: int = window_width(hypers.tolerance)
         self.chunk: int = CHUNK

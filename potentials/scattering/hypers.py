@@ -7,7 +7,7 @@
 | n | orders of the wavelets, each with l = 0 ... n-1 | |
 | beta | width of the smallest wavelet (scale j = 0); null: from the data, by `overlap` and eq. 2.36 of [1] | A |
 | overlap | of the base Gaussians of the two atoms that are closest in the data | |
-| max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta; J null: from the data, by eq. 2.39 | |
+| max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta; J null: from the data, eq. 2.39 | |
 | powers | q of the integrals, each >= 1 | |
 | max_order | 0, 1 or 2: how many wavelet transforms in a row | |
 | scale_lag | second order takes j2 >= j1 - scale_lag; 0 is the rule j2 >= j1 | |

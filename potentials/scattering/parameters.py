@@ -1,13 +1,16 @@
 """Width, scales and sampling of the wavelets from the data: three small rules and a bound.
 
     beta >= (D / 2) / sqrt(2 ln(1/eps_o))             D: shortest distance between atoms       [1, eq. 2.36]
-    J     = log2(B / (2 sqrt(2) beta))                B: half the box                          [1, eq. 2.39]
+    J    <= log2(B / (2 sqrt(2) beta))                B: half the box                          [1, eq. 2.39]
     s     : x^(2n-2) exp(-beta^2 x^2 / 2) sqrt(4 pi) <= eps_a  at and beyond x = pi/s          [1, eq. 2.40]
 
 Lengths in A. eps_a is absolute, in the units A^(2-2n) of the wavelet of order n, and is taken beyond the wavelet's
 maximum in frequency; with several n the finest spacing counts. The exponent in eq. 2.40 is read as that of the wavelet
 (beta^2 (pi/s)^2 / 2). The values printed beside these equations, beta = 1.8, s = 0.1, J = 4 for a box of 10 A, fit
-together when beta is read in grid points (0.18 A).
+together when beta is read in grid points (0.18 A) and J is rounded up. It is rounded down here: the field of a wavelet
+that is wider than the cell is carried by the longest waves of the cell alone, with amplitudes that depend on its
+edges exponentially, and a model fitted to cells of some sizes goes astray in others (example: amorphous Li-Si cells of
+8 A, beta = 0.5 A, unseen paths: 25 and 31 meV/atom with J = 1 and 2, 69 with 3, 1041 with 4).
 
 [1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), section 2.4
 """
@@ -15,9 +18,14 @@ together when beta is read in grid points (0.18 A).
 import math
 from collections.abc import Sequence
 
+import ase
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import eval_genlaguerre
+
+from rhopot.potentials.neighbours import find_edges
+
+LONGEST_BOND = 6.0  # A, within which every structure's atoms are expected to find one another
 
 
 def beta_from_overlap(distance: float, overlap: float = 0.1) -> float:
@@ -30,9 +38,36 @@ def beta_from_overlap(distance: float, overlap: float = 0.1) -> float:
 
 
 def largest_scale(box: float, beta: float, step: float = 1.0) -> float:
-    """Return J for a box of edge `box` (A): eq. 2.39 rounded up to a multiple of `step`, at least 0."""
+    """Return J for a box of edge `box` (A): eq. 2.39 rounded down to a multiple of `step`, at least 0."""
     exact = math.log2(box / 2 / (2 * math.sqrt(2) * beta))
-    return max(0.0, math.ceil(exact / step - 1e-9) * step)
+    return max(0.0, math.floor(exact / step + 1e-9) * step)
+
+
+def shortest_distance(frames: Sequence[ase.Atoms]) -> float:
+    """Return the shortest distance (A) between two atoms of any frame, images included.
+
+    Raises:
+        ValueError: all atoms are farther than `LONGEST_BOND` from each other.
+    """
+    lengths = [np.linalg.norm(find_edges(atoms, LONGEST_BOND).vectors, axis=1) for atoms in frames]
+    shortest = min((float(each.min()) for each in lengths if len(each)), default=math.inf)
+    if math.isinf(shortest):
+        raise ValueError(f"atoms must come within {LONGEST_BOND:g} A of each other, got none that do; give beta")
+    return shortest
+
+
+def typical_box(frames: Sequence[ase.Atoms]) -> float:
+    """Return the median over frames of the smallest height (A) of the cell; of molecules, their longest extent."""
+    return float(np.median([_smallest_height(atoms) for atoms in frames]))
+
+
+def _smallest_height(atoms: ase.Atoms) -> float:
+    """Return the smallest distance (A) of opposite faces of the cell; without periodic axes, the longest extent."""
+    if not atoms.pbc.any():
+        return float(np.ptp(atoms.positions, axis=0).max())
+    rows = np.asarray(atoms.cell.array)[atoms.pbc]
+    # Height over a lattice of one to three vectors: one over the length of the dual vector.
+    return float(1.0 / np.linalg.norm(np.linalg.pinv(rows), axis=0).max())
 
 
 def spacing_from_alias(orders: Sequence[int], beta: float, alias: float = 1e-6) -> float:

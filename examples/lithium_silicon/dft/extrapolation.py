@@ -6,12 +6,12 @@ strained   the last frame of a path, its edges scaled by -9 % to +9 %           
 tiled      the last frame of a path twice along x, every coordinate displaced by 0.1 A (normal)            64 atoms
 migration  a lithium atom taken to a void near it, both ends relaxed, images between them interpolated     32 atoms
 
-Every energy is kept in `--work` as soon as it is known; runs side by side share the list. What is complete (for
-migration: whole ways) is collected into `--output`, one file per task.
+Every energy is kept in `--work` as soon as it is known; runs side by side share the list. What is known is collected
+into `--output`, one file per task, and is not computed again where it stands there.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,9 @@ from settings import DOUBLED_MESH, MESH, calculator, claimed, labelled, once, wr
 
 PATHS = Path(__file__).resolve().parents[2] / "data" / "lisi_gpaw"
 DATA = PATHS.with_name("lisi_gpaw_extrapolation")
-STRAINS = (-0.09, -0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06, 0.09)
-STRAINED = ("Li4Si28_0", "Li8Si24_0", "Li16Si16_0", "Li24Si8_0", "Li12Si20_0")
-TILED = ("Li3Si29_0", "Li8Si24_0", "Li12Si20_0", "Li16Si16_0", "Li20Si12_0", "Li24Si8_0", "Li4Si28_0", "Li25Si7_0")
+STRAINS = (-0.09, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.09)  # 0 is the path's own last frame
+STRAINED = ("Li4Si28_0", "Li24Si8_0", "Li12Si20_0", "Li8Si24_0", "Li16Si16_0")
+TILED = ("Li8Si24_0", "Li16Si16_0", "Li22Si10_0", "Li12Si20_0", "Li4Si28_0", "Li20Si12_0", "Li3Si29_0", "Li25Si7_0")
 MIGRATION = ("Li4Si28_0", "Li8Si24_0", "Li3Si29_0")
 IMAGES = 7  # both ends included
 RELAXATION = 12  # LBFGS steps of each end
@@ -88,14 +88,16 @@ def relaxed(atoms: Atoms, fixed: list[int], folder: Path) -> list[Atoms]:
     return [Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)]
 
 
-def migration(work: Path) -> Iterator[tuple[str, Atoms, list]]:
-    """Name, structure and mesh of every image, way by way.
+def migration(work: Path, known: Mapping[str, Atoms]) -> Iterator[tuple[str, Atoms, list]]:
+    """Name, structure and mesh of every image, way by way, of ways that are not known whole.
 
     The start is relaxed whole, the end with the atom held in its void; images are interpolated with the image dependent
     pair potential, which keeps atoms apart. They are a plausible way, not the one of least energy: the question is
     whether a model has the energies along it.
     """
     for path in MIGRATION:
+        if all(f"{path}_{image}" in known for image in range(IMAGES)):
+            continue
         folder = work / "migration" / path
         folder.mkdir(parents=True, exist_ok=True)
         (start,) = once(folder / "start.xyz", lambda path=path, folder=folder: relaxed(last_frame(path), [], folder))
@@ -111,30 +113,32 @@ def migration(work: Path) -> Iterator[tuple[str, Atoms, list]]:
             yield f"{path}_{image}", plain, MESH
 
 
-def collect(task: str, folder: Path, output: Path, names: list[tuple[str, str]]) -> None:
-    """Write what is known of a task into one file; of migrations only whole ways."""
-    known = [(path, name) for path, name in names if (folder / f"{name}.xyz").exists()]
-    if task == "migration":
-        known = [(path, name) for path, name in known if sum(each[0] == path for each in known) == IMAGES]
-    if known:
-        output.mkdir(parents=True, exist_ok=True)
-        write_whole(output / f"{task}.xyz", [frame for _, name in known for frame in read(folder / f"{name}.xyz", ":")])
+def shipped(output: Path, task: str) -> dict[str, Atoms]:
+    """The frames of a task that `output` holds, by name."""
+    file = output / f"{task}.xyz"
+    return {frame.info["name"]: frame for frame in read(file, ":")} if file.exists() else {}
 
 
 def run(task: str, work: Path, output: Path) -> None:
-    """Compute and collect one task."""
-    structures = {"strained": strained, "tiled": tiled, "migration": lambda: migration(work)}[task]
-    names: list[tuple[str, str]] = []
+    """Compute one task, and collect after every energy what is known of it."""
+    known = shipped(output, task)
+    structures = {"strained": strained, "tiled": tiled, "migration": lambda: migration(work, known)}[task]
     for name, atoms, mesh in structures():
-        names.append((atoms.info["path"], name))
+        if name in known:
+            continue
         result = work / task / f"{name}.xyz"
         with claimed(result.parent / "working" / name) as mine:
-            if mine and not result.exists():
+            if not (mine or result.exists()):
+                continue
+            if not result.exists():
                 calc = calculator(mesh, result.with_suffix(".txt"))
+                atoms.info["name"] = name
                 (frame,) = once(result, lambda atoms=atoms, calc=calc: [labelled(atoms, calc, **atoms.info)])
                 nearest = neighbor_list("d", atoms, 3.0).min()
                 print(f"{task} {name}: {frame.info['REF_energy']:.4f} eV, shortest {nearest:.2f} A", flush=True)
-        collect(task, work / task, output, names)
+            known |= shipped(output, task) | {name: read(result)}
+            output.mkdir(parents=True, exist_ok=True)
+            write_whole(output / f"{task}.xyz", list(known.values()))
 
 
 def main() -> None:

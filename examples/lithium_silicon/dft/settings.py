@@ -9,6 +9,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.io import read, write
 from gpaw import GPAW, PW, FermiDirac
@@ -40,7 +41,12 @@ def labelled(atoms: Atoms, calc: GPAW, **info) -> Atoms:
 def write_whole(path: Path, frames: list[Atoms]) -> None:
     """Write ``frames`` as extended XYZ so that ``path`` is never seen half-written."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    write(partial, frames, format="extxyz")
+    plain = [frame.copy() for frame in frames]
+    for frame in (
+        each for each in plain if "REF_stress" in each.info
+    ):  # nine numbers, which every reader of extended XYZ takes for a 3x3 tensor
+        frame.info["REF_stress"] = np.ravel(frame.info["REF_stress"])
+    write(partial, plain, format="extxyz")
     partial.replace(path)
 
 

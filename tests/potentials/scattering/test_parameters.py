@@ -2,11 +2,18 @@
 
 import math
 
+import ase
 import numpy as np
 import pytest
 
-from rhopot.potentials.scattering import beta_from_overlap, largest_scale, padding_error, spacing_from_alias
-from rhopot.potentials.scattering.parameters import radial_profile
+from rhopot.potentials.scattering import (
+    ScatteringHypers,
+    beta_from_overlap,
+    largest_scale,
+    padding_error,
+    spacing_from_alias,
+)
+from rhopot.potentials.scattering.parameters import radial_profile, shortest_distance, typical_box
 
 
 def test_base_gaussians_overlap_as_asked() -> None:
@@ -15,14 +22,38 @@ def test_base_gaussians_overlap_as_asked() -> None:
 
 
 def test_published_numbers_in_grid_points_of_a_tenth_of_an_angstrom() -> None:
-    assert largest_scale(104, 1.8) == 4
+    assert largest_scale(104, 1.8) == 3  # 3.35; 4 is printed, rounded up
     assert spacing_from_alias((1, 2, 3), 1.8) == pytest.approx(1.0, rel=0.25)
 
 
-def test_largest_scale_is_rounded_up_and_never_negative() -> None:
+def test_largest_scale_is_rounded_down_and_never_negative() -> None:
     assert largest_scale(8 * math.sqrt(2), 0.5) == 2
-    assert largest_scale(8 * math.sqrt(2) + 0.1, 0.5, 0.5) == 2.5
+    assert largest_scale(8 * math.sqrt(2) - 0.1, 0.5, 0.5) == 1.5
     assert largest_scale(1.0, 1.0) == 0
+
+
+def test_settings_are_completed_from_the_data() -> None:
+    crystal = ase.Atoms("LiSi", [[0, 0, 0], [1.2, 0, 0]], cell=[[11.4, 0, 0], [6, 12, 0], [0, 0, 14]], pbc=True)
+    molecule = ase.Atoms("LiSi", [[0, 0, 0], [0, 2, 0]])
+    assert shortest_distance([molecule, crystal]) == pytest.approx(1.2)
+    height = 11.4 * 12 / math.hypot(6, 12)  # of the slanted cell, between the faces that hold b and c
+    assert typical_box([crystal]) == pytest.approx(height)
+    assert typical_box([molecule, crystal, crystal]) == pytest.approx(height)
+    assert typical_box([molecule]) == pytest.approx(2.0)
+    open_settings = ScatteringHypers(symbols=("Li", "Si"), beta=None, max_scale=None, scale_step=0.5)
+    known = open_settings.completed([crystal])
+    assert known.beta == pytest.approx(beta_from_overlap(1.2), abs=1e-3)
+    assert known.max_scale == largest_scale(height, known.base_width, 0.5)
+    assert ScatteringHypers(beta=0.4, max_scale=1).completed([crystal]) == ScatteringHypers(beta=0.4, max_scale=1)
+
+
+def test_settings_that_lack_data_are_refused() -> None:
+    with pytest.raises(ValueError, match="give beta"):
+        ScatteringHypers(beta=None).completed([ase.Atoms("Li")])
+    with pytest.raises(ValueError, match="completed"):
+        _ = ScatteringHypers(beta=None).grid_spacing
+    with pytest.raises(ValueError, match="completed"):
+        _ = ScatteringHypers(max_scale=None).scales
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])

@@ -1,0 +1,42 @@
+"""Other families on the same folds: the ready configurations, trained on the same paths, judged on the same tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from structures import SYMBOLS
+
+from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.commands.console import FitProgress, make_console
+from rhopot.potentials.config import load_config
+from rhopot.potentials.fit.parallel import Alone
+from rhopot.potentials.structures import FrameSet
+from rhopot.potentials.structures.split import split_groups
+from rhopot.potentials.workflows.training import TrainingSet, fit_model
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+PEERS = {"SOAP linear": "soap_linear", "SOAP/GAP": "soap_gap", "GMP + network": "gmp_snn"}
+
+
+def train(config: str, frames: FrameSet) -> LoadedModel:
+    """Model of a ready configuration trained on `frames`; one path of them is its validation part."""
+    settings = load_config(CONFIGS / f"{config}.yaml", ["data.train=[in-memory]", "report.learning_curve=[]"])
+    train_part, validation = split_groups(frames, 0.1, settings.seed)
+    absorb = settings.data.split.refit  # solved at once: the saved model has seen all frames
+    data = TrainingSet(train_part, validation, SYMBOLS, "one path", absorb)
+    with FitProgress(make_console()) as progress:
+        trained = fit_model(settings, data, Alone(), progress=progress)
+    return LoadedModel(trained.card, trained.final.eval(), config)
+
+
+def judge(model: LoadedModel, frames: FrameSet, forces: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (n) in eV per atom, and errors of all force components (eV/A), none unless asked for."""
+    results = evaluate(model, [frame.atoms for frame in frames], gradients=forces)
+    energies = np.array([result.energy / len(frame) for result, frame in zip(results, frames, strict=True)])
+    errors = [
+        (result.forces - frame.forces).ravel()
+        for result, frame in zip(results, frames, strict=True)
+        if result.forces is not None and frame.forces is not None
+    ]
+    return energies, np.concatenate([np.zeros(0), *errors])

@@ -1,0 +1,169 @@
+"""Lithium-silicon from few relaxation paths: what models know of paths, and of tasks, that they have not seen.
+
+    python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers]
+
+After P. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 4: five folds over paths,
+four ways to select features (see `variants`), forces as a fifth, and with `--peers` the other families of this project.
+Prints the tables, draws the figures, and keeps features and finished cases in `--output`: a stopped run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import figures
+import numpy as np
+from peers import PEERS, judge, train
+from structures import RELAXATION, TITLES, folds, load, per_atom
+from tables import barriers, bulk_moduli, errors_table
+from variants import VARIANTS, fit, force_errors, measure, settings
+
+from rhopot.potentials.commands.console import FitProgress, make_console
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model on one fold.
+
+    energies: by part, predictions (n) in eV per atom for all frames of it
+    test: (n) frames of the relaxation paths that were held out
+    forces: errors (eV/A) on them, empty where there are none
+    curves: by part, and for `training` and `validation`, errors (M) in eV per atom against the number of columns
+    sizes: (K) columns of the members
+    """
+
+    energies: dict[str, np.ndarray]
+    test: np.ndarray
+    forces: np.ndarray
+    curves: dict[str, np.ndarray]
+    sizes: np.ndarray
+
+
+class Study:
+    """Parts, folds, and cases that are kept as soon as they are finished."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.console = make_console()
+        self.parts = load()
+        self.relaxation = self.parts[RELAXATION]
+        self.folds = folds(self.relaxation)
+        count = ", ".join(f"{TITLES[part].lower()} {len(frames)}" for part, frames in self.parts.items())
+        self.console.print(f"frames: {count}; {sum(map(len, self.folds))} paths in {len(self.folds)} folds")
+
+    def test(self, fold: int) -> np.ndarray:
+        """Mask (n) of the relaxation frames held out in a fold."""
+        return np.array([str(frame.group) in self.folds[fold] for frame in self.relaxation])
+
+    def case(self, name: str, fold: int, run: Callable[[np.ndarray], Case]) -> Case:
+        """A finished case, or the result of `run` on the fold's test mask, kept."""
+        file = self.output / "cases" / f"{name.replace(' ', '_').replace('/', '_')}-{fold}.pickle"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            found = run(self.test(fold))
+            partial = file.with_suffix(".partial")
+            partial.write_bytes(pickle.dumps(found))
+            partial.replace(file)
+            rmse = 1e3 * np.sqrt(np.mean(self.errors(found, RELAXATION) ** 2))
+            self.console.print(f"{name}, fold {fold}: {rmse:.1f} meV/atom on unseen paths")
+        return pickle.loads(file.read_bytes())
+
+    def errors(self, case: Case, part: str) -> np.ndarray:
+        """Energy errors (eV per atom) of a part: of the relaxation paths, the held-out ones."""
+        frames = self.parts[part]
+        found = case.energies[part] - per_atom(frames)
+        return found[case.test] if part == RELAXATION else found
+
+    def variants(self) -> dict[str, list[Case]]:
+        """All variants of scattering on all folds."""
+        hypers, regressor, targets = settings(self.parts)
+        self.console.print(*hypers.describe(), sep="\n")
+        with FitProgress(self.console) as progress:
+            matrices = measure(hypers, regressor, self.parts, self.output / "features", progress)
+
+        def run(name: str, test: np.ndarray) -> Case:
+            fitted = fit(name, matrices, ~test, regressor, targets)
+            energies = {part: fitted.energies(matrices.values[part], f) for part, f in self.parts.items()}
+            curves = {part: fitted.curve(matrices.values[part], f) for part, f in self.parts.items()}
+            held_out = self.relaxation.subset(list(np.flatnonzero(test)))
+            curves[RELAXATION] = fitted.curve(matrices.values[RELAXATION][test], held_out)
+            longest = max(len(member.order) for member in fitted.ensemble.members)
+            for which in ("training", "validation"):
+                padded = [_padded(getattr(member, which), longest) for member in fitted.ensemble.members]
+                curves[which] = np.sqrt(np.mean(np.square(padded), axis=0))
+            sizes = np.array([member.best for member in fitted.ensemble.members])
+            return Case(energies, test, force_errors(fitted, matrices, test), curves, sizes)
+
+        return {
+            name: [self.case(name, fold, lambda test, name=name: run(name, test)) for fold in range(len(self.folds))]
+            for name in VARIANTS
+        }
+
+    def peers(self) -> dict[str, list[Case]]:
+        """Other families on all folds."""
+
+        def run(config: str, test: np.ndarray) -> Case:
+            model = train(config, self.relaxation.subset(list(np.flatnonzero(~test))))
+            energies = {part: judge(model, frames, False)[0] for part, frames in self.parts.items()}
+            forces = judge(model, self.relaxation.subset(list(np.flatnonzero(test))), True)[1]
+            return Case(energies, test, forces, {}, np.zeros(0))
+
+        return {
+            name: [self.case(name, k, lambda test, config=config: run(config, test)) for k in range(len(self.folds))]
+            for name, config in PEERS.items()
+        }
+
+
+def _padded(curve: np.ndarray, length: int) -> np.ndarray:
+    """A member's curve, its last value repeated."""
+    return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
+
+
+def show(study: Study, cases: dict[str, list[Case]]) -> None:
+    """Print the tables and draw the figures."""
+    console, parts = study.console, study.parts
+    errors = {
+        name: {part: [study.errors(case, part) for case in each] for part in parts} for name, each in cases.items()
+    }
+    forces = {name: [case.forces for case in each] for name, each in cases.items()}
+    console.print(errors_table(errors, forces))
+    for name, each in cases.items():
+        sizes = np.concatenate([case.sizes for case in each])
+        if len(sizes):
+            console.print(f"{name}: {sizes.mean():.0f} +- {sizes.std():.0f} columns in a member")
+    everywhere: dict[str, Any] = {name: [case.energies for case in each] for name, each in cases.items()}
+    if "strained" in parts:
+        table, curves = bulk_moduli(parts, everywhere)
+        console.print(table)
+        figures.energy_volume(curves, study.output / "energy_volume.png")
+    if "migration" in parts:
+        table, ways = barriers(
+            parts["migration"], {n: [e["migration"] for e in each] for n, each in everywhere.items()}
+        )
+        console.print(table)
+        figures.migration(ways, study.output / "migration.png")
+    for name in VARIANTS:
+        file = f"selection_{name.replace(' ', '_')}.png"
+        figures.selection([case.curves for case in cases[name]], name, study.output / file)
+
+
+def main() -> None:
+    """Run the study."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of features, cases and figures")
+    parser.add_argument("--peers", action="store_true", help="other families as well")
+    options = parser.parse_args()
+    study = Study(options.output)
+    cases = study.variants()
+    if options.peers:
+        cases |= study.peers()
+    show(study, cases)
+
+
+if __name__ == "__main__":
+    main()
