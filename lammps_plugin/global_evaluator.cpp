@@ -28,6 +28,7 @@ void GlobalEvaluator::init()
 {
   if (!atom->tag_enable)
     error->all(FLERR, "pair style rhopot needs atom IDs for a model of kind 'global'; remove 'atom_modify id no'");
+  refuse_strained_images();
   prepared_atoms_ = -1;
   has_warned_ = false;
 }
@@ -35,6 +36,17 @@ void GlobalEvaluator::init()
 double GlobalEvaluator::cutoff() const
 {
   return CUTOFF;
+}
+
+// They strain the atoms and their ghosts and leave the box as it is. This kind of model sees the box, and no ghosts.
+void GlobalEvaluator::refuse_strained_images() const
+{
+  const bool fix = !modify->get_fix_by_style("^numdiff/virial").empty();
+  if (fix || !modify->get_compute_by_style("^born/matrix").empty())
+    error->all(FLERR,
+               "pair style rhopot: {} strains atoms without the box, which a model of kind 'global' cannot follow; take the "
+               "pressures of runs between which 'change_box ... remap' strains both",
+               fix ? "fix numdiff/virial" : "compute born/matrix");
 }
 
 // ---- compute --------------------------------------------------------------------------------------------------------------

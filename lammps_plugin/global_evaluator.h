@@ -42,6 +42,7 @@ class GlobalEvaluator : public Evaluator {
     double *by_positions() { return by_cell() + 9; }
   };
 
+  void refuse_strained_images() const;
   void refuse_atoms() const;
   void prepare();
   void warn_when_outgrown();
