@@ -1,12 +1,19 @@
 """Models of kind `global`: one energy for a whole structure, its derivatives by positions and cell.
 
-    prepared = prepare(positions, cell, pbc, stretch)                          once, kept while the structure moves
-    E        = sum over shares s of forward(positions, species, cell, pbc, prepared, s, S, members)[0]
+The contract of the module, K members, everything float64 in eV and A:
+
+    prepare(positions (N, 3), cell (3, 3), pbc (3,) bool, stretch: float) -> numbers (P,)
+        what is chosen once per run and kept while atoms move and the cell changes, for periodic edges up to `stretch`
+        times those given; only as long as it is kept, the energy is a smooth function (see `rhopot.export.prepared`)
+    forward(positions, species (N,) int64, cell, pbc, prepared, share: int, n_shares: int, members: bool)
+        -> energies (1 + K,), or (1,) without members
+        results of all shares add up, with their gradients; the first is differentiable in positions and cell
+
+One gradient gives
 
     F = -dE/dr at fixed cell,     virial = -(sum_i r_i (x) dE/dr_i + sum_a a_a (x) dE/da_a)       a_a: cell vectors
 
-The energy is a smooth function of positions and cell only while `prepared` stays (see `rhopot.export.prepared`).
-Everything is float64. Such models have no energies, virials or members of atoms.
+Energies, virials and members of atoms do not exist.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ import torch
 from rhopot.lammps_plugin import plugin_path
 
 SOURCE = Path(__file__).resolve().parents[1] / "lammps_plugin"
-FILES = ("pair_rhopot.cpp", "edge_graph.cpp", "model_header.cpp", "torch_model.cpp")
+FILES = (
+    "pair_rhopot.cpp", "evaluator.cpp", "local_evaluator.cpp", "edge_graph.cpp", "global_evaluator.cpp",
+    "whole_structure.cpp", "model_header.cpp", "torch_model.cpp",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ STALE = """\
 
 FAULTS = {
     "virial sign": Fault(
-        "pair_rhopot.cpp", "const double w = -r[A[k]] * g[B[k]];", "const double w = r[A[k]] * g[B[k]];"
+        "local_evaluator.cpp", "const double w = -r[A[k]] * g[B[k]];", "const double w = r[A[k]] * g[B[k]];"
     ),
     "dropped ghost force": Fault(
-        "pair_rhopot.cpp", "fj[a] -= g[a];", "if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];"
+        "local_evaluator.cpp", "fj[a] -= g[a];", "if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];"
     ),
     "swapped types": Fault(
         "pair_rhopot.cpp",

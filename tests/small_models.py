@@ -101,7 +101,7 @@ def scattering(members: int = N_MEMBERS) -> LoadedModel:
     module = ScatteringModel(features, coefficients, _normal(19, 1 + members), list(BASELINE.values()), SPREAD)
     card = ModelCard(
         **_card("scattering", torch.float64, {"regressor": "greedy"}, members).model_dump()
-        | {"kind": "global", "cutoff": SCATTERING.vacuum, "descriptor": SCATTERING.model_dump(mode="json")}
+        | {"kind": "global", "cutoff": SCATTERING.reach, "descriptor": SCATTERING.model_dump(mode="json")}
     )
     return LoadedModel(card=card, module=module, name="scattering")
 

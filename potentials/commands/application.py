@@ -81,7 +81,7 @@ def features(
         "features.npz"
     ),
 ) -> None:
-    """Descriptor of every atom, as a NumPy archive."""
+    """Descriptor of every atom (for models of whole structures: of every structure), as a NumPy archive."""
     from rhopot.potentials.commands.features import features as run
 
     run(source, structures, output)
@@ -101,8 +101,13 @@ def check(
     structure: Annotated[Path | None, typer.Argument(help="Structure to compare on (any format ASE reads).")] = None,
     ranks: Annotated[str, typer.Option("--ranks", help="Numbers of MPI ranks.")] = "1,2,4",
     steps: Annotated[
-        int, typer.Option("--steps", help="Time steps of dynamics on each number of ranks.", min=20)
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--steps",
+            help="Time steps of dynamics on each number of ranks (default: 200; 60 for models of whole structures).",
+            min=20,
+        ),
+    ] = None,
     temperature: Annotated[
         float, typer.Option("--temperature", help="Temperature of the dynamics in K.", min=1.0)
     ] = 600.0,

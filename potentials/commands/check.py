@@ -14,15 +14,23 @@ from rhopot.potentials.commands.console import make_console, table
 from rhopot.potentials.workflows.check import check_model
 from rhopot.potentials.workflows.structures import sample_structure
 
+# Time steps and least number of atoms, by the kind of model: one of whole structures takes a second where a local one
+# takes a millisecond.
+STEPS = {"local": 200, "global": 60}
+ATOMS = {"local": 64, "global": 32}
 
-def check(model: Path, structure: Path | None, *, ranks: str, steps: int, temperature: float, lmp: str | None) -> None:
+
+def check(
+    model: Path, structure: Path | None, *, ranks: str, steps: int | None, temperature: float, lmp: str | None
+) -> None:
     """Print all comparisons; exit with 1 when one is outside its limit."""
     counts = _ranks(ranks)
     calculator = RhopotCalculator(model)
     card = calculator.model.card
-    atoms = _read(structure) if structure is not None else sample_structure(card.symbols)
+    atoms = _read(structure) if structure is not None else sample_structure(card.symbols, min_atoms=ATOMS[card.kind])
     console = make_console()
-    console.print(f"{model}: {card.family}, {card.dtype}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
+    what = f"{card.family}, {card.kind}, {card.dtype}"
+    console.print(f"{model}: {what}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
     findings = check_model(
         model,
         atoms,
@@ -30,7 +38,7 @@ def check(model: Path, structure: Path | None, *, ranks: str, steps: int, temper
         symbols=card.symbols,
         dtype=card.dtype,
         ranks=counts,
-        steps=steps,
+        steps=STEPS[card.kind] if steps is None else steps,
         temperature=temperature,
         lmp=shlex.split(lmp) if lmp else None,
         progress=lambda text: console.print(f"  {text}"),

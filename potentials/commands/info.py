@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rhopot.export import ModelCard, read_card
+from rhopot.export import STRETCH, ModelCard, read_card
 from rhopot.potentials.commands.console import make_console, rounded, table
 from rhopot.potentials.config.families import FAMILIES
 
@@ -27,6 +27,14 @@ def notes(card: ModelCard) -> list[str]:
     if card.descriptor.get("cutoff_function") in ("shifted_cosine", "step"):
         order = "C1" if card.descriptor["cutoff_function"] == "shifted_cosine" else "not even continuous"
         found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
+    if card.kind == "global":
+        found.append(
+            "a model of whole structures: no energies or stresses of atoms, and every process holds the whole structure"
+        )
+        found.append(
+            f"energies are one smooth curve as long as edges of the cell stay below {STRETCH:g} times those at the "
+            "start of a run; ask for more by stretch=... (ASE) or 'pair_style rhopot stretch ...' (LAMMPS)"
+        )
     if card.uncertainty.members == 0:
         found.append("no members: the model does not know its own uncertainty")
     if card.dtype == "float32":
@@ -39,7 +47,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     rows = [
         ("family", f"{card.family} ({card.kind}, {card.n_layers} layer(s))"),
         ("elements", ", ".join(card.symbols)),
-        ("cutoff", f"{card.cutoff:g} {card.units.length}"),
+        ("cutoff" if card.kind == "local" else "reach", f"{card.cutoff:g} {card.units.length}"),
         ("units", f"{card.units.energy}, {card.units.length}"),
         ("dtype", card.dtype),
         ("members", str(card.uncertainty.members)),

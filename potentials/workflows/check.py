@@ -4,10 +4,13 @@ Compared for one structure, displaced from its symmetric sites:
 
     ASE against finite differences of its own energy          forces, stress
     LAMMPS on 1, 2, 4 ranks against ASE                       energy, per-atom energies, forces, virial
+                                                              (energies of atoms where the model has them)
     LAMMPS after dynamics with several neighbour builds       energy and forces of the last step against ASE
     LAMMPS at constant energy                                 drift of the total energy
 
 The dynamics makes atoms cross sub-domains and lists be rebuilt, so a list or a type that outlives its time is seen.
+Models of whole structures stand on a grid that is fixed in space along open directions: both programs get such
+structures in one place and orientation, that which LAMMPS wants.
 """
 
 from __future__ import annotations
@@ -22,14 +25,24 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from rhopot.potentials.units import LAMMPS_VOIGT, from_voigt
+from rhopot.potentials.units import LAMMPS_VOIGT, MEV_PER_EV, from_voigt
 from rhopot.potentials.workflows.finite_differences import numerical_forces, numerical_stress
-from rhopot.potentials.workflows.lammps_input import BAR_PER_EV_PER_CUBIC_ANGSTROM, DataFile, static, write_data
+from rhopot.potentials.workflows.lammps_input import (
+    BAR_PER_EV_PER_CUBIC_ANGSTROM,
+    DataFile,
+    lammps_frame,
+    static,
+    write_data,
+)
 from rhopot.potentials.workflows.lammps_run import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.workflows.md import energy_drift
 
 TIMESTEP_FS = 0.5
 EVERY = 5
+
+# Of what potential and kinetic energy exchange, the total energy of Verlet's method oscillates by less than this part;
+# in a short run that looks like a drift.
+OSCILLATION = 5e-4
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,9 @@ def check_model(
     limits = Limits.of(dtype)
     displaced = atoms.copy()
     displaced.rattle(0.03, seed=1)
+    of_atoms = "energies" in calculator.implemented_properties
+    if not (of_atoms or all(displaced.pbc)):
+        displaced, _ = lammps_frame(displaced)
     displaced.calc = calculator
     say = progress if progress is not None else lambda text: None
     say("ASE against finite differences")
@@ -96,9 +112,11 @@ def check_model(
         data = write_data(folder / "structure.data", displaced, tuple(reversed(symbols)))
         for count in ranks:
             say(f"LAMMPS on {count} rank(s)")
-            deck = static(data, Path(model).resolve(), "static.dump") + _moving(steps, temperature)
+            deck = static(data, Path(model).resolve(), "static.dump", energies_of_atoms=of_atoms) + _moving(
+                steps, temperature
+            )
             run = run_lammps(deck, folder, ranks=count, lmp=lmp, name=f"in.{count}")
-            findings += _static_findings(displaced, data, run, folder, count, limits)
+            findings += _static_findings(displaced, data, run, folder, count, limits, of_atoms)
             findings += _moving_findings(displaced, data, run, folder, count, limits)
     return findings
 
@@ -137,23 +155,21 @@ def _moving(steps: int, temperature: float) -> str:
 
 
 def _static_findings(
-    atoms: Atoms, data: DataFile, run: LammpsRun, folder: Path, count: int, limits: Limits
+    atoms: Atoms, data: DataFile, run: LammpsRun, folder: Path, count: int, limits: Limits, of_atoms: bool
 ) -> list[Finding]:
-    """Energy, per-atom energies, forces and virial of the undisturbed structure against ASE."""
+    """Energy, per-atom energies (`of_atoms`), forces and virial of the undisturbed structure against ASE."""
     where = f"LAMMPS, {count} rank(s)"
     energy, *pressure = run.printed("rhopot_static")
-    table = read_dump(folder / "static.dump", ["fx", "fy", "fz", "c_atom_energy"])
+    forces = read_dump(folder / "static.dump", ["fx", "fy", "fz"]) @ data.rotation
     n_atoms = len(atoms)
     findings = [
         Finding(f"{where}: energy", abs(energy - atoms.get_potential_energy()) / n_atoms, limits.energy, "eV/atom"),
-        Finding(
-            f"{where}: per-atom energies",
-            _largest(table[:, 3], atoms.get_potential_energies()),
-            10 * limits.energy,
-            "eV",
-        ),
-        Finding(f"{where}: forces", _largest(table[:, :3] @ data.rotation, atoms.get_forces()), limits.forces, "eV/A"),
+        Finding(f"{where}: forces", _largest(forces, atoms.get_forces()), limits.forces, "eV/A"),
     ]
+    if of_atoms:
+        energies = read_dump(folder / "static.dump", ["c_atom_energy"])[:, 0]
+        difference = _largest(energies, atoms.get_potential_energies())
+        findings.append(Finding(f"{where}: per-atom energies", difference, 10 * limits.energy, "eV"))
     if all(atoms.pbc):
         tensor = from_voigt(np.array(pressure), LAMMPS_VOIGT) / BAR_PER_EV_PER_CUBIC_ANGSTROM
         stress = -data.rotation.T @ tensor @ data.rotation
@@ -176,12 +192,13 @@ def _moving_findings(
     energy = abs(thermo["PotEng"][-1] - moved.get_potential_energy()) / len(atoms)
     time = thermo["Step"] * TIMESTEP_FS / 1000
     drift = abs(energy_drift(time, thermo["TotEng"], len(atoms)))
+    exchanged = MEV_PER_EV * np.ptp(thermo["PotEng"]) / len(atoms)
     builds = [int(number) for number in re.findall(r"Neighbor list builds = (\d+)", run.text)]
     return [
         Finding(f"{where}: energy", energy, limits.energy, "eV/atom"),
         Finding(f"{where}: forces", _largest(forces, moved.get_forces()), limits.forces, "eV/A"),
         Finding(f"{where}: neighbour builds missing", float(max(0, 2 - builds[-1])), 0.0, "builds"),
-        Finding(f"{where}: drift", drift, limits.drift, "meV/atom/ps"),
+        Finding(f"{where}: drift", drift, max(limits.drift, OSCILLATION * exchanged / time[-1]), "meV/atom/ps"),
     ]
 
 

@@ -6,7 +6,8 @@ fitted by a parabola E = E0 + (K / 2 V0) (V - V0)^2, hence
     K = V0 d2E/dV2.
 
 The sampling is repeated around the fitted V0 until V0 stays inside the inner half of the sampled volumes, so the result
-does not depend on the cell the structure came with.
+does not depend on the cell the structure came with. Models of whole structures are prepared for the largest cell of
+each curve before its first energy, so that the curve is smooth.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.optimize import BFGS
 
+from rhopot.export import RhopotCalculator
 from rhopot.potentials import plots
 
 MAX_STEPS = 40  # ranges sampled on the way to the minimum
@@ -91,6 +93,8 @@ def _sample(
     """One curve around `centre` (A^3 per atom); None when its minimum is far outside."""
     volumes = centre * (1.0 + np.linspace(-extent, extent, points))
     energies = np.empty(points)
+    if isinstance(calculator, RhopotCalculator):
+        calculator.prepare(_scaled(atoms, calculator, volumes[-1]))
     for k, volume in enumerate(volumes):
         strained = _scaled(atoms, calculator, volume)
         if relax:

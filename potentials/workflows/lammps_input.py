@@ -45,11 +45,8 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
         raise ValueError(
             f"symbols must name every element of the structure, got {order} without {', '.join(unknown)}; add them"
         )
-    boxed = atoms.copy()
-    if not all(boxed.pbc):
-        _box(boxed, margin)
-    lattice, rotation = _triangular(boxed.cell.array)
-    positions = boxed.positions @ rotation.T
+    boxed, rotation = lammps_frame(atoms, margin)
+    lattice = boxed.cell.array
     lines = [f"rhopot {boxed.get_chemical_formula()}", "", f"{len(boxed)} atoms", f"{len(order)} atom types", ""]
     lines += [f"0 {number(lattice[k, k])} {name}lo {name}hi" for k, name in enumerate("xyz")]
     tilts = (lattice[1, 0], lattice[2, 0], lattice[2, 1])
@@ -60,14 +57,28 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
     lines += ["", "Atoms # atomic", ""]
     types = [order.index(symbol) + 1 for symbol in boxed.get_chemical_symbols()]
     lines += [
-        f"{i} {kind} {' '.join(map(number, r))}" for i, (kind, r) in enumerate(zip(types, positions, strict=True), 1)
+        f"{i} {kind} {' '.join(map(number, r))}"
+        for i, (kind, r) in enumerate(zip(types, boxed.positions, strict=True), 1)
     ]
     if boxed.has("momenta"):
-        velocities = boxed.get_velocities() @ rotation.T * (1000.0 * units.fs)  # A/ps
+        velocities = boxed.get_velocities() * (1000.0 * units.fs)  # A/ps
         lines += ["", "Velocities", ""]
         lines += [f"{i} {' '.join(map(number, v))}" for i, v in enumerate(velocities, 1)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return DataFile(Path(path), rotation, order, (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])))
+
+
+def lammps_frame(atoms: Atoms, margin: float = 10.0) -> tuple[Atoms, np.ndarray]:
+    """Copy of `atoms` boxed and turned as `write_data` writes it, and the rotation: v_ase = v_lammps @ rotation."""
+    boxed = atoms.copy()
+    if not all(boxed.pbc):
+        _box(boxed, margin)
+    lattice, rotation = _triangular(boxed.cell.array)
+    boxed.set_cell(lattice)
+    boxed.positions = boxed.positions @ rotation.T
+    if boxed.has("momenta"):
+        boxed.set_momenta(boxed.get_momenta() @ rotation.T, apply_constraint=False)
+    return boxed, rotation
 
 
 def header(data: DataFile, model: str | Path, options: str = "", wrapped: bool = True) -> str:
@@ -89,19 +100,22 @@ def header(data: DataFile, model: str | Path, options: str = "", wrapped: bool =
     return "\n".join(lines) + "\n"
 
 
-def static(data: DataFile, model: str | Path, dump: str | Path, options: str = "") -> str:
+def static(
+    data: DataFile, model: str | Path, dump: str | Path, options: str = "", energies_of_atoms: bool = True
+) -> str:
     """Deck of one energy, force and stress evaluation.
 
-    Prints `rhopot_static <energy eV> <pxx pyy pzz pxy pxz pyz bar>` and dumps forces and per-atom energies by id.
+    Prints `rhopot_static <energy eV> <pxx pyy pzz pxy pxz pyz bar>` and dumps forces by id, with the energies of atoms
+    where the model has them (`energies_of_atoms`).
     """
     return (
         header(data, model, options)
         + "\n".join(
             [
-                "compute atom_energy all pe/atom",
+                *(["compute atom_energy all pe/atom"] if energies_of_atoms else []),
                 "compute pressure all pressure NULL virial",
                 "thermo_style custom step pe c_pressure[1]",
-                f"dump result all custom 1 {dump} id type fx fy fz c_atom_energy",
+                f"dump result all custom 1 {dump} id type fx fy fz{' c_atom_energy' if energies_of_atoms else ''}",
                 "dump_modify result sort id format float %.17g",
                 "run 0",
                 "variable energy equal pe",
