@@ -15,7 +15,7 @@ import os, signal, sys
 from rhopot.potentials.commands import main
 from {module} import {name}
 
-save, saved = {name}.save, []
+save, saved = {name}.{method}, []
 
 def save_and_die(self, *state):
     save(self, *state)
@@ -23,14 +23,14 @@ def save_and_die(self, *state):
     if len(saved) == {saves}:
         os.kill(os.getpid(), signal.SIGKILL)
 
-{name}.save = save_and_die
+{name}.{method} = save_and_die
 sys.exit(main(sys.argv[1:]))
 """
 
 
-def dying(checkpoint: type, saves: int) -> str:
+def dying(checkpoint: type, saves: int, method: str = "save") -> str:
     """A program that kills itself as `kill -9` would, right after that many checkpoints of the class."""
-    return RUN_AND_DIE.format(module=checkpoint.__module__, name=checkpoint.__name__, saves=saves)
+    return RUN_AND_DIE.format(module=checkpoint.__module__, name=checkpoint.__name__, saves=saves, method=method)
 
 
 def mpirun(ranks: int) -> tuple[str, ...]:

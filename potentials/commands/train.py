@@ -82,6 +82,7 @@ def train_into(
             "errors are those of the training part's model; the saved one is fitted to the validation part too"
         )
         model = save_model(trained.model, trained.card, folder / "checkpoint" / "training-part.pt", atoms)
+    settings = _completed(settings, trained)
     errors = _errors(folder, model, data, console, settings.report.train_frames)
     _draw_curve(folder / "learning_curve.png", curve)
     _keep_epochs(folder, trained.report.get("epochs", []))
@@ -143,6 +144,13 @@ def _differences(before: Any, now: Any, path: str = "") -> list[str]:
         names = sorted(set(before) | set(now))
         return [d for n in names for d in _differences(before.get(n), now.get(n), f"{path}.{n}" if path else n)]
     return [] if before == now else [path.removeprefix("settings.")]
+
+
+def _completed(settings: RunConfig, trained: Trained) -> RunConfig:
+    """Return the settings with what the descriptor took from the data, so that they give the same model with others."""
+    found = trained.card.descriptor
+    descriptor = {name: found[name] if value is None else value for name, value in settings.descriptor.items()}
+    return settings.model_copy(update={"descriptor": descriptor})
 
 
 def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
