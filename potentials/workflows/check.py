@@ -123,7 +123,7 @@ def check_model(
 
 def _against_differences(atoms: Atoms, limits: Limits, dtype: str) -> list[Finding]:
     """Forces of up to four atoms and the stress, relative to the largest component (or 1 in their unit)."""
-    step = 2e-3 if dtype == "float64" else 2e-2
+    step = 1e-3 if dtype == "float64" else 2e-2
     rows = np.linspace(0, len(atoms) - 1, min(4, len(atoms))).astype(int)
     forces = atoms.get_forces()
     error = np.abs(numerical_forces(atoms, rows, step) - forces[rows]).max() / max(1.0, np.abs(forces).max())

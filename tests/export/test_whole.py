@@ -11,8 +11,9 @@ import pytest
 import small_models
 from contracts.whole import WholeContract
 
-from rhopot.export import LoadedModel, evaluate, load_model
+from rhopot.export import STRETCH, LoadedModel, evaluate, load_model
 from rhopot.export.whole import evaluate_whole, inputs_of, prepare
+from rhopot.potentials.ensembles import assess
 
 MODEL = small_models.scattering()
 
@@ -69,6 +70,10 @@ def test_results_that_are_not_finite_are_refused() -> None:
     broken.module.coefficients[3] = np.inf
     with pytest.raises(ValueError, match="energies and forces of model 'scattering' must be finite, got NaN or"):
         evaluate(broken, [toy.skewed()])
+
+
+def test_models_are_fitted_on_the_grids_they_run_on() -> None:
+    assert assess.STRETCH == STRETCH
 
 
 def test_finer_grids_change_little() -> None:
