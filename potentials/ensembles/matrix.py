@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -90,6 +91,14 @@ class FeatureStore:
         return folder / f"{digest.hexdigest()}.npy"
 
 
+def seconds_of(sample: Sample, scattering: WaveletScattering) -> float:
+    """Return the time that one pass over a sample takes."""
+    _features(sample, sample.move, scattering)  # what is prepared once
+    begin = time.perf_counter()
+    _features(sample, sample.move, scattering)
+    return time.perf_counter() - begin
+
+
 def feature_rows(
     samples: Sequence[Sample],
     scattering: WaveletScattering,
@@ -122,10 +131,9 @@ def feature_rows(
 def one_thread_each(ranks: Ranks) -> Iterator[int]:
     """Yield how many threads of Python may work side by side, each of which has one thread of torch."""
     threads = torch.get_num_threads()
-    workers = threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // ranks.size)
     torch.set_num_threads(1)
     try:
-        yield workers
+        yield threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // ranks.size)
     finally:
         torch.set_num_threads(threads)
 

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from rhopot.potentials.ensembles.assess import STRETCH, Behaviour, assess, summary
 from rhopot.potentials.ensembles.columns import choose_columns
 from rhopot.potentials.ensembles.hypers import CIRCUMSTANCES, EnsembleHypers
-from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_rows
+from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_rows, one_thread_each, seconds_of
 from rhopot.potentials.ensembles.members import SharedFit, moduli
 from rhopot.potentials.ensembles.moves import random_directions, random_shift
 from rhopot.potentials.ensembles.report import composition, selection_curve
 from rhopot.potentials.ensembles.rows import Measured, energy_per_atom, equations
 from rhopot.potentials.ensembles.spread import calibrated
-from rhopot.potentials.fit import FitResult, FitTask
+from rhopot.potentials.fit import FitResult, FitTask, Forecast
 from rhopot.potentials.fit.uncertainty import check_members
 from rhopot.potentials.greedy import Ensemble, Rows, refit
 from rhopot.potentials.regressors.scattering_model import ScatteringModel
@@ -79,6 +79,7 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
     begin = time.perf_counter()
     if hypers.unit == "groups" and any(frame.group is None for frame in task.train):
         work.say("note: frames carry no group, each frame is drawn by itself; name the key of paths or trajectories")
+    _announce(work)
     train = _measure(work, task.train, "train", shifts=True)
     unseen = _measure(work, task.validation, "validation", shifts=task.absorb)
     measured = time.perf_counter()
@@ -126,6 +127,26 @@ def _start(task: FitTask, hypers: EnsembleHypers) -> _Work:
     folder = task.folder / "features" if hypers.cache is None and task.folder is not None else None
     store = FeatureStore(Path(hypers.cache) if hypers.cache is not None else folder, scattering)
     return _Work(task, hypers, scattering, Baseline(tuple(task.symbols), tuple(task.baseline), "given"), store)
+
+
+def _announce(work: _Work) -> None:
+    """Say what the features will take, from one frame of middling size; nothing where its features are kept already."""
+    task, hypers = work.task, work.hypers
+    frame = sorted(task.train, key=len)[len(task.train) // 2]
+    sample = Sample(frame.atoms, choose_grid(work.scattering.hypers, frame.atoms, STRETCH), np.zeros((len(frame), 3)))
+    if task.ranks.rank != 0 or work.store.read(sample) is not None:
+        return
+    parts = [task.train, task.validation] if task.absorb else [task.train]
+    fitted = [frame for part in parts for frame in part]
+    shifted = sum(min(hypers.translated, len(part)) for part in parts)
+    directed = hypers.directions * sum("forces" in task.targets.sigmas(frame) for frame in fitted)
+    passes = len(task.train) + len(task.validation) + shifted + 2 * directed
+    n_rows, width = len(fitted) + shifted + directed, work.scattering.n_features
+    with one_thread_each(task.ranks) as workers:
+        seconds = passes * seconds_of(sample, work.scattering) / (workers * task.ranks.size)
+        # The rows, joined, stacked and as a table; products of the columns for each thread.
+        memory = 8.0 * width * (4 * n_rows + 2 * workers * width)
+    task.progress.forecast(Forecast(width, n_rows, seconds, memory))
 
 
 def _measure(work: _Work, frames: Sequence[Frame], name: str, shifts: bool) -> Measured:

@@ -14,7 +14,7 @@ from ensemble_task import BOTH, ENERGIES, FEW, SMALL, energies, features, frames
 from rhopot.potentials.ensembles import EnsembleHypers, fit_scattering
 from rhopot.potentials.ensembles.matrix import FeatureStore
 from rhopot.potentials.ensembles.members import moduli
-from rhopot.potentials.fit import FitResult, Silent
+from rhopot.potentials.fit import FitResult, Forecast, Silent
 from rhopot.potentials.greedy import checkpoint
 from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
 from rhopot.potentials.scattering import WaveletScattering, all_paths
@@ -256,3 +256,19 @@ def test_too_few_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="groups must be at least 2 for bootstrap"):
         fit_scattering(task(TRAIN[:3], UNSEEN[:3], targets=BOTH), FEW)
     assert isinstance(task(TRAIN).descriptor, WaveletScattering)
+
+
+def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path: Path) -> None:
+    class Forecasts(Silent):
+        def __init__(self) -> None:
+            self.found: list[Forecast] = []
+
+        def forecast(self, forecast: Forecast) -> None:
+            self.found.append(forecast)
+
+    progress, hypers = Forecasts(), FEW.model_copy(update={"cache": str(tmp_path)})
+    for _ in range(2):
+        fit_scattering(task(TRAIN[:6], UNSEEN[:3], progress=progress), hypers)
+    (forecast,) = progress.found
+    assert (forecast.columns, forecast.rows) == (len(all_paths(SMALL)), 6 + 6 + 12)
+    assert forecast.seconds > 0
