@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.scattering.features import WaveletScattering
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
+from rhopot.potentials.scattering.spread import halved, sums_to_windows, windows_to_sums
 
 
 class ScatteringSlopes(nn.Module):
@@ -54,10 +55,20 @@ class ScatteringSlopes(nn.Module):
             A, detached; zero where they belong to other shares.
         """
         positions, cell = positions.detach().requires_grad_(), cell.detach().requires_grad_()
+        shares = self.scattering.block_shares(grid.points, n_shares)
+        if share not in shares:
+            return self.scattering.idle(species, share), torch.zeros_like(positions), torch.zeros_like(cell)
         box = boxed_cell(cell, pbc, grid.lengths)
-        inputs = [self.scattering.species_sums(positions, species, box, grid.points[0]), box]
+        volume = torch.abs(torch.linalg.det(box))
+        windows = self.scattering.species_windows(positions, species, box, grid.points[0])
+        sums = windows_to_sums(windows.detach(), grid.points[0], self.scattering.width) / volume.detach()
+        needed = self.scattering.needed_scales(shares, share)
+        inputs = [sums, box]
         for scale in self.scattering.filtered_scales:
-            inputs += self.scattering.scale_filters(scale, box, grid.points[scale])
+            if scale in needed:
+                inputs += self.scattering.scale_filters(scale, box, grid.points[scale])
+            else:
+                inputs += [torch.zeros_like(volume.detach()) for _ in self.scattering.wavelets]
         leaves = [each.detach().requires_grad_() for each in inputs]
         totals = [torch.zeros_like(each) for each in leaves]
         # Weights in the order in which integrals appear, per atom as the features are.
@@ -65,7 +76,6 @@ class ScatteringSlopes(nn.Module):
         appearing = appearing.index_add(0, self.scattering.places, weights) / len(species)
         pieces = [self.scattering.unstructured(species, share)]
         start = len(pieces[0])
-        shares = self.scattering.block_shares(grid.points, n_shares)
         for block in range(self.scattering.n_blocks):
             stop = start + self.scattering.block_size(block)
             if shares[block] == share:
@@ -73,7 +83,12 @@ class ScatteringSlopes(nn.Module):
             else:
                 pieces.append(torch.zeros_like(appearing[start:stop]))
             start = stop
-        by_positions, by_cell = inputs_slopes(positions, cell, inputs, totals)
+        # What the sums are made of: dE/d sums goes back by hand, through one real transform.
+        by_volume = -torch.sum(totals[0].real * sums.real + totals[0].imag * sums.imag) / volume.detach()
+        by_windows = sums_to_windows(totals[0] / volume.detach(), grid.points[0], self.scattering.width)
+        by_positions, by_cell = inputs_slopes(
+            positions, cell, [windows, volume] + inputs[1:], [by_windows, by_volume] + totals[1:]
+        )
         return self.scattering.arranged(pieces, len(species)), by_positions, by_cell
 
     def block(
@@ -96,13 +111,13 @@ class ScatteringSlopes(nn.Module):
             gradients.append(weights[:start])
             pieces.append(integrals.detach())
         if len(self.scattering.second_scale[block]) > 0:
-            spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
+            spectrum = torch.fft.rfftn(modulus.detach(), dim=(1, 2, 3), norm="forward")
             values, by_spectrum, by_volume = self.seconds(
-                block, weights[start:], spectrum.detach().requires_grad_(), volume.detach().requires_grad_(), leaves,
-                totals, points,
+                block, weights[start:], spectrum.requires_grad_(), volume.detach().requires_grad_(), leaves, totals,
+                points,
             )  # fmt: skip
-            outputs += [spectrum, volume]
-            gradients.append(by_spectrum)
+            outputs += [modulus, volume]
+            gradients.append(spectrum_slopes(by_spectrum, points[self.scattering.first_level[block]]))
             gradients.append(by_volume)
             pieces.append(values)
         slopes = torch.autograd.grad(outputs, leaves[:2], gradients)
@@ -138,6 +153,14 @@ class ScatteringSlopes(nn.Module):
                 pieces.append(values.detach())
                 start = stop
         return torch.cat(pieces), by_spectrum, by_volume
+
+
+def spectrum_slopes(by_spectrum: Tensor, points: list[int]) -> Tensor:
+    """Return dE/d field (C, n1, n2, n3) from dE/d its Fourier coefficients, as `rfftn(..., norm="forward")` gives them.
+
+    Autograd's own way is a complex transform of the whole grid, padded with zeros.
+    """
+    return torch.fft.irfftn(halved(by_spectrum, points[2]), s=points, dim=(1, 2, 3))
 
 
 def add(total: Tensor, slope: Tensor | None) -> None:

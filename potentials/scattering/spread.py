@@ -24,7 +24,7 @@ import math
 import torch
 from torch import Tensor
 
-from rhopot.potentials.scattering.wavelets import crop, wave_numbers
+from rhopot.potentials.scattering.wavelets import crop_axis, wave_numbers
 
 
 def window_width(tolerance: float) -> int:
@@ -96,16 +96,54 @@ def fine_points(points: list[int]) -> list[int]:
 
 def fourier_sums(fractional: Tensor, species: Tensor, n_species: int, points: list[int], width: int) -> Tensor:
     """Return D (A, n1, n2, n3//2+1), complex, for the band of `points`; arguments as in `spread`."""
-    fine = fine_points(points)
-    sums = torch.fft.rfftn(spread(fractional, species, n_species, fine, width), dim=(1, 2, 3))
-    sums = crop(sums, fine, points)
+    return windows_to_sums(spread(fractional, species, n_species, fine_points(points), width), points, width)
+
+
+def windows_to_sums(windows: Tensor, points: list[int], width: int) -> Tensor:
+    """Return D (A, n1, n2, n3//2+1) from windows (A, m1, m2, m3) spread on `fine_points(points)`.
+
+    Axis by axis: each transform leaves half of the frequencies to the next.
+    """
+    sums = torch.fft.rfft(windows, dim=3)[..., : points[2] // 2 + 1]
+    sums = crop_axis(torch.fft.fft(sums, dim=2), 2, points[1])
+    sums = crop_axis(torch.fft.fft(sums, dim=1), 1, points[0])
     for axis in range(3):
-        if axis < 2:
-            waves = wave_numbers(points[axis], fractional.device)
-        else:
-            waves = torch.arange(points[2] // 2 + 1, device=fractional.device)
-        factor = 1.0 / window_transform(2.0 * math.pi / fine[axis] * waves.to(fractional.dtype), width)
-        shape = [1, 1, 1, 1]
-        shape[axis + 1] = -1
-        sums = sums * factor.reshape(shape)
+        sums = sums * _deconvolution(axis, points, width, windows)
     return sums
+
+
+def sums_to_windows(slopes: Tensor, points: list[int], width: int) -> Tensor:
+    """Return dE/d windows (A, m1, m2, m3) from dE/dD: the adjoint of `windows_to_sums`.
+
+    Autograd's adjoint of a real transform is a complex one of the whole grid; a real one does.
+    """
+    for axis in range(3):
+        slopes = slopes * _deconvolution(axis, points, width, slopes.real)
+    fine = fine_points(points)
+    slopes = torch.fft.ifft(crop_axis(slopes, 1, fine[0]), dim=1, norm="forward")
+    slopes = torch.fft.ifft(crop_axis(slopes, 2, fine[1]), dim=2, norm="forward")
+    return torch.fft.irfft(halved(slopes, fine[2]), n=fine[2], dim=3, norm="forward")
+
+
+def halved(slopes: Tensor, points: int) -> Tensor:
+    """Return (..., n3//2+1) with all planes halved that stand for k_3 and -k_3.
+
+    A real inverse transform counts them twice, a derivative by their values once.
+    """
+    halves = torch.full([slopes.shape[-1]], 0.5, dtype=slopes.real.dtype, device=slopes.device)
+    halves[0] = 1.0
+    if points % 2 == 0 and slopes.shape[-1] == points // 2 + 1:
+        halves[-1] = 1.0
+    return slopes * halves
+
+
+def _deconvolution(axis: int, points: list[int], width: int, like: Tensor) -> Tensor:
+    """Return one over the window's transform, shaped to multiply sums (A, n1, n2, n3//2+1) along an axis."""
+    if axis < 2:
+        waves = wave_numbers(points[axis], like.device)
+    else:
+        waves = torch.arange(points[2] // 2 + 1, device=like.device)
+    frequency = 2.0 * math.pi / fine_points(points)[axis] * waves.to(like.dtype)
+    shape = [1, 1, 1, 1]
+    shape[axis + 1] = -1
+    return (1.0 / window_transform(frequency, width)).reshape(shape)

@@ -8,7 +8,16 @@ import torch
 from scipy.integrate import quad
 from torch import Tensor
 
-from rhopot.potentials.scattering.spread import fourier_sums, window, window_transform, window_width
+from rhopot.potentials.scattering.slopes import spectrum_slopes
+from rhopot.potentials.scattering.spread import (
+    fine_points,
+    fourier_sums,
+    sums_to_windows,
+    window,
+    window_transform,
+    window_width,
+    windows_to_sums,
+)
 from rhopot.potentials.scattering.wavelets import wave_numbers
 
 
@@ -58,3 +67,25 @@ def test_sums_do_not_see_whole_translations_and_are_differentiable() -> None:
         fourier_sums(shifted, species, 2, [6, 6, 6], 13), fourier_sums(fractional.detach(), species, 2, [6, 6, 6], 13)
     )
     assert torch.autograd.gradcheck(lambda x: fourier_sums(x, species, 2, [4, 5, 6], 8).abs(), (fractional,), atol=1e-6)
+
+
+@pytest.mark.parametrize("points", [[8, 9, 10], [5, 12, 7], [6, 6, 6]])
+def test_derivatives_by_windows_are_those_of_autograd(points: list[int]) -> None:
+    """One real transform in the place of autograd's complex one, for every parity of the grid."""
+    generator = torch.Generator().manual_seed(4)
+    windows = torch.rand([2, *fine_points(points)], generator=generator, dtype=torch.float64, requires_grad=True)
+    sums = windows_to_sums(windows, points, 13)
+    slopes = torch.randn(sums.shape, generator=generator, dtype=torch.complex128)
+    slopes[..., (points[2] + 1) // 2 :] = 0.0  # Nyquist planes mean nothing
+    expected = torch.autograd.grad(sums, windows, slopes)[0]
+    torch.testing.assert_close(sums_to_windows(slopes, points, 13), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("points", [[8, 9, 10], [5, 12, 7]])
+def test_derivatives_by_a_field_are_those_of_autograd(points: list[int]) -> None:
+    generator = torch.Generator().manual_seed(5)
+    field = torch.rand([3, *points], generator=generator, dtype=torch.float64, requires_grad=True)
+    spectrum = torch.fft.rfftn(field, dim=(1, 2, 3), norm="forward")
+    slopes = torch.randn(spectrum.shape, generator=generator, dtype=torch.complex128)
+    expected = torch.autograd.grad(spectrum, field, slopes)[0]
+    torch.testing.assert_close(spectrum_slopes(slopes, points), expected, rtol=1e-12, atol=1e-14)
