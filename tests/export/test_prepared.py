@@ -16,6 +16,7 @@ import torch
 from rhopot.export.prepared import Prepared
 
 MODEL = small_models.scattering()
+REACH = MODEL.card.cutoff
 
 
 def scaled(atoms: ase.Atoms, factor: float, axis: int | None = None) -> ase.Atoms:
@@ -38,17 +39,17 @@ KEPT: list[tuple[Callable[[], ase.Atoms], Callable[[ase.Atoms], ase.Atoms]]] = [
     (toy.skewed, lambda atoms: scaled(atoms, 0.7)),
     (toy.skewed, lambda atoms: scaled(scaled(atoms, 1.09, 0), 0.75, 2)),
     (toy.skewed, lambda atoms: spread_out(atoms, 30.0)),  # through a periodic cell
-    (toy.slab, lambda atoms: spread_out(atoms, 0.6)),
+    (toy.slab, lambda atoms: spread_out(atoms, 0.09 * REACH)),
     (toy.slab, lambda atoms: scaled(atoms, 0.6, 2)),  # an open direction may shrink
-    (toy.cluster, lambda atoms: spread_out(atoms, 0.6)),
+    (toy.cluster, lambda atoms: spread_out(atoms, 0.09 * REACH)),
     (toy.cluster, lambda atoms: scaled(atoms, 0.5)),
 ]
 LEFT: list[tuple[Callable[[], ase.Atoms], Callable[[ase.Atoms], ase.Atoms]]] = [
     (toy.skewed, lambda atoms: scaled(atoms, 1.101, 1)),
     (toy.skewed, lambda atoms: scaled(atoms, 0.699, 0)),
     (toy.slab, lambda atoms: scaled(atoms, 1.101, 0)),
-    (toy.slab, lambda atoms: spread_out(atoms, 0.7)),
-    (toy.cluster, lambda atoms: spread_out(atoms, 0.7)),
+    (toy.slab, lambda atoms: spread_out(atoms, 0.11 * REACH)),
+    (toy.cluster, lambda atoms: spread_out(atoms, 0.11 * REACH)),
 ]
 
 
