@@ -202,8 +202,6 @@ def _not_for_whole_structures(config: RunConfig) -> tuple[tuple[str, ...], str] 
         return ("baseline", "pair"), sentence
     if config.targets.energy is None:
         return ("targets", "energy"), "must be a sigma for scattering, got null; forces alone leave the energies open"
-    if config.targets.stress is not None:
-        return ("targets", "stress"), "must be null for scattering, got a sigma; it fits energies and forces"
     return None
 
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.ensembles.matrix import one_thread_each
+from rhopot.potentials.ensembles.measure import STRETCH
 from rhopot.potentials.ensembles.moves import random_shift
 from rhopot.potentials.fit import Progress, Ranks
 from rhopot.potentials.fit.graph import species_of
@@ -29,9 +30,6 @@ from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import MEV_PER_EV
 
 Floats = NDArray[np.float64]
-
-# Edges may grow by this factor before grids would be chosen anew; the same in every run of a model.
-STRETCH = 1.1
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ Those of `greedy.SelectionHypers`, and:
 | size | columns need moduli of at least this many times a solid's: wavelets too wide for the training cells have none |
 | translation | energy change under translation, eV/atom, that weighs like an energy error of sigma; nothing: no rows |
 | directions | random directions in which the forces of each frame are fitted, where `targets.forces` asks for forces |
+| strains | random strains, of six, along which the stress of each frame is fitted, where `targets.stress` asks for it |
 | budget | features, or moduli, that the model may use: fitted again to the best ones |
 | budget_of | what a budget counts: `features`, or `moduli`, whose integrals of all powers are computed together |
 | cache | folder that keeps the features for other fits; nothing: they are kept until the fit is done |
@@ -34,6 +35,7 @@ class EnsembleHypers(SelectionHypers):
     size: NonNegativeFloat = 1e-3
     translation: PositiveFloat | None = 1e-4
     directions: NonNegativeInt = 4
+    strains: int = Field(default=2, ge=0, le=6)
     budget: PositiveInt | None = None
     budget_of: Literal["features", "moduli"] = "features"
     cache: str | None = Field(default=None, min_length=1)

@@ -1,12 +1,13 @@
 """Features of many structures: dealt to processes, computed by threads, kept on disk.
 
-A row is asked for by a sample, a structure on its grid and a move of its atoms:
+A row is asked for by a sample, a structure on its grid and a move of its atoms, and of its cell where it is strained:
 
     value  phi(r + move)
     slope  (phi(r + h move) - phi(r - h move)) / 2h          the derivative along the move
 
-The slope is exact to 1e-8 of its length at h = 1e-4 A and takes two passes; differentiating forwards takes the time of
-nearly four. Every row is computed by one thread, so that neither threads nor processes change a bit of it.
+The slope is exact to 1e-8 of its length for steps of 1e-4 A over all that moves. It takes two passes; differentiating
+forwards takes the time of nearly four. Every row is computed by one thread, so that neither threads nor processes
+change a bit of it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from rhopot.potentials.scattering import ScatteringGrid, WaveletScattering
 
 Floats = NDArray[np.float64]
 
-# Step h (A) of slopes along moves of about unit length.
+# Length (A) of the steps of slopes, over the coordinates of all atoms and cell vectors that move.
 STEP = 1e-4
 # Part of the name of kept rows: raised when the numbers change that the same settings give.
 VERSION = 1
@@ -45,12 +46,25 @@ class Sample:
 
     atoms: the structure; grid: chosen for it as it is, not moved
     move: (N, 3) in A; slope: the derivative along it instead of the value there
+    strain: (3, 3), of which the move is the atoms' part, for slopes with the cell; None: the cell stays
     """
 
     atoms: ase.Atoms
     grid: ScatteringGrid
     move: Floats
     slope: bool = False
+    strain: Floats | None = None
+
+    @property
+    def cell_move(self) -> Floats:
+        """What a strain does to the cell (3, 3) in A."""
+        cell = np.array(self.atoms.cell.array)
+        return np.zeros((3, 3)) if self.strain is None else cell @ self.strain
+
+    @property
+    def length(self) -> float:
+        """Length of the move in A, over atoms and cell vectors."""
+        return float(np.sqrt(np.sum(self.move**2) + np.sum(self.cell_move**2)))
 
 
 class FeatureStore:
@@ -87,15 +101,17 @@ class FeatureStore:
         atoms = sample.atoms
         for array in (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions, sample.move):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if sample.strain is not None:
+            digest.update(np.ascontiguousarray(sample.strain).tobytes())
         digest.update(repr((sample.grid.points, sample.grid.lengths, sample.slope)).encode())
         return folder / f"{digest.hexdigest()}.npy"
 
 
 def seconds_of(sample: Sample, scattering: WaveletScattering) -> float:
     """Return the time that one pass over a sample takes."""
-    _features(sample, sample.move, scattering)  # what is prepared once
+    _features(sample, 1.0, scattering)  # what is prepared once
     begin = time.perf_counter()
-    _features(sample, sample.move, scattering)
+    _features(sample, 1.0, scattering)
     return time.perf_counter() - begin
 
 
@@ -143,22 +159,22 @@ def _row(sample: Sample, scattering: WaveletScattering, store: FeatureStore) -> 
     row = store.read(sample)
     if row is None:
         if sample.slope:
-            step = STEP * sample.move
-            row = (_features(sample, step, scattering) - _features(sample, -step, scattering)) / (2.0 * STEP)
+            step = STEP / sample.length
+            row = (_features(sample, step, scattering) - _features(sample, -step, scattering)) / (2.0 * step)
         else:
-            row = _features(sample, sample.move, scattering)
+            row = _features(sample, 1.0, scattering)
         store.write(sample, row)
     return row
 
 
-def _features(sample: Sample, move: Floats, scattering: WaveletScattering) -> Floats:
-    """Return the features (F,) of a sample's structure with its atoms moved."""
+def _features(sample: Sample, part: float, scattering: WaveletScattering) -> Floats:
+    """Return the features (F,) of a sample's structure after some part of its move."""
     atoms = sample.atoms
     with torch.no_grad():
         features = scattering(
-            torch.from_numpy(atoms.positions + move),
+            torch.from_numpy(atoms.positions + part * sample.move),
             species_of(atoms, scattering.hypers.symbols),
-            torch.from_numpy(np.array(atoms.cell.array)),
+            torch.from_numpy(np.array(atoms.cell.array) + part * sample.cell_move),
             torch.from_numpy(np.array(atoms.pbc)),
             sample.grid,
         )

@@ -1,4 +1,4 @@
-"""Moved copies of frames: shifts of all atoms, which change no energy, and directions in which forces are fitted.
+"""Moved copies of frames: shifts of all atoms, which change no energy, and directions in which slopes are fitted.
 
 Features do not change when all atoms are shifted; sums over grid points do, a little. A shift is a random vector of the
 whole cell, so that it falls anywhere between the points of every grid, coarse ones too. Along axes that are not
@@ -6,6 +6,9 @@ periodic the padded box takes the place of the cell.
 
 Directions u of a frame are orthonormal in the space of its free atoms' coordinates, random with equal chances. K of
 them stand for all 3 N: the mean of (dF . u)^2 is that of the squared components of dF.
+
+Strains are directions in the space of the six components of V stress: with u orthonormal in the order of Voigt, the
+strain e has u on its diagonal and u/2 beside it, and dE/de = V stress : e = sum_k u_k (V stress)_k.
 
 Draws depend on seed and structure alone, not on the frame's place among others, so that kept features are found again.
 """
@@ -23,6 +26,7 @@ from rhopot.potentials.scattering import ScatteringGrid
 from rhopot.potentials.scattering.grid import boxed_cell
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.frames import frame_digest
+from rhopot.potentials.units import from_voigt
 
 Floats = NDArray[np.float64]
 
@@ -36,18 +40,28 @@ def random_shift(frame: Frame, grid: ScatteringGrid, seed: int) -> Floats:
 def random_directions(frame: Frame, count: int, seed: int) -> Floats:
     """Return at most `count` directions (K, N, 3), zero on atoms that were held: no force of theirs was asked for."""
     free = np.arange(len(frame)) if frame.fixed is None else np.flatnonzero(~frame.fixed)
-    count = min(count, 3 * len(free))
-    random = _stream(frame, "directions", seed)
-    found = np.zeros((count, 3 * len(free)))
+    found = _orthonormal(_stream(frame, "directions", seed), count, 3 * len(free))
+    directions = np.zeros((len(found), len(frame), 3))
+    directions[:, free] = found.reshape(len(found), len(free), 3)
+    return directions
+
+
+def random_strains(frame: Frame, count: int, seed: int) -> Floats:
+    """Return at most `count` symmetric strains (K, 3, 3), six of which say all."""
+    found = _orthonormal(_stream(frame, "strains", seed), count, 6)
+    return from_voigt(found * np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5]))
+
+
+def _orthonormal(random: np.random.Generator, count: int, size: int) -> Floats:
+    """Return at most `count` random orthonormal rows of some size; more of them are the same ones and others."""
+    count = min(count, size)
+    found = np.zeros((count, size))
     for k in range(count):
-        # More directions are the same ones and others: twice Gram-Schmidt, one after the other.
-        vector = random.standard_normal(3 * len(free))
-        for _ in range(2):
+        vector = random.standard_normal(size)
+        for _ in range(2):  # twice Gram-Schmidt, one row after the other
             vector = vector - (found[:k] @ vector) @ found[:k]
         found[k] = vector / np.linalg.norm(vector)
-    directions = np.zeros((count, len(frame), 3))
-    directions[:, free] = found.reshape(count, len(free), 3)
-    return directions
+    return found
 
 
 def _stream(frame: Frame, purpose: str, seed: int) -> np.random.Generator:

@@ -1,67 +1,34 @@
-"""The equations of a part of the data: energies, forces along directions, and shifts that change nothing.
+"""The equations of a part of the data: energies, their slopes along directions and strains, and shifts.
 
     energy       Phi . w + b              = (E - sum_i e0(a_i)) / N           sigma_E / sqrt(N)
-    force        -N (dPhi/du) . w         = F . u                             sigma_F / sqrt(3 N / K)
+    force        N (dPhi/du) . w          = -F . u                            sigma_F / sqrt(3 N / K)
+    stress       N (dPhi/de) . w          = V stress : e                      sigma_V sqrt(N) / sqrt(6 / K)
     translation  (Phi(r + t) - Phi(r)).w  = 0                                 sigma_T / sqrt(n / s)
 
 The right column is the error that is expected of a row, so that a row weighs by its inverse square; all weights are
-divided by the mean of the energies'. sigma_E and sigma_F are those of `fit.targets`, sigma_T is
-`EnsembleHypers.translation`. K directions stand for the 3 N components of a frame and s shifted frames for all n of
-them: their number changes what is known about a model, not how much it weighs.
+divided by the mean of the energies'. sigma_E, sigma_F and sigma_V are those of `fit.targets`, sigma_T is
+`EnsembleHypers.translation`. K directions stand for the 3 N components of a frame, K strains for its 6, and s shifted
+frames for all n of them: their number changes what is known about a model, not how much it weighs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.ensembles.measure import Measured
 from rhopot.potentials.fit import Targets
-from rhopot.potentials.greedy import Rows, make_rows, stack
+from rhopot.potentials.greedy import Rows, make_rows
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.composition import Baseline
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Frames of a part and the features that were computed of them.
-
-    values: (n, F) per atom
-    shifted: (s) frames, and changes: (s, F) what a shift of all their atoms adds
-    directed: (m) frames, directions: (m) arrays (N, 3), slopes: (m, F) derivatives along them
-    """
-
-    frames: Sequence[Frame]
-    values: Floats
-    shifted: Integers
-    changes: Floats
-    directed: Integers
-    directions: Sequence[Floats]
-    slopes: Floats
-
-    def join(self, other: Measured) -> Measured:
-        """Return both parts as one."""
-        n = len(self.frames)
-        return Measured(
-            [*self.frames, *other.frames],
-            np.concatenate([self.values, other.values]),
-            np.concatenate([self.shifted, n + other.shifted]),
-            np.concatenate([self.changes, other.changes]),
-            np.concatenate([self.directed, n + other.directed]),
-            [*self.directions, *other.directions],
-            np.concatenate([self.slopes, other.slopes]),
-        )
 
 
 def equations(
     measured: Measured, targets: Targets, baseline: Baseline, translation: float | None, unit: str = "groups"
-) -> Rows:
-    """Return the rows of a part.
+) -> dict[str, Rows]:
+    """Return the rows of a part by their kind; kinds without rows are left out.
 
     Args:
         measured: frames and features.
@@ -82,21 +49,37 @@ def equations(
     reference = [energy_per_atom(frames[k], baseline) for k in rows]
     weights = np.array([(len(frames[k]) / sigmas[k]["energy"]) ** 2 for k in rows])
     one = weights.mean()
-    blocks = [make_rows(measured.values[rows], reference, labels[rows], weights / one)]
-    fitted = [m for m, k in enumerate(measured.directed) if "forces" in sigmas[k]]
-    if fitted:
-        owners = measured.directed[fitted]
-        counts = np.bincount(owners, minlength=len(frames))
-        free = [3 * len(frame) if frame.fixed is None else 3 * int(np.sum(~frame.fixed)) for frame in frames]
-        along = [np.sum(np.asarray(frames[measured.directed[m]].forces) * measured.directions[m]) for m in fitted]
-        weights = np.array([free[k] / counts[k] / sigmas[k]["forces"] ** 2 for k in owners])
-        atoms = np.array([len(frames[k]) for k in owners])
-        blocks.append(make_rows(-atoms[:, None] * measured.slopes[fitted], along, labels[owners], weights / one, False))
-    shifted = measured.shifted
-    if translation is not None and len(shifted):
-        weight = len(frames) / len(shifted) / translation**2
-        blocks.append(make_rows(measured.changes, np.zeros(len(shifted)), labels[shifted], weight / one, False))
-    return stack(blocks)
+    blocks = {"energies": make_rows(measured.values[rows], reference, labels[rows], weights / one)}
+    for kind, target, moved in (("forces", "forces", measured.directed), ("stresses", "stress", measured.strained)):
+        fitted = np.array([m for m, k in enumerate(moved.owners) if target in sigmas[k]], dtype=np.int64)
+        if len(fitted):
+            owners = moved.owners[fitted]
+            counts = np.bincount(moved.owners, minlength=len(frames))
+            slopes = [slope_along(frames[moved.owners[m]], target, moved.moves[m]) for m in fitted]
+            weights = np.array([_components(frames[k], target) / counts[k] / sigmas[k][target] ** 2 for k in owners])
+            atoms = np.array([len(frames[k]) for k in owners])
+            features = atoms[:, None] * moved.rows[fitted]
+            blocks[kind] = make_rows(features, slopes, labels[owners], weights / one, constant=False)
+    owners = measured.shifted.owners
+    if translation is not None and len(owners):
+        weight = len(frames) / len(owners) / translation**2
+        zero = np.zeros(len(owners))
+        blocks["translations"] = make_rows(measured.shifted.rows, zero, labels[owners], weight / one, constant=False)
+    return blocks
+
+
+def slope_along(frame: Frame, target: str, move: Floats) -> float:
+    """Return dE/du of a frame along a direction, or dE/de along a strain, from its labels."""
+    if target == "forces":
+        return -float(np.sum(np.asarray(frame.forces) * move))
+    return float(frame.atoms.get_volume() * np.sum(np.asarray(frame.stress) * move))
+
+
+def _components(frame: Frame, target: str) -> int:
+    """Return for how many components the directions of a frame stand."""
+    if target == "stress":
+        return 6
+    return 3 * len(frame) if frame.fixed is None else 3 * int(np.sum(~frame.fixed))
 
 
 def energy_per_atom(frame: Frame, baseline: Baseline) -> float:

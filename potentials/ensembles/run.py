@@ -1,6 +1,6 @@
 """From a task to a model of few wavelet paths: features, columns, rows, members, their spread, and what they do.
 
-    1. features of all frames, of some of them shifted, and along random directions where forces are fitted
+    1. features of all frames, of some of them shifted, and slopes along random directions and strains
     2. which columns may be used (`columns`), equations (`rows`)
     3. an ensemble of greedy models, each on its own draw of the groups; on a budget, fitted again to fewer features
     4. the factor on the members' spread (`spread`), errors and behaviour on the validation part (`assess`)
@@ -21,21 +21,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rhopot.potentials.ensembles.assess import STRETCH, Behaviour, assess, summary
+from rhopot.potentials.ensembles.assess import Behaviour, assess, summary
 from rhopot.potentials.ensembles.columns import choose_columns
 from rhopot.potentials.ensembles.hypers import CIRCUMSTANCES, EnsembleHypers
-from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_rows, one_thread_each, seconds_of
+from rhopot.potentials.ensembles.matrix import FeatureStore, one_thread_each, seconds_of
+from rhopot.potentials.ensembles.measure import Measured, Plan, evenly, make_plan, measure
 from rhopot.potentials.ensembles.members import SharedFit, moduli
-from rhopot.potentials.ensembles.moves import random_directions, random_shift
 from rhopot.potentials.ensembles.report import composition, selection_curve
-from rhopot.potentials.ensembles.rows import Measured, energy_per_atom, equations
+from rhopot.potentials.ensembles.rows import energy_per_atom, equations
 from rhopot.potentials.ensembles.spread import calibrated
 from rhopot.potentials.fit import FitResult, FitTask, Forecast
 from rhopot.potentials.fit.uncertainty import check_members
-from rhopot.potentials.greedy import Ensemble, Rows, refit
+from rhopot.potentials.greedy import Ensemble, Rows, refit, stack
 from rhopot.potentials.regressors.scattering_model import ScatteringModel
-from rhopot.potentials.scattering import WaveletScattering, choose_grid
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.scattering import WaveletScattering
 from rhopot.potentials.structures.composition import Baseline
 from rhopot.potentials.training.calibrate import SpreadCalibration
 from rhopot.potentials.units import MEV_PER_EV
@@ -79,28 +78,30 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
     begin = time.perf_counter()
     if hypers.unit == "groups" and any(frame.group is None for frame in task.train):
         work.say("note: frames carry no group, each frame is drawn by itself; name the key of paths or trajectories")
-    _announce(work)
-    train = _measure(work, task.train, "train", shifts=True)
-    unseen = _measure(work, task.validation, "validation", shifts=task.absorb)
+    plans = [make_plan(task, hypers, task.train, True), make_plan(task, hypers, task.validation, task.absorb)]
+    _announce(work, plans)
+    train = measure(plans[0], "train", task, work.scattering, work.store)
+    unseen = measure(plans[1], "validation", task, work.scattering, work.store)
     measured = time.perf_counter()
     columns = choose_columns(
-        train.values, train.changes, work.scattering.hypers, work.scattering.paths, hypers.signal, hypers.size
+        train.values, train.shifted.rows, work.scattering.hypers, work.scattering.paths, hypers.signal, hypers.size
     )
     work.say(str(columns))
-    rows = _equations(work, train)
+    blocks = _equations(work, train)
+    rows = stack(list(blocks.values()))
     ensemble, kept = _fit(work, rows, np.flatnonzero(columns.usable))
     labelled = np.array([frame.energy is not None for frame in unseen.frames], dtype=bool)
     reference = np.array([energy_per_atom(frame, work.baseline) for frame in unseen.frames])[labelled]
     calibration = calibrated(ensemble, rows, unseen.values[labelled], reference) if _stored(work) else None
     model = _model(work, ensemble, calibration)
     fitted = time.perf_counter()
-    found = assess(model, _some(task.validation, ASSESSED), task.seed, task.ranks, task.progress)
+    found = assess(model, evenly(task.validation, ASSESSED), task.seed, task.ranks, task.progress)
     energies = ensemble.predict(unseen.values[labelled])[:, 0] - reference
     report = {
         "regressor": hypers.model_dump(exclude=CIRCUMSTANCES),
         "targets": task.targets.model_dump(),
         "columns": {name: int(mask.sum()) for name, mask in asdict(columns).items()},
-        "equations": _kinds(rows, len(train.shifted) if hypers.translation is not None else 0),
+        "equations": {kind: len(block.targets) for kind, block in blocks.items()} | {"groups": rows.n_groups},
         "ensemble": composition(ensemble, work.scattering.paths),
         "selection": selection_curve(ensemble),
         "validation": _metrics(energies, found),
@@ -110,7 +111,7 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
     }
     final = model
     if task.absorb and len(task.validation):
-        everything = _equations(work, train.join(unseen))
+        everything = stack(list(_equations(work, train.join(unseen)).values()))
         fit = SharedFit(task.ranks, task.progress, task.resume, "members, both parts")
         final = _model(work, fit(everything, ensemble.hypers, kept, work.folder("members-final")), calibration)
     return FitResult(model, final, task.ranks.broadcast(report))
@@ -129,56 +130,23 @@ def _start(task: FitTask, hypers: EnsembleHypers) -> _Work:
     return _Work(task, hypers, scattering, Baseline(tuple(task.symbols), tuple(task.baseline), "given"), store)
 
 
-def _announce(work: _Work) -> None:
+def _announce(work: _Work, plans: Sequence[Plan]) -> None:
     """Say what the features will take, from one frame of middling size; nothing where its features are kept already."""
-    task, hypers = work.task, work.hypers
-    frame = sorted(task.train, key=len)[len(task.train) // 2]
-    sample = Sample(frame.atoms, choose_grid(work.scattering.hypers, frame.atoms, STRETCH), np.zeros((len(frame), 3)))
+    task = work.task
+    sample = sorted(plans[0].still, key=lambda one: len(one.atoms))[len(plans[0].still) // 2]
     if task.ranks.rank != 0 or work.store.read(sample) is not None:
         return
-    parts = [task.train, task.validation] if task.absorb else [task.train]
-    fitted = [frame for part in parts for frame in part]
-    shifted = sum(min(hypers.translated, len(part)) for part in parts)
-    directed = hypers.directions * sum("forces" in task.targets.sigmas(frame) for frame in fitted)
-    passes = len(task.train) + len(task.validation) + shifted + 2 * directed
-    n_rows, width = len(fitted) + shifted + directed, work.scattering.n_features
+    n_rows = sum(plan.n_rows for plan in (plans if task.absorb else plans[:1]))
+    width = work.scattering.n_features
     with one_thread_each(task.ranks) as workers:
-        seconds = passes * seconds_of(sample, work.scattering) / (workers * task.ranks.size)
+        seconds = seconds_of(sample, work.scattering) / (workers * task.ranks.size)
         # The rows, joined, stacked and as a table; products of the columns for each thread.
         memory = 8.0 * width * (4 * n_rows + 2 * workers * width)
-    task.progress.forecast(Forecast(width, n_rows, seconds, memory))
+    task.progress.forecast(Forecast(width, n_rows, seconds * sum(plan.n_passes for plan in plans), memory))
 
 
-def _measure(work: _Work, frames: Sequence[Frame], name: str, shifts: bool) -> Measured:
-    """Compute the features of a part; shifted frames and directions where they are fitted."""
-    task, hypers = work.task, work.hypers
-    grids = [choose_grid(work.scattering.hypers, frame.atoms, STRETCH) for frame in frames]
-    still = [Sample(f.atoms, grid, np.zeros((len(f), 3))) for f, grid in zip(frames, grids, strict=True)]
-    values = _rows(work, still, f"features, {name}")
-    shifted = np.array(_some(range(len(frames)), hypers.translated if shifts else 0), dtype=np.int64)
-    moved = [Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], task.seed)) for k in shifted]
-    changes = _rows(work, moved, f"features of shifted frames, {name}") - values[shifted]
-    pairs = [
-        (k, direction)
-        for k, frame in enumerate(frames)
-        if shifts and "forces" in task.targets.sigmas(frame)
-        for direction in random_directions(frame, hypers.directions, task.seed)
-    ]
-    along = [Sample(frames[k].atoms, grids[k], direction, slope=True) for k, direction in pairs]
-    slopes = _rows(work, along, f"derivatives, {name}")
-    owners = np.array([k for k, _ in pairs], dtype=np.int64)
-    return Measured(frames, values, shifted, changes, owners, [direction for _, direction in pairs], slopes)
-
-
-def _rows(work: _Work, samples: Sequence[Sample], stage: str) -> Floats:
-    """Return the feature rows of samples; no stage where there are none."""
-    if not samples:
-        return np.zeros((0, work.scattering.n_features))
-    return feature_rows(samples, work.scattering, work.store, work.task.ranks, work.task.progress, stage)
-
-
-def _equations(work: _Work, measured: Measured) -> Rows:
-    """Return the rows of a part as they are configured."""
+def _equations(work: _Work, measured: Measured) -> dict[str, Rows]:
+    """Return the rows of a part as they are configured, by kind."""
     return equations(measured, work.task.targets, work.baseline, work.hypers.translation, work.hypers.unit)
 
 
@@ -221,20 +189,3 @@ def _metrics(energies: Floats, found: Sequence[Behaviour]) -> dict[str, float]:
     forces = np.concatenate([np.zeros(0), *(one.force_errors for one in found)])
     named = {"energy_mae_mev_per_atom": energies, "forces_mae_mev_per_angstrom": forces}
     return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in named.items() if len(errors)}
-
-
-def _kinds(rows: Rows, n_shifts: int) -> dict[str, int]:
-    """Return how many equations there are of each kind."""
-    energies = int(rows.constant.sum())
-    return {
-        "energies": energies,
-        "forces": len(rows.targets) - energies - n_shifts,
-        "translations": n_shifts,
-        "groups": rows.n_groups,
-    }
-
-
-def _some(items: Sequence[Any], most: int) -> list[Any]:
-    """Return at most so many items, evenly chosen."""
-    count = min(most, len(items))
-    return [items[k * len(items) // count] for k in range(count)]

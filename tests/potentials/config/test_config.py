@@ -207,7 +207,6 @@ def test_models_of_whole_structures_have_their_own_defaults_and_a_short_budget(t
             "targets={energy: null, forces: 0.1}",
             "targets.energy must be a sigma for scattering, got null; forces alone",
         ),
-        ("targets.stress=0.1", "targets.stress must be null for scattering, got a sigma; it fits energies and forces"),
     ],
 )
 def test_what_models_of_whole_structures_cannot_do_is_refused(tmp_path: Path, override: str, message: str) -> None:

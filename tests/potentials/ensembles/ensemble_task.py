@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from rhopot.potentials.ensembles import EnsembleHypers
-from rhopot.potentials.ensembles.assess import STRETCH
 from rhopot.potentials.ensembles.matrix import Sample
+from rhopot.potentials.ensembles.measure import STRETCH
 from rhopot.potentials.fit import FitTask, Targets
 from rhopot.potentials.fit.graph import species_of
 from rhopot.potentials.regressors.scattering_model import ScatteringModel
@@ -21,8 +21,9 @@ from rhopot.potentials.structures import Frame
 SMALL = ScatteringHypers(
     symbols=labelled.SYMBOLS, beta=0.8, max_scale=1, n=(2,), powers=(1.0, 2.0), alias=1e-3, least_points=8
 )
-FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, translated=20)
+FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, strains=1, translated=20)
 BOTH = Targets(energy=0.002, forces=0.05)
+ALL = Targets(energy=0.002, forces=0.05, stress=0.01)
 ENERGIES = Targets(energy=0.002, forces=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,24 @@ def test_slopes_are_derivatives_along_the_move() -> None:
     )
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-9 * np.abs(expected).max())
     assert np.abs(found - expected).max() < 1e-7 * np.abs(expected).max()
+
+
+def test_strains_move_the_cell_along() -> None:
+    """Against reverse differentiation by positions and cell; an atom at the origin has nothing but the cell."""
+    strain = np.array([[0.4, 0.1, 0.0], [0.1, -0.3, 0.2], [0.0, 0.2, 0.7]])
+    frame = frames(1)[0]
+    atoms = frame.atoms[:1]
+    atoms.positions[:] = 0.0
+    for one in (frame, replace(frame, atoms=atoms)):
+        asked = replace(sample(one, one.atoms.positions @ strain, slope=True), strain=strain)
+        found = rows([asked])[0]
+        moved = [one.atoms.copy() for _ in range(2)]
+        for atoms, step in zip(moved, (1e-5, -1e-5), strict=True):
+            atoms.set_cell(atoms.cell.array @ (np.eye(3) + step * strain), scale_atoms=True)
+        ends = rows([replace(sample(one), atoms=atoms) for atoms in moved])
+        expected = (ends[0] - ends[1]) / 2e-5
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 def test_rows_are_kept_and_read_again_bit_by_bit(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ensemble_task import SMALL, frames
 
-from rhopot.potentials.ensembles.moves import random_directions, random_shift
+from rhopot.potentials.ensembles.moves import random_directions, random_shift, random_strains
 from rhopot.potentials.scattering import choose_grid
 
 
@@ -59,3 +59,10 @@ def test_few_directions_stand_for_all_components() -> None:
     v = np.random.default_rng(3).standard_normal(12)
     along = [random_directions(frame, 2, 0).reshape(2, 12) @ v for frame in frames(400)]
     assert np.mean(np.square(along)) == pytest.approx(v @ v / 12, rel=0.15)
+
+
+def test_strains_are_symmetric_and_six_at_most() -> None:
+    strains = random_strains(frames(1)[0], 9, 0)
+    assert strains.shape == (6, 3, 3)
+    np.testing.assert_array_equal(strains, strains.transpose(0, 2, 1))
+    np.testing.assert_array_equal(strains[:2], random_strains(frames(1)[0], 2, 0))
