@@ -1,6 +1,6 @@
 """Lithium-silicon from few relaxation paths: what models know of paths, and of tasks, that they have not seen.
 
-    python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers]
+    python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers] [key=value ...]
 
 After P. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 4: five folds over paths,
 four ways to select features (see `variants`), forces as a fifth, and with `--peers` the other families of this project.
@@ -21,7 +21,7 @@ import numpy as np
 from peers import PEERS, judge, train
 from structures import RELAXATION, TITLES, folds, load, per_atom
 from tables import barriers, bulk_moduli, errors_table
-from variants import VARIANTS, fit, force_errors, measure, settings
+from variants import VARIANTS, fit, force_errors, measure_all, settings
 
 from rhopot.potentials.commands.console import FitProgress, make_console
 
@@ -79,12 +79,12 @@ class Study:
         found = case.energies[part] - per_atom(frames)
         return found[case.test] if part == RELAXATION else found
 
-    def variants(self) -> dict[str, list[Case]]:
-        """All variants of scattering on all folds."""
-        hypers, regressor, targets = settings(self.parts)
+    def variants(self, words: list[str]) -> dict[str, list[Case]]:
+        """All variants of scattering on all folds, with the ready configuration changed by `words`."""
+        hypers, regressor, targets = settings(self.parts, words)
         self.console.print(*hypers.describe(), sep="\n")
         with FitProgress(self.console) as progress:
-            matrices = measure(hypers, regressor, self.parts, self.output / "features", progress)
+            matrices = measure_all(hypers, regressor, targets, self.parts, self.output / "features", progress)
 
         def run(name: str, test: np.ndarray) -> Case:
             fitted = fit(name, matrices, ~test, regressor, targets)
@@ -157,9 +157,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder of features, cases and figures")
     parser.add_argument("--peers", action="store_true", help="other families as well")
+    parser.add_argument(
+        "words", nargs="*", metavar="key=value", help="changes to the ready configuration of scattering"
+    )
     options = parser.parse_args()
     study = Study(options.output)
-    cases = study.variants()
+    cases = study.variants(options.words)
     if options.peers:
         cases |= study.peers()
     show(study, cases)

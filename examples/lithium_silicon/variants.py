@@ -1,4 +1,4 @@
-"""The four ways of fitting scattering features that the study compares, and forces as a fifth.
+"""The four ways of fitting scattering features that the study compares, to energies; and forces as a fifth.
 
 | variant | selection |
 | --- | --- |
@@ -6,39 +6,37 @@
 | first order | the same on features of zeroth and first order |
 | not randomised | 4 members, each on three quarters of the paths, looking at all features |
 | random sampling | the same, but single frames are dealt to the quarters, so that validation resembles training |
-| forces | full, with forces along random directions |
+| forces | full, with forces along random directions and stresses along random strains |
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from structures import RELAXATION, SYMBOLS, per_atom
+from structures import RELAXATION, SYMBOLS, TITLES, per_atom
 
 from rhopot.potentials.config import load_config
-from rhopot.potentials.ensembles.assess import STRETCH
 from rhopot.potentials.ensembles.columns import choose_columns
 from rhopot.potentials.ensembles.hypers import EnsembleHypers
-from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_rows
-from rhopot.potentials.ensembles.moves import random_directions, random_shift
-from rhopot.potentials.ensembles.rows import Measured, equations
-from rhopot.potentials.fit import Progress, Targets
-from rhopot.potentials.fit.parallel import Alone
-from rhopot.potentials.greedy import Ensemble, fit_ensemble
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, choose_grid
-from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.ensembles.matrix import FeatureStore
+from rhopot.potentials.ensembles.measure import Measured, Moved, make_plan, measure
+from rhopot.potentials.ensembles.rows import equations, slope_along
+from rhopot.potentials.fit import FitTask, Progress, Targets
+from rhopot.potentials.greedy import Ensemble, fit_ensemble, stack
+from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
+from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.composition import Baseline, composition, fit_baseline
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "scattering.yaml"
 QUARTERS = {"sampling": "folds", "n_members": 4, "candidates": "all"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "full": {"directions": 0},
-    "first order": {"directions": 0},
-    "not randomised": {"directions": 0, **QUARTERS},
-    "random sampling": {"directions": 0, **QUARTERS, "unit": "frames"},
+    "full": {},
+    "first order": {},
+    "not randomised": QUARTERS,
+    "random sampling": {**QUARTERS, "unit": "frames"},
     "forces": {},
 }
 
@@ -52,44 +50,34 @@ class Matrices:
     measured: Measured
 
 
-def settings(parts: dict[str, FrameSet]) -> tuple[ScatteringHypers, dict[str, Any], Targets]:
-    """The ready configuration: descriptor (completed from the paths), regressor, targets."""
-    config = load_config(CONFIG, ["data.train=[in-memory]"])
+def settings(parts: dict[str, FrameSet], words: list[str]) -> tuple[ScatteringHypers, EnsembleHypers, Targets]:
+    """The ready configuration, changed by `words`: descriptor (completed from the paths), regressor, targets."""
+    config = load_config(CONFIG, ["data.train=[in-memory]", *words])
     hypers = ScatteringHypers(**config.descriptor).with_symbols(SYMBOLS)
     hypers = hypers.completed([frame.atoms for frame in parts[RELAXATION]])
-    return hypers, config.regressor, config.targets
+    return hypers, EnsembleHypers(**config.regressor), config.targets
 
 
-def measure(
-    hypers: ScatteringHypers, regressor: dict[str, Any], parts: dict[str, FrameSet], store: Path, progress: Progress
+def measure_all(
+    hypers: ScatteringHypers,
+    regressor: EnsembleHypers,
+    targets: Targets,
+    parts: dict[str, FrameSet],
+    store: Path,
+    progress: Progress,
 ) -> Matrices:
     """Compute the features of all parts; rows in the folder `store` are not computed again."""
     scattering = WaveletScattering(hypers)
     kept = FeatureStore(store, scattering)
 
-    def rows(samples: list[Sample], stage: str) -> np.ndarray:
-        return feature_rows(samples, scattering, kept, Alone(), progress, stage)
+    def measured(part: str, moved: bool) -> Measured:
+        frames = parts[part]
+        nothing = [0.0] * len(SYMBOLS)  # energies do not enter here
+        task = FitTask(frames, (), cast("Any", scattering), SYMBOLS, targets, nothing, progress=progress)
+        return measure(make_plan(task, regressor, frames, moved), TITLES[part].lower(), task, scattering, kept)
 
-    def still(frame: Frame) -> Sample:
-        return Sample(frame.atoms, choose_grid(hypers, frame.atoms, STRETCH), np.zeros((len(frame), 3)))
-
-    values = {part: rows([still(frame) for frame in frames], f"features, {part}") for part, frames in parts.items()}
-    frames = list(parts[RELAXATION])
-    grids = [choose_grid(hypers, frame.atoms, STRETCH) for frame in frames]
-    shifts = [Sample(f.atoms, g, random_shift(f, g, 0)) for f, g in zip(frames, grids, strict=True)]
-    changes = rows(shifts, "shifted frames") - values[RELAXATION]
-    pairs = [(k, u) for k, f in enumerate(frames) for u in random_directions(f, regressor["directions"], 0)]
-    slopes = rows([Sample(frames[k].atoms, grids[k], u, slope=True) for k, u in pairs], "derivatives")
-    measured = Measured(
-        frames,
-        values[RELAXATION],
-        np.arange(len(frames)),
-        changes,
-        np.array([k for k, _ in pairs]),
-        [u for _, u in pairs],
-        slopes,
-    )
-    return Matrices(scattering, values, measured)
+    values = {part: measured(part, moved=False).values for part in parts}
+    return Matrices(scattering, values, measured(RELAXATION, moved=True))
 
 
 @dataclass(frozen=True)
@@ -110,42 +98,46 @@ class Fitted:
         return self.ensemble.curve(features, per_atom(frames) - shares @ np.array(self.baseline.energies))
 
 
-def fit(
-    name: str, matrices: Matrices, train: np.ndarray, regressor: dict[str, Any], targets: Targets, workers: int = 2
-) -> Fitted:
+def fit(name: str, matrices: Matrices, train: np.ndarray, regressor: EnsembleHypers, targets: Targets) -> Fitted:
     """Fit a variant to the relaxation frames `train` (a mask)."""
-    hypers = EnsembleHypers(**{**regressor, **VARIANTS[name], "keep_paths": True})
-    part = select(matrices.measured, train, hypers.directions)
+    hypers = EnsembleHypers(**{**regressor.model_dump(), **VARIANTS[name]})
+    part = select(matrices.measured, train, energies_alone=name != "forces")
     baseline = fit_baseline(part.frames, SYMBOLS)
+    scattering = matrices.scattering
     columns = choose_columns(
-        part.values, part.changes, matrices.scattering.hypers, matrices.scattering.paths, hypers.signal, hypers.size
+        part.values, part.shifted.rows, scattering.hypers, scattering.paths, hypers.signal, hypers.size
     ).usable
     if name == "first order":
-        columns &= np.array([path.order < 2 for path in matrices.scattering.paths])
-    rows = equations(part, targets, baseline, hypers.translation, hypers.unit)
-    return Fitted(fit_ensemble(rows, hypers.greedy(0), columns, workers), baseline)
+        columns &= np.array([path.order < 2 for path in scattering.paths])
+    rows = stack(list(equations(part, targets, baseline, hypers.translation, hypers.unit).values()))
+    return Fitted(
+        fit_ensemble(rows, hypers.greedy(0).model_copy(update={"keep_paths": True}), columns, workers=2), baseline
+    )
 
 
-def select(measured: Measured, mask: np.ndarray, directions: int) -> Measured:
-    """Frames of a mask, with their shifts and, where `directions` is not 0, their derivatives."""
+def select(measured: Measured, mask: np.ndarray, energies_alone: bool = False) -> Measured:
+    """Frames of a mask, with their shifts and, where energies are not all that is fitted, their slopes."""
     place = np.cumsum(mask) - 1
-    shifted = mask[measured.shifted]
-    directed = mask[measured.directed] & (directions > 0)
+
+    def of(moved: Moved, wanted: bool = True) -> Moved:
+        chosen = mask[moved.owners] & wanted
+        moves = [move for move, keep in zip(moved.moves, chosen, strict=True) if keep]
+        return Moved(place[moved.owners[chosen]], moves, moved.rows[chosen])
+
     return Measured(
         [frame for frame, keep in zip(measured.frames, mask, strict=True) if keep],
         measured.values[mask],
-        place[measured.shifted[shifted]],
-        measured.changes[shifted],
-        place[measured.directed[directed]],
-        [u for u, keep in zip(measured.directions, directed, strict=True) if keep],
-        measured.slopes[directed],
+        of(measured.shifted),
+        of(measured.directed, not energies_alone),
+        of(measured.strained, not energies_alone),
     )
 
 
 def force_errors(fitted: Fitted, matrices: Matrices, test: np.ndarray) -> np.ndarray:
     """Errors of forces along random directions (eV/A): of the same mean square as those of components."""
-    part = select(matrices.measured, test, 1)
-    atoms = np.array([len(part.frames[k]) for k in part.directed])
-    predicted = -atoms * fitted.ensemble.predict(part.slopes, constant=False)[:, 0]
-    reference = [np.sum(part.frames[k].forces * u) for k, u in zip(part.directed, part.directions, strict=True)]
+    part = select(matrices.measured, test)
+    directed = part.directed
+    atoms = np.array([len(part.frames[k]) for k in directed.owners])
+    predicted = atoms * fitted.ensemble.predict(directed.rows, constant=False)[:, 0]
+    reference = [slope_along(part.frames[k], "forces", u) for k, u in zip(directed.owners, directed.moves, strict=True)]
     return predicted - np.array(reference)

@@ -17,7 +17,7 @@
 | least_points | points that each axis of a coarse grid has at least | |
 | regularization | rounding of the modulus at zero, in units of a typical field; 0: the published modulus | |
 | tolerance | error of the Fourier sums of the atoms, relative to the sum of their weights | |
-| padding | vacuum around structures along axes that are not periodic; nothing: 4 widths of the largest wavelet | A |
+| padding | vacuum around structures along axes that are not periodic; nothing: 6 widths of the largest wavelet | A |
 
 [1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
 """
@@ -139,8 +139,8 @@ class ScatteringHypers(BaseModel):
 
     @property
     def reach(self) -> float:
-        """Four widths (A) of the widest wavelet: what is farther away has next to no part in a field."""
-        return 4 * self.base_width * 2.0 ** self.scales[-1]
+        """Six widths (A) of the widest wavelet: what is farther away has next to no part in a field."""
+        return 6 * self.base_width * 2.0 ** self.scales[-1]
 
     @property
     def vacuum(self) -> float:
