@@ -34,3 +34,9 @@ def test_sizes_weigh_errors_and_deviations_alike() -> None:
 def test_too_few_energies_or_members_that_agree_give_none() -> None:
     assert calibrate_spread(np.ones((4, 2)), np.zeros(2), np.ones(2)) is None
     assert calibrate_spread(np.ones((4, 9)), np.zeros(9), np.ones(9)) is None
+
+
+def test_members_that_differ_by_rounding_give_none() -> None:
+    random = np.random.default_rng(2)
+    members = -3.0 + 1e-14 * random.standard_normal((6, 20))
+    assert calibrate_spread(members, -3.0 + 0.01 * random.standard_normal(20), np.ones(20)) is None
