@@ -57,6 +57,8 @@ def test_bulk_modulus_of_a_parabola(study: dict[str, ModuleType]) -> None:
     modulus = study["tables"].bulk_modulus(volumes, energies)
     assert modulus == pytest.approx(stiffness * GPA_PER_EV_PER_CUBIC_ANGSTROM)
     assert np.isnan(study["tables"].bulk_modulus(volumes, volumes))
+    assert study["tables"].mean_and_deviation([1.0, np.nan, 3.0]) == "2.0 +- 1.0 (2 of 3)"
+    assert study["tables"].mean_and_deviation([np.nan]) == "none"
 
 
 def test_barriers_are_those_of_whole_cells(study: dict[str, ModuleType]) -> None:

@@ -25,8 +25,12 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def mean_and_deviation(values: Sequence[float], digits: int = 1) -> str:
-    """`mean +- standard deviation` over folds."""
-    return f"{np.mean(values):.{digits}f} +- {np.std(values):.{digits}f}"
+    """`mean +- standard deviation` over folds; folds without a value (nan) are counted and left out."""
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "none"
+    missing = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
+    return f"{np.mean(known):.{digits}f} +- {np.std(known):.{digits}f}{missing}"
 
 
 def errors_table(errors: Mapping[str, Mapping[str, ByFold]], forces: Mapping[str, ByFold]) -> str:
