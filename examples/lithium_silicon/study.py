@@ -10,7 +10,9 @@ Prints the tables, draws the figures, and keeps features and finished cases in `
 from __future__ import annotations
 
 import argparse
+import hashlib
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 import figures
 import numpy as np
 from peers import PEERS, judge, train
-from structures import RELAXATION, TITLES, folds, load, per_atom
+from structures import FOLDS, RELAXATION, TITLES, folds, load, per_atom
 from tables import barriers, bulk_moduli, errors_table
 from variants import VARIANTS, fit, force_errors, measure_all, settings
 
@@ -33,7 +35,8 @@ class Case:
     energies: by part, predictions (n) in eV per atom for all frames of it
     test: (n) frames of the relaxation paths that were held out
     forces: errors (eV/A) on them, empty where there are none
-    curves: by part, and for `training` and `validation`, errors (M) in eV per atom against the number of columns
+    curves: errors (M) in eV per atom against the number of columns of the members: of their average on every part and
+        on the `training` paths, and in `validation` of single members on the paths that they left out
     sizes: (K) columns of the members
     """
 
@@ -53,6 +56,7 @@ class Study:
         self.parts = load()
         self.relaxation = self.parts[RELAXATION]
         self.folds = folds(self.relaxation)
+        self.data = "".join(frames.digest() for frames in self.parts.values())
         count = ", ".join(f"{TITLES[part].lower()} {len(frames)}" for part, frames in self.parts.items())
         self.console.print(f"frames: {count}; {sum(map(len, self.folds))} paths in {len(self.folds)} folds")
 
@@ -60,9 +64,10 @@ class Study:
         """Mask (n) of the relaxation frames held out in a fold."""
         return np.array([str(frame.group) in self.folds[fold] for frame in self.relaxation])
 
-    def case(self, name: str, fold: int, run: Callable[[np.ndarray], Case]) -> Case:
-        """A finished case, or the result of `run` on the fold's test mask, kept."""
-        file = self.output / "cases" / f"{name.replace(' ', '_').replace('/', '_')}-{fold}.pickle"
+    def case(self, name: str, fold: int, settings: str, run: Callable[[np.ndarray], Case]) -> Case:
+        """A finished case of the same data and settings, or the result of `run` on the fold's test mask, kept."""
+        mark = hashlib.sha256((self.data + settings).encode()).hexdigest()[:12]
+        file = self.output / "cases" / f"{re.sub('[^a-zA-Z]', '_', name)}-{fold}-{mark}.pickle"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             found = run(self.test(fold))
@@ -92,15 +97,17 @@ class Study:
             curves = {part: fitted.curve(matrices.values[part], f) for part, f in self.parts.items()}
             held_out = self.relaxation.subset(list(np.flatnonzero(test)))
             curves[RELAXATION] = fitted.curve(matrices.values[RELAXATION][test], held_out)
+            rest = self.relaxation.subset(list(np.flatnonzero(~test)))
+            curves["training"] = fitted.curve(matrices.values[RELAXATION][~test], rest)
             longest = max(len(member.order) for member in fitted.ensemble.members)
-            for which in ("training", "validation"):
-                padded = [_padded(getattr(member, which), longest) for member in fitted.ensemble.members]
-                curves[which] = np.sqrt(np.mean(np.square(padded), axis=0))
+            left_out = [_padded(member.energies, longest) for member in fitted.ensemble.members]
+            curves["validation"] = np.sqrt(np.mean(np.square(left_out), axis=0))
             sizes = np.array([member.best for member in fitted.ensemble.members])
             return Case(energies, test, force_errors(fitted, matrices, test), curves, sizes)
 
+        mark = f"{hypers!r} {regressor!r} {targets!r}"
         return {
-            name: [self.case(name, fold, lambda test, name=name: run(name, test)) for fold in range(len(self.folds))]
+            name: [self.case(name, k, mark, lambda test, name=name: run(name, test)) for k in range(FOLDS)]
             for name in VARIANTS
         }
 
@@ -114,7 +121,7 @@ class Study:
             return Case(energies, test, forces, {}, np.zeros(0))
 
         return {
-            name: [self.case(name, k, lambda test, config=config: run(config, test)) for k in range(len(self.folds))]
+            name: [self.case(name, k, config, lambda test, config=config: run(config, test)) for k in range(FOLDS)]
             for name, config in PEERS.items()
         }
 
