@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "error.h"
 #include "modify.h"
+#include "neighbor.h"
 #include "pair.h"
 
 using namespace LAMMPS_NS;
@@ -29,6 +30,7 @@ void GlobalEvaluator::init()
   if (!atom->tag_enable)
     error->all(FLERR, "pair style rhopot needs atom IDs for a model of kind 'global'; remove 'atom_modify id no'");
   refuse_strained_images();
+  warn_about_exclusions();
   prepared_atoms_ = -1;
   has_warned_ = false;
 }
@@ -36,6 +38,17 @@ void GlobalEvaluator::init()
 double GlobalEvaluator::cutoff() const
 {
   return CUTOFF;
+}
+
+// Atoms can be taken out (see whole_structure.h), pairs cannot.
+void GlobalEvaluator::warn_about_exclusions() const
+{
+  int pairs = neighbor->nex_type + neighbor->nex_mol;
+  for (int k = 0; k < neighbor->nex_group; k++)
+    if (neighbor->ex1_group[k] != 0 && neighbor->ex2_group[k] != 0) pairs++;    // 0: group all
+  if (pairs > 0 && comm->me == 0)
+    error->warning(FLERR, "pair style rhopot: a model of kind 'global' sees all its atoms; of 'neigh_modify exclude' only "
+                          "'group X all' has an effect");
 }
 
 // They strain the atoms and their ghosts and leave the box as it is. This kind of model sees the box, and no ghosts.
@@ -54,7 +67,7 @@ void GlobalEvaluator::refuse_strained_images() const
 void GlobalEvaluator::compute(bool members)
 {
   refuse_atoms();
-  atoms_.gather(*atom, *domain, task_.species_of_type, world);
+  atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);
   const int64_t n_atoms = atoms_.structure().n_atoms;
   if (members) member_totals_.assign(task_.model.header().members, 0.0);
   if (n_atoms == 0) return;

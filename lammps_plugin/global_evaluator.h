@@ -43,6 +43,7 @@ class GlobalEvaluator : public Evaluator {
   };
 
   void refuse_strained_images() const;
+  void warn_about_exclusions() const;
   void refuse_atoms() const;
   void prepare();
   void warn_when_outgrown();

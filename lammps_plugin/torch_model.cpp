@@ -10,8 +10,11 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -79,6 +82,16 @@ std::unique_ptr<c10::ThreadPool> &helpers()
 {
   static std::unique_ptr<c10::ThreadPool> pool;
   return pool;
+}
+
+// Fields of many MB come and go in every step. By default glibc hands them back to the system each time, and pays for every
+// page again: a tenth of the time of a step.
+void keep_freed_memory()
+{
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
 }
 
 }    // namespace
@@ -155,9 +168,10 @@ std::string Model::device() const
 // What is wrong with a file is found here, by all ranks together, and not in the first time step by some.
 void Model::try_out() const
 {
-  if (impl_->header.kind == "global")
+  if (impl_->header.kind == "global") {
+    keep_freed_memory();
     try_out_whole();
-  else
+  } else
     try_out_edges();
 }
 

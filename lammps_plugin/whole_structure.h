@@ -13,11 +13,12 @@
 namespace LAMMPS_NS {
 class Atom;
 class Domain;
+class Neighbor;
 }    // namespace LAMMPS_NS
 
 namespace rhopot {
 
-// Atoms that the model handles (no NULL types), in the order of their IDs: every rank holds the same numbers, whatever the
+// Atoms that the model handles (no NULL types, none that 'neigh_modify exclude group X all' takes out), in the order of their IDs: every rank holds the same numbers, whatever the
 // decomposition. Nothing is remembered between passes.
 //
 // Positions count from the lower corner of the box along periodic axes: a box that grows about its centre, or drifts, then
@@ -33,8 +34,8 @@ class WholeStructure {
   };
 
   // All ranks together; species_of_type [types+1], -1: NULL.
-  void gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const std::vector<int64_t> &species_of_type,
-              MPI_Comm world);
+  void gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const LAMMPS_NS::Neighbor &neighbor,
+              const std::vector<int64_t> &species_of_type, MPI_Comm world);
 
   Structure structure() const;
   const std::vector<Owned> &owned() const { return owned_; }

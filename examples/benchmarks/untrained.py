@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ase
+import numpy as np
 import torch
 
 from rhopot.export import ModelCard, TrainingData, Uncertainty, save_model
@@ -14,6 +15,8 @@ from rhopot.potentials.neighbours import find_edges
 from rhopot.potentials.regressors.network import Networks
 from rhopot.potentials.regressors.network_hypers import NetworkHypers
 from rhopot.potentials.regressors.network_model import NetworkModel
+from rhopot.potentials.regressors.scattering_model import ScatteringModel
+from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, all_paths
 
 
 def untrained(
@@ -33,20 +36,48 @@ def untrained(
     graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
     features = descriptor(*graph, torch.tensor([list(symbols).index(symbol) for symbol in probe.symbols]))
     networks.prepare(features.mean(0), features.std(0) + 1e-3 * features.std(), 1.0)
-    card = ModelCard(
-        family="gmp_snn",
-        kind="local",
-        symbols=tuple(symbols),
-        cutoff=cutoff,
-        n_layers=1,
-        dtype="float64",
-        baseline_energies=dict.fromkeys(symbols, 0.0),
-        uncertainty=Uncertainty(members=0),
-        descriptor=hypers.model_dump(mode="json"),
-        fit={"regressor": "untrained"},
-        training_data=TrainingData(summary={"frames": 0}, hash="none"),
-        metrics={"frames": 0},
-        references=("none: made to be timed",),
-    )
+    card = _card("gmp_snn", "local", symbols, cutoff, hypers.model_dump(mode="json"))
     save_model(NetworkModel(descriptor, networks, [0.0] * len(symbols)), card, path, [probe])
     return path
+
+
+def untrained_scattering(
+    symbols: Sequence[str], n_paths: int, probe: ase.Atoms, path: Path, hypers: ScatteringHypers | None = None
+) -> Path:
+    """Model file of wavelet scattering: `n_paths` paths drawn at random, with one member (default settings)."""
+    hypers = (hypers or ScatteringHypers()).with_symbols(symbols)
+    paths = all_paths(hypers)
+    chosen = sorted(np.random.default_rng(0).choice(len(paths), n_paths, replace=False))
+    coefficients = torch.full((n_paths, 2), 1e-6, dtype=torch.float64)
+    module = ScatteringModel(
+        WaveletScattering(hypers, [paths[k] for k in chosen]),
+        coefficients,
+        torch.zeros(2, dtype=torch.float64),
+        [0.0] * len(symbols),
+    )
+    save_model(
+        module, _card("scattering", "global", symbols, hypers.reach, hypers.model_dump(mode="json"), 1), path, [probe]
+    )
+    return path
+
+
+def _card(
+    family: str, kind: str, symbols: Sequence[str], cutoff: float, descriptor: dict[str, object], members: int = 0
+) -> ModelCard:
+    """Card of a model that nobody trained."""
+    fields: dict[str, object] = {
+        "family": family,
+        "kind": kind,
+        "symbols": tuple(symbols),
+        "cutoff": cutoff,
+        "n_layers": 1,
+        "dtype": "float64",
+        "baseline_energies": dict.fromkeys(symbols, 0.0),
+        "uncertainty": Uncertainty(members=members),
+        "descriptor": descriptor,
+        "fit": {"regressor": "untrained"},
+        "training_data": TrainingData(summary={"frames": 0}, hash="none"),
+        "metrics": {"frames": 0},
+        "references": ("none: made to be timed",),
+    }
+    return ModelCard(**fields)

@@ -94,8 +94,8 @@ WHOLE_BREAKS = {
     ),
     "positions of the run's start": (
         "global_evaluator.cpp",
-        "  atoms_.gather(*atom, *domain, task_.species_of_type, world);",
-        "  if (prepared_atoms_ < 0) atoms_.gather(*atom, *domain, task_.species_of_type, world);",
+        "  atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);",
+        "  if (prepared_atoms_ < 0) atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);",
         "LAMMPS, 1 rank(s), after NVE: energy",
     ),
 }

@@ -132,6 +132,22 @@ run 5 post no
     check_fresh(scattering, run)
 
 
+def test_atoms_exchanged_with_a_reservoir(scattering: Path, tmp_path: Path) -> None:
+    """Grand-canonical Monte Carlo compares energies before and after an atom came or went."""
+    script = (
+        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), scattering, ["Li", "Si"])
+        + """
+fix reservoir all gcmc 1 8 0 1 29 8000 -2.0 0.1 full_energy
+thermo_style custom step atoms pe f_reservoir[4] f_reservoir[6] lx ly lz xy xz yz
+run 3 post no
+print "value moves $(f_reservoir[4]+f_reservoir[6])"
+"""
+    )
+    run = lmp.succeed(tmp_path, script + SEEN, 2)
+    assert run.values["moves"] > 0
+    check_fresh(scattering, run)
+
+
 def test_types_swapped_in_a_run(scattering: Path, tmp_path: Path) -> None:
     """Monte Carlo reads the energies of both sides of a swap."""
     script = (
