@@ -277,7 +277,7 @@ _WHOLE_STRUCTURES = Family(
     fit=_fit_scattering,
     references=(_SCATTERING, _SPARSE_MODELS),
     defaults={
-        "targets": {"forces": {"sigma": 0.1, "required": False}},
+        "targets": {"forces": {"sigma": 0.3, "required": False}, "stress": {"sigma": 0.3, "required": False}},
         "uncertainty": {"members": 100},
         "report": {"learning_curve": [], "train_frames": 100},
     },

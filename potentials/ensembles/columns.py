@@ -4,7 +4,7 @@ A column is left out, before anything is scaled, where
 
     noise   its spread over the training frames is not `signal` times the change that a shift of all atoms makes of it
             (root mean square): the error of the grid, scaled to unit spread, would be learnt
-    size    its moduli are not `size` times those that the wavelets have in a solid (`wavelets.typical_field`)
+    size    its fields are not `size` times those that the wavelets have in a solid (`wavelets.typical_field`)
 
 The second is of wavelets that are too wide for the training cells: the lowest wave of the cell lies where the filter
 has decayed to 1e-10, and what is left varies from frame to frame like any other feature. In a cell twice as long, once
@@ -54,7 +54,7 @@ def choose_columns(
         features: (n, F) of the training frames.
         changes: (s, F) what shifts of all atoms add to them; none: nothing is known about noise.
         hypers, paths: what the features are.
-        signal, size: least ratios.
+        signal, size: least ratios (see above).
     """
     noise = np.sqrt(np.mean(changes**2, axis=0)) if len(changes) else np.zeros(features.shape[1])
     noisy = features.std(axis=0) < signal * noise
@@ -63,17 +63,19 @@ def choose_columns(
 
 
 def size_limits(hypers: ScatteringHypers, paths: Sequence[Path], size: float) -> Floats:
-    """Return the integrals per atom (F) of moduli of `size` times the typical one, in a solid of typical density.
+    """Return the integrals per atom (F) of fields of `size` times the typical one, in a solid of typical density.
 
-    Features without wavelets have no limit.
+    The modulus of a field f, both in units of the typical one, is sqrt(f^2 + eps^2) - eps (`modulus`). Features without
+    wavelets have no limit.
     """
+    modulus = np.hypot(size, hypers.regularization) - hypers.regularization
     largest = dict(zip(hypers.channel_table, np.abs(np.array(hypers.weights)).max(axis=1), strict=True))
     limits = np.zeros(len(paths))
     for k, path in enumerate(paths):
         if path.n1 is None or path.l1 is None or path.j1 is None or path.q is None:
             continue
-        modulus = typical_field(path.n1, path.l1, path.j1, hypers.base_width) * largest[str(path.channel)]
+        field = typical_field(path.n1, path.l1, path.j1, hypers.base_width) * largest[str(path.channel)]
         if path.n2 is not None and path.l2 is not None and path.j2 is not None:
-            modulus *= typical_gain(path.n2, path.l2, path.j2, hypers.base_width, path.j1)
-        limits[k] = (size * modulus) ** path.q / TYPICAL_DENSITY
+            field *= typical_gain(path.n2, path.l2, path.j2, hypers.base_width, path.j1)
+        limits[k] = (modulus * field) ** path.q / TYPICAL_DENSITY
     return limits

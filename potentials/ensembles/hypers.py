@@ -6,7 +6,7 @@ Those of `greedy.SelectionHypers`, and:
 | --- | --- |
 | translated | training frames that are computed once more with all atoms shifted: they measure the noise of the grids |
 | signal | columns need a spread over the training frames of at least this many times their noise |
-| size | columns need moduli of at least this many times a solid's: wavelets too wide for the training cells have none |
+| size | columns need fields of at least this many times a solid's: wavelets too wide for the training cells have none |
 | translation | energy change under translation, eV/atom, that weighs like an energy error of sigma; nothing: no rows |
 | directions | random directions in which the forces of each frame are fitted, where `targets.forces` asks for forces |
 | strains | random strains, of six, along which the stress of each frame is fitted, where `targets.stress` asks for it |
@@ -32,8 +32,8 @@ class EnsembleHypers(SelectionHypers):
 
     translated: NonNegativeInt = 200
     signal: NonNegativeFloat = 3.0
-    size: NonNegativeFloat = 1e-3
-    translation: PositiveFloat | None = 1e-4
+    size: NonNegativeFloat = 0.02
+    translation: PositiveFloat | None = 1e-5
     directions: NonNegativeInt = 4
     strains: int = Field(default=2, ge=0, le=6)
     budget: PositiveInt | None = None

@@ -90,13 +90,11 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
     blocks = _equations(work, train)
     rows = stack(list(blocks.values()))
     ensemble, kept = _fit(work, rows, np.flatnonzero(columns.usable))
-    labelled = np.array([frame.energy is not None for frame in unseen.frames], dtype=bool)
-    reference = np.array([energy_per_atom(frame, work.baseline) for frame in unseen.frames])[labelled]
-    calibration = calibrated(ensemble, rows, unseen.values[labelled], reference) if _stored(work) else None
+    values, reference = _labelled(work, unseen)
+    calibration = calibrated(ensemble, rows, values, reference) if _stored(work) else None
     model = _model(work, ensemble, calibration)
     fitted = time.perf_counter()
     found = assess(model, evenly(task.validation, ASSESSED), task.seed, task.ranks, task.progress)
-    energies = ensemble.predict(unseen.values[labelled])[:, 0] - reference
     report = {
         "regressor": hypers.model_dump(exclude=CIRCUMSTANCES),
         "targets": task.targets.model_dump(),
@@ -104,7 +102,7 @@ def fit_scattering(task: FitTask, hypers: EnsembleHypers) -> FitResult:
         "equations": {kind: len(block.targets) for kind, block in blocks.items()} | {"groups": rows.n_groups},
         "ensemble": composition(ensemble, work.scattering.paths),
         "selection": selection_curve(ensemble),
-        "validation": _metrics(energies, found),
+        "validation": _metrics(ensemble.predict(values)[:, 0] - reference, found),
         "behaviour": summary(found),
         "calibration": None if calibration is None else asdict(calibration),
         "seconds": {"features": measured - begin, "fit": fitted - measured, "assessment": time.perf_counter() - fitted},
@@ -148,6 +146,13 @@ def _announce(work: _Work, plans: Sequence[Plan]) -> None:
 def _equations(work: _Work, measured: Measured) -> dict[str, Rows]:
     """Return the rows of a part as they are configured, by kind."""
     return equations(measured, work.task.targets, work.baseline, work.hypers.translation, work.hypers.unit)
+
+
+def _labelled(work: _Work, part: Measured) -> tuple[Floats, Floats]:
+    """Return features (v, F) and energies (v) in eV per atom of the frames of a part that have an energy."""
+    chosen = [k for k, frame in enumerate(part.frames) if frame.energy is not None]
+    energies = [energy_per_atom(part.frames[k], work.baseline) for k in chosen]
+    return part.values[chosen], np.array(energies, dtype=np.float64)
 
 
 def _fit(work: _Work, rows: Rows, columns: Integers) -> tuple[Ensemble, Integers]:

@@ -19,7 +19,14 @@ from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, ch
 from rhopot.potentials.structures import Frame
 
 SMALL = ScatteringHypers(
-    symbols=labelled.SYMBOLS, beta=0.8, max_scale=1, n=(2,), powers=(1.0, 2.0), alias=1e-3, least_points=8
+    symbols=labelled.SYMBOLS,
+    beta=0.8,
+    max_scale=1,
+    n=(2,),
+    powers=(1.0, 2.0),
+    alias=1e-3,
+    least_points=8,
+    regularization=0.2,
 )
 FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, strains=1, translated=20)
 BOTH = Targets(energy=0.002, forces=0.05)

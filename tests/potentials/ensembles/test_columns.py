@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from ensemble_task import SMALL, frames, sample
 
 from rhopot.potentials.ensembles.columns import choose_columns, size_limits
@@ -30,17 +31,17 @@ def test_columns_that_are_nothing_but_noise_are_left_out() -> None:
     random = np.random.default_rng(0)
     changes = 1e-6 * np.abs(features).mean(axis=0) * random.standard_normal(features.shape)
     changes[:, 0] = 0.0
-    clean = choose_columns(features, changes, SMALL, paths, 3.0, 1e-3)
+    clean = choose_columns(features, changes, SMALL, paths, 3.0, 0.02)
     assert clean.usable[1:].all()
     noise = 1e-4 * features[:, 50].mean() * random.standard_normal((2, 12))
     features[:, 50] = features[:, 50].mean() + noise[0]
     changes[:, 50] = noise[0] - noise[1]
-    found = choose_columns(features, changes, SMALL, paths, 3.0, 1e-3)
+    found = choose_columns(features, changes, SMALL, paths, 3.0, 0.02)
     assert np.flatnonzero(found.noisy).tolist() == [50]
     assert np.flatnonzero(clean.usable & ~found.usable).tolist() == [50]
     assert "1 not above the noise of the grids" in str(found)
-    assert choose_columns(features, changes, SMALL, paths, 0.0, 1e-3).usable[50]
-    assert choose_columns(features, changes[:0], SMALL, paths, 3.0, 1e-3).usable[50], "nothing is known about noise"
+    assert choose_columns(features, changes, SMALL, paths, 0.0, 0.02).usable[50]
+    assert choose_columns(features, changes[:0], SMALL, paths, 3.0, 0.02).usable[50], "nothing is known about noise"
 
 
 def test_noise_of_the_grids_is_far_below_what_features_say() -> None:
@@ -54,7 +55,7 @@ def test_wavelets_wider_than_the_cells_are_left_out() -> None:
     """Widths of 0.8 to 12.8 A in cells of 4.6 A: what passes the widest decays beyond any use."""
     hypers = SMALL.model_copy(update={"max_scale": 4.0, "max_order": 1})
     paths, features = all_paths(hypers), rows(hypers, 4, shifted=False)
-    found = choose_columns(features, features[:0], hypers, paths, 3.0, 1e-3)
+    found = choose_columns(features, features[:0], hypers, paths, 3.0, 0.02)
     left_out = {path.j1 for path, small in zip(paths, found.small, strict=True) if small}
     kept = {path.j1 for path, usable in zip(paths, found.usable, strict=True) if usable}
     assert left_out == {2.0, 3.0, 4.0}
@@ -63,11 +64,11 @@ def test_wavelets_wider_than_the_cells_are_left_out() -> None:
     assert (np.ptp(small, axis=0) > 0.1 * small.max(axis=0)).all(), "they vary as others do"
 
 
-def test_limits_of_size_scale_as_the_integrals_do() -> None:
-    paths = all_paths(SMALL)
-    one, ten = size_limits(SMALL, paths, 1e-3), size_limits(SMALL, paths, 1e-2)
-    for path, before, after in zip(paths, one, ten, strict=True):
-        if path.order < 1:
-            assert before == after == 0
-        else:
-            np.testing.assert_allclose(after / before, 10.0**path.q, rtol=1e-9)
+@pytest.mark.parametrize("regularization", [0.0, 0.2, 1.0])
+def test_limits_of_size_are_integrals_of_moduli_of_weak_fields(regularization: float) -> None:
+    hypers = SMALL.model_copy(update={"regularization": regularization})
+    paths = all_paths(hypers)
+    factor = np.sqrt(0.02**2 + regularization**2) - regularization
+    unrounded = size_limits(SMALL.model_copy(update={"regularization": 0.0}), paths, 1.0)
+    for path, limit, typical in zip(paths, size_limits(hypers, paths, 0.02), unrounded, strict=True):
+        assert limit == (pytest.approx(typical * factor**path.q) if path.order > 0 else 0.0)
