@@ -60,7 +60,7 @@ class ScatteringHypers(BaseModel):
     spacing: float | None = Field(None, gt=0)
     grids: Literal["coarse", "full"] = "coarse"
     least_points: int = Field(24, ge=2)
-    regularization: float = Field(0.2, ge=0, le=10)
+    regularization: float = Field(1.0, ge=0, le=10)
     tolerance: float = Field(1e-10, ge=1e-13, lt=1e-2)
     padding: float | None = Field(None, gt=0)
 

@@ -42,7 +42,7 @@ def words(data: dict[str, Path], output: Path, *more: str) -> list[str]:
         f"output={output}",
         "data.split={by: group, key: path, fraction: 0.25}",
         "descriptor={n: [2], beta: null, overlap: 0.3, max_scale: 0, powers: [1.0, 2.0], alias: 0.01, least_points: 8}",
-        f"regressor={{n_members: {MEMBERS}, directions: 1, translated: 4}}",
+        f"regressor={{n_members: {MEMBERS}, directions: 1, strains: 1, translated: 4}}",
         *more,
     ]
 
@@ -71,10 +71,12 @@ def test_training_leaves_a_model_of_the_whole_structure(run: Path) -> None:
     assert card.uncertainty.members == MEMBERS
     assert card.training_data.summary["fitted_to_validation"] is True
     assert 0.6 < card.descriptor["beta"] < 0.8, "2.2 A between atoms, overlap 0.3"
-    assert card.cutoff == pytest.approx(4 * card.descriptor["beta"])
+    assert card.cutoff == pytest.approx(6 * card.descriptor["beta"])
     assert "cache" not in card.fit["regressor"]
     report = json.loads((run / "report.json").read_text())
-    assert report["fit"]["equations"] == {"energies": 12, "forces": 12, "translations": 4, "groups": 3}
+    assert report["fit"]["equations"] == {
+        "energies": 12, "forces": 12, "stresses": 12, "translations": 4, "groups": 3,
+    }  # fmt: skip
     assert report["fit"]["ensemble"]["members"] == MEMBERS
     assert set(report["fit"]["behaviour"]) == {"translation_mev_per_atom", "net_force_ev_per_angstrom_and_atom"}
     text = (run / "report.md").read_text()
