@@ -90,9 +90,10 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(hypers))
 
 
-def scattering(members: int = N_MEMBERS) -> LoadedModel:
+def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:
     """Linear model of whole structures on a few scattering features, some tenths of an eV per atom each."""
-    features = WaveletScattering(SCATTERING, [path for path in all_paths(SCATTERING) if path.name in PATHS])
+    paths = [path for path in all_paths(SCATTERING) if path.name in PATHS]
+    features = WaveletScattering(SCATTERING, paths, reference)
     atoms = toy.skewed()
     species = torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()])
     cell, pbc = torch.tensor(atoms.cell.array), torch.tensor(atoms.pbc)

@@ -15,6 +15,13 @@ Symmetry functions (arguments: `rhopot.potentials.symmetry_functions.reference`)
     symmetry_functions_v1  G[C, F]            G2 and G4; differentiable twice
     symmetry_jacobian_v1   G[C, F], dG[E, 3, F]   not differentiable
 
+Wavelet scattering (arguments: `rhopot.potentials.scattering.modulus`; float64):
+
+    wavelet_filters_v1     psi[M, p1, p2, p3//2+1]   of one wavelet (`wavelets`); differentiable once, as all four
+    wavelet_modulus_v1     sigma[C, p1, p2, p3]   of channels of filtered spectra
+    wavelet_power_sums_v1  sums[R, Q]         of powers of such moduli, which are never stored
+    power_sums_v1          sums[C, Q]         of powers of stored ones
+
 Three loops around models, for Python only (model files do not call them, so they carry no version):
 
     edges_within           the edges of a structure that has moved, out of a longer list
@@ -46,6 +53,10 @@ NAMES = (
     "gmp_jacobian_v1",
     "symmetry_functions_v1",
     "symmetry_jacobian_v1",
+    "wavelet_filters_v1",
+    "wavelet_modulus_v1",
+    "wavelet_power_sums_v1",
+    "power_sums_v1",
     "edges_within",
     "edge_sums",
     "jacobian_forces",

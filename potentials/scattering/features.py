@@ -22,23 +22,27 @@ Cost: O(N w^3 + V log V) per wavelet. Memory without gradients: a few fields of 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.density import operators
+from rhopot.potentials.scattering import modulus as twin
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
 from rhopot.potentials.scattering.hypers import ScatteringHypers
-from rhopot.potentials.scattering.modulus import power_integrals, special_modulus
 from rhopot.potentials.scattering.paths import Path, all_paths
 from rhopot.potentials.scattering.plan import Plan, make_plan
 from rhopot.potentials.scattering.spread import fine_points, spread, window_width, windows_to_sums
-from rhopot.potentials.scattering.wavelets import crop, typical_field, typical_gain, wavelet_filters
+from rhopot.potentials.scattering.wavelets import crop, dual_vectors, typical_field, typical_gain, wavelet_filters
 
-# Real numbers of a field's components held at once where channels can be taken one by one: 2 MiB stay in the cache, and
-# what the allocator hands back to the system, page by page, cost a fifth of the time with 16 MiB.
+operators.load()
+
+# Real numbers of a field's components that gradients hold at once where channels can be taken one by one: 2 MiB stay in
+# the cache, and what the allocator hands back to the system, page by page, cost a fifth of the time with 16 MiB.
 CHUNK = 1 << 18
 # Time of a field's modulus and powers, there and back, over that of one component's transform (measured).
-MODULUS = 1.5
+MODULUS = 0.5
 
 
 class WaveletScattering(nn.Module):
@@ -47,6 +51,7 @@ class WaveletScattering(nn.Module):
     Args:
         hypers: settings, with `symbols`.
         paths: features to evaluate, in this order; None takes all. Only what they need is computed.
+        reference: True uses the plain PyTorch operators, which differentiate to any order (`modulus`).
 
     Attributes:
         paths: what each feature is.
@@ -54,6 +59,7 @@ class WaveletScattering(nn.Module):
         n_blocks: first wavelets to compute.
     """
 
+    reference: Final[bool]
     weights: Tensor
     largest: Tensor
     places: Tensor
@@ -72,7 +78,7 @@ class WaveletScattering(nn.Module):
     second_rows: list[list[list[int]]]
     filtered_scales: list[int]
 
-    def __init__(self, hypers: ScatteringHypers, paths: Sequence[Path] | None = None) -> None:
+    def __init__(self, hypers: ScatteringHypers, paths: Sequence[Path] | None = None, reference: bool = False) -> None:
         super().__init__()
         if not hypers.symbols:
             raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols")
@@ -82,6 +88,7 @@ class WaveletScattering(nn.Module):
         if foreign:
             raise ValueError(f"paths must be allowed by the settings, got {foreign[0]}; see all_paths")
         self.hypers = hypers
+        self.reference = reference
         self.paths = tuple(allowed if paths is None else paths)
         self.n_features = len(self.paths)
         self.wavelets, self.scales, self.powers = list(hypers.wavelets), list(hypers.scales), list(hypers.powers)
@@ -189,7 +196,15 @@ class WaveletScattering(nn.Module):
 
     def scale_filters(self, scale: int, box: Tensor, points: list[int]) -> list[Tensor]:
         """Return the filters of second wavelets at a scale (by index), one (2l+1, n1, n2, n3//2+1) per (n, l)."""
-        return wavelet_filters(box, points, self.scales[scale], self.beta, self.wavelets)
+        return [self.filters(wavelet, scale, box, points) for wavelet in range(len(self.wavelets))]
+
+    def filters(self, wavelet: int, scale: int, box: Tensor, points: list[int]) -> Tensor:
+        """Return the filters (2l+1, n1, n2, n3//2+1) of a wavelet (by index) at a scale (by index)."""
+        dual = dual_vectors(box, self.scales[scale])
+        order, degree = self.wavelets[wavelet]
+        if self.reference or box.is_cuda:
+            return wavelet_filters(dual, points, self.beta, order, degree)
+        return torch.ops.rhopot.wavelet_filters_v1(dual, points, self.beta, order, degree)
 
     def block_size(self, block: int) -> int:
         """Return how many integrals a block has."""
@@ -261,32 +276,30 @@ class WaveletScattering(nn.Module):
             spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
             for which, scale in enumerate(self.second_scale[block]):
                 filtered = filters[scale][self.second_wavelet[block][which]]
-                for rows in self.portions(block, which, points):
-                    pieces.append(self.second(block, which, rows, spectrum, filtered, volume, points))
+                rows = self.second_rows[block][which]
+                pieces.append(self.second(block, which, rows, spectrum, filtered, volume, points))
         return torch.cat(pieces)
 
     def first_modulus(self, block: int, sums: Tensor, box: Tensor, points: list[list[int]]) -> Tensor:
         """Return sigma(rho_c * psi) (C, n1, n2, n3) of a block's channels on the block's grid."""
-        own = points[self.first_level[block]]
-        wavelet = self.wavelets[self.first_wavelet[block]]
-        filtered = wavelet_filters(box, own, self.scales[self.first_scale[block]], self.beta, [wavelet])[0]
+        have, own = points[0], points[self.first_level[block]]
+        filtered = self.filters(self.first_wavelet[block], self.first_scale[block], box, own)
         weights = torch.stack([self.weights[channel] for channel in self.channels[block]])
-        spectrum = crop(sums, points[0], own)
-        floor = self.floor(block)
-        if len(weights) <= len(spectrum):
-            spectrum = torch.tensordot(weights.to(spectrum.dtype), spectrum, dims=1)
-            return special_modulus(real_fields(spectrum, filtered, wavelet[1], own), floor)
-        fields = real_fields(spectrum, filtered, wavelet[1], own)
-        flat = fields.reshape(len(fields), -1)
-        moduli: list[Tensor] = []
-        for row in range(len(weights)):
-            combined = (weights[row] @ flat).reshape([1, 2 * wavelet[1] + 1] + own)
-            moduli.append(special_modulus(combined, floor[row : row + 1]))
-        return torch.cat(moduli)
+        odd, floor = self.wavelets[self.first_wavelet[block]][1] % 2 == 1, self.floor(block)
+        if len(weights) < len(sums):  # as few transforms as channels
+            sums, have = torch.tensordot(weights.to(sums.dtype), crop(sums, have, own), dims=1), own
+            weights = torch.eye(len(weights), dtype=weights.dtype, device=weights.device)
+        if self.reference or sums.is_cuda:
+            return twin.wavelet_modulus(sums, have, filtered, own, odd, weights, floor)
+        return torch.ops.rhopot.wavelet_modulus_v1(sums, have, filtered, own, odd, weights, floor)
 
     def first(self, modulus: Tensor, volume: Tensor) -> Tensor:
         """Return the integrals of first-order moduli (C, n1, n2, n3), flat."""
-        return power_integrals(modulus, self.powers, volume / modulus[0].numel()).reshape(-1)
+        if self.reference or modulus.is_cuda:
+            sums = twin.power_sums(modulus, self.powers)
+        else:
+            sums = torch.ops.rhopot.power_sums_v1(modulus, self.powers)
+        return (sums * (volume / modulus[0].numel())).reshape(-1)
 
     def portions(self, block: int, which: int, points: list[list[int]]) -> list[list[int]]:
         """Return the rows of a second wavelet in portions whose fields fit into `chunk` numbers (or one row each)."""
@@ -310,23 +323,17 @@ class WaveletScattering(nn.Module):
 
         `rows` of the spectra are taken; `filtered` (2l+1, ...) is the second wavelet on its own grid.
         """
-        degree = self.wavelets[self.second_wavelet[block][which]][1]
-        scale = self.second_scale[block][which]
+        have, own = points[self.first_level[block]], points[self.second_scale[block][which]]
+        odd = self.wavelets[self.second_wavelet[block][which]][1] % 2 == 1
         index = torch.tensor(rows, device=spectrum.device)
-        chosen = spectrum if len(rows) == len(spectrum) else torch.index_select(spectrum, 0, index)
         floor = torch.index_select(self.floor(block), 0, index) * self.second_gain[block][which]
-        fields = real_fields(
-            crop(chosen, points[self.first_level[block]], points[scale]), filtered, degree, points[scale]
-        )
-        return self.first(special_modulus(fields, floor), volume)
+        if self.reference or spectrum.is_cuda:
+            sums = twin.wavelet_power_sums(spectrum, have, filtered, own, odd, rows, floor, self.powers)
+        else:
+            sums = torch.ops.rhopot.wavelet_power_sums_v1(spectrum, have, filtered, own, odd, rows, floor, self.powers)
+        return (sums * (volume / (own[0] * own[1] * own[2]))).reshape(-1)
 
     def floor(self, block: int) -> Tensor:
         """Return eps (C,) of the first moduli: regularization x the typical field of the channel's largest weight."""
         return self.first_floor[block] * torch.stack([self.largest[channel] for channel in self.channels[block]])
 
-
-def real_fields(spectrum: Tensor, filtered: Tensor, degree: int, points: list[int]) -> Tensor:
-    """Return the fields (C, 2l+1, n1, n2, n3) of spectra (C, n1, n2, n3//2+1) times real filters (2l+1, ...)."""
-    # The factor -i of odd degrees makes the field real.
-    turned = spectrum if degree % 2 == 0 else torch.complex(spectrum.imag, -spectrum.real)
-    return torch.fft.irfftn(turned[:, None] * filtered, s=points, dim=(2, 3, 4), norm="forward")

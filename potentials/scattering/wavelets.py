@@ -28,46 +28,50 @@ def wave_numbers(points: int, device: torch.device) -> Tensor:
     return torch.where(index > (points - 1) // 2, index - points, index)
 
 
-def frequencies(box: Tensor, points: list[int]) -> tuple[Tensor, Tensor]:
-    """Return w = 2 pi inv(box) k (n1, n2, n3//2+1, 3) in 1/A, differentiable in `box` (3, 3), and the band as 0 / 1."""
-    k1 = wave_numbers(points[0], box.device)
-    k2 = wave_numbers(points[1], box.device)
-    k3 = torch.arange(points[2] // 2 + 1, device=box.device)
+def dual_vectors(box: Tensor, scale: float) -> Tensor:
+    """Return 2^j 2 pi inv(box) (3, 3) in 1/A: times k it is the frequency at which scale j evaluates psi^."""
+    return 2.0 * math.pi * 2.0**scale * torch.linalg.inv(box)
+
+
+def frequencies(dual: Tensor, points: list[int]) -> tuple[Tensor, Tensor]:
+    """Return w = dual k (n1, n2, n3//2+1, 3) in 1/A, differentiable in `dual` (3, 3), and the band as 0 / 1."""
+    k1 = wave_numbers(points[0], dual.device)
+    k2 = wave_numbers(points[1], dual.device)
+    k3 = torch.arange(points[2] // 2 + 1, device=dual.device)
     inside = (
         (2 * torch.abs(k1) < points[0])[:, None, None]
         & (2 * torch.abs(k2) < points[1])[None, :, None]
         & (2 * k3 < points[2])[None, None, :]
     )
-    dual = 2.0 * math.pi * torch.linalg.inv(box)
     waves = (
-        k1.to(box.dtype)[:, None, None, None] * dual[:, 0]
-        + k2.to(box.dtype)[None, :, None, None] * dual[:, 1]
-        + k3.to(box.dtype)[None, None, :, None] * dual[:, 2]
+        k1.to(dual.dtype)[:, None, None, None] * dual[:, 0]
+        + k2.to(dual.dtype)[None, :, None, None] * dual[:, 1]
+        + k3.to(dual.dtype)[None, None, :, None] * dual[:, 2]
     )
-    return waves, inside.to(box.dtype)
+    return waves, inside.to(dual.dtype)
 
 
-def wavelet_filters(
-    box: Tensor, points: list[int], scale: float, beta: float, wavelets: list[tuple[int, int]]
-) -> list[Tensor]:
-    """Return psi^ of one scale for every (n, l): real (2l+1, n1, n2, n3//2+1), without the factor 1 or -i."""
-    waves, band = frequencies(box, points)
-    waves = waves * 2.0**scale
+def wavelet_filters(dual: Tensor, points: list[int], beta: float, order: int, degree: int) -> Tensor:
+    """Return psi^ at the frequencies of a grid: real (2l+1, n1, n2, n3//2+1), without the factor 1 or -i.
+
+    This is the twin of `torch.ops.rhopot.wavelet_filters_v1`.
+
+    Args:
+        dual: (3, 3) in 1/A, from `dual_vectors`.
+        points: n1, n2, n3.
+        beta: width in A at scale 0.
+        order, degree: n and l < n.
+    """
+    waves, band = frequencies(dual, points)
     square = torch.sum(waves * waves, dim=-1)
     length = torch.sqrt(torch.where(square > 0, square, torch.ones_like(square)))
-    highest = 0
-    for _, degree in wavelets:
-        highest = max(highest, degree)
-    harmonics = real_spherical_harmonics(waves / length[..., None], highest)
+    harmonics = real_spherical_harmonics(waves / length[..., None], degree)
     damping = band * torch.exp(-0.5 * beta * beta * square)
-    filters: list[Tensor] = []
-    for order, degree in wavelets:
-        power = 2 * (order - 1) - degree
-        # 0^0 = 1: only n = 1 passes the mean of a field.
-        radial = damping if power == 0 else damping * length**power * (square > 0)
-        angular = harmonics[..., degree * degree : (degree + 1) * (degree + 1)].permute(3, 0, 1, 2)
-        filters.append(math.sqrt(4.0 * math.pi / (2 * degree + 1)) * radial * angular)
-    return filters
+    power = 2 * (order - 1) - degree
+    # 0^0 = 1: only n = 1 passes the mean of a field.
+    radial = damping if power == 0 else damping * length**power * (square > 0)
+    angular = harmonics[..., degree * degree : (degree + 1) * (degree + 1)].permute(3, 0, 1, 2)
+    return math.sqrt(4.0 * math.pi / (2 * degree + 1)) * radial * angular
 
 
 def crop_axis(spectrum: Tensor, axis: int, points: int) -> Tensor:

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent
 MODELS = {
     "linear": (small_models.linear, lambda: small_models.linear(reference=True)),
     "gap": (small_models.gap, lambda: small_models.gap(reference=True)),
-    "scattering": (small_models.scattering, small_models.scattering),
+    "scattering": (small_models.scattering, lambda: small_models.scattering(reference=True)),
 }
 
 

@@ -1,7 +1,7 @@
 // The neighbours of one centre, sorted by species into blocks of whole packs, with everything that depends on one edge.
 #pragma once
 
-#include "elementary.hpp"
+#include "fade.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 

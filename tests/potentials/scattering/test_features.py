@@ -198,6 +198,20 @@ def test_subset_has_the_values_of_the_whole() -> None:
     assert sum(len(block) for block in part.second_scale) < 40
 
 
+def test_operators_and_their_twins_have_the_same_values_and_slopes() -> None:
+    atoms = triclinic()
+    grid = choose_grid(SMALL, atoms)
+    results = []
+    for features in (WaveletScattering(SMALL), WaveletScattering(SMALL, reference=True)):
+        positions, species, cell, pbc = inputs(atoms, SYMBOLS)
+        leaves = (positions.requires_grad_(), cell.requires_grad_())
+        values = features(positions, species, cell, pbc, grid)
+        slopes = torch.autograd.grad((values / values.detach().clamp_min(1e-6)).sum(), leaves)
+        results.append((values.detach(), *slopes))
+    assert_close(results[0][0], results[1][0], rtol=1e-11, atol=0.0)
+    assert_close(results[0][1:], results[1][1:], rtol=1e-8, atol=1e-8)
+
+
 def test_compiled_module_has_the_same_values_and_slopes() -> None:
     atoms = triclinic()
     grid = choose_grid(SMALL, atoms)

@@ -88,6 +88,36 @@ void check_derivatives(const std::string& name, const Function& energy, const Te
     report(name + ", second derivative", difference_error(slope, vectors, gradient(slope, vectors)), 1e-6);
 }
 
+Tensor call(const char* name, std::vector<c10::IValue> stack) {
+    c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
+    return stack.front().toTensor();
+}
+
+// Wavelet scattering: by the cell, through filters; and by a field, through its spectrum, a modulus and sums of powers.
+void check_scattering() {
+    using Points = c10::List<std::int64_t>;
+    const Points have{6, 5, 8}, points{8, 6, 6};
+    const c10::List<double> powers{1.0, 4.0 / 3, 2.0, 2.5};
+    const Tensor dual = at::eye(3, at::kDouble) + 0.2 * at::randn({3, 3}, at::kDouble);
+    const Tensor field = at::randn({2, 6, 5, 8}, at::kDouble), floor = at::full({2}, 0.3, at::kDouble);
+    const Tensor mixing = at::randn({2, 2}, at::kDouble);
+    const auto filters = [&](const Tensor& x) {
+        return call("rhopot::wavelet_filters_v1", {x, points, 0.6, std::int64_t(3), std::int64_t(1)});
+    };
+    const auto spectrum = [](const Tensor& x) { return at::fft_rfftn(x, {}, at::IntArrayRef{1, 2, 3}, "forward"); };
+    const Function by_cell = [&](const Tensor& x) {
+        return call("rhopot::wavelet_power_sums_v1",
+                    {spectrum(field), have, filters(x), points, true, Points{1, 0}, floor, powers}).log().sum();
+    };
+    report("scattering by the cell", difference_error(by_cell, dual, gradient(by_cell, dual)), 1e-6);
+    const Function by_field = [&](const Tensor& x) {
+        const Tensor modulus = call("rhopot::wavelet_modulus_v1",
+                                    {spectrum(x), have, filters(dual), points, true, mixing, floor});
+        return call("rhopot::power_sums_v1", {modulus, powers}).log().sum();
+    };
+    report("scattering by a field", difference_error(by_field, field, gradient(by_field, field)), 1e-6);
+}
+
 void check_refusal(const Graph& graph, const Tensor& vectors) {
     std::string sentence = "nothing";
     try {
@@ -126,6 +156,7 @@ int main(int argc, char** argv) {
     const std::vector<c10::IValue> probes{std::int64_t(1), at::rand({4}, at::kDouble) + 0.1};
     check_derivatives("rhopot::gmp_features_v1",
                       [&](const Tensor& x) { return summed.call("rhopot::gmp_features_v1", x, probes).sin().sum(); }, vectors, direction);
+    check_scattering();
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;

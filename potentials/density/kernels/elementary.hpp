@@ -1,7 +1,6 @@
-// Exponential, sine, cosine and the cutoff function on vectors of eight numbers, and on their duals.
+// Exponential, sine, cosine and whole powers of vectors of eight numbers, and of their duals.
 #pragma once
 
-#include "grid.hpp"
 #include "simd.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
@@ -67,25 +66,6 @@ template <Plain P> RHOPOT_INLINE P cosine(const P& y) { return polynomial<SINGLE
 template <class P> RHOPOT_INLINE Dual<P> sine(const Dual<P>& y) { return {sine(y.value), cosine(y.value) * y.derivative}; }
 template <class P> RHOPOT_INLINE Dual<P> cosine(const Dual<P>& y) {
     return {cosine(y.value), sine(y.value) * y.derivative * Lane<P>(-1)};
-}
-
-// a number and its derivative by distance
-template <class V> struct Curve {
-    V value;
-    V slope;
-};
-
-// f_c and f_c'
-template <class T, class V> RHOPOT_INLINE Curve<V> fade(const SymmetryGrid<T>& grid, const V& r) {
-    V t = (r - (grid.cutoff - grid.width)) * (1 / grid.width);
-    t = where(values(t) > T(0), t, T(0));
-    t = where(values(t) < T(1), t, T(1));
-    if (grid.fade == FadeKind::quintic) {
-        const V u = t * T(-1) + T(1), tu = t * u;
-        return {u * u * u * ((t * T(6) + T(3)) * t + T(1)), tu * tu * (-30 / grid.width)};
-    }
-    const V y = (t - T(0.5)) * T(3.14159265358979323846);
-    return {sine(y) * T(-0.5) + T(0.5), cosine(y) * (T(-1.57079632679489661923) / grid.width)};
 }
 
 // x^n, n >= 0
