@@ -1,4 +1,4 @@
-"""The study of lithium-silicon: its folds, its tables, and a small run that goes on from what it kept."""
+"""The study of lithium-silicon: folds, tables, small runs that go on from what they kept, the rest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import ase
+import ase.io
 import numpy as np
 import pytest
+import small_models
 
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
@@ -25,12 +27,13 @@ SMALL = ["descriptor.n=[1]", "descriptor.max_scale=0", "descriptor.alias=0.3", "
 def study() -> Iterator[dict[str, ModuleType]]:
     """The study's modules, which stand beside its program."""
     sys.path.insert(0, str(STUDY))
+    import smoothness
     import structures
     import tables
 
-    yield {"structures": structures, "tables": tables}
+    yield {"smoothness": smoothness, "structures": structures, "tables": tables}
     sys.path.remove(str(STUDY))
-    for name in ("structures", "tables"):
+    for name in ("smoothness", "structures", "tables"):
         del sys.modules[name]
 
 
@@ -84,3 +87,36 @@ def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: P
         line for line in first.stdout.splitlines() if line.startswith("| full")
     ]
     assert (tmp_path / "study" / "selection_full.png").stat().st_size > 0
+
+
+def test_published_data_are_split_judged_and_not_trained_on_twice(tmp_path: Path) -> None:
+    frames = [ase.io.read(STUDY.parent / "data/lisi_gpaw" / name, ":") for name in ("Li8Si24_0.xyz", "Li16Si16_0.xyz")]
+    ase.io.write(tmp_path / "data.xyz", [frame for path in frames for frame in path], format="extxyz")
+    words = ["--data", str(tmp_path / "data.xyz"), "--output", str(tmp_path / "out"), "--families", "soap_linear"]
+    small = ["descriptor.n_max=3", "descriptor.l_max=2", "descriptor.cutoff=4", "report.learning_curve=[]"]
+    command = [sys.executable, str(STUDY / "published.py"), *words, "--", *small]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert len(ase.io.read(tmp_path / "out/train.xyz", ":")) == 17
+    assert "3 test frames" in first.stdout
+    assert "forecast" in first.stdout
+    assert again.stdout.splitlines() == first.stdout.splitlines()[-len(again.stdout.splitlines()) :]
+
+
+def test_smoothness_of_a_model(tmp_path: Path) -> None:
+    model = small_models.write(small_models.scattering(), tmp_path / "model.pt")
+    words = [str(model), "--output", str(tmp_path / "out"), "--steps", "20"]
+    command = [sys.executable, str(STUDY / "smoothness.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for words in ("translation: ", "net force: ", "cells: doubled ", "E(V), edges -9 % to +9 %: ", "conserved within "):
+        assert words in done.stdout
+    assert (tmp_path / "out/energy_volume.png").stat().st_size > 0
+
+
+def test_departures_show_a_jump_in_full(study: dict[str, ModuleType]) -> None:
+    x = np.linspace(0.0, 1.0, 30)
+    cubic = 1.0 + x - 2 * x**2 + 3 * x**3
+    assert np.abs(study["smoothness"].departures(cubic)).max() < 1e-14
+    jumped = cubic + 0.1 * (np.arange(30) >= 15)
+    assert np.abs(study["smoothness"].departures(jumped)).max() == pytest.approx(0.05)

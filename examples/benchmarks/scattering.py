@@ -4,9 +4,10 @@
 
 Structures are random Li-Si at the density of the data; CPU times of one core. `all features`: the default 3741;
 `150 + forces`: 150 paths drawn at random, with the derivatives of their sum by positions and cell; memory is the
-largest growth of the process, each measured in a process of its own. `--errors` takes a structure of the data and
-prints, for several eps_alias, the largest and the median error (relative, per feature) of coarse against full grids and
-of a translation by a fraction of a grid point.
+largest growth of the process, each measured in a process of its own. `growth` is the time over that of the first row,
+divided by the ratio of N log N: 1 where the cost grows as that of a Fourier transform. `--errors` takes a structure of
+the data and prints, for several eps_alias, the largest and the median error (relative, per feature) of coarse against
+full grids and of a translation by a fraction of a grid point.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def measure(n_atoms: int, forces: bool) -> None:
 
 def speed(sizes: list[int]) -> None:
     """Print a row per number of atoms."""
-    print("atoms  points/axis  all features s  MiB   150 + forces s  MiB")
+    print("atoms  points/axis  all features s   MiB  growth  150 + forces s   MiB  growth")
+    first: list[float] = []
     for n_atoms in sizes:
         rows = []
         for forces in ("", "--forces"):
@@ -85,7 +87,14 @@ def speed(sizes: list[int]) -> None:
             done = subprocess.run(words, check=True, capture_output=True, text=True)
             rows.append(done.stdout.split())
         (points, all_time, all_memory), (_, time_, memory) = rows
-        print(f"{n_atoms:5d}  {points:>11}  {all_time:>14}  {all_memory:>4}  {time_:>14}  {memory:>4}", flush=True)
+        costs = [float(seconds) / (n_atoms * np.log(n_atoms)) for seconds in (all_time, time_)]
+        first = first or costs
+        growth = [f"{cost / start:6.2f}" for cost, start in zip(costs, first, strict=True)]
+        print(
+            f"{n_atoms:5d}  {points:>11}  {all_time:>14}  {all_memory:>4}  {growth[0]}  {time_:>14}  {memory:>4}  "
+            f"{growth[1]}",
+            flush=True,
+        )
 
 
 def relative(found: Tensor, truth: Tensor) -> str:
