@@ -56,6 +56,12 @@ class Sample:
     strain: Floats | None = None
 
     @property
+    def points(self) -> int:
+        """Points of the finest grid, which the cost of a pass goes with."""
+        first, second, third = self.grid.points[0]
+        return first * second * third
+
+    @property
     def cell_move(self) -> Floats:
         """What a strain does to the cell (3, 3) in A."""
         cell = np.array(self.atoms.cell.array)

@@ -87,15 +87,17 @@ class Plan:
         return len(self.still) + len(self.shifted) + len(self.forces) + len(self.stress)
 
     @property
-    def n_passes(self) -> int:
-        """Evaluations of the features."""
-        return self.n_rows + len(self.forces) + len(self.stress)
+    def passes(self) -> list[Sample]:
+        """The sample of every evaluation of the features: two for a slope."""
+        slopes = [sample for _, sample in (*self.forces, *self.stress)]
+        return [*self.still, *[sample for _, sample in self.shifted], *slopes, *slopes]
 
 
 def make_plan(task: FitTask, hypers: EnsembleHypers, frames: Sequence[Frame], moved: bool) -> Plan:
     """Return what has to be computed of some frames of a task; `moved`: shifts and slopes too.
 
-    task.descriptor is a `WaveletScattering`.
+    task.descriptor is a `WaveletScattering`. Frames on grids of more points than the middling frame's have fewer
+    slopes, so that those of a few large structures do not cost more than all others.
     """
     scattering: Any = task.descriptor
     grids = [grid_of(frame, scattering.hypers) for frame in frames]
@@ -105,11 +107,12 @@ def make_plan(task: FitTask, hypers: EnsembleHypers, frames: Sequence[Frame], mo
         return plan
     for k in evenly(range(len(frames)), hypers.translated):
         plan.shifted.append((k, Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], task.seed))))
+    middling = float(np.median([one.points for one in still])) if still else 1.0
     for k, (frame, grid) in enumerate(zip(frames, grids, strict=True)):
-        asked = task.targets.sigmas(frame)
-        for u in random_directions(frame, hypers.directions if "forces" in asked else 0, task.seed):
+        asked, share = task.targets.sigmas(frame), middling / still[k].points
+        for u in random_directions(frame, fewer(hypers.directions, share) if "forces" in asked else 0, task.seed):
             plan.forces.append((k, Sample(frame.atoms, grid, u, slope=True)))
-        for e in random_strains(frame, hypers.strains if "stress" in asked else 0, task.seed):
+        for e in random_strains(frame, fewer(hypers.strains, share) if "stress" in asked else 0, task.seed):
             plan.stress.append((k, Sample(frame.atoms, grid, frame.atoms.positions @ e, slope=True, strain=e)))
     return plan
 
@@ -137,6 +140,11 @@ def measure(plan: Plan, name: str, task: FitTask, scattering: WaveletScattering,
 def grid_of(frame: Frame, hypers: ScatteringHypers) -> ScatteringGrid:
     """Return the grid of a frame, the one that a run from it would choose."""
     return choose_grid(hypers, frame.atoms, STRETCH)
+
+
+def fewer(count: int, share: float) -> int:
+    """Return a share of `count`, at most all and, of any, at least one."""
+    return min(count, max(1, round(count * share)))
 
 
 def evenly(items: Sequence[Any], most: int) -> list[Any]:

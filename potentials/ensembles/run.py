@@ -129,18 +129,23 @@ def _start(task: FitTask, hypers: EnsembleHypers) -> _Work:
 
 
 def _announce(work: _Work, plans: Sequence[Plan]) -> None:
-    """Say what the features will take, from one frame of middling size; nothing where its features are kept already."""
+    """Say what the features will take, from one frame's; nothing where they are kept already.
+
+    Most time goes into large frames: half of all points of grids are in frames with more than the chosen one's.
+    """
     task = work.task
-    sample = sorted(plans[0].still, key=lambda one: len(one.atoms))[len(plans[0].still) // 2]
+    passes = sorted((sample for plan in plans for sample in plan.passes), key=lambda sample: sample.points)
+    points = np.cumsum([sample.points for sample in passes])
+    sample = passes[int(np.searchsorted(points, points[-1] / 2))]
     if task.ranks.rank != 0 or work.store.read(sample) is not None:
         return
     n_rows = sum(plan.n_rows for plan in (plans if task.absorb else plans[:1]))
     width = work.scattering.n_features
     with one_thread_each(task.ranks) as workers:
-        seconds = seconds_of(sample, work.scattering) / (workers * task.ranks.size)
+        seconds = seconds_of(sample, work.scattering) * points[-1] / sample.points / (workers * task.ranks.size)
         # The rows, joined, stacked and as a table; products of the columns for each thread.
         memory = 8.0 * width * (4 * n_rows + 2 * workers * width)
-    task.progress.forecast(Forecast(width, n_rows, seconds * sum(plan.n_passes for plan in plans), memory))
+    task.progress.forecast(Forecast(width, n_rows, float(seconds), memory))
 
 
 def _equations(work: _Work, measured: Measured) -> dict[str, Rows]:

@@ -6,7 +6,7 @@
 | channels | {name: {symbol: c}}, weights of the Dirac densities; nothing: the defaults of `channels` | |
 | n | orders of the wavelets, each with l = 0 ... n-1 | |
 | beta | width of the smallest wavelet (scale j = 0); null: from the data, by `overlap` and eq. 2.36 of [1] | A |
-| overlap | of the base Gaussians of the two atoms that are closest in the data | |
+| overlap | of the base Gaussians of two atoms as close as the closest hundredth of the data | |
 | max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta; J null: from the data, eq. 2.39 | |
 | powers | q of the integrals, each >= 1 | |
 | max_order | 0, 1 or 2: how many wavelet transforms in a row | |
@@ -32,9 +32,9 @@ from rhopot.potentials.density.elements import checked_symbols
 from rhopot.potentials.scattering.channels import channel_weights, default_channels
 from rhopot.potentials.scattering.parameters import (
     beta_from_overlap,
+    closest_distance,
     largest_scale,
     padding_error,
-    shortest_distance,
     spacing_from_alias,
     typical_box,
 )
@@ -91,14 +91,14 @@ class ScatteringHypers(BaseModel):
     def completed(self, frames: Sequence[ase.Atoms]) -> Self:
         """Return the same settings with what is null filled from the data.
 
-        beta comes from the shortest distance in `frames`, J from the median size of their cells.
+        beta comes from the distance of the closest atoms of `frames`, J from the median size of their cells.
 
         Raises:
             ValueError: no two atoms within `LONGEST_BOND` where beta is asked for.
         """
         beta, max_scale = self.beta, self.max_scale
         if beta is None:
-            beta = round(beta_from_overlap(shortest_distance(frames), self.overlap), 3)
+            beta = round(beta_from_overlap(closest_distance(frames), self.overlap), 3)
         if max_scale is None:
             max_scale = largest_scale(typical_box(frames), beta, self.scale_step)
         return self.model_copy(update={"beta": beta, "max_scale": max_scale})

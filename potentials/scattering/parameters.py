@@ -1,6 +1,6 @@
 """Width, scales and sampling of the wavelets from the data: three small rules and a bound.
 
-    beta >= (D / 2) / sqrt(2 ln(1/eps_o))             D: shortest distance between atoms       [1, eq. 2.36]
+    beta >= (D / 2) / sqrt(2 ln(1/eps_o))             D: distance of closest atoms             [1, eq. 2.36]
     J    <= log2(B / (2 sqrt(2) beta))                B: half the box                          [1, eq. 2.39]
     s     : x^(2n-2) exp(-beta^2 x^2 / 2) sqrt(4 pi) <= eps_a  at and beyond x = pi/s          [1, eq. 2.40]
 
@@ -26,6 +26,7 @@ from scipy.special import eval_genlaguerre
 from rhopot.potentials.neighbours import find_edges
 
 LONGEST_BOND = 6.0  # A, within which every structure's atoms are expected to find one another
+CLOSEST = 0.01  # share of the atoms whose nearest neighbours are closer than D of eq. 2.36
 
 
 def beta_from_overlap(distance: float, overlap: float = 0.1) -> float:
@@ -43,17 +44,27 @@ def largest_scale(box: float, beta: float, step: float = 1.0) -> float:
     return max(0.0, math.floor(exact / step + 1e-9) * step)
 
 
-def shortest_distance(frames: Sequence[ase.Atoms]) -> float:
-    """Return the shortest distance (A) between two atoms of any frame, images included.
+def closest_distance(frames: Sequence[ase.Atoms]) -> float:
+    """Return D (A): of a hundred atoms of the frames one has a nearest neighbour, images included, within D.
+
+    Not the shortest distance of all: one frame with atoms in each other would make every grid finer.
 
     Raises:
         ValueError: all atoms are farther than `LONGEST_BOND` from each other.
     """
-    lengths = [np.linalg.norm(find_edges(atoms, LONGEST_BOND).vectors, axis=1) for atoms in frames]
-    shortest = min((float(each.min()) for each in lengths if len(each)), default=math.inf)
-    if math.isinf(shortest):
+    nearest = [_nearest(atoms) for atoms in frames]
+    every = np.concatenate([np.zeros(0), *nearest])
+    if len(every) == 0:
         raise ValueError(f"atoms must come within {LONGEST_BOND:g} A of each other, got none that do; give beta")
-    return shortest
+    return float(np.quantile(every, CLOSEST))
+
+
+def _nearest(atoms: ase.Atoms) -> np.ndarray:
+    """Return the distance (A) of the nearest neighbour of every atom that has one within `LONGEST_BOND`."""
+    edges = find_edges(atoms, LONGEST_BOND)
+    starts = np.asarray(edges.first_edge)
+    some = starts[:-1][np.diff(starts) > 0]
+    return np.minimum.reduceat(np.linalg.norm(edges.vectors, axis=1), some) if len(some) else np.zeros(0)
 
 
 def typical_box(frames: Sequence[ase.Atoms]) -> float:

@@ -13,11 +13,13 @@ from ensemble_task import BOTH, ENERGIES, FEW, SMALL, energies, features, frames
 
 from rhopot.potentials.ensembles import EnsembleHypers, fit_scattering
 from rhopot.potentials.ensembles.matrix import FeatureStore
+from rhopot.potentials.ensembles.measure import fewer, make_plan
 from rhopot.potentials.ensembles.members import moduli
 from rhopot.potentials.fit import FitResult, Forecast, Silent
 from rhopot.potentials.greedy import checkpoint
 from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
 from rhopot.potentials.scattering import WaveletScattering, all_paths
+from rhopot.potentials.structures import Frame
 
 TRAIN, UNSEEN = frames(24), frames(9, seed=1)
 
@@ -272,3 +274,19 @@ def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path
     (forecast,) = progress.found
     assert (forecast.columns, forecast.rows) == (len(all_paths(SMALL)), 6 + 6 + 12)
     assert forecast.seconds > 0
+
+
+def test_large_frames_have_fewer_slopes_and_at_least_one() -> None:
+    def repeated(frame: Frame, times: tuple[int, int, int]) -> Frame:
+        return replace(frame, atoms=frame.atoms.repeat(times), forces=np.tile(frame.forces, (np.prod(times), 1)))
+
+    together = [*TRAIN[:4], repeated(TRAIN[4], (3, 1, 1)), repeated(TRAIN[5], (3, 3, 1))]
+    plan = make_plan(task(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True)
+    counts = np.bincount([owner for owner, _ in plan.forces], minlength=6)
+    points = np.array([sample.points for sample in plan.still])
+    assert counts[:4].tolist() == [6, 6, 6, 6]
+    assert counts[4] == round(6 * np.median(points) / points[4]) < 6
+    assert counts[5] == 1
+    assert len(plan.passes) == plan.n_rows + len(plan.forces)
+    assert plan.stress == []
+    assert (fewer(4, 2.0), fewer(4, 0.5), fewer(4, 0.0), fewer(0, 0.5)) == (4, 2, 1, 0)

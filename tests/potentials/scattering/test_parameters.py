@@ -13,7 +13,7 @@ from rhopot.potentials.scattering import (
     padding_error,
     spacing_from_alias,
 )
-from rhopot.potentials.scattering.parameters import radial_profile, shortest_distance, typical_box
+from rhopot.potentials.scattering.parameters import closest_distance, radial_profile, typical_box
 
 
 def test_base_gaussians_overlap_as_asked() -> None:
@@ -35,7 +35,7 @@ def test_largest_scale_is_rounded_down_and_never_negative() -> None:
 def test_settings_are_completed_from_the_data() -> None:
     crystal = ase.Atoms("LiSi", [[0, 0, 0], [1.2, 0, 0]], cell=[[11.4, 0, 0], [6, 12, 0], [0, 0, 14]], pbc=True)
     molecule = ase.Atoms("LiSi", [[0, 0, 0], [0, 2, 0]])
-    assert shortest_distance([molecule, crystal]) == pytest.approx(1.2)
+    assert closest_distance([molecule, crystal]) == pytest.approx(1.2)
     height = 11.4 * 12 / math.hypot(6, 12)  # of the slanted cell, between the faces that hold b and c
     assert typical_box([crystal]) == pytest.approx(height)
     assert typical_box([molecule, crystal, crystal]) == pytest.approx(height)
@@ -45,6 +45,13 @@ def test_settings_are_completed_from_the_data() -> None:
     assert known.beta == pytest.approx(beta_from_overlap(1.2), abs=1e-3)
     assert known.max_scale == largest_scale(height, known.base_width, 0.5)
     assert ScatteringHypers(beta=0.4, max_scale=1).completed([crystal]) == ScatteringHypers(beta=0.4, max_scale=1)
+
+
+def test_one_close_pair_among_many_does_not_narrow_the_wavelets() -> None:
+    pairs = [ase.Atoms("Li2", [[0, 0, 0], [distance, 0, 0]]) for distance in [1.0, *np.linspace(2.0, 3.0, 499)]]
+    assert closest_distance(pairs) == pytest.approx(2.01, abs=0.01)
+    lonely = ase.Atoms("Li3", [[0, 0, 0], [2.5, 0, 0], [20, 0, 0]])
+    assert closest_distance([lonely]) == pytest.approx(2.5)
 
 
 def test_settings_that_lack_data_are_refused() -> None:
