@@ -1,4 +1,4 @@
-"""Compute relaxation paths of amorphous Li-Si as in `examples/data/lisi_gpaw`: some 15 minutes each on one core.
+"""Compute relaxation paths of amorphous Li-Si as in `examples/data/lisi_gpaw`: some 15 minutes each on one idle core.
 
     python3 examples/lithium_silicon/dft/relaxation_paths.py --work runs/dft [--names Li6Si26_0 ...]
 
