@@ -26,11 +26,11 @@ EVERY = 7
 UNITS = {"energy": "mev_per_atom", "forces": "mev_per_angstrom"}
 
 
-def split(data: Path, output: Path) -> tuple[Path, Path]:
-    """Write the frames to train on and the frames to test on, once."""
+def split(data: Path, largest: int, output: Path) -> tuple[Path, Path]:
+    """Write the frames of at most `largest` atoms to train on and those to test on, once."""
     train, test = output / "train.xyz", output / "test.xyz"
     if not test.exists():
-        frames = ase.io.read(data, ":")
+        frames = [frame for frame in ase.io.read(data, ":") if len(frame) <= largest]
         order = np.random.default_rng(0).permutation(len(frames))
         output.mkdir(parents=True, exist_ok=True)
         ase.io.write(train, [frames[k] for place, k in enumerate(order) if place % EVERY], format="extxyz")
@@ -62,10 +62,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="extended XYZ with energies, forces and stresses")
     parser.add_argument("--output", type=Path, required=True, help="folder of frames and models")
+    parser.add_argument("--largest", type=int, default=10**6, help="frames of more atoms are left out")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("words", nargs="*", metavar="key=value", help="changes to the ready configurations")
     options = parser.parse_args()
-    train, test = split(options.data, options.output)
+    train, test = split(options.data, options.largest, options.output)
     found = {family: judged(family, options.words, train, test, options.output) for family in options.families}
     show(found)
 

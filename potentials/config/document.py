@@ -30,6 +30,10 @@ _Loader.add_implicit_resolver(
 )
 
 
+# How the place of a value from the command line begins; others begin with the name of the file.
+OVERRIDE = "override "
+
+
 @dataclass
 class Document:
     """Values of a configuration and where each of them was written."""
@@ -44,6 +48,10 @@ class Document:
             if path[:length] in self.origin:
                 return self.origin[path[:length]]
         return self.name
+
+    def overridden(self, path: KeyPath) -> bool:
+        """True where `path`, or its nearest parent that was written, stands in an override and not in the file."""
+        return self.where(path).startswith(OVERRIDE)
 
     def error(self, path: KeyPath, sentence: str) -> ConfigError:
         """One line: place, dotted key, what is wrong."""
@@ -133,7 +141,7 @@ def _apply(document: Document, override: str) -> None:
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
         raise ConfigError(f"override '{override}' must be key=value or key.sub=value, for example data.train=my.xyz")
-    place = f"override '{override}'"
+    place = f"{OVERRIDE}'{override}'"
     try:
         value = yaml.load(text, Loader=_Loader) if text.strip() else None
     except yaml.YAMLError as error:

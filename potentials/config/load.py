@@ -58,7 +58,7 @@ def validate_document(document: Document) -> RunConfig:
 
 
 def _write_out(document: Document, family: Family) -> None:
-    """Move the values of shorthands to the keys they stand for."""
+    """Move the values of shorthands to the keys they stand for; an override takes the place of what a file says."""
     for short, path in family.shorthands.items():
         if short not in document.values:
             continue
@@ -67,7 +67,8 @@ def _write_out(document: Document, family: Family) -> None:
             section = section.setdefault(key, {})
             if not isinstance(section, dict):
                 return
-        if path[-1] in section:
+        replaces = document.overridden((short,)) and not document.overridden(path)
+        if path[-1] in section and not replaces:
             raise document.error((short,), f"is short for {dotted(path)}, which is written too; keep one")
         section[path[-1]] = document.values.pop(short)
         origin[path] = origin.pop((short,))

@@ -68,17 +68,20 @@ def _nearest(atoms: ase.Atoms) -> np.ndarray:
 
 
 def typical_box(frames: Sequence[ase.Atoms]) -> float:
-    """Return the median over frames of the smallest height (A) of the cell; of molecules, their longest extent."""
-    return float(np.median([_smallest_height(atoms) for atoms in frames]))
+    """Return the median over frames of the size (A) of the cell; of molecules, their longest extent."""
+    return float(np.median([_size(atoms) for atoms in frames]))
 
 
-def _smallest_height(atoms: ase.Atoms) -> float:
-    """Return the smallest distance (A) of opposite faces of the cell; without periodic axes, the longest extent."""
+def _size(atoms: ase.Atoms) -> float:
+    """Return the edge (A) of the cube of the cell's volume; without periodic axes, the longest extent.
+
+    Not the smallest distance of opposite faces: in a long cell the wide wavelets still tell structures apart. Of one or
+    two periodic axes, the length, or the edge of the square of the same area.
+    """
     if not atoms.pbc.any():
         return float(np.ptp(atoms.positions, axis=0).max())
     rows = np.asarray(atoms.cell.array)[atoms.pbc]
-    # Height over a lattice of one to three vectors: one over the length of the dual vector.
-    return float(1.0 / np.linalg.norm(np.linalg.pinv(rows), axis=0).max())
+    return float(np.linalg.det(rows @ rows.T) ** (0.5 / len(rows)))
 
 
 def spacing_from_alias(orders: Sequence[int], beta: float, alias: float = 1e-6) -> float:

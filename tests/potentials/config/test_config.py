@@ -195,6 +195,10 @@ def test_models_of_whole_structures_have_their_own_defaults_and_a_short_budget(t
     assert "override 'budget=many': regressor.budget must be a valid integer" in fault(tmp_path, WHOLE, ["budget=many"])
     both = fault(tmp_path, WHOLE, ["budget=150", "regressor.budget=100"])
     assert both == "override 'budget=150': budget is short for regressor.budget, which is written too; keep one"
+    written = WHOLE.replace("{n_members: 20}", "{budget: 150}")
+    assert load_config(write(tmp_path, written), ["budget=40"]).regressor["budget"] == 40
+    assert load_config(write(tmp_path, written), ["budget=null"]).regressor["budget"] is None
+    assert "which is written too; keep one" in fault(tmp_path, "budget: 9\n" + written, [])
     assert "budget is not a known key" in fault(tmp_path, GOOD, ["budget=150"])
 
 

@@ -36,14 +36,17 @@ def test_settings_are_completed_from_the_data() -> None:
     crystal = ase.Atoms("LiSi", [[0, 0, 0], [1.2, 0, 0]], cell=[[11.4, 0, 0], [6, 12, 0], [0, 0, 14]], pbc=True)
     molecule = ase.Atoms("LiSi", [[0, 0, 0], [0, 2, 0]])
     assert closest_distance([molecule, crystal]) == pytest.approx(1.2)
-    height = 11.4 * 12 / math.hypot(6, 12)  # of the slanted cell, between the faces that hold b and c
-    assert typical_box([crystal]) == pytest.approx(height)
-    assert typical_box([molecule, crystal, crystal]) == pytest.approx(height)
+    edge = (11.4 * 12 * 14) ** (1 / 3)
+    assert typical_box([crystal]) == pytest.approx(edge)
+    assert typical_box([molecule, crystal, crystal]) == pytest.approx(edge)
+    slab = crystal.copy()
+    slab.pbc = (True, True, False)
+    assert typical_box([slab]) == pytest.approx(math.sqrt(11.4 * 12))
     assert typical_box([molecule]) == pytest.approx(2.0)
     open_settings = ScatteringHypers(symbols=("Li", "Si"), beta=None, max_scale=None, scale_step=0.5)
     known = open_settings.completed([crystal])
     assert known.beta == pytest.approx(beta_from_overlap(1.2), abs=1e-3)
-    assert known.max_scale == largest_scale(height, known.base_width, 0.5)
+    assert known.max_scale == largest_scale(edge, known.base_width, 0.5)
     assert ScatteringHypers(beta=0.4, max_scale=1).completed([crystal]) == ScatteringHypers(beta=0.4, max_scale=1)
 
 
