@@ -1,6 +1,6 @@
 """Lithium-silicon from few relaxation paths: what models know of paths, and of tasks, that they have not seen.
 
-    python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers] [key=value ...]
+    python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers[=FAMILY,...]] [key=value ...]
 
 After P. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 4: five folds over paths,
 four ways to select features (see `variants`), forces as a fifth, and with `--peers` the other families of this project.
@@ -111,8 +111,8 @@ class Study:
             for name in VARIANTS
         }
 
-    def peers(self) -> dict[str, list[Case]]:
-        """Other families on all folds."""
+    def peers(self, names: list[str]) -> dict[str, list[Case]]:
+        """Other families, by their names in `PEERS`, on all folds."""
 
         def run(config: str, test: np.ndarray) -> Case:
             model = train(config, self.relaxation.subset(list(np.flatnonzero(~test))))
@@ -123,6 +123,7 @@ class Study:
         return {
             name: [self.case(name, k, config, lambda test, config=config: run(config, test)) for k in range(FOLDS)]
             for name, config in PEERS.items()
+            if config in names
         }
 
 
@@ -163,7 +164,10 @@ def main() -> None:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder of features, cases and figures")
-    parser.add_argument("--peers", action="store_true", help="other families as well")
+    peers = list(PEERS.values())
+    parser.add_argument(
+        "--peers", nargs="?", const=",".join(peers), default="", help=f"other families as well: {', '.join(peers)}"
+    )
     parser.add_argument(
         "words", nargs="*", metavar="key=value", help="changes to the ready configuration of scattering"
     )
@@ -171,7 +175,7 @@ def main() -> None:
     study = Study(options.output)
     cases = study.variants(options.words)
     if options.peers:
-        cases |= study.peers()
+        cases |= study.peers(options.peers.split(","))
     show(study, cases)
 
 

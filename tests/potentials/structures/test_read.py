@@ -92,10 +92,12 @@ def test_constraints_are_remembered_not_kept(labelled: Make, tmp_path: Path) -> 
 def test_shipped_data_read_whole() -> None:
     frames = read_frames(PROJECT_DATA, group_key="path")
     summary = frames.summary()
-    assert summary["targets"] == {"energy": 90, "forces": 90, "stress": 90}
-    assert summary["n_groups"] == 9
+    paths = len(list(PROJECT_DATA.glob("*.xyz")))
+    assert paths >= 9
+    assert summary["targets"] == dict.fromkeys(("energy", "forces", "stress"), 10 * paths)
+    assert summary["n_groups"] == paths
     assert summary["symbols"] == ["Li", "Si"]
-    assert summary["config_types"] == {"relaxation": 90}
+    assert summary["config_types"] == {"relaxation": 10 * paths}
 
 
 def test_digest_sees_labels_and_order_not_places(labelled: Make, write: Write) -> None:
