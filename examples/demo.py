@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def divide_paths(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files for the fit and unseen ones: UNSEEN; of other data every fourth composition from the third poorest in Li."""
+    """Files for the fit and unseen ones: UNSEEN; of other data every fourth composition from the third poorest."""
     files = sorted(folder.glob("*.xyz"), key=lambda file: int(file.stem.split("Si")[0].removeprefix("Li")))
     if len(files) < 5:
         raise SystemExit(f"--data must hold at least five relaxation paths, got {len(files)} in '{folder}'")
