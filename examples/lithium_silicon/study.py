@@ -172,10 +172,14 @@ def main() -> None:
         "words", nargs="*", metavar="key=value", help="changes to the ready configuration of scattering"
     )
     options = parser.parse_args()
+    chosen = [name for name in options.peers.split(",") if name]
+    unknown = [name for name in chosen if name not in peers]
+    if unknown:
+        parser.error(f"--peers must be families of {', '.join(peers)}, got {unknown[0]}; write --peers=soap_gap")
     study = Study(options.output)
     cases = study.variants(options.words)
-    if options.peers:
-        cases |= study.peers(options.peers.split(","))
+    if chosen:
+        cases |= study.peers(chosen)
     show(study, cases)
 
 
