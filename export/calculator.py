@@ -24,7 +24,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.outputs import Properties, all_outputs
 
 from rhopot.export.load import LoadedModel, load_model
-from rhopot.export.local import MAX_EDGES, evaluate_edges
+from rhopot.export.local import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
 from rhopot.export.skin import SkinEdges
@@ -42,7 +42,8 @@ class RhopotCalculator(Calculator):
     model       path of the file, or what `load_model` gave
     skin        A; neighbours are searched within cutoff + skin and searched again only when atoms have moved far
                 enough (see `rhopot.export.skin`). Results do not depend on it. For local models.
-    max_edges   edges worked on at once, which bounds memory. For local models.
+    device      of a model given as a file: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one
+    max_edges   edges worked on at once, which bounds memory (default: 32768, on a GPU 262144). For local models.
     stretch     factor by which periodic edges may grow before the model prepares again. For global models, whose
                 numbers depend on it slightly: the value they were trained with is the default.
 
@@ -55,12 +56,13 @@ class RhopotCalculator(Calculator):
         self,
         model: str | Path | LoadedModel,
         *,
+        device: str = "cpu",
         skin: float = 0.5,
-        max_edges: int = MAX_EDGES,
+        max_edges: int | None = None,
         stretch: float = STRETCH,
     ) -> None:
         super().__init__()
-        self.model = model if isinstance(model, LoadedModel) else load_model(model)
+        self.model = model if isinstance(model, LoadedModel) else load_model(model, device)
         self.max_edges = max_edges
         self.neighbours = SkinEdges(self.model.card.cutoff, skin)
         self.prepared = Prepared(self.model, stretch)

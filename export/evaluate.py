@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import ase
 
 from rhopot.export.load import LoadedModel
-from rhopot.export.local import MAX_EDGES, evaluate_local
+from rhopot.export.local import evaluate_local
 from rhopot.export.results import Evaluation
 from rhopot.export.whole import evaluate_whole, prepare
 
@@ -23,7 +23,7 @@ def evaluate(
     gradients: bool = True,
     members: bool = False,
     virials: bool = False,
-    max_edges: int = MAX_EDGES,
+    max_edges: int | None = None,
     n_shares: int = 1,
 ) -> list[Evaluation]:
     """Evaluate structures.

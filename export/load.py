@@ -16,6 +16,7 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, installed_version
+from rhopot.potentials.device import find_device
 
 CARD_NAME = "rhopot.json"
 _ZIP_START = b"PK"
@@ -36,6 +37,7 @@ class LoadedModel:
     card: ModelCard
     module: torch.nn.Module
     name: str = "model"
+    device: torch.device = torch.device("cpu")  # noqa: RUF009  (immutable)
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -53,17 +55,19 @@ def read_card(path: str | Path) -> ModelCard:
         raise _refused(path, f"whose {CARD_NAME} is wrong ({reasons})", "copy or export it again") from error
 
 
-def load_model(path: str | Path) -> LoadedModel:
-    """The model in a file, on the CPU.
+def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
+    """The model in a file, on a device: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one.
 
-    Raises ModelFileError with the reason if this installation cannot run it.
+    Raises ModelFileError with the reason if this installation cannot run it, ValueError for another device and for
+    `cuda` where torch finds no GPU.
     """
     path = Path(path)
+    place = find_device(device, "device")
     card = read_card(path)
     require_runnable(card, str(path))
     _require_operators(path, card)
     try:
-        module = script.deserialise(path)
+        module = script.deserialise(path, place)
     except RuntimeError as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise ModelFileError(
@@ -72,7 +76,7 @@ def load_model(path: str | Path) -> LoadedModel:
         ) from error
     if card.kind == "global" and not hasattr(module, "prepare"):
         raise _refused(path, "of kind 'global' but without the method 'prepare'", "export it with save_model")
-    return LoadedModel(card=card, module=module, name=str(path))
+    return LoadedModel(card=card, module=module, name=str(path), device=place)
 
 
 def require_runnable(card: ModelCard, name: str) -> None:

@@ -25,8 +25,9 @@ from rhopot.potentials.neighbours import Edges, concatenate, find_edges
 
 operators.load()
 
-# Some 600 centres of a dense solid: what a call costs beside its atoms no longer shows, and memory stays bounded.
-MAX_EDGES = 32768
+# On the processor some 600 centres of a dense solid: what a call costs beside its atoms no longer shows, and memory
+# stays bounded. A GPU needs more to be busy.
+MAX_EDGES = {"cpu": 32768, "cuda": 262144}
 
 
 def evaluate_local(
@@ -36,21 +37,23 @@ def evaluate_local(
     gradients: bool = True,
     members: bool = False,
     virials: bool = False,
-    max_edges: int = MAX_EDGES,
+    max_edges: int | None = None,
 ) -> list[Evaluation]:
     """Evaluate structures, packing small ones together.
 
-    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies.
+    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies; `max_edges`
+    bounds memory (by default it depends on the device).
     Raises ValueError for elements the model does not know, naming those it knows.
     """
     results: list[Evaluation] = []
+    limit = MAX_EDGES[model.device.type] if max_edges is None else max_edges
     pack: list[tuple[ase.Atoms, Edges]] = []
     for atoms in structures:
         pack.append((atoms, find_edges(atoms, model.card.cutoff)))
-        if sum(edges.n_edges for _, edges in pack) >= max_edges:
-            results += _evaluate_pack(model, pack, gradients, members, virials, max_edges)
+        if sum(edges.n_edges for _, edges in pack) >= limit:
+            results += _evaluate_pack(model, pack, gradients, members, virials, limit)
             pack = []
-    return results + _evaluate_pack(model, pack, gradients, members, virials, max_edges)
+    return results + _evaluate_pack(model, pack, gradients, members, virials, limit)
 
 
 def evaluate_edges(
@@ -61,10 +64,11 @@ def evaluate_edges(
     gradients: bool = True,
     members: bool = False,
     virials: bool = False,
-    max_edges: int = MAX_EDGES,
+    max_edges: int | None = None,
 ) -> Evaluation:
     """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
-    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, max_edges)[0]
+    limit = MAX_EDGES[model.device.type] if max_edges is None else max_edges
+    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, limit)[0]
 
 
 def _evaluate_pack(
@@ -99,21 +103,21 @@ def _run(
     columns = 1 + (model.card.uncertainty.members if members else 0)
     energies = np.zeros((len(species), columns))
     gradient = torch.zeros((graph.n_edges, 3), dtype=torch.float64) if gradients else None
-    all_species = torch.from_numpy(species)
+    all_species = torch.from_numpy(species).to(model.device)
     done = 0
     with script.plain_execution():
         for batch in graph.batches(max_edges):
-            vectors = torch.from_numpy(batch.vectors).requires_grad_(gradients)
+            vectors = torch.from_numpy(batch.vectors).to(model.device).requires_grad_(gradients)
             with torch.set_grad_enabled(gradients):
                 output = model.module(
                     vectors,
-                    torch.from_numpy(batch.first_edge),
-                    torch.from_numpy(batch.neighbour),
-                    torch.from_numpy(batch.centre),
+                    torch.from_numpy(batch.first_edge).to(model.device),
+                    torch.from_numpy(batch.neighbour).to(model.device),
+                    torch.from_numpy(batch.centre).to(model.device),
                     all_species,
                     members,
                 )
-            energies[batch.centre] = output.detach().numpy()
+            energies[batch.centre] = output.detach().cpu().numpy()
             # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
             if gradient is not None and output.requires_grad:
                 (g,) = torch.autograd.grad(output[:, 0].sum(), vectors)

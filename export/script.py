@@ -68,13 +68,13 @@ def _without_source_locations(archive: io.BytesIO) -> bytes:
     return kept.getvalue()
 
 
-def deserialise(path: Path) -> torch.nn.Module:
-    """The module in a file, on the CPU, ready to run: parameters need no gradient.
+def deserialise(path: Path, device: torch.device) -> torch.nn.Module:
+    """The module in a file, on a device, ready to run: parameters need no gradient.
 
     Raises RuntimeError, with PyTorch's words, where the file does not fit the running PyTorch.
     """
     with _announced_end():
-        module = torch.jit.load(str(path), map_location="cpu")
+        module = torch.jit.load(str(path), map_location=device)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval()

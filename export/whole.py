@@ -3,8 +3,9 @@
 The contract of the module, K members, everything float64 in eV and A:
 
     prepare(positions (N, 3), cell (3, 3), pbc (3,) bool, stretch: float) -> numbers (P,)
-        what is chosen once per run and kept while atoms move and the cell changes, for periodic edges up to `stretch`
-        times those given; only as long as it is kept, the energy is a smooth function (see `rhopot.export.prepared`)
+        what is chosen once per run and kept (on the CPU) while atoms move and the cell changes, for periodic edges up
+        to `stretch` times those given; only as long as it is kept, the energy is a smooth function (see
+        `rhopot.export.prepared`)
     forward(positions, species (N,) int64, cell, pbc, prepared, share: int, n_shares: int, members: bool)
         -> energies (1 + K,), or (1,) without members
         results of all shares add up, with their gradients; the first is differentiable in positions and cell
@@ -51,7 +52,7 @@ def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> t
     with script.plain_execution(), torch.no_grad():
         method: Any = model.module.prepare
         prepared: torch.Tensor = method(positions, cell, pbc, float(stretch))
-    return prepared
+    return prepared.cpu()
 
 
 def require_stretch(stretch: float) -> None:
@@ -85,13 +86,13 @@ def evaluate_whole(
         with script.plain_execution(), torch.set_grad_enabled(gradients):
             for share in range(n_shares):
                 output = model.module(positions, species, cell, pbc, prepared, share, n_shares, members)
-                energies += output.detach().numpy()
+                energies += output.detach().cpu().numpy()
                 if gradients:
                     _add_slopes(slopes, output, positions, cell)
     require_finite(model, energies, *slopes)
     forces = virial = None
     if gradients:
-        by_positions, by_cell = (part.numpy() for part in slopes)
+        by_positions, by_cell = (part.cpu().numpy() for part in slopes)
         forces = -by_positions
         virial = -(atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell)
     return Evaluation(
@@ -103,10 +104,12 @@ def evaluate_whole(
 
 
 def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Positions (N, 3), species (N,), cell (3, 3) and pbc (3,) of a structure, copied (see `species_of`)."""
-    species = torch.from_numpy(species_of(model, atoms))
-    cell = np.array(atoms.cell.array, dtype=np.float64)
-    return torch.tensor(atoms.positions), species, torch.from_numpy(cell), torch.tensor(atoms.pbc.tolist())
+    """Positions (N, 3), species (N,), cell (3, 3) and pbc (3,) of a structure, copied to the model's device."""
+    device = model.device
+    species = torch.tensor(species_of(model, atoms), device=device)
+    positions = torch.tensor(atoms.positions, device=device)
+    cell = torch.tensor(np.array(atoms.cell.array, dtype=np.float64), device=device)
+    return positions, species, cell, torch.tensor(atoms.pbc.tolist(), device=device)
 
 
 def _add_slopes(

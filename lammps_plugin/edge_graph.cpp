@@ -23,22 +23,19 @@ int64_t divided_up(int64_t a, int64_t b)
   return (a + b - 1) / b;
 }
 
-// A range holds about as many listed neighbours at most (half of them within the cutoff).
-constexpr int64_t NEIGHBOURS_PER_RANGE = 32768;
-
 }    // namespace
 
-std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts)
+std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts, int64_t limit)
 {
   int64_t total = 0;
   for (int k = 0; k < list.inum; k++) total += list.numneigh[list.ilist[k]] + 1;
-  const int64_t rounds = std::max<int64_t>(1, divided_up(total, NEIGHBOURS_PER_RANGE * parts));
-  const int64_t limit = divided_up(total, rounds * parts);
+  const int64_t rounds = std::max<int64_t>(1, divided_up(total, limit * parts));
+  const int64_t equal = divided_up(total, rounds * parts);
   std::vector<CentreRange> ranges;
   int64_t count = 0;
   for (int k = 0, begin = 0; k < list.inum; k++) {
     count += list.numneigh[list.ilist[k]] + 1;
-    if (count < limit && k + 1 < list.inum) continue;
+    if (count < equal && k + 1 < list.inum) continue;
     ranges.push_back({begin, k + 1});
     begin = k + 1;
     count = 0;

@@ -20,9 +20,9 @@ struct CentreRange {
   int begin, end;
 };
 
-// All centres of a list in ranges of about equal numbers of listed neighbours: so many that memory is bounded and the cost
-// of a call does not show, and a multiple of `parts`, so that as many threads end together.
-std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts);
+// All centres of a list in ranges of about equal numbers of listed neighbours, `limit` at most (or one centre): memory is
+// bounded. Their number is a multiple of `parts`, so that as many threads end together.
+std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts, int64_t limit);
 
 // Edges r_ij = x_j - x_i with |r_ij| < cutoff (strictly), formed in float64, of some centres of this rank. Rows are LAMMPS'
 // local indices: owned atoms first, ghosts after them. Atoms without a species (NULL, other styles) are neither centres nor

@@ -16,6 +16,13 @@
 using namespace LAMMPS_NS;
 
 namespace rhopot {
+namespace {
+
+// Listed neighbours of a call, half of them within the cutoff. What a call costs beside its atoms no longer shows, and memory
+// is bounded; a GPU needs more to be busy.
+constexpr int64_t NEIGHBOURS_ON_CPU = 32768, NEIGHBOURS_ON_GPU = 524288;
+
+}    // namespace
 
 // ---- init -----------------------------------------------------------------------------------------------------------------
 
@@ -56,7 +63,8 @@ void LocalEvaluator::compute(bool members)
   if (members) start_members();
   start_workers();
   const int n_workers = static_cast<int>(workers_.size());
-  const std::vector<CentreRange> ranges = cut(*task_.pair.list, n_workers);
+  const int64_t limit = on_gpu() ? NEIGHBOURS_ON_GPU : NEIGHBOURS_ON_CPU;
+  const std::vector<CentreRange> ranges = cut(*task_.pair.list, n_workers, limit);
   for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
     const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
     try {
@@ -73,12 +81,17 @@ void LocalEvaluator::compute(bool members)
   }
 }
 
+bool LocalEvaluator::on_gpu() const
+{
+  return task_.model.device() != "cpu";
+}
+
 void LocalEvaluator::start_workers()
 {
   const int n_atoms = atom->nlocal + atom->nghost;
   species_.resize(n_atoms);
   for (int i = 0; i < n_atoms; i++) species_[i] = task_.species_of_type[atom->type[i]];
-  workers_.resize(task_.model.device() == "cpu" ? std::max(comm->nthreads, 1) : 1);
+  workers_.resize(on_gpu() ? 1 : std::max(comm->nthreads, 1));
   for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, species_, cutoff());
 }
 

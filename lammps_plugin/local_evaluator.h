@@ -31,6 +31,7 @@ class LocalEvaluator : public Evaluator {
   };
 
   void check_special_bonds() const;
+  bool on_gpu() const;
   void start_workers();
   void start_members();
   void evaluate(Worker &worker, const CentreRange &range, bool members) const;

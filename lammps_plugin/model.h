@@ -48,18 +48,24 @@ struct Share {
   int64_t index = 0, count = 1;
 };
 
+// This process among those of its machine.
+struct Seat {
+  int rank = 0, count = 1;
+};
+
 // Visible outside its library, so that another pair style can be linked against it.
 class __attribute__((visibility("default"))) Model {
  public:
-  // bytes: the whole file; name: how messages call it; device: auto, cpu or cuda.
+  // bytes: the whole file; name: how messages call it; device: auto, cpu or cuda. cuda: the processes of a machine take its
+  // GPUs in turn; auto: a GPU where there is one for each of them, else the processor.
   // Throws std::runtime_error with one sentence when the file is not a model this version can run.
-  Model(const std::string &bytes, const std::string &name, const std::string &device);
+  Model(const std::string &bytes, const std::string &name, const std::string &device, const Seat &seat = {});
   ~Model();
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
   const ModelHeader &header() const;
-  std::string device() const;
+  std::string device() const;    // cpu, or cuda:0, cuda:1, ...
 
   // Kind local. energies[C*(1+K)] (eV), row by row; column 0 is the energy, 1...K the members (K = 0 unless `members`).
   // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector).

@@ -35,6 +35,17 @@ double energy_scale(const std::string &units)
                            "; write 'units metal' at the top of the input");
 }
 
+rhopot::Seat seat_on_machine(MPI_Comm world)
+{
+  MPI_Comm machine;
+  rhopot::Seat seat;
+  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+  MPI_Comm_rank(machine, &seat.rank);
+  MPI_Comm_size(machine, &seat.count);
+  MPI_Comm_free(&machine);
+  return seat;
+}
+
 std::string joined(const std::vector<std::string> &words)
 {
   std::string text;
@@ -156,7 +167,7 @@ void PairRhopot::load(const std::string &path)
   const std::string bytes = read_on_first_rank(path);
   evaluator_.reset();
   try {
-    model_ = std::make_unique<rhopot::Model>(bytes, path, device_);
+    model_ = std::make_unique<rhopot::Model>(bytes, path, device_, seat_on_machine(world));
   } catch (const std::exception &reason) {
     error->all(FLERR, std::string("pair style rhopot: ") + reason.what());
   }

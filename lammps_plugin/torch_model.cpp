@@ -10,6 +10,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <dlfcn.h>
 #include <malloc.h>
 
 #include <algorithm>
@@ -73,6 +74,13 @@ torch::jit::Module load(const std::string &bytes, const std::string &name, c10::
   }
 }
 
+// torch's CUDA side is opened where there is a driver: it takes seconds and half a gigabyte, and not every torch has it.
+int count_gpus()
+{
+  static const bool opened = dlopen("libcuda.so.1", RTLD_LAZY) && dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  return opened && at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0;
+}
+
 template <typename T> at::Tensor view(const T *data, at::IntArrayRef shape)
 {
   return at::from_blob(const_cast<T *>(data), shape, c10::CppTypeToScalarType<T>::value);
@@ -131,23 +139,23 @@ void Model::Implementation::check_output(const at::Tensor &output, const EdgeBat
     refuse(name, "must return energies that depend on the edge vectors; export it again");
 }
 
-// auto: the first CUDA device where there is one and the model's operators run on it, else the processor.
-Model::Model(const std::string &bytes, const std::string &name, const std::string &device)
+Model::Model(const std::string &bytes, const std::string &name, const std::string &device, const Seat &seat)
 {
   const ModelHeader header = parse_header(read_header_text(bytes, name), name);
   const auto start = [&](c10::Device place) {
     impl_.reset(new Implementation{name, header, place, load(bytes, name, place)});
     try_out();
   };
-  if (device == "cuda" && !at::hasCUDA())
+  const int n_gpus = device == "cpu" ? 0 : count_gpus();
+  if (device == "cuda" && n_gpus == 0)
     throw std::runtime_error("device must be auto or cpu here, got cuda; this torch finds no CUDA device");
-  if (device == "cpu" || !at::hasCUDA()) {
+  if (n_gpus == 0 || (device == "auto" && n_gpus < seat.count)) {
     start(at::kCPU);
     return;
   }
   try {
-    start(at::kCUDA);
-  } catch (const std::runtime_error &) {
+    start(c10::Device(at::kCUDA, static_cast<c10::DeviceIndex>(seat.rank % n_gpus)));
+  } catch (const std::runtime_error &) {    // auto: an older file, whose operators the processor alone has
     if (device == "cuda") throw;
     start(at::kCPU);
   }

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right. A module belongs to the longest matching prefix.
 LAYERS = [
     "rhopot.potentials.units",
+    "rhopot.potentials.device",
     "rhopot.potentials.neighbours",  # bare geometry; the lint of structures uses it
     "rhopot.potentials.structures",
     "rhopot.potentials.density",

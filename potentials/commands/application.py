@@ -27,6 +27,7 @@ SECONDS_TO_SPEAK = 2.0
 SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
+Device = Annotated[str, typer.Option("--device", help="auto (a GPU where torch finds one), cpu or cuda.")]
 Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
 
 
@@ -66,11 +67,12 @@ def evaluate(
         ),
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Also draw a parity plot.", metavar="PNG")] = None,
+    device: Device = "cpu",
 ) -> None:
     """Errors of a model on labelled structures, per config_type."""
     from rhopot.potentials.commands.evaluate import evaluate as run
 
-    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot)
+    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot, device=device)
 
 
 @app.command()
@@ -112,11 +114,15 @@ def check(
         float, typer.Option("--temperature", help="Temperature of the dynamics in K.", min=1.0)
     ] = 600.0,
     lmp: Annotated[str | None, typer.Option("--lmp", help="Command that starts LAMMPS.")] = None,
+    device: Device = "auto",
 ) -> None:
-    """Does the same file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks?"""
+    """Does the same file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks?
+
+    Where LAMMPS computes on a GPU, ASE does so too, and is compared with itself on the processor.
+    """
     from rhopot.potentials.commands.check import check as run
 
-    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp)
+    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp, device=device)
 
 
 @app.command()

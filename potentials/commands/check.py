@@ -21,7 +21,14 @@ ATOMS = {"local": 64, "global": 32}
 
 
 def check(
-    model: Path, structure: Path | None, *, ranks: str, steps: int | None, temperature: float, lmp: str | None
+    model: Path,
+    structure: Path | None,
+    *,
+    ranks: str,
+    steps: int | None,
+    temperature: float,
+    lmp: str | None,
+    device: str,
 ) -> None:
     """Print all comparisons; exit with 1 when one is outside its limit."""
     counts = _ranks(ranks)
@@ -41,6 +48,7 @@ def check(
         steps=STEPS[card.kind] if steps is None else steps,
         temperature=temperature,
         lmp=shlex.split(lmp) if lmp else None,
+        device=device,
         progress=lambda text: console.print(f"  {text}"),
     )
     rows = (

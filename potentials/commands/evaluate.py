@@ -30,10 +30,16 @@ COLUMNS = (
 
 
 def evaluate(
-    model: Path, structures: Sequence[str], *, json_file: Path | None, shift_from: Sequence[str], plot: Path | None
+    model: Path,
+    structures: Sequence[str],
+    *,
+    json_file: Path | None,
+    shift_from: Sequence[str],
+    plot: Path | None,
+    device: str,
 ) -> None:
     """Print the error table and write what was asked for."""
-    loaded = load_model(model)
+    loaded = load_model(model, device)
     console = make_console()
     frames = read_labelled(structures, console)
     predictions = _predict(loaded, frames, console, "evaluating")

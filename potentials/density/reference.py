@@ -27,6 +27,7 @@ Smoothness: that of the radial functions; C2 at the cutoff. An edge of length ze
 Range: one cutoff. Cost: O(E L^2 Q) for the density, O(C L^2 U^2) for the invariants.
 
 Everything here runs on any device, in the float type of its arguments, and differentiates to any order by autograd.
+Rows are taken with index_select: what [] does backwards sorts its indices on a GPU.
 
 [1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. SOAP: doi:10.1103/PhysRevB.87.184115
 [2] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100
@@ -53,7 +54,7 @@ def edge_expansion(edge_vectors: Tensor, neighbour_species: Tensor, radial: Tens
     distance = torch.where(zero, torch.zeros_like(length), length)
     functions = evaluate_hermite(distance, neighbour_species, radial, cutoff)
     rows = torch.tensor(angular_index(l_max), dtype=torch.int64, device=radial.device)
-    return functions[:, rows, :] * angular[:, :, None]
+    return torch.index_select(functions, 1, rows) * angular[:, :, None]
 
 
 def edge_centres(first_edge: Tensor) -> Tensor:
@@ -102,12 +103,13 @@ def correlate(left: Tensor, right: Tensor) -> Tensor:
     pairs = torch.triu_indices(n_channels, n_channels, device=left.device)
     weight = torch.full([pairs.shape[1]], math.sqrt(2.0), dtype=left.dtype, device=left.device)
     weight[pairs[0] == pairs[1]] = 1.0
+    packed = pairs[0] * n_channels + pairs[1]
     per_degree: list[Tensor] = []
     for degree in range(l_max + 1):
         start, count = degree * degree, 2 * degree + 1
         a, b = left[:, start : start + count], right[:, start : start + count]
         product = torch.matmul(a.transpose(1, 2), b) / math.sqrt(float(count))
-        per_degree.append(product[:, pairs[0], pairs[1]] * weight)
+        per_degree.append(torch.index_select(product.flatten(1), 1, packed) * weight)
     return torch.stack(per_degree, dim=-1).reshape(left.shape[0], pairs.shape[1] * (l_max + 1))
 
 
@@ -184,7 +186,7 @@ def soap_jacobian(
         edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
     )
     slopes = expansion_jacobian(edge_vectors, neighbour, species, radial, cutoff, species_channel, n_channels)
-    own = density[edge_centres(first_edge)]
+    own = torch.index_select(density, 0, edge_centres(first_edge))
     columns = [correlate(slopes[:, axis], own) + correlate(own, slopes[:, axis]) for axis in range(3)]
     return power_spectrum(density), torch.stack(columns, dim=1)
 
@@ -226,7 +228,7 @@ def linear_read_out(features: Tensor, centre_species: Tensor, weights: Tensor, m
     energies = torch.zeros([features.shape[0], used.shape[2]], dtype=features.dtype, device=features.device)
     for kind in range(used.shape[0]):
         rows = torch.nonzero(centre_species == kind).flatten()
-        energies = energies.index_add(0, rows, torch.matmul(features[rows], used[kind]))
+        energies = energies.index_add(0, rows, torch.matmul(torch.index_select(features, 0, rows), used[kind]))
     return energies
 
 

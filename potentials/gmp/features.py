@@ -34,7 +34,7 @@ class GmpFeatures(Features):
     Args:
         hypers: settings, with `symbols`.
         densities: one density per symbol; None takes the valence densities of the elements.
-        reference: True uses the plain PyTorch operators, which run on any device and differentiate to any order.
+        reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
         n_features: F = P (L+1).
@@ -71,7 +71,7 @@ class GmpFeatures(Features):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
         """Return the features (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             return twin.gmp_features(
                 edge_vectors,
                 first_edge,
@@ -105,7 +105,8 @@ class GmpFeatures(Features):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        operator = twin.gmp_jacobian if self.reference else torch.ops.rhopot.gmp_jacobian_v1
+        plain = self.reference or edge_vectors.is_cuda
+        operator = twin.gmp_jacobian if plain else torch.ops.rhopot.gmp_jacobian_v1
         features, slopes = operator(
             edge_vectors,
             first_edge,

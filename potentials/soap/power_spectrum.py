@@ -30,7 +30,7 @@ class SoapPowerSpectrum(nn.Module):
     Args:
         hypers: settings, with `symbols`.
         coupling: U (L+1, Q, A, N) or (Q, A, N) that contracts the primitive functions (see `coupling`).
-        reference: True uses the plain PyTorch operators, which run on any device and differentiate to any order.
+        reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
         n_features: F.
@@ -60,7 +60,7 @@ class SoapPowerSpectrum(nn.Module):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
         """Return the packed power spectrum (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             return twin.soap_power_spectrum(
                 edge_vectors,
                 first_edge,
@@ -90,7 +90,8 @@ class SoapPowerSpectrum(nn.Module):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        operator = twin.soap_jacobian if self.reference else torch.ops.rhopot.soap_jacobian_v1
+        plain = self.reference or edge_vectors.is_cuda
+        operator = twin.soap_jacobian if plain else torch.ops.rhopot.soap_jacobian_v1
         features, slopes = operator(
             edge_vectors,
             first_edge,
@@ -116,7 +117,7 @@ class SoapPowerSpectrum(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             return twin.soap_linear(
                 edge_vectors,
                 first_edge,
@@ -161,7 +162,7 @@ class SoapPowerSpectrum(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies of a sparse dot-product kernel, (C, 1+K) or (C, 1) without members (see `soap_gap`)."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             return twin.soap_gap(
                 edge_vectors,
                 first_edge,

@@ -28,7 +28,7 @@ class RadialSpectrum(Features):
     Args:
         hypers: settings, with `symbols`.
         coupling: U (1, Q, A, N) or (Q, A, N) that contracts the primitive functions (see `coupling`).
-        reference: True uses the plain PyTorch operators, which run on any device and differentiate to any order.
+        reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
         n_features: U.
@@ -57,7 +57,7 @@ class RadialSpectrum(Features):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
         """Return the radial spectrum (C, U); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             density = twin.density_expansion(
                 edge_vectors,
                 first_edge,

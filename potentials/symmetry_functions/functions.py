@@ -29,7 +29,7 @@ class SymmetryFunctions(Features):
 
     Args:
         hypers: settings, with `symbols`.
-        reference: True uses the plain PyTorch operators, which run on any device and differentiate to any order.
+        reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
         n_features: F.
@@ -68,7 +68,7 @@ class SymmetryFunctions(Features):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
         """Return the symmetry functions (C, F); arguments as in `reference`, in the dtype of `radial`."""
-        if self.reference:
+        if self.reference or edge_vectors.is_cuda:
             return twin.symmetry_functions(
                 edge_vectors,
                 first_edge,
@@ -104,7 +104,8 @@ class SymmetryFunctions(Features):
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        operator = twin.symmetry_jacobian if self.reference else torch.ops.rhopot.symmetry_jacobian_v1
+        plain = self.reference or edge_vectors.is_cuda
+        operator = twin.symmetry_jacobian if plain else torch.ops.rhopot.symmetry_jacobian_v1
         features, slopes = operator(
             edge_vectors,
             first_edge,

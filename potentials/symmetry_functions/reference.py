@@ -79,7 +79,7 @@ def angular_functions(
     cutoff_function: str,
 ) -> Tensor:
     """Return the term of every pair of edges in every G4: (T, N4), eta > zeta > sign."""
-    ij, ik = edge_vectors[first], edge_vectors[second]
+    ij, ik = torch.index_select(edge_vectors, 0, first), torch.index_select(edge_vectors, 0, second)
     jk = ik - ij
     product = torch.ones([first.shape[0], angular.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
     for vectors in [ij, ik, jk]:

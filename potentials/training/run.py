@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rhopot.potentials.device import find_device
 from rhopot.potentials.fit.checkpoint import fingerprint
 from rhopot.potentials.fit.parallel import deal
 from rhopot.potentials.fit.task import FitResult, FitTask
@@ -29,7 +30,6 @@ from rhopot.potentials.structures import Frame
 from rhopot.potentials.training.cache import GIB, Cache, Structures, make_cache, structures
 from rhopot.potentials.training.calibrate import SpreadCalibration, calibrate_spread
 from rhopot.potentials.training.checkpoint import TrainingCheckpoint
-from rhopot.potentials.training.device import find_device
 from rhopot.potentials.training.epochs import length_of
 from rhopot.potentials.training.evaluate import energies
 from rhopot.potentials.training.hypers import TrainingHypers
@@ -103,7 +103,7 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
 
 def _prepare(task: FitTask, network: NetworkHypers, training: TrainingHypers) -> _Prepared:
     """Compute everything that does not depend on the weights."""
-    ranks, device = task.ranks, find_device(training.device)
+    ranks, device = task.ranks, find_device(training.device, "training.device")
     dtype = torch.float32 if training.dtype == "float32" else torch.float64
     train = _structures(task, training, "train", task.train)
     validation = _structures(task, training, "validation", task.validation)

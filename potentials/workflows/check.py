@@ -3,6 +3,7 @@
 Compared for one structure, displaced from its symmetric sites:
 
     ASE against finite differences of its own energy          forces, stress
+    ASE on a GPU against ASE on the processor                 energy, forces, where there is a GPU
     LAMMPS on 1, 2, 4 ranks against ASE                       energy, per-atom energies, forces, virial
                                                               (energies of atoms where the model has them)
     LAMMPS after dynamics with several neighbour builds       energy and forces of the last step against ASE
@@ -25,6 +26,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
+from rhopot.export import RhopotCalculator
+from rhopot.potentials.device import find_device
 from rhopot.potentials.units import LAMMPS_VOIGT, MEV_PER_EV, from_voigt
 from rhopot.potentials.workflows.finite_differences import numerical_forces, numerical_stress
 from rhopot.potentials.workflows.lammps_input import (
@@ -89,6 +92,7 @@ def check_model(
     steps: int = 200,
     temperature: float = 600.0,
     lmp: Sequence[str] | None = None,
+    device: str = "auto",
     progress: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """Run every comparison and return all findings, failed ones included.
@@ -96,6 +100,8 @@ def check_model(
     atoms: structure to compare, displaced by 0.03 A at random first; symbols: elements of the model, which become the
     LAMMPS types in reverse order, so that a plugin that confuses types with species is seen.
     lmp: command that starts LAMMPS (default: that of this environment).
+    device: of LAMMPS: cpu, cuda or auto (see `find_device`); ASE, which everything is held against, stays where
+    `calculator` computes.
     """
     limits = Limits.of(dtype)
     displaced = atoms.copy()
@@ -107,14 +113,16 @@ def check_model(
     say = progress if progress is not None else lambda text: None
     say("ASE against finite differences")
     findings = _against_differences(displaced, limits, dtype)
+    if find_device(device, "device").type == "cuda":
+        say("ASE on the GPU")
+        findings += _on_gpu(model, displaced, limits)
     with tempfile.TemporaryDirectory(prefix="rhopot-check-") as name:
         folder = Path(name)
         data = write_data(folder / "structure.data", displaced, tuple(reversed(symbols)))
         for count in ranks:
             say(f"LAMMPS on {count} rank(s)")
-            deck = static(data, Path(model).resolve(), "static.dump", energies_of_atoms=of_atoms) + _moving(
-                steps, temperature
-            )
+            file, on = Path(model).resolve(), f"device {device}"
+            deck = static(data, file, "static.dump", on, of_atoms) + _moving(steps, temperature)
             run = run_lammps(deck, folder, ranks=count, lmp=lmp, name=f"in.{count}")
             findings += _static_findings(displaced, data, run, folder, count, limits, of_atoms)
             findings += _moving_findings(displaced, data, run, folder, count, limits)
@@ -133,6 +141,18 @@ def _against_differences(atoms: Atoms, limits: Limits, dtype: str) -> list[Findi
         difference = np.abs(numerical_stress(atoms, step / 10) - stress).max() * atoms.get_volume() / len(atoms)
         findings.append(Finding("ASE virial = finite differences", float(difference), limits.derivative, "eV/atom"))
     return findings
+
+
+def _on_gpu(model: str | Path, atoms: Atoms, limits: Limits) -> list[Finding]:
+    """Energy and forces of a calculator on the GPU against those of `atoms`."""
+    there = atoms.copy()
+    there.calc = RhopotCalculator(model, device="cuda")
+    energy = abs(there.get_potential_energy() - atoms.get_potential_energy()) / len(atoms)
+    difference = _largest(there.get_forces(), atoms.get_forces())
+    return [
+        Finding("ASE on the GPU: energy", energy, limits.energy, "eV/atom"),
+        Finding("ASE on the GPU: forces", difference, limits.forces, "eV/A"),
+    ]
 
 
 def _moving(steps: int, temperature: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -94,7 +95,8 @@ def run_lammps(
             f"LAMMPS must finish within {timeout:g} s, got no end of {name} in {folder}; give it more time"
         ) from error
     if done.returncode != 0:
-        raise LammpsError(f"LAMMPS stopped in {folder / name} on {ranks} rank(s): {_reason(done.stdout + done.stderr)}")
+        reason = _reason(done.stdout + done.stderr, done.returncode)
+        raise LammpsError(f"LAMMPS stopped in {folder / name} on {ranks} rank(s): {reason}")
     return LammpsRun(done.stdout)
 
 
@@ -110,11 +112,14 @@ def read_dump(path: str | Path, columns: Sequence[str]) -> np.ndarray:
     return table[:, [names.index(column) for column in columns]]
 
 
-def _reason(output: str) -> str:
-    """The error line of a LAMMPS run, or its last line."""
+def _reason(output: str, status: int) -> str:
+    """The error line of a LAMMPS run, or how it ended and its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
-    return errors[0] if errors else lines[-1] if lines else "no output"
+    if errors:
+        return errors[0]
+    ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    return f"{ended} after '{lines[-1] if lines else ''}'"
 
 
 def _is_number(word: str) -> bool:

@@ -63,6 +63,12 @@ def test_failures_carry_the_reason_of_lammps(tmp_path: Path) -> None:
         run_lammps("pair_style nonsense\n", tmp_path)
 
 
+def test_a_program_that_dies_is_told_by_its_signal(tmp_path: Path) -> None:
+    dying = ["bash", "-c", "echo reading; kill -SEGV $$"]
+    with pytest.raises(LammpsError, match=r"on 1 rank\(s\): signal SIGSEGV after 'reading'"):
+        run_lammps("units metal\n", tmp_path, lmp=dying)
+
+
 def test_logs_without_results_are_refused() -> None:
     run = LammpsRun("nothing here")
     for read_back in (run.thermo, run.loop_time, lambda: run.printed("tag")):
