@@ -101,6 +101,9 @@ def test_published_data_are_split_judged_and_not_trained_on_twice(tmp_path: Path
     assert "3 test frames" in first.stdout
     assert "forecast" in first.stdout
     assert again.stdout.splitlines() == first.stdout.splitlines()[-len(again.stdout.splitlines()) :]
+    other = subprocess.run([*command[:2], *words, "--largest", "20"], capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert "--output must be new for other data or sizes" in other.stderr
 
 
 def test_smoothness_of_a_model(tmp_path: Path) -> None:

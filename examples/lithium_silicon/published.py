@@ -10,6 +10,7 @@ was stopped goes on.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -27,12 +28,22 @@ UNITS = {"energy": "mev_per_atom", "forces": "mev_per_angstrom"}
 
 
 def split(data: Path, largest: int, output: Path) -> tuple[Path, Path]:
-    """Write the frames of at most `largest` atoms to train on and those to test on, once."""
-    train, test = output / "train.xyz", output / "test.xyz"
-    if not test.exists():
+    """Write the frames of at most `largest` atoms to train on and those to test on, once.
+
+    Models in `output` belong to its frames: other data or sizes are refused there.
+    """
+    train, test, asked = output / "train.xyz", output / "test.xyz", output / "split.json"
+    mine = {"data": hashlib.sha256(data.read_bytes()).hexdigest(), "largest": largest}
+    if test.exists():
+        known = json.loads(asked.read_text(encoding="utf-8"))
+        if known != mine:
+            different = ", ".join(f"{key} {known[key]}" for key in mine if known[key] != mine[key])
+            raise SystemExit(f"--output must be new for other data or sizes, got {output}, made with {different}")
+    else:
         frames = [frame for frame in ase.io.read(data, ":") if len(frame) <= largest]
         order = np.random.default_rng(0).permutation(len(frames))
         output.mkdir(parents=True, exist_ok=True)
+        asked.write_text(json.dumps(mine), encoding="utf-8")
         ase.io.write(train, [frames[k] for place, k in enumerate(order) if place % EVERY], format="extxyz")
         ase.io.write(test.with_suffix(".partial"), [frames[k] for k in order[::EVERY]], format="extxyz")
         test.with_suffix(".partial").replace(test)
