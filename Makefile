@@ -15,8 +15,10 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(ope
 demo: install
 	$(BIN)/python examples/demo.py
 
+# A file of tests stays with one worker, which makes its models once. Four ranks of LAMMPS keep four cores busy: not more
+# workers than that.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .

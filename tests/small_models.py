@@ -25,7 +25,14 @@ SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}
 HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width=0.6)
 SCATTERING = ScatteringHypers(
-    symbols=SYMBOLS, beta=0.8, max_scale=1, n=(2,), powers=(1.0, 2.0), alias=1e-3, least_points=8, padding=12.0,
+    symbols=SYMBOLS,
+    beta=0.8,
+    max_scale=1,
+    n=(2,),
+    powers=(1.0, 2.0),
+    alias=1e-3,
+    least_points=8,
+    padding=12.0,
     regularization=0.2,  # with the weights below atoms then move gently; at 1 they fall into each other
 )
 # First and second order, all degrees and scales, and of the size of those of a crystal in clusters too.

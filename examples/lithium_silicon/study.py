@@ -22,7 +22,7 @@ import figures
 import numpy as np
 from peers import PEERS, judge, train
 from structures import FOLDS, RELAXATION, TITLES, folds, load, per_atom
-from tables import barriers, bulk_moduli, errors_table
+from tables import bulk_moduli, errors_table, heights
 from variants import VARIANTS, fit, force_errors, measure_all, settings
 
 from rhopot.potentials.commands.console import FitProgress, make_console
@@ -150,9 +150,7 @@ def show(study: Study, cases: dict[str, list[Case]]) -> None:
         console.print(table)
         figures.energy_volume(curves, study.output / "energy_volume.png")
     if "migration" in parts:
-        table, ways = barriers(
-            parts["migration"], {n: [e["migration"] for e in each] for n, each in everywhere.items()}
-        )
+        table, ways = heights(parts["migration"], {n: [e["migration"] for e in each] for n, each in everywhere.items()})
         console.print(table)
         figures.migration(ways, study.output / "migration.png")
     for name in VARIANTS:
