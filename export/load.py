@@ -58,6 +58,8 @@ def read_card(path: str | Path) -> ModelCard:
 def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     """The model in a file, on a device: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one.
 
+    A file written before models ran on a GPU stays on the processor with `auto`.
+
     Raises ModelFileError with the reason if this installation cannot run it, ValueError for another device and for
     `cuda` where torch finds no GPU.
     """
@@ -76,6 +78,14 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
         ) from error
     if card.kind == "global" and not hasattr(module, "prepare"):
         raise _refused(path, "of kind 'global' but without the method 'prepare'", "export it with save_model")
+    if place.type != "cpu" and not script.runs_on_gpu(module):
+        if device != "auto":
+            raise ModelFileError(
+                f"device must be cpu or auto for '{path}', got {device}; rhopot {card.versions.rhopot} wrote it for "
+                "the processor alone, train it again for a GPU"
+            )
+        place = torch.device("cpu")
+        module.to(place)
     return LoadedModel(card=card, module=module, name=str(path), device=place)
 
 

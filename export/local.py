@@ -46,7 +46,7 @@ def evaluate_local(
     Raises ValueError for elements the model does not know, naming those it knows.
     """
     results: list[Evaluation] = []
-    limit = MAX_EDGES[model.device.type] if max_edges is None else max_edges
+    limit = _limit(model, max_edges)
     pack: list[tuple[ase.Atoms, Edges]] = []
     for atoms in structures:
         pack.append((atoms, find_edges(atoms, model.card.cutoff)))
@@ -67,8 +67,12 @@ def evaluate_edges(
     max_edges: int | None = None,
 ) -> Evaluation:
     """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
-    limit = MAX_EDGES[model.device.type] if max_edges is None else max_edges
-    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, limit)[0]
+    return _evaluate_pack(model, [(atoms, edges)], gradients, members, virials, _limit(model, max_edges))[0]
+
+
+def _limit(model: LoadedModel, max_edges: int | None) -> int:
+    """Edges worked on at once: those asked for, or what suits the device."""
+    return MAX_EDGES[model.device.type] if max_edges is None else max_edges
 
 
 def _evaluate_pack(

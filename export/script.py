@@ -44,6 +44,14 @@ def custom_operators(module: torch.nn.Module) -> tuple[str, ...]:
     return tuple(sorted(set(re.findall(rf"\b{OPERATOR_NAMESPACE}\w+", str(module.inlined_graph)))))
 
 
+def runs_on_gpu(module: torch.nn.Module) -> bool:
+    """Whether a compiled module calls none of the project's operators, or chooses by device what stands in for them.
+
+    Those operators run on the processor only; files written before there was a choice call them everywhere.
+    """
+    return not custom_operators(module) or "prim::is_cuda" in str(module.inlined_graph)
+
+
 def is_registered(operator: str) -> bool:
     """Whether this process knows an operator, named as in `custom_operators`."""
     namespace, name = operator.split("::")

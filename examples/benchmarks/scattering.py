@@ -7,7 +7,8 @@ Structures are random Li-Si at the density of the data; CPU times of one core. `
 largest growth of the process, each measured in a process of its own. `growth` is the time over that of the first row,
 divided by the ratio of N log N: 1 where the cost grows as that of a Fourier transform. `--errors` takes a structure of
 the data and prints, for several eps_alias, the largest and the median error (relative, per feature) of coarse against
-full grids and of a translation by a fraction of a grid point.
+full grids, of a translation by a fraction of a grid point, and of a supercell (three cells along x, per atom); the
+last of the features that a fit to this cell may use: those of wavelets wider than the cell are lost in rounding.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rhopot.potentials.ensembles import EnsembleHypers
+from rhopot.potentials.ensembles.columns import size_limits
 from rhopot.potentials.scattering import (
     ScatteringGrid,
     ScatteringHypers,
@@ -108,7 +111,7 @@ def errors(data: Path) -> None:
     torch.set_num_threads(1)
     atoms = ase.io.read(data / "Li16Si16_0.xyz", index=0)
     print(f"{atoms.get_chemical_formula()}, largest and median relative error of 3741 features")
-    print("eps_alias  regularization  points     coarse against full  translation")
+    print("eps_alias  regularization  points     coarse against full  translation        supercell")
 
     def features(structure: ase.Atoms, grid: ScatteringGrid) -> Tensor:
         with torch.no_grad():
@@ -121,11 +124,15 @@ def errors(data: Path) -> None:
             coarse, full = (choose_grid(hypers.model_copy(update={"grids": g}), atoms) for g in ("coarse", "full"))
             moved = atoms.copy()
             moved.positions += 0.4 * finest_spacing(coarse, atoms.cell.array)
+            tripled = atoms * (3, 1, 1)
+            supercell = features(tripled, choose_grid(hypers, tripled))
             truth, found = features(atoms, full), features(atoms, coarse)
+            usable = found >= torch.from_numpy(size_limits(hypers, all_paths(hypers), EnsembleHypers().size))
             points = f"{coarse.points[0][0]}/{coarse.points[1][0]}"
             print(
                 f"{alias:9.0e}  {regularization:14g}  {points:9}  {relative(found, truth):>19}  "
-                f"{relative(features(moved, coarse), found):>17}",
+                f"{relative(features(moved, coarse), found):>17}  "
+                f"{relative(supercell[usable], found[usable]):>17} of {usable.sum()}",
                 flush=True,
             )
 

@@ -336,4 +336,3 @@ class WaveletScattering(nn.Module):
     def floor(self, block: int) -> Tensor:
         """Return eps (C,) of the first moduli: regularization x the typical field of the channel's largest weight."""
         return self.first_floor[block] * torch.stack([self.largest[channel] for channel in self.channels[block]])
-

@@ -103,6 +103,7 @@ def check_model(
     device: of LAMMPS: cpu, cuda or auto (see `find_device`); ASE, which everything is held against, stays where
     `calculator` computes.
     """
+    on_gpu = find_device(device, "device").type == "cuda"
     limits = Limits.of(dtype)
     displaced = atoms.copy()
     displaced.rattle(0.03, seed=1)
@@ -113,7 +114,7 @@ def check_model(
     say = progress if progress is not None else lambda text: None
     say("ASE against finite differences")
     findings = _against_differences(displaced, limits, dtype)
-    if find_device(device, "device").type == "cuda":
+    if on_gpu:
         say("ASE on the GPU")
         findings += _on_gpu(model, displaced, limits)
     with tempfile.TemporaryDirectory(prefix="rhopot-check-") as name:

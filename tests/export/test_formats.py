@@ -9,7 +9,7 @@ import ase
 import numpy as np
 import pytest
 
-from rhopot.export import FORMAT_VERSION, evaluate, load_model
+from rhopot.export import FORMAT_VERSION, evaluate, load_model, script
 
 DATA = Path(__file__).parents[1] / "data"
 FILES = sorted(DATA.glob("format_*_*.pt"))
@@ -31,3 +31,9 @@ def test_recorded_numbers(path: Path) -> None:
         result = evaluate(model, [ase.Atoms(**stored)], members=True)[0]
         for name, values in expected.items():
             np.testing.assert_allclose(getattr(result, name), values, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(("name", "there"), [("linear", False), ("gap", False), ("scattering", True)])
+def test_files_written_for_the_processor_alone_are_told(name: str, there: bool) -> None:
+    """The first files call compiled operators wherever they are; those of whole structures never did."""
+    assert script.runs_on_gpu(load_model(DATA / f"format_1_{name}.pt").module) == there

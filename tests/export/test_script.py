@@ -63,6 +63,16 @@ def test_operators_of_the_project_are_told_from_those_of_pytorch() -> None:
     assert not script.is_registered("rhopot::no_such_operator_v9")
 
 
+MAKERS = ("linear", "gap", "gmp_network", "symmetry_network", "scattering")
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_family_chooses_its_operators_by_device(name: str) -> None:
+    compiled = script.compile_module(getattr(small_models, name)().module)
+    assert script.custom_operators(compiled)
+    assert script.runs_on_gpu(compiled)
+
+
 def test_files_name_no_folder_and_no_time_of_their_making() -> None:
     archives = [script.serialise(script.compile_module(small_models.gap().module), {}) for _ in range(2)]
     assert archives[0] == archives[1]

@@ -130,3 +130,16 @@ def test_bad_models_are_refused_by_every_command(
     ):
         assert message in sentence(capsys, words)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("tpu", "device must be auto, cpu or cuda, got 'tpu'"), ("cuda", "where torch finds no GPU, got cuda")],
+)
+@pytest.mark.parametrize("command", ["evaluate", "check"])
+def test_devices_that_are_not_there(
+    command: str, device: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = str(ROOT / "tests/data/format_1_linear.pt")
+    assert message in sentence(capsys, [command, model, str(FRAMES), "--device", device])

@@ -7,6 +7,7 @@ from typing import Any
 
 import labelled
 import numpy as np
+import small_models
 import torch
 
 from rhopot.potentials.ensembles import EnsembleHypers
@@ -15,19 +16,10 @@ from rhopot.potentials.ensembles.measure import STRETCH
 from rhopot.potentials.fit import FitTask, Targets
 from rhopot.potentials.fit.graph import species_of
 from rhopot.potentials.regressors.scattering_model import ScatteringModel
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, choose_grid
+from rhopot.potentials.scattering import WaveletScattering, choose_grid
 from rhopot.potentials.structures import Frame
 
-SMALL = ScatteringHypers(
-    symbols=labelled.SYMBOLS,
-    beta=0.8,
-    max_scale=1,
-    n=(2,),
-    powers=(1.0, 2.0),
-    alias=1e-3,
-    least_points=8,
-    regularization=0.2,
-)
+SMALL = small_models.SCATTERING.model_copy(update={"padding": None})
 # Coarse grids and sharp moduli: more noise under shifts than the defaults have, and more room for it.
 FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, strains=1, translated=20, translation=1e-5)
 BOTH = Targets(energy=0.002, forces=0.05)
