@@ -33,7 +33,7 @@ class EnsembleHypers(SelectionHypers):
     translated: NonNegativeInt = 200
     signal: NonNegativeFloat = 3.0
     size: NonNegativeFloat = 0.02
-    translation: PositiveFloat | None = 3e-6
+    translation: PositiveFloat | None = 1e-6
     directions: NonNegativeInt = 4
     strains: int = Field(default=2, ge=0, le=6)
     budget: PositiveInt | None = None
