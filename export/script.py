@@ -41,7 +41,7 @@ def compile_module(module: torch.nn.Module) -> torch.nn.Module:
 
 def custom_operators(module: torch.nn.Module) -> tuple[str, ...]:
     """Names of the project's own operators that a compiled module calls, sorted: `rhopot::power_spectrum_v1`."""
-    return tuple(sorted(set(re.findall(rf"\b{OPERATOR_NAMESPACE}\w+", str(module.inlined_graph)))))
+    return tuple(sorted(set(re.findall(rf"\b{OPERATOR_NAMESPACE}\w+", _inlined(module)))))
 
 
 def runs_on_gpu(module: torch.nn.Module) -> bool:
@@ -49,7 +49,21 @@ def runs_on_gpu(module: torch.nn.Module) -> bool:
 
     Those operators run on the processor only; files written before there was a choice call them everywhere.
     """
-    return not custom_operators(module) or "prim::is_cuda" in str(module.inlined_graph)
+    return not custom_operators(module) or "prim::is_cuda" in _inlined(module)
+
+
+def _inlined(module: torch.nn.Module) -> str:
+    """The graph of a compiled module with every call in it resolved, as text.
+
+    PyTorch inlines what it has kept of the functions that are called. Where those have run without the profiling
+    executor it has kept them with their own calls, so that one pass resolves one level.
+    """
+    graph = module.inlined_graph
+    text, before = str(graph), ""
+    while text != before:
+        torch._C._jit_pass_inline(graph)
+        text, before = str(graph), text
+    return text
 
 
 def is_registered(operator: str) -> bool:

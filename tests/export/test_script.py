@@ -6,6 +6,7 @@ import ast
 import io
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import many_body_toy as toy
@@ -15,6 +16,7 @@ import torch
 
 import rhopot.export
 from rhopot.export import script
+from rhopot.export.evaluate import evaluate
 
 TREE = Path(rhopot.export.__file__).resolve().parents[1]
 
@@ -71,6 +73,15 @@ def test_every_family_chooses_its_operators_by_device(name: str) -> None:
     compiled = script.compile_module(getattr(small_models, name)().module)
     assert script.custom_operators(compiled)
     assert script.runs_on_gpu(compiled)
+
+
+def test_operators_are_found_after_a_run_too() -> None:
+    model = small_models.scattering()
+    compiled = replace(model, module=script.compile_module(model.module))
+    evaluate(compiled, [toy.skewed()], members=True)
+    assert set(script.custom_operators(compiled.module)) == {
+        f"rhopot::{name}_v1" for name in ("power_sums", "wavelet_filters", "wavelet_modulus", "wavelet_power_sums")
+    }
 
 
 def test_files_name_no_folder_and_no_time_of_their_making() -> None:

@@ -15,11 +15,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.io import read
-from ase.io.trajectory import Trajectory
 from ase.neighborlist import neighbor_list
-from ase.optimize import FIRE, LBFGS
-from settings import MESH, calculator, claimed, labelled, once, write_whole
+from ase.optimize import FIRE
+from settings import MESH, calculator, claimed, labelled, once, relaxation, write_whole
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "lisi_gpaw"
 STEPS = (0, 1, 3, 5, 8, 11, 14, 17, 21, 25)
@@ -57,26 +55,9 @@ def packing(name: str) -> Atoms:
     return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
-def geometries(name: str, folder: Path) -> list[Atoms]:
-    """The 26 geometries of the path: 25 LBFGS steps at the Gamma point, continued from `folder` where they stopped."""
-    trajectory = folder / "geometries.traj"
-    done = read(trajectory, ":") if trajectory.exists() else []
-    if len(done) <= STEPS[-1]:
-        start = done[-1] if done else packing(name)
-        atoms = Atoms(start.symbols, positions=start.positions, cell=start.cell, pbc=True)
-        atoms.calc = calculator([(0, 0, 0)], folder / "gamma.txt")
-        optimizer = LBFGS(atoms, maxstep=0.15, logfile=None)
-        if done:
-            optimizer.replay_trajectory(done[:-1])  # the last one is computed again: it starts the next step
-        with Trajectory(str(trajectory), "a", atoms) as writer:
-            optimizer.attach(lambda: None if done and optimizer.nsteps == 0 else writer.write())
-            optimizer.run(fmax=1e-3, steps=STEPS[-1] + 1 - max(len(done), 1))
-    return read(trajectory, ":")
-
-
 def path(name: str, folder: Path) -> list[Atoms]:
     """The ten labelled frames of path ``name``."""
-    relaxing = geometries(name, folder)
+    relaxing = relaxation(packing(name), [(0, 0, 0)], folder / "geometries.traj", STEPS[-1], fmax=1e-3)
     calc = calculator(MESH, folder / "labels.txt")
     frames = []
     for step in STEPS:

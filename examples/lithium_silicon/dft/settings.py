@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
+from ase.io.trajectory import Trajectory
+from ase.optimize import LBFGS
 from gpaw import GPAW, PW, FermiDirac, Mixer
 
 # The 2x2x2 mesh with the Gamma point of a 32-atom cell, in fractions of its reciprocal cell.
@@ -38,6 +40,26 @@ def labelled(atoms: Atoms, calc: GPAW, **info) -> Atoms:
     plain.arrays["REF_forces"] = forces
     plain.info = {**info, "REF_energy": energy, "REF_stress": stress}
     return plain
+
+
+def relaxation(start: Atoms, kpts, trajectory: Path, steps: int, fmax: float) -> list[Atoms]:
+    """Geometries of an LBFGS relaxation at constant cell, the start first, each kept in ``trajectory``.
+
+    Atoms that ``start`` holds by constraints stay.
+    It ends after ``steps`` steps or below ``fmax`` (eV/A); one that was stopped is continued.
+    """
+    done = read(trajectory, ":") if trajectory.exists() else []
+    if len(done) <= steps and not (done and np.linalg.norm(done[-1].get_forces(), axis=1).max() < fmax):
+        last = done[-1] if done else start
+        atoms = Atoms(last.symbols, positions=last.positions, cell=last.cell, pbc=True, constraint=start.constraints)
+        atoms.calc = calculator(kpts, trajectory.with_suffix(".txt"))
+        optimizer = LBFGS(atoms, maxstep=0.15, logfile=None)
+        if done:
+            optimizer.replay_trajectory(done[:-1])  # the last one is computed again: it starts the next step
+        with Trajectory(str(trajectory), "a", atoms) as writer:
+            optimizer.attach(lambda: None if done and optimizer.nsteps == 0 else writer.write())
+            optimizer.run(fmax=fmax, steps=steps + 1 - max(len(done), 1))
+    return read(trajectory, ":")
 
 
 def write_whole(path: Path, frames: list[Atoms]) -> None:
