@@ -73,6 +73,14 @@ def test_heights_of_ways_are_those_of_whole_cells(study: dict[str, ModuleType]) 
     np.testing.assert_allclose(ways["a"]["model"], [[0.0, 0.4, 0.0], [0.0, 0.6, 0.2]])
 
 
+def test_coverage_counts_errors_within_stated_deviations(study: dict[str, ModuleType]) -> None:
+    errors = [np.array([0.001, -0.003, 0.002, 0.010]), np.array([0.001, -0.001, 0.001, 0.001])]
+    stated = [np.full(4, 0.002), np.full(4, 0.002)]
+    table = study["tables"].coverage_table({"model": {"relaxation": errors}}, {"model": {"relaxation": stated}})
+    row = table.splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")[3:6]] == ["75 +- 25", "88 +- 12", "2.0 +- 0.0"]
+
+
 def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: Path) -> None:
     command = [sys.executable, str(STUDY / "study.py"), "--output", str(tmp_path / "study"), *SMALL]
     first = subprocess.run(command, capture_output=True, text=True, check=False)

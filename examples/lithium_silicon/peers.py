@@ -30,13 +30,15 @@ def train(config: str, frames: FrameSet) -> LoadedModel:
     return LoadedModel(trained.card, trained.final.eval(), config)
 
 
-def judge(model: LoadedModel, frames: FrameSet, forces: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (n) in eV per atom, and errors of all force components (eV/A), none unless asked for."""
-    results = evaluate(model, [frame.atoms for frame in frames], gradients=forces)
-    energies = np.array([result.energy / len(frame) for result, frame in zip(results, frames, strict=True)])
-    errors = [
-        (result.forces - frame.forces).ravel()
-        for result, frame in zip(results, frames, strict=True)
-        if result.forces is not None and frame.forces is not None
-    ]
-    return energies, np.concatenate([np.zeros(0), *errors])
+def judge(model: LoadedModel, frames: FrameSet) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (n) in eV per atom and their stated deviations."""
+    results = evaluate(model, [frame.atoms for frame in frames], members=True, gradients=False)
+    sizes = np.array([len(frame) for frame in frames])
+    energies = np.array([result.energy for result in results])
+    return energies / sizes, np.array([result.energy_uncertainty() for result in results]) / sizes
+
+
+def force_errors(model: LoadedModel, frames: FrameSet) -> np.ndarray:
+    """Errors of all force components (eV/A)."""
+    results = evaluate(model, [frame.atoms for frame in frames])
+    return np.concatenate([(r.forces - frame.forces).ravel() for r, frame in zip(results, frames, strict=True)])

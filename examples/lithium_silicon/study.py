@@ -20,10 +20,12 @@ from typing import Any
 
 import figures
 import numpy as np
-from peers import PEERS, judge, train
+import peers
+import variants
+from peers import PEERS
 from structures import FOLDS, RELAXATION, TITLES, folds, load, per_atom
-from tables import bulk_moduli, errors_table, heights
-from variants import VARIANTS, fit, force_errors, measure_all, settings
+from tables import bulk_moduli, coverage_table, errors_table, heights
+from variants import VARIANTS
 
 from rhopot.potentials.commands.console import FitProgress, make_console
 
@@ -33,6 +35,7 @@ class Case:
     """One model on one fold.
 
     energies: by part, predictions (n) in eV per atom for all frames of it
+    deviations: by part, what the model says of their uncertainty (n) in eV per atom
     test: (n) frames of the relaxation paths that were held out
     forces: errors (eV/A) on them, empty where there are none
     curves: errors (M) in eV per atom against the number of columns of the members: of their average on every part and
@@ -41,6 +44,7 @@ class Case:
     """
 
     energies: dict[str, np.ndarray]
+    deviations: dict[str, np.ndarray]
     test: np.ndarray
     forces: np.ndarray
     curves: dict[str, np.ndarray]
@@ -80,20 +84,24 @@ class Study:
 
     def errors(self, case: Case, part: str) -> np.ndarray:
         """Energy errors (eV per atom) of a part: of the relaxation paths, the held-out ones."""
-        frames = self.parts[part]
-        found = case.energies[part] - per_atom(frames)
+        found = case.energies[part] - per_atom(self.parts[part])
         return found[case.test] if part == RELAXATION else found
 
-    def variants(self, words: list[str]) -> dict[str, list[Case]]:
+    def deviations(self, case: Case, part: str) -> np.ndarray:
+        """Stated deviations (eV per atom) of the same energies."""
+        return case.deviations[part][case.test] if part == RELAXATION else case.deviations[part]
+
+    def fit_variants(self, words: list[str]) -> dict[str, list[Case]]:
         """All variants of scattering on all folds, with the ready configuration changed by `words`."""
-        hypers, regressor, targets = settings(self.parts, words)
+        hypers, regressor, targets = variants.settings(self.parts, words)
         self.console.print(*hypers.describe(), sep="\n")
         with FitProgress(self.console) as progress:
-            matrices = measure_all(hypers, regressor, targets, self.parts, self.output / "features", progress)
+            matrices = variants.measure_all(hypers, regressor, targets, self.parts, self.output / "features", progress)
 
         def run(name: str, test: np.ndarray) -> Case:
-            fitted = fit(name, matrices, ~test, regressor, targets)
+            fitted = variants.fit(name, matrices, ~test, regressor, targets)
             energies = {part: fitted.energies(matrices.values[part], f) for part, f in self.parts.items()}
+            deviations = {part: fitted.deviations(matrices.values[part]) for part in self.parts}
             curves = {part: fitted.curve(matrices.values[part], f) for part, f in self.parts.items()}
             held_out = self.relaxation.subset(list(np.flatnonzero(test)))
             curves[RELAXATION] = fitted.curve(matrices.values[RELAXATION][test], held_out)
@@ -103,7 +111,8 @@ class Study:
             left_out = [_padded(member.energies, longest) for member in fitted.ensemble.members]
             curves["validation"] = np.sqrt(np.mean(np.square(left_out), axis=0))
             sizes = np.array([member.best for member in fitted.ensemble.members])
-            return Case(energies, test, force_errors(fitted, matrices, test), curves, sizes)
+            forces = variants.force_errors(fitted, matrices, test)
+            return Case(energies, deviations, test, forces, curves, sizes)
 
         mark = f"{hypers!r} {regressor!r} {targets!r}"
         return {
@@ -111,14 +120,15 @@ class Study:
             for name in VARIANTS
         }
 
-    def peers(self, names: list[str]) -> dict[str, list[Case]]:
+    def fit_peers(self, names: list[str]) -> dict[str, list[Case]]:
         """Other families, by their names in `PEERS`, on all folds."""
 
         def run(config: str, test: np.ndarray) -> Case:
-            model = train(config, self.relaxation.subset(list(np.flatnonzero(~test))))
-            energies = {part: judge(model, frames, False)[0] for part, frames in self.parts.items()}
-            forces = judge(model, self.relaxation.subset(list(np.flatnonzero(test))), True)[1]
-            return Case(energies, test, forces, {}, np.zeros(0))
+            model = peers.train(config, self.relaxation.subset(list(np.flatnonzero(~test))))
+            judged = {part: peers.judge(model, frames) for part, frames in self.parts.items()}
+            energies, deviations = ({part: found[k] for part, found in judged.items()} for k in range(2))
+            forces = peers.force_errors(model, self.relaxation.subset(list(np.flatnonzero(test))))
+            return Case(energies, deviations, test, forces, {}, np.zeros(0))
 
         return {
             name: [self.case(name, k, config, lambda test, config=config: run(config, test)) for k in range(FOLDS)]
@@ -140,6 +150,10 @@ def show(study: Study, cases: dict[str, list[Case]]) -> None:
     }
     forces = {name: [case.forces for case in each] for name, each in cases.items()}
     console.print(errors_table(errors, forces))
+    deviations = {
+        name: {part: [study.deviations(case, part) for case in each] for part in parts} for name, each in cases.items()
+    }
+    console.print(coverage_table(errors, deviations))
     for name, each in cases.items():
         sizes = np.concatenate([case.sizes for case in each])
         if len(sizes):
@@ -162,22 +176,23 @@ def main() -> None:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder of features, cases and figures")
-    peers = list(PEERS.values())
+    families = list(PEERS.values())
+    known = ", ".join(families)
     parser.add_argument(
-        "--peers", nargs="?", const=",".join(peers), default="", help=f"other families as well: {', '.join(peers)}"
+        "--peers", nargs="?", const=",".join(families), default="", help=f"other families as well: {known}"
     )
     parser.add_argument(
         "words", nargs="*", metavar="key=value", help="changes to the ready configuration of scattering"
     )
     options = parser.parse_args()
     chosen = [name for name in options.peers.split(",") if name]
-    unknown = [name for name in chosen if name not in peers]
+    unknown = [name for name in chosen if name not in families]
     if unknown:
-        parser.error(f"--peers must be families of {', '.join(peers)}, got {unknown[0]}; write --peers=soap_gap")
+        parser.error(f"--peers must be families of {known}, got {unknown[0]}; write --peers=soap_gap")
     study = Study(options.output)
-    cases = study.variants(options.words)
+    cases = study.fit_variants(options.words)
     if chosen:
-        cases |= study.peers(chosen)
+        cases |= study.fit_peers(chosen)
     show(study, cases)
 
 

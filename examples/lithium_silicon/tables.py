@@ -53,6 +53,24 @@ def errors_table(errors: Mapping[str, Mapping[str, ByFold]], forces: Mapping[str
     return markdown(["model", "energies (meV/atom) of", "RMSE", "MAE"], rows)
 
 
+def coverage_table(
+    errors: Mapping[str, Mapping[str, ByFold]], deviations: Mapping[str, Mapping[str, ByFold]]
+) -> str:
+    """How many energies lie within one and two of the deviations that models state, and how large those are.
+
+    errors, deviations: model > part > (n) in eV per atom of each fold.
+    """
+    rows = []
+    for name, by_part in errors.items():
+        for part, by_fold in by_part.items():
+            stated = deviations[name][part]
+            ratios = [np.abs(e) / d for e, d in zip(by_fold, stated, strict=True)]
+            within = [mean_and_deviation([100 * np.mean(each <= limit) for each in ratios], 0) for limit in (1, 2)]
+            size = mean_and_deviation([MEV_PER_EV * np.sqrt(np.mean(each**2)) for each in stated])
+            rows.append([name, TITLES[part], *within, size])
+    return markdown(["model", "energies of", "within one (%)", "within two (%)", "deviation, rms (meV/atom)"], rows)
+
+
 def bulk_moduli(
     parts: Mapping[str, FrameSet], energies: Mapping[str, Sequence[Mapping[str, np.ndarray]]]
 ) -> tuple[str, dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]]:

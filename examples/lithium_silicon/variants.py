@@ -24,6 +24,7 @@ from rhopot.potentials.ensembles.hypers import EnsembleHypers
 from rhopot.potentials.ensembles.matrix import FeatureStore
 from rhopot.potentials.ensembles.measure import Measured, Moved, make_plan, measure
 from rhopot.potentials.ensembles.rows import equations, slope_along
+from rhopot.potentials.ensembles.spread import calibrated
 from rhopot.potentials.fit import FitTask, Progress, Targets
 from rhopot.potentials.greedy import Ensemble, fit_ensemble, stack
 from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
@@ -82,15 +83,20 @@ def measure_all(
 
 @dataclass(frozen=True)
 class Fitted:
-    """A variant fitted to one fold: the ensemble and the energies of the elements."""
+    """A variant fitted to one fold: the ensemble, the energies of the elements, the factor on the members' spread."""
 
     ensemble: Ensemble
     baseline: Baseline
+    factor: float
 
     def energies(self, features: np.ndarray, frames: FrameSet) -> np.ndarray:
         """Energies (n) in eV per atom."""
         shares = np.array([composition(frame.atoms, SYMBOLS) / len(frame) for frame in frames])
         return self.ensemble.predict(features)[:, 0] + shares @ np.array(self.baseline.energies)
+
+    def deviations(self, features: np.ndarray) -> np.ndarray:
+        """Stated deviations (n) of the energies in eV per atom."""
+        return self.factor * self.ensemble.predict(features)[:, 1:].std(axis=1)
 
     def curve(self, features: np.ndarray, frames: FrameSet) -> np.ndarray:
         """Root-mean-square errors (M) in eV per atom of the averages of models of 1..M columns."""
@@ -110,9 +116,10 @@ def fit(name: str, matrices: Matrices, train: np.ndarray, regressor: EnsembleHyp
     if name == "first order":
         columns &= np.array([path.order < 2 for path in scattering.paths])
     rows = stack(list(equations(part, targets, baseline, hypers.translation, hypers.unit).values()))
-    return Fitted(
-        fit_ensemble(rows, hypers.greedy(0).model_copy(update={"keep_paths": True}), columns, workers=2), baseline
-    )
+    greedy = hypers.greedy(0).model_copy(update={"keep_paths": True})
+    ensemble = fit_ensemble(rows, greedy, columns, workers=2)
+    calibration = calibrated(ensemble, rows, part.values[:0], np.zeros(0))
+    return Fitted(ensemble, baseline, float("nan") if calibration is None else calibration.factor)
 
 
 def select(measured: Measured, mask: np.ndarray, energies_alone: bool = False) -> Measured:
