@@ -53,16 +53,23 @@ def test_plugin_of_another_lammps(tmp_path: Path, version: int, sizes: str, sent
 
 def configure(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Only the step that finds LAMMPS, as a project of its own."""
-    (folder / "CMakeLists.txt").write_text(
+    return run_cmake(
+        folder,
         "cmake_minimum_required(VERSION 3.24)\nproject(headers LANGUAGES NONE)\n"
         f"set(Python_EXECUTABLE {sys.executable})\ninclude({SOURCE}/cmake/lammps_headers.cmake)\n"
-        'message(STATUS "found=${RHOPOT_LAMMPS_INCLUDE_DIRS};${RHOPOT_LAMMPS_DEFINITIONS}")\n'
+        'message(STATUS "found=${RHOPOT_LAMMPS_INCLUDE_DIRS};${RHOPOT_LAMMPS_DEFINITIONS}")\n',
+        *options,
     )
+
+
+def run_cmake(folder: Path, project: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Configure a project in an environment with some more variables."""
+    (folder / "CMakeLists.txt").write_text(project)
     cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if cmake is None:
         pytest.skip("needs cmake")
     command = [cmake, "-S", str(folder), "-B", str(folder / "build"), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
 
 
 def found(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -112,3 +119,14 @@ def test_wrong_folders_are_named(tmp_path: Path, options: list[str], sentence: s
     done = configure(tmp_path, *options)
     assert done.returncode != 0
     assert sentence in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(("flags", "accepted"), [("", True), ("-static-libstdc++", False)])
+def test_second_copy_of_the_runtime_is_refused(tmp_path: Path, flags: str, accepted: bool) -> None:
+    project = (
+        "cmake_minimum_required(VERSION 3.24)\nproject(runtime LANGUAGES CXX)\n"
+        f"include({SOURCE}/cmake/shared_runtime.cmake)\n"
+    )
+    done = run_cmake(tmp_path, project, LDFLAGS=flags)
+    assert (done.returncode == 0) == accepted
+    assert ("libstdc++ must be linked as a shared library" in " ".join(done.stderr.split())) != accepted
