@@ -64,11 +64,11 @@ def test_bulk_modulus_of_a_parabola(study: dict[str, ModuleType]) -> None:
     assert study["tables"].mean_and_deviation([np.nan]) == "none"
 
 
-def test_heights_of_ways_are_those_of_whole_cells(study: dict[str, ModuleType]) -> None:
+def test_barriers_are_those_of_whole_cells(study: dict[str, ModuleType]) -> None:
     atoms = [ase.Atoms("Li2", cell=[3, 3, 3], pbc=True)] * 3
     way = frames(atoms, np.array([-2.0, -1.4, -1.9]), "a")
-    table, ways = study["tables"].heights(way, {"model": [np.array([-1.0, -0.8, -1.0]), np.array([-1.0, -0.7, -0.9])]})
-    assert "| a                           | 0.60 | 0.50 +- 0.10 |" in table
+    table, ways = study["tables"].barriers(way, {"model": [np.array([-1.0, -0.8, -1.0]), np.array([-1.0, -0.7, -0.9])]})
+    assert "| a            | 0.60 | 0.50 +- 0.10 |" in table
     np.testing.assert_allclose(ways["a"]["DFT"], [[0.0, 0.6, 0.1]])
     np.testing.assert_allclose(ways["a"]["model"], [[0.0, 0.4, 0.0], [0.0, 0.6, 0.2]])
 

@@ -24,7 +24,7 @@ import peers
 import variants
 from peers import PEERS
 from structures import FOLDS, RELAXATION, TITLES, folds, load, per_atom
-from tables import bulk_moduli, coverage_table, errors_table, heights
+from tables import barriers, bulk_moduli, coverage_table, errors_table
 from variants import VARIANTS
 
 from rhopot.potentials.commands.console import FitProgress, make_console
@@ -164,7 +164,8 @@ def show(study: Study, cases: dict[str, list[Case]]) -> None:
         console.print(table)
         figures.energy_volume(curves, study.output / "energy_volume.png")
     if "migration" in parts:
-        table, ways = heights(parts["migration"], {n: [e["migration"] for e in each] for n, each in everywhere.items()})
+        along = {name: [energies["migration"] for energies in each] for name, each in everywhere.items()}
+        table, ways = barriers(parts["migration"], along)
         console.print(table)
         figures.migration(ways, study.output / "migration.png")
     for name in VARIANTS:

@@ -114,8 +114,8 @@ def bulk_modulus(volumes: np.ndarray, energies: np.ndarray) -> float:
     return float(-slope * GPA_PER_EV_PER_CUBIC_ANGSTROM)
 
 
-def heights(frames: FrameSet, energies: Mapping[str, ByFold]) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
-    """Heights (eV) of every way, highest minus lowest image, and the energies they come from.
+def barriers(frames: FrameSet, energies: Mapping[str, ByFold]) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
+    """Barriers (eV) of every way, the highest image above the first, and the energies they come from.
 
     energies: model > predictions (n) in eV per atom of each fold.
 
@@ -129,6 +129,6 @@ def heights(frames: FrameSet, energies: Mapping[str, ByFold]) -> tuple[str, dict
         found = {"DFT": per_atom([frames[k] for k in here])[None] * atoms}
         found |= {name: np.array([each[here] for each in by_fold]) * atoms for name, by_fold in energies.items()}
         ways[path] = {name: each - each[:, :1] for name, each in found.items()}
-        spans = {name: np.ptp(each, axis=1) for name, each in found.items()}
-        rows.append([path, f"{spans.pop('DFT')[0]:.2f}", *[mean_and_deviation(span, 2) for span in spans.values()]])
-    return markdown(["highest - lowest image (eV)", "DFT", *energies], rows), ways
+        tops = {name: each.max(axis=1) for name, each in ways[path].items()}
+        rows.append([path, f"{tops.pop('DFT')[0]:.2f}", *[mean_and_deviation(top, 2) for top in tops.values()]])
+    return markdown(["barrier (eV)", "DFT", *energies], rows), ways

@@ -28,14 +28,16 @@ def forecast(
 ) -> Forecast:
     """Return time and memory of the assembly and the solve for this rank's frames.
 
-    The frame of median size is assembled once; its time is scaled with the number of atoms, that of the QR steps with
-    the number of rows. The solve is counted as 4 n^3 operations at the speed of the QR, and as many again for each of
-    the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
+    One frame is assembled once, the one that half of all atoms are in larger frames than: its time is scaled with the
+    number of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed
+    of the QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
     """
     if not frames:
         return Forecast(problem.design.n_columns, 0, 0.0, 0.0)
     n = problem.design.n_columns
-    middle = sorted(frames, key=lambda frame: len(frame.atoms))[len(frames) // 2]
+    ordered = sorted(frames, key=len)
+    up_to = np.cumsum([len(frame) for frame in ordered])
+    middle = ordered[int(np.searchsorted(up_to, up_to[-1] / 2))]
     begin = time.perf_counter()
     problem.equations(middle, targets)
     per_atom = (time.perf_counter() - begin) / len(middle.atoms)
@@ -46,9 +48,8 @@ def forecast(
     qr.add(block)
     per_row = (time.perf_counter() - begin) / PROBE_ROWS
     rows = sum(count_rows(frame, targets) for frame in frames)
-    atoms = sum(len(frame.atoms) for frame in frames)
     operations_per_second = 2.0 * n * n / max(per_row, 1e-9)
-    seconds = per_atom * atoms + per_row * rows + _solve_operations(n, n_folds) / operations_per_second
+    seconds = per_atom * int(up_to[-1]) + per_row * rows + _solve_operations(n, n_folds) / operations_per_second
     return Forecast(n, rows, seconds, _peak_bytes(frames, problem, block_rows, n_folds))
 
 
