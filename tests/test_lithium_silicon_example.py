@@ -76,7 +76,12 @@ def test_barriers_are_those_of_whole_cells(study: dict[str, ModuleType]) -> None
 def test_coverage_counts_errors_within_stated_deviations(study: dict[str, ModuleType]) -> None:
     errors = [np.array([0.001, -0.003, 0.002, 0.010]), np.array([0.001, -0.001, 0.001, 0.001])]
     stated = [np.full(4, 0.002), np.full(4, 0.002)]
-    table = study["tables"].coverage_table({"model": {"relaxation": errors}}, {"model": {"relaxation": stated}})
+    silent = [np.full(4, np.nan)] * 2
+    table = study["tables"].coverage_table(
+        {"silent": {"relaxation": errors}, "model": {"relaxation": errors}},
+        {"silent": {"relaxation": silent}, "model": {"relaxation": stated}},
+    )
+    assert "silent" not in table
     row = table.splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["75 +- 25", "88 +- 12", "2.0 +- 0.0"]
 

@@ -58,12 +58,16 @@ def coverage_table(
 ) -> str:
     """How many energies lie within one and two of the deviations that models state, and how large those are.
 
+    Models that state none (nan) are left out.
+
     errors, deviations: model > part > (n) in eV per atom of each fold.
     """
     rows = []
     for name, by_part in errors.items():
         for part, by_fold in by_part.items():
             stated = deviations[name][part]
+            if not all(np.isfinite(each).all() for each in stated):
+                continue
             ratios = [np.abs(e) / d for e, d in zip(by_fold, stated, strict=True)]
             within = [mean_and_deviation([100 * np.mean(each <= limit) for each in ratios], 0) for limit in (1, 2)]
             size = mean_and_deviation([MEV_PER_EV * np.sqrt(np.mean(each**2)) for each in stated])
