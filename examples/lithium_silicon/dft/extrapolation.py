@@ -100,6 +100,9 @@ def migration(work: Path, known: Mapping[str, Atoms]) -> Iterator[tuple[str, Ato
             moved.positions[atom] = void
             start = relaxation(start, MESH, folder / "start.traj", STEPS, FMAX)[-1]
             end = relaxation(moved, MESH, folder / "end.traj", STEPS, FMAX)[-1]
+        if max(np.linalg.norm(each.get_forces(), axis=1).max() for each in (start, end)) >= FMAX:
+            print(f"migration {path}: no minimum at an end within {STEPS} steps, left out", flush=True)
+            continue
         images = [start.copy() for _ in range(IMAGES - 1)] + [end.copy()]
         NEB(images).interpolate(method="idpp", mic=True, apply_constraint=True)
         for image, atoms in enumerate(images):
