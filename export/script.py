@@ -49,7 +49,8 @@ def runs_on_gpu(module: torch.nn.Module) -> bool:
 
     Those operators run on the processor only; files written before there was a choice call them everywhere.
     """
-    return not custom_operators(module) or "prim::is_cuda" in _inlined(module)
+    calls = _inlined(module)
+    return OPERATOR_NAMESPACE not in calls or "prim::is_cuda" in calls
 
 
 def _inlined(module: torch.nn.Module) -> str:

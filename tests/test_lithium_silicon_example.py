@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from types import ModuleType
 
 import ase
 import ase.io
+import many_body_toy as toy
 import numpy as np
 import pytest
 import small_models
 
+from rhopot.export import evaluate
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
@@ -27,13 +30,10 @@ SMALL = ["descriptor.n=[1]", "descriptor.max_scale=0", "descriptor.alias=0.3", "
 def study() -> Iterator[dict[str, ModuleType]]:
     """The study's modules, which stand beside its program."""
     sys.path.insert(0, str(STUDY))
-    import smoothness
-    import structures
-    import tables
-
-    yield {"smoothness": smoothness, "structures": structures, "tables": tables}
+    names = ("peers", "smoothness", "structures", "tables")
+    yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(STUDY))
-    for name in ("smoothness", "structures", "tables"):
+    for name in names:
         del sys.modules[name]
 
 
@@ -84,6 +84,20 @@ def test_coverage_counts_errors_within_stated_deviations(study: dict[str, Module
     assert "silent" not in table
     row = table.splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[3:6]] == ["75 +- 25", "88 +- 12", "2.0 +- 0.0"]
+
+
+def test_other_families_are_judged_per_atom(study: dict[str, ModuleType]) -> None:
+    model = small_models.linear()
+    cells = [toy.skewed(), toy.skewed() * (2, 1, 1)]
+    results = evaluate(model, cells, members=True)
+    labelled = [Frame(atoms, energy=0.0, forces=r.forces + 0.5) for atoms, r in zip(cells, results, strict=True)]
+    energies, deviations = study["peers"].judge(model, FrameSet(tuple(labelled), {}, {}))
+    np.testing.assert_allclose(energies, [r.energy / len(a) for a, r in zip(cells, results, strict=True)])
+    # A doubled cell has twice the energy in every member: the same deviation per atom.
+    assert deviations[0] == pytest.approx(np.std(results[0].members.sum(axis=0)) / len(cells[0]))
+    assert deviations[1] == pytest.approx(deviations[0])
+    errors = study["peers"].force_errors(model, FrameSet(tuple(labelled), {}, {}))
+    np.testing.assert_allclose(errors, np.full(3 * sum(map(len, cells)), -0.5))
 
 
 def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ def forecast(
 ) -> Forecast:
     """Return time and memory of the assembly and the solve for this rank's frames.
 
-    One frame is assembled once, the one that half of all atoms are in larger frames than: its time is scaled with the
-    number of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed
-    of the QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
+    One frame is assembled: that of the middle atom when frames are ordered by size. Its time is scaled with the number
+    of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed of the
+    QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
     """
     if not frames:
         return Forecast(problem.design.n_columns, 0, 0.0, 0.0)

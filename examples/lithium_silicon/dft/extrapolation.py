@@ -81,10 +81,10 @@ def hop(atoms: Atoms) -> tuple[int, np.ndarray]:
 def migration(work: Path, known: Mapping[str, Atoms]) -> Iterator[tuple[str, Atoms, list]]:
     """Name, structure and mesh of every image, way by way, of ways that are not known whole.
 
-    The atom moves through a host that is held: a start that relaxed as a whole would run downhill for a hundred steps
-    (Li4Si28_0 fell by 3 eV in 27), and the way would not lead over a barrier. Both ends are minima of the atom alone,
-    with the mesh of the labels; images are interpolated with the image dependent pair potential, which keeps atoms
-    apart. The height of such a way is a bound from above. The question is whether a model has the energies along it.
+    The atom moves through a host that is held: a start that relaxes as a whole runs downhill (Li4Si28_0 fell by 3 eV in
+    27 steps, not ended), and the way would not lead over a barrier. Both ends are minima of the atom alone, with
+    the mesh of the labels; images are interpolated with the image dependent pair potential, which keeps atoms apart.
+    They are a plausible way, not the one of least energy: the question is whether a model has the energies along it.
     """
     for path in MIGRATION:
         if all(f"{path}_{image}" in known for image in range(IMAGES)):

@@ -45,8 +45,8 @@ def labelled(atoms: Atoms, calc: GPAW, **info) -> Atoms:
 def relaxation(start: Atoms, kpts, trajectory: Path, steps: int, fmax: float) -> list[Atoms]:
     """Geometries of an LBFGS relaxation at constant cell, the start first, each kept in ``trajectory``.
 
-    Atoms that ``start`` holds by constraints stay.
-    It ends after ``steps`` steps or below ``fmax`` (eV/A); one that was stopped is continued.
+    Atoms that ``start`` holds by constraints stay. It ends after ``steps`` steps or below ``fmax`` (eV/A); one that was
+    stopped is continued.
     """
     done = read(trajectory, ":") if trajectory.exists() else []
     if len(done) <= steps and not (done and np.linalg.norm(done[-1].get_forces(), axis=1).max() < fmax):
