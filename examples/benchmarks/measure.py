@@ -174,7 +174,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     """Command line that the programs share."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     parser.add_argument("--data", default=str(SILICON), help="silicon frames (mlearn) for the shipped configs")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="models are made or found here")
+    parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="models are made or found here")
     parser.add_argument("--repeats", type=int, default=5)
     return parser
 
