@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trained_models
 
 from rhopot.potentials.commands import main
 
@@ -29,3 +31,10 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     assert main(["train", str(ROOT / "examples/configs/soap_linear.yaml"), *words]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str], Path]:
+    """Gives the model file of a family (`trained_models.FAMILIES`), trained once per test run for all workers."""
+    root = tmp_path_factory.getbasetemp()
+    return trained_models.shared(root if worker_id == "master" else root.parent)

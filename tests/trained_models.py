@@ -1,0 +1,62 @@
+"""A trained model of each family, small, made once per test run by `rhopot train` from the ready configurations.
+
+Workers of one run share them: whoever comes first trains under a lock, the others read the finished folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rhopot.potentials.commands import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "examples" / "data" / "lisi_gpaw"
+PATHS = ("Li4Si28_0", "Li12Si20_0", "Li8Si24_0", "Li16Si16_0")
+
+_SOAP = ("descriptor.n_max=3", "descriptor.l_max=2", "descriptor.cutoff=4.5", "descriptor.cutoff_width=1.5",
+         "uncertainty.members=4", "report.learning_curve=[]")  # fmt: skip
+_NETWORK = ("regressor.hidden=[12, 12]", "training.epochs=60", "uncertainty.members=3", "training.dtype=float64")
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "soap_linear": _SOAP,
+    "soap_gap": (*_SOAP, "regressor.n_sparse=60"),
+    "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
+    "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
+    "scattering": (
+        "descriptor.n=[2]", "descriptor.max_order=1", "regressor.n_members=6", "regressor.max_features=60",
+        "regressor.translated=0", "regressor.directions=3", "regressor.strains=1", "regressor.budget=null",
+        "uncertainty.members=6",
+    ),  # fmt: skip
+}
+FAMILIES = tuple(SETTINGS)
+LOCAL = tuple(family for family in FAMILIES if family != "scattering")
+
+
+def train(family: str, folder: Path, *words: str) -> Path:
+    """Train the family's ready configuration, made small, on four relaxation paths; the model file."""
+    files = [str(DATA / f"{name}.xyz") for name in PATHS]
+    split = "data.split={by: group, key: path, fraction: 0.25}"
+    config = ROOT / "examples" / "configs" / f"{family}.yaml"
+    arguments = [str(config), f"data.train={files}", split, *SETTINGS[family], *words, f"output={folder}"]
+    assert main(["train", *arguments]) == 0, f"training {family} failed"
+    return folder / "model.pt"
+
+
+def shared(root: Path) -> Callable[[str], Path]:
+    """Models of one test run, kept in `root` and made when first asked for."""
+
+    def model(family: str) -> Path:
+        with _locked(root / f"{family}.lock"):
+            file = root / family / "model.pt"
+            return file if file.exists() else train(family, root / family)
+
+    return model
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
