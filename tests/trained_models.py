@@ -28,7 +28,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "descriptor.n=[2]", "descriptor.max_order=1", "regressor.n_members=6", "regressor.max_features=60",
         "regressor.translated=0", "regressor.directions=3", "regressor.strains=1", "regressor.budget=null",
         "uncertainty.members=6",
-    ),  # fmt: skip
+    ),
 }
 FAMILIES = tuple(SETTINGS)
 LOCAL = tuple(family for family in FAMILIES if family != "scattering")
