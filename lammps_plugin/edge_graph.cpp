@@ -43,12 +43,28 @@ std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts, int64_
   return ranges;
 }
 
-void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const std::vector<int64_t> &species,
-                      double cutoff)
+void AtomRows::resize(int n_atoms)
+{
+  species.resize(n_atoms);
+  handled.resize(n_atoms);
+}
+
+void AtomRows::set(int row, int64_t species_or_none)
+{
+  species[row] = std::max<int64_t>(species_or_none, 0);
+  handled[row] = species_or_none >= 0;
+}
+
+double AtomRows::memory_usage() const
+{
+  return bytes(species) + bytes(handled);
+}
+
+void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const AtomRows &rows, double cutoff)
 {
   list_ = &list;
   positions_ = atom.x;
-  species_ = species.data();
+  rows_ = &rows;
   cutoff_sq_ = cutoff * cutoff;
   n_atoms_ = atom.nlocal + atom.nghost;
 }
@@ -58,7 +74,7 @@ void EdgeGraph::fill(const CentreRange &range)
   n_centres_ = n_edges_ = 0;
   for (int k = range.begin; k < range.end; k++) {
     const int i = list_->ilist[k];
-    if (species_[i] >= 0) add_centre(i);
+    if (rows_->handled[i]) add_centre(i);
   }
   at_least(first_edge_, n_centres_ + 1);
   first_edge_[n_centres_] = n_edges_;
@@ -75,12 +91,13 @@ void EdgeGraph::add_centre(int i)
   centre_[n_centres_] = i;
   first_edge_[n_centres_++] = n_edges_;
 
+  const unsigned char *const handled = rows_->handled.data();
   const double *const xi = positions_[i];
   for (int k = 0; k < n; k++) {
     const int j = neighbours[k] & NEIGHMASK;
     const double *const xj = positions_[j];
     const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
-    if (dx * dx + dy * dy + dz * dz >= cutoff_sq_ || species_[j] < 0) continue;
+    if (dx * dx + dy * dy + dz * dz >= cutoff_sq_ || !handled[j]) continue;
     double *const r = vectors_.data() + 3 * n_edges_;
     r[0] = dx;
     r[1] = dy;
@@ -92,7 +109,7 @@ void EdgeGraph::add_centre(int i)
 EdgeBatch EdgeGraph::batch() const
 {
   return {n_centres_,         n_edges_,       n_atoms_,       vectors_.data(), first_edge_.data(),
-          neighbour_.data(), centre_.data(), species_};
+          neighbour_.data(), centre_.data(), rows_->species.data()};
 }
 
 double EdgeGraph::memory_usage() const

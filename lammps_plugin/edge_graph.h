@@ -24,15 +24,24 @@ struct CentreRange {
 // bounded. Their number is a multiple of `parts`, so that as many threads end together.
 std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts, int64_t limit);
 
+// Species of all rows, owned atoms first, ghosts after them. Operators refuse a species that the model does not have, also in
+// rows without an edge, so atoms that the model does not handle (NULL types, other styles) carry that of another element.
+struct AtomRows {
+  std::vector<int64_t> species;         // valid for the model, in every row
+  std::vector<unsigned char> handled;   // 0: neither a centre nor a neighbour
+
+  void resize(int n_atoms);
+  void set(int row, int64_t species_or_none);    // negative: not handled
+  double memory_usage() const;    // bytes
+};
+
 // Edges r_ij = x_j - x_i with |r_ij| < cutoff (strictly), formed in float64, of some centres of this rank. Rows are LAMMPS'
-// local indices: owned atoms first, ghosts after them. Atoms without a species (NULL, other styles) are neither centres nor
-// neighbours. Positions, types and the list are read anew at every pass and nothing is remembered between passes but the
+// local indices. Positions, types and the list are read anew at every pass and nothing is remembered between passes but the
 // memory: `fix numdiff` moves atoms and `fix atom/swap` changes types without a new list or a new time step.
 class EdgeGraph {
  public:
-  // Reads what `fill` needs; species [owned + ghosts]: of every atom, -1 for none.
-  void start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const std::vector<int64_t> &species,
-             double cutoff);
+  // Reads what `fill` needs; rows: owned + ghosts.
+  void start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const AtomRows &rows, double cutoff);
 
   // The edges of the centres in a range, in the place of those before. Graphs of their own may be filled side by side.
   void fill(const CentreRange &range);
@@ -45,7 +54,7 @@ class EdgeGraph {
 
   const LAMMPS_NS::NeighList *list_ = nullptr;
   double **positions_ = nullptr;
-  const int64_t *species_ = nullptr;
+  const AtomRows *rows_ = nullptr;
   double cutoff_sq_ = 0.0;
   int64_t n_centres_ = 0, n_edges_ = 0, n_atoms_ = 0;
 

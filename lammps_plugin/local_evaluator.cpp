@@ -89,10 +89,10 @@ bool LocalEvaluator::on_gpu() const
 void LocalEvaluator::start_workers()
 {
   const int n_atoms = atom->nlocal + atom->nghost;
-  species_.resize(n_atoms);
-  for (int i = 0; i < n_atoms; i++) species_[i] = task_.species_of_type[atom->type[i]];
+  rows_.resize(n_atoms);
+  for (int i = 0; i < n_atoms; i++) rows_.set(i, task_.species_of_type[atom->type[i]]);
   workers_.resize(on_gpu() ? 1 : std::max(comm->nthreads, 1));
-  for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, species_, cutoff());
+  for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, rows_, cutoff());
 }
 
 void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, bool members) const
@@ -203,7 +203,7 @@ void LocalEvaluator::add_members(const Worker &worker, int columns)
 
 double LocalEvaluator::memory_usage() const
 {
-  double bytes = sizeof(double) * deviations_.capacity() + sizeof(int64_t) * species_.capacity();
+  double bytes = sizeof(double) * deviations_.capacity() + rows_.memory_usage();
   for (const Worker &worker : workers_)
     bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity());
   return bytes;

@@ -41,7 +41,7 @@ class LocalEvaluator : public Evaluator {
   void add_virial(const Worker &worker);
   void add_members(const Worker &worker, int columns);
 
-  std::vector<int64_t> species_;    // [owned + ghosts], -1: NULL
+  AtomRows rows_;    // owned + ghosts
   std::vector<Worker> workers_;
   std::vector<double> deviations_;    // [nmax]
 };
