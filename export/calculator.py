@@ -4,7 +4,8 @@
 
 Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. Where the model carries members,
 `get_property("energy_uncertainty")` is the standard deviation of their totals in eV. One calculator may serve many
-structures in turn (`NEB(allow_shared_calculator=True)`).
+structures in turn (`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`):
+the model travels with it, whatever has become of the file.
 
 Models of kind `local` know energies and virials of atoms, with `energies.sum() = energy`, `stresses.sum(0) = stress`,
 and `energies_uncertainty`, the deviation of each atom's energy.
@@ -15,6 +16,7 @@ it moves, so that energies are smooth (see `rhopot.export.prepared`); `prepare` 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,7 +104,13 @@ class RhopotCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Called by ASE: fill `results` with the properties asked for and those that come with them."""
+        """Called by ASE: fill `results` with the properties asked for and those that come with them.
+
+        Results of another structure are dropped first, whatever `system_changes` says: ASE clears them in
+        `get_property` only, and not where it calls this method itself.
+        """
+        if atoms is None or self.check_state(atoms):
+            self.results = {}
         super().calculate(atoms, list(properties), list(system_changes))
         if self.atoms is None:
             raise ValueError("atoms must be a structure, got None; attach the calculator to one")
@@ -154,8 +162,23 @@ class RhopotCalculator(Calculator):
             )
 
     def export_properties(self) -> Properties:
-        """The results that ASE has names for."""
-        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+        """Copies of the results that ASE has names for."""
+        return Properties({name: copy.copy(value) for name, value in self.results.items() if name in all_outputs})
+
+    def __copy__(self) -> RhopotCalculator:
+        """A calculator with the same model and results that shares nothing that changes."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = self.__dict__ | {
+            "parameters": dict(self.parameters),
+            "results": dict(self.results),
+            "neighbours": copy.copy(self.neighbours),
+            "prepared": copy.copy(self.prepared),
+        }
+        return twin
+
+    def get_spin_polarized(self) -> bool:
+        """Called by ASE: never; a method of the class, because ASE would give each calculator a reference to itself."""
+        return False
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
         """What ASE writes beside results: the model's name."""

@@ -6,11 +6,16 @@ another program, of a newer format, or in need of operators this installation la
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import torch
 
@@ -38,6 +43,44 @@ class LoadedModel:
     module: torch.nn.Module
     name: str = "model"
     device: torch.device = torch.device("cpu")  # noqa: RUF009  (immutable)
+
+    def __copy__(self) -> LoadedModel:
+        """The model itself: nothing in it changes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LoadedModel:
+        """The model itself: nothing in it changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., LoadedModel], tuple[Any, ...]]:
+        """Pickled with the bytes of the module: the file may be gone where it is read."""
+        if not script.is_compiled(self.module):
+            return LoadedModel, (self.card, self.module, self.name, self.device)
+        if self.module not in _ARCHIVES:
+            _ARCHIVES[self.module] = script.serialise(self.module, {})
+        return _unpickle, (self.card, _ARCHIVES[self.module], self.name, self.device.type)
+
+
+# Archives of models that were pickled, and models that were unpickled in this process: many structures share one.
+_ARCHIVES: WeakKeyDictionary[torch.nn.Module, bytes] = WeakKeyDictionary()
+_UNPICKLED: WeakValueDictionary[tuple[bytes, str, str], LoadedModel] = WeakValueDictionary()
+
+
+def _unpickle(card: ModelCard, archive: bytes, name: str, device: str) -> LoadedModel:
+    """The model of a pickle, on the kind of device it was on: one for all pickles of the same model."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device must be there where a model is unpickled, got no GPU for model '{name}', which was on one; "
+            "load it with device='cpu' before it is sent to other processes"
+        )
+    key = hashlib.sha256(archive).digest(), name, device
+    model = _UNPICKLED.get(key)
+    if model is None:
+        require_operators(card, name)
+        place = find_device(device, "device")
+        model = LoadedModel(card, script.deserialise(io.BytesIO(archive), place), name, place)
+        _UNPICKLED[key] = model
+    return model
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -67,7 +110,7 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     place = find_device(device, "device")
     card = read_card(path)
     require_runnable(card, str(path))
-    _require_operators(path, card)
+    require_operators(card, str(path))
     try:
         module = script.deserialise(path, place)
     except RuntimeError as error:
@@ -152,7 +195,7 @@ def _check_format_version(path: Path, text: str) -> None:
         )
 
 
-def _require_operators(path: Path, card: ModelCard) -> None:
+def require_operators(card: ModelCard, name: str) -> None:
     """Load the compiled operators if the model calls any, and refuse it if one is unknown."""
     if not card.versions.operators:
         return
@@ -162,6 +205,6 @@ def _require_operators(path: Path, card: ModelCard) -> None:
     unknown = [name for name in card.versions.operators if not script.is_registered(name)]
     if unknown:
         raise ModelFileError(
-            f"operators of '{path}' must be among those of rhopot {installed_version()}, got {', '.join(unknown)}; "
+            f"operators of '{name}' must be among those of rhopot {installed_version()}, got {', '.join(unknown)}; "
             f"install rhopot {card.versions.rhopot}, which wrote it"
         )

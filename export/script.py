@@ -39,6 +39,11 @@ def compile_module(module: torch.nn.Module) -> torch.nn.Module:
         return torch.jit.script(module)
 
 
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether a module is TorchScript, which the pickle protocol does not know."""
+    return isinstance(module, torch.jit.ScriptModule)
+
+
 def custom_operators(module: torch.nn.Module) -> tuple[str, ...]:
     """Names of the project's own operators that a compiled module calls, sorted: `rhopot::power_spectrum_v1`."""
     return tuple(sorted(set(re.findall(rf"\b{OPERATOR_NAMESPACE}\w+", _inlined(module)))))
@@ -91,13 +96,13 @@ def _without_source_locations(archive: io.BytesIO) -> bytes:
     return kept.getvalue()
 
 
-def deserialise(path: Path, device: torch.device) -> torch.nn.Module:
-    """The module in a file, on a device, ready to run: parameters need no gradient.
+def deserialise(source: Path | io.BytesIO, device: torch.device) -> torch.nn.Module:
+    """The module in a file or in its bytes, on a device, ready to run: parameters need no gradient.
 
     Raises RuntimeError, with PyTorch's words, where the file does not fit the running PyTorch.
     """
     with _announced_end():
-        module = torch.jit.load(str(path), map_location=device)
+        module = torch.jit.load(str(source) if isinstance(source, Path) else source, map_location=device)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval()

@@ -39,6 +39,10 @@ class SkinEdges:
         self._offsets: Floats | None = None
         self._cell: Floats = np.zeros((3, 3))
 
+    def __reduce__(self) -> tuple[type[SkinEdges], tuple[float, float]]:
+        """Copied and pickled without its edges, which are found again."""
+        return SkinEdges, (self.cutoff, self.skin)
+
     def __call__(self, atoms: ase.Atoms) -> Edges:
         """Edges (see `find_edges`) of `atoms` as they are now."""
         if self._edges is None or not self._is_complete_for(atoms):
