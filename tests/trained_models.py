@@ -20,13 +20,20 @@ _SOAP = ("descriptor.n_max=3", "descriptor.l_max=2", "descriptor.cutoff=4.5", "d
          "uncertainty.members=4", "report.learning_curve=[]")  # fmt: skip
 _NETWORK = ("regressor.hidden=[12, 12]", "training.epochs=60", "uncertainty.members=3", "training.dtype=float64")
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "soap_linear": _SOAP,
+    # A small prior: with 1 these few frames leave coefficients so large that lithium atoms attract each other at 1 A.
+    "soap_linear": (*_SOAP, "regressor.prior=0.1"),
     "soap_gap": (*_SOAP, "regressor.n_sparse=60"),
     "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
     "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
     "scattering": (
-        "descriptor.n=[2]", "descriptor.max_order=1", "regressor.n_members=6", "regressor.max_features=60",
-        "regressor.translated=0", "regressor.directions=3", "regressor.strains=1", "regressor.budget=null",
+        "descriptor.n=[2]",
+        "descriptor.max_order=1",
+        "regressor.n_members=6",
+        "regressor.max_features=60",
+        "regressor.translated=0",
+        "regressor.directions=3",
+        "regressor.strains=1",
+        "regressor.budget=null",
         "uncertainty.members=6",
     ),
 }

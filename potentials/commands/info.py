@@ -10,6 +10,7 @@ from typing import Any
 from rhopot.export import STRETCH, ModelCard, read_card
 from rhopot.potentials.commands.console import make_console, rounded, table
 from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.pair import describe_repulsion
 
 
 def info(model: Path) -> None:
@@ -54,6 +55,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("baseline", ", ".join(f"{symbol} {energy:.6f} eV" for symbol, energy in card.baseline_energies.items())),
         *_in_words(card),
         *_settings("descriptor", card.descriptor),
+        *_repulsion(card),
         *_settings("fit", card.fit),
         *_settings("trained on", card.training_data.summary),
         ("data hash", card.training_data.hash),
@@ -71,6 +73,16 @@ def _in_words(card: ModelCard) -> list[tuple[str, str]]:
     if family is None:
         return []
     return [("in words" if k == 0 else "", line) for k, line in enumerate(family.describe(card.descriptor))]
+
+
+def _repulsion(card: ModelCard) -> list[tuple[str, str]]:
+    """Where the model's short-range repulsion acts, for files that say it."""
+    shortest = card.training_data.summary.get("shortest_distances")
+    baseline = card.fit.get("baseline")
+    if card.kind != "local" or shortest is None or not isinstance(baseline, dict):
+        return []
+    lines = describe_repulsion(baseline.get("pair"), shortest)
+    return [("short range" if k == 0 else "", line) for k, line in enumerate(lines)]
 
 
 def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import yaml
 
 from rhopot.potentials.commands.console import rounded
 from rhopot.potentials.commands.evaluate import COLUMNS
+from rhopot.potentials.pair import describe_repulsion
 
 # Parts of a fit's report that have a section of their own.
 SETTINGS = ("regressor", "training", "targets", "epochs", "selection")
@@ -31,6 +32,7 @@ def training_report(report: dict[str, Any]) -> str:
         f"# {report['family']} for {', '.join(report['symbols'])}",
         f"Trained on {data['n_frames']} frames ({data['n_atoms']} atoms); validation: {data['n_validation']} frames "
         f"({data['split']}). {report['seconds']:.0f} s on {report['ranks']} process(es).",
+        *_short_range(report),
         "## Errors",
         *(_errors(f"{name}", table) for name, table in report["errors"].items()),
         "![parity of the validation part](parity.png)",
@@ -43,6 +45,14 @@ def training_report(report: dict[str, Any]) -> str:
         f"```yaml\n{yaml.safe_dump(report['settings'], sort_keys=False).strip()}\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _short_range(report: dict[str, Any]) -> list[str]:
+    """Where the repulsion of a local model acts."""
+    shortest = report["training_data"]["summary"].get("shortest_distances")
+    if report["kind"] != "local" or shortest is None:
+        return []
+    return ["## Short distances", *describe_repulsion(report["settings"]["baseline"]["pair"], shortest)]
 
 
 def _errors(name: str, errors: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from rhopot.potentials.commands.evaluate import errors_as_table
 from rhopot.potentials.commands.files import write_atomically, write_text
 from rhopot.potentials.commands.report import training_report
 from rhopot.potentials.config import RunConfig, load_config
+from rhopot.potentials.config.schema import Baseline
 from rhopot.potentials.fit import Ranks, find_ranks
 from rhopot.potentials.metrics import error_table
 from rhopot.potentials.structures import FrameSet
@@ -147,10 +148,12 @@ def _differences(before: Any, now: Any, path: str = "") -> list[str]:
 
 
 def _completed(settings: RunConfig, trained: Trained) -> RunConfig:
-    """Return the settings with what the descriptor took from the data, so that they give the same model with others."""
+    """Return the settings with what was taken from the data, so that they give the same model with others."""
     found = trained.card.descriptor
     descriptor = {name: found[name] if value is None else value for name, value in settings.descriptor.items()}
-    return settings.model_copy(update={"descriptor": descriptor})
+    fitted: Any = trained.card.fit["baseline"]
+    baseline = Baseline.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
+    return settings.model_copy(update={"descriptor": descriptor, "baseline": baseline})
 
 
 def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
@@ -241,6 +244,7 @@ def _report(
     """Everything the run has to say, as plain JSON values."""
     return {
         "family": settings.family,
+        "kind": trained.card.kind,
         "symbols": list(trained.card.symbols),
         "errors": errors,
         "learning_curve": {} if curve is None else {"n_frames": curve.n_frames, **curve.errors},

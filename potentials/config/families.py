@@ -219,8 +219,12 @@ _SPARSE_MODELS = (
 )
 _BPNN = "J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), doi:10.1103/PhysRevLett.98.146401"
 
+# Without a repulsion below the distances of the data, atoms of local models fuse.
+_REPULSION: dict[str, Any] = {"baseline": {"pair": {"kind": "zbl"}}}
+
 # The validation part says when a training has learnt enough, so no model may be fitted to it afterwards.
 _TRAINED: dict[str, Any] = {
+    **_REPULSION,
     "data": {"split": {"refit": False}},
     "uncertainty": {"members": 4},
     "report": {"learning_curve": []},
@@ -234,6 +238,7 @@ _LINEAR = Family(
     build=_build_soap,
     fit=_fit_linear,
     references=(_SOAP, _SCALING),
+    defaults=_REPULSION,
 )
 _SPARSE_KERNEL = Family(
     name="soap_gap",
@@ -243,6 +248,7 @@ _SPARSE_KERNEL = Family(
     build=_build_soap,
     fit=_fit_gap,
     references=(_SOAP, _GAP, _SCALING),
+    defaults=_REPULSION,
 )
 _SINGLE_NETWORK = Family(
     name="gmp_snn",

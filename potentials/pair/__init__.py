@@ -9,8 +9,10 @@ from pydantic import Field, TypeAdapter
 from torch import nn
 
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs
+from rhopot.potentials.pair.shortest import shortest_distances
 from rhopot.potentials.pair.tabulated import TabulatedHypers, TabulatedPair, tabulated_pair
 from rhopot.potentials.pair.two_body import TwoBodyHypers, fit_two_body
+from rhopot.potentials.pair.words import describe_repulsion
 from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
 from rhopot.potentials.structures.frames import Frame
 
@@ -24,8 +26,11 @@ __all__ = [
     "ZblHypers",
     "ZblPair",
     "build_pair",
+    "complete_pair",
+    "describe_repulsion",
     "fit_two_body",
     "pair_hypers",
+    "shortest_distances",
 ]
 
 PairHypers = Annotated[ZblHypers | TabulatedHypers | TwoBodyHypers, Field(discriminator="kind")]
@@ -34,6 +39,16 @@ PairHypers = Annotated[ZblHypers | TabulatedHypers | TwoBodyHypers, Field(discri
 def pair_hypers(settings: Mapping[str, Any]) -> ZblHypers | TabulatedHypers | TwoBodyHypers:
     """Settings with a `kind` (zbl, tabulated, two_body) as validated hyperparameters."""
     return TypeAdapter[ZblHypers | TabulatedHypers | TwoBodyHypers](PairHypers).validate_python(dict(settings))
+
+
+def complete_pair(
+    hypers: ZblHypers | TabulatedHypers | TwoBodyHypers,
+    symbols: Sequence[str],
+    shortest: Mapping[str, float],
+    model_cutoff: float,
+) -> ZblHypers | TabulatedHypers | TwoBodyHypers:
+    """Settings with the distances of a zbl baseline that come from the training data (`shortest`, A by pair)."""
+    return hypers.completed(symbols, shortest, model_cutoff) if isinstance(hypers, ZblHypers) else hypers
 
 
 def build_pair(

@@ -46,7 +46,7 @@ class TwoBodyHypers(BaseModel):
     sigma_energy: float = Field(default=0.02, gt=0.0)
     sigma_forces: float = Field(default=0.3, gt=0.0)
     prior: float = Field(default=3.0, gt=0.0)
-    zbl: ZblHypers = ZblHypers()
+    zbl: ZblHypers = ZblHypers(inner=1.0, outer=2.0)
 
     @model_validator(mode="after")
     def _ordered(self) -> TwoBodyHypers:

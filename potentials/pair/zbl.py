@@ -7,14 +7,18 @@
 
 with A, B, C such that V, V' and V'' vanish at `outer`: V is C2, and equals what LAMMPS computes as
 `pair_style zbl inner outer`. Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter (1985).
+
+inner and outer may differ from pair to pair of elements. Those that are not given come from the training data
+(`ZblHypers.completed`): outer is the shortest distance of the pair that occurs there, so that the repulsion is zero on
+every training structure and changes neither the fit nor its errors.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
 
 import torch
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, covalent_radii
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
@@ -27,42 +31,112 @@ AMPLITUDES = (0.18175, 0.50986, 0.28022, 0.02817)
 RATES = (3.19980, 0.94229, 0.40290, 0.20162)
 
 
+# Shares of the sum of two covalent radii: longest outer distance of a pair that occurs in the data (atoms of a molecule
+# that are never bonded meet at larger ones), and outer distance of a pair that does not (below a triple bond).
+LONGEST_SHARE = 1.0
+ABSENT_SHARE = 0.8
+INNER_SHARE = 0.75  # of the outer distance
+
+Length = Annotated[float, Field(gt=0.0)]
+
+
 class ZblHypers(BaseModel):
-    """Distances in A between which the repulsion is switched off; `outer` should lie below the bond lengths."""
+    """Distances in A between which the repulsion is switched off.
+
+    Each is one number for all pairs of elements, a number for every pair (`{Li-Li: 2.1, Li-Si: 2.0, ...}`), or null:
+    then `outer` is the shortest distance of the pair in the training data and `inner` three quarters of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["zbl"] = "zbl"
-    inner: float = Field(default=1.0, gt=0.0)
-    outer: float = Field(default=2.0, gt=0.0)
+    inner: Length | dict[str, Length] | None = None
+    outer: Length | dict[str, Length] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.outer <= self.inner:
+        if isinstance(self.inner, float) and isinstance(self.outer, float) and self.outer <= self.inner:
             raise ValueError(f"outer must exceed inner ({self.inner} A), got {self.outer}; raise it or lower inner")
         return self
 
+    def completed(
+        self, symbols: Sequence[str], shortest: Mapping[str, float] | None = None, limit: float | None = None
+    ) -> "ZblHypers":
+        """Both distances (A) of every pair of `symbols`, named like `Li-Si` in the order of `symbols`.
+
+        shortest: shortest distance of each pair that occurs in the training data; a longer one than the sum of the
+        covalent radii counts as that sum, and a pair that is missing gets 0.8 times that sum.
+        limit: upper bound in A of distances that are not given, the cutoff of the model.
+
+        Raises ValueError for pairs without a given distance and for an inner distance that is not below the outer one.
+        """
+        inner, outer = {}, {}
+        for a, b in unordered_pairs(len(symbols)):
+            name = pair_name(symbols[a], symbols[b])
+            found = _distance_from_data(symbols[a], symbols[b], (shortest or {}).get(name))
+            given = _given(self.outer, name, "outer")
+            outer[name] = (found if limit is None else min(found, limit)) if given is None else given
+            given = _given(self.inner, name, "inner")
+            inner[name] = round(INNER_SHARE * outer[name], 4) if given is None else given
+            if inner[name] >= outer[name]:
+                raise ValueError(
+                    f"baseline.pair.inner must lie below outer ({outer[name]} A for {name}), got {inner[name]}; "
+                    "lower it or give outer"
+                )
+        return ZblHypers(inner=inner, outer=outer)
+
+
+def pair_name(first: str, second: str) -> str:
+    """Name of a pair of elements in settings and reports; the elements stand in the order of the model's symbols."""
+    return f"{first}-{second}"
+
+
+def _given(distances: float | Mapping[str, float] | None, name: str, key: str) -> float | None:
+    """What the settings say of one pair; a mapping must name every pair, in either order."""
+    if distances is None or isinstance(distances, float):
+        return distances
+    reverse = "-".join(reversed(name.split("-")))
+    if name not in distances and reverse not in distances:
+        raise ValueError(
+            f"baseline.pair.{key} must name every pair of elements, got {', '.join(distances)} without {name}; "
+            "add it, or write null to take it from the data"
+        )
+    return float(distances[name] if name in distances else distances[reverse])
+
+
+def _distance_from_data(first: str, second: str, shortest: float | None) -> float:
+    """Outer distance (A) of a pair of elements whose shortest distance in the data is `shortest`."""
+    radii = float(sum(covalent_radii[atomic_numbers[symbol]] for symbol in (first, second)))
+    if shortest is None:
+        return round(ABSENT_SHARE * radii, 4)
+    return math.floor(1e4 * min(shortest, LONGEST_SHARE * radii)) / 1e4
+
 
 class ZblPair(PairBaseline):
-    """ZBL repulsion between all pairs of `symbols`."""
+    """ZBL repulsion between all pairs of `symbols`; distances that `hypers` leave open come from covalent radii."""
 
+    inner: Tensor
+    outer: Tensor
     charge: Tensor
     rate: Tensor
     amplitude: Tensor
     switch: Tensor
 
     def __init__(self, symbols: Sequence[str], hypers: ZblHypers | None = None) -> None:
-        hypers = hypers or ZblHypers()
-        super().__init__(len(symbols), hypers.outer)
-        self.inner = hypers.inner
+        complete = (hypers or ZblHypers()).completed(symbols)
+        names = [pair_name(symbols[a], symbols[b]) for a, b in unordered_pairs(len(symbols))]
+        inner, outer = ([_given(each, name, "") or 0.0 for name in names] for each in (complete.inner, complete.outer))
+        super().__init__(len(symbols), max(outer))
         charges, rates, switches = [], [], []
-        for a, b in unordered_pairs(len(symbols)):
+        for (a, b), begin, end in zip(unordered_pairs(len(symbols)), inner, outer, strict=True):
             z_a, z_b = atomic_numbers[symbols[a]], atomic_numbers[symbols[b]]
             charge = COULOMB * z_a * z_b
             rate = [k * (z_a**SCREENING_POWER + z_b**SCREENING_POWER) / SCREENING_LENGTH for k in RATES]
             charges.append(charge)
             rates.append(rate)
-            switches.append(_switch(charge, rate, hypers.inner, hypers.outer))
+            switches.append(_switch(charge, rate, begin, end))
+        self.register_buffer("inner", torch.tensor(inner, dtype=torch.float64))
+        self.register_buffer("outer", torch.tensor(outer, dtype=torch.float64))
         self.register_buffer("charge", torch.tensor(charges, dtype=torch.float64))
         self.register_buffer("rate", torch.tensor(rates, dtype=torch.float64))
         self.register_buffer("amplitude", torch.tensor(AMPLITUDES, dtype=torch.float64))
@@ -73,9 +147,10 @@ class ZblPair(PairBaseline):
         dtype = distance.dtype
         screened = torch.exp(-self.rate.to(dtype)[pair] * distance[:, None]) @ self.amplitude.to(dtype)
         switch = self.switch.to(dtype)[pair]
-        beyond = torch.clamp(distance - self.inner, min=0.0)
+        beyond = torch.clamp(distance - self.inner.to(dtype)[pair], min=0.0)
         polynomial = switch[:, 0] + beyond**3 * (switch[:, 1] / 3.0 + switch[:, 2] / 4.0 * beyond)
-        return self.charge.to(dtype)[pair] * screened / distance + polynomial
+        energy = self.charge.to(dtype)[pair] * screened / distance + polynomial
+        return torch.where(distance < self.outer.to(dtype)[pair], energy, torch.zeros_like(energy))
 
 
 def _switch(charge: float, rate: list[float], inner: float, outer: float) -> tuple[float, float, float]:

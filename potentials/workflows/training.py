@@ -5,7 +5,7 @@ Every MPI rank runs the same code; frames are dealt to ranks inside the fit. Not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.fit import FitResult, FitTask, Progress, Ranks, Silent
 from rhopot.potentials.fit.graph import as_graph, species_of
 from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.pair import build_pair
+from rhopot.potentials.pair import build_pair, complete_pair, describe_repulsion, shortest_distances
 from rhopot.potentials.regressors import Descriptor
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import (
@@ -34,6 +34,8 @@ from rhopot.potentials.structures.split import split_fraction, split_groups
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
 MIN_VALIDATION = 3
+# A: pairs of elements that never come closer count as absent from the data.
+FARTHEST = 6.0
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def fit_model(
     family = FAMILIES[config.family]
     settings = family.complete(config.descriptor, [frame.atoms for frame in data.train])
     config = config.model_copy(update={"descriptor": settings})
+    shortest = shortest_distances(data.train, data.symbols, min(_reach(config), FARTHEST))
+    config = _with_distances(config, data.symbols, shortest)
     descriptor = cast("Descriptor", family.build(settings, data.symbols))
     pair = _pair(config, data)
     baseline = _baseline(config, data, pair)
@@ -135,8 +139,11 @@ def fit_model(
     )
     if ranks.rank == 0:
         _say(task, baseline, config.uncertainty.members)
+        if family.kind == "local":
+            for line in describe_repulsion(config.baseline.model_dump(mode="json")["pair"], shortest):
+                task.progress.message(line)
     result = family.fit(task, config)
-    card = _card(config, data, baseline, result)
+    card = _card(config, data, baseline, result, shortest)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     return Trained(_as(result.model, dtype), _as(result.final, dtype), card, result.report)
 
@@ -225,7 +232,20 @@ def _pair(config: RunConfig, data: TrainingSet) -> nn.Module | None:
     settings = config.baseline.pair
     if settings is None:
         return None
-    return build_pair(settings, data.symbols, data.train, float(config.descriptor["cutoff"]))
+    return build_pair(settings, data.symbols, data.train, _reach(config))
+
+
+def _reach(config: RunConfig) -> float:
+    """Cutoff (A) of the model, or how far atoms of a global one act on each other."""
+    return FAMILIES[config.family].reach(config.descriptor)
+
+
+def _with_distances(config: RunConfig, symbols: Sequence[str], shortest: Mapping[str, float]) -> RunConfig:
+    """Return the configuration with the distances of its repulsion that come from the training data (`shortest`, A)."""
+    if config.baseline.pair is None:
+        return config
+    pair = complete_pair(config.baseline.pair, symbols, shortest, _reach(config))
+    return config.model_copy(update={"baseline": config.baseline.model_copy(update={"pair": pair})})
 
 
 def _pair_energy(pair: nn.Module, atoms: Atoms, symbols: Sequence[str]) -> float:
@@ -247,12 +267,15 @@ def _say(task: FitTask, baseline: Baseline, members: int) -> None:
         )
 
 
-def _card(config: RunConfig, data: TrainingSet, baseline: Baseline, result: FitResult) -> ModelCard:
+def _card(
+    config: RunConfig, data: TrainingSet, baseline: Baseline, result: FitResult, shortest: Mapping[str, float]
+) -> ModelCard:
     """What the model file says of itself."""
     family = FAMILIES[config.family]
     report = result.report
     summary = {
         **data.train.summary(),
+        "shortest_distances": {pair: round(distance, 4) for pair, distance in shortest.items()},
         "split": data.split,
         "n_validation": len(data.validation),
         "fitted_to_validation": data.absorb,

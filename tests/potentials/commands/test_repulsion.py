@@ -1,4 +1,7 @@
-"""A nuclear repulsion that a training subtracts travels inside the model file: atoms never fuse."""
+"""A nuclear repulsion that a training subtracts travels inside the model file: atoms never fuse.
+
+The ready configurations of local families take it below the shortest distances of their training data.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,17 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
+import trained_models
+import yaml
 from ase.io import read, write
+from ase.optimize import FIRE
 
-from rhopot.export import RhopotCalculator
+from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
+from rhopot.potentials.config import load_config
+from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.pair import ZblHypers, shortest_distances
+from rhopot.potentials.structures import read_frames
 
 ROOT = Path(__file__).resolve().parents[3]
 SILICON = ROOT.parent / "shared/data/public/mlearn/Si_train.xyz.gz"
@@ -50,3 +60,59 @@ def test_trained_models_repel_down_to_half_an_angstrom(
         assert (np.diff(energies) < 0).all(), pair
         assert min(forces) > 0, pair
         assert energies[0] - energies[-1] > 30.0, "the nuclei's own repulsion at 0.5 A (eV)"
+
+
+def random_alloy(seed: int) -> ase.Atoms:
+    """64 atoms anywhere in a cube, at the density of amorphous Li-Si; the closest are a few tenths of an A apart."""
+    rng = np.random.default_rng(seed)
+    length = (64 * 18.0) ** (1 / 3)
+    return ase.Atoms(rng.choice(["Li", "Si"], 64), length * rng.random((64, 3)), cell=[length] * 3, pbc=True)
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_atoms_at_random_positions_relax_to_distances_of_the_data(
+    family: str, trained_model: Callable[[str], Path]
+) -> None:
+    atoms = random_alloy(0)
+    assert closest(atoms) < 0.3
+    atoms.calc = RhopotCalculator(trained_model(family))
+    FIRE(atoms, logfile=None, maxstep=0.1).run(fmax=0.1, steps=120)
+    assert closest(atoms) > 1.7
+    assert np.isfinite(atoms.get_forces()).all()
+
+
+def closest(atoms: ase.Atoms) -> float:
+    return float(np.linalg.norm(find_edges(atoms, 4.0).vectors, axis=1).min())
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_repulsion_begins_where_the_data_end(
+    family: str, trained_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Card, `info` and report name the distance of each pair; on every training structure the repulsion is zero."""
+    file = trained_model(family)
+    card = read_card(file)
+    hypers = ZblHypers.model_validate(card.fit["baseline"]["pair"])
+    assert isinstance(hypers.outer, dict)
+    assert hypers.outer == pytest.approx(card.training_data.summary["shortest_distances"], abs=2e-4)
+    settings = yaml.safe_load((file.parent / "config.yaml").read_text())
+    assert settings["baseline"]["pair"] == card.fit["baseline"]["pair"], "trains the same one on other data too"
+    frames = read_frames(settings["data"]["train"])
+    everywhere = shortest_distances(frames, card.symbols, 4.0)
+    assert all(everywhere[pair] <= end + 2e-4 for pair, end in hypers.outer.items()), "frames held out may be shorter"
+    sentence = f"zbl, below {hypers.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
+    assert sentence in (file.parent / "report.md").read_text()
+    assert main(["info", str(file)]) == 0
+    assert "shortest distance in the" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_repulsion_is_the_default_and_can_be_left_out(family: str, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(f"family: {family}\n")
+    for file in (plain, ROOT / "examples" / "configs" / f"{family}.yaml"):
+        assert load_config(file).baseline.pair == ZblHypers()
+        assert load_config(file, ["baseline.pair=null"]).baseline.pair is None
+        numbers = load_config(file, ["baseline.pair={kind: zbl, inner: 1, outer: 2}"]).baseline.pair
+        assert numbers == ZblHypers(inner=1.0, outer=2.0)
+        assert load_config(file, ["baseline.elements={Li: -1.9, Si: -5.4}"]).baseline.pair == ZblHypers()

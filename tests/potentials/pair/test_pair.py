@@ -23,8 +23,10 @@ from rhopot.potentials.pair import (
     ZblHypers,
     ZblPair,
     build_pair,
+    describe_repulsion,
     fit_two_body,
     pair_hypers,
+    shortest_distances,
 )
 from rhopot.potentials.structures import DataError, Frame
 from rhopot.potentials.units import forces_from_edges
@@ -117,9 +119,60 @@ def test_zbl_approaches_bare_nuclei() -> None:
 
 @pytest.mark.parametrize("pair", ["Li2", "LiSi", "Si2"])
 def test_zbl_is_repulsive_and_finite(pair: str) -> None:
-    energies = curve(ZblPair(SYMBOLS), pair, np.linspace(1e-4, 1.999, 500))
+    energies = curve(ZblPair(SYMBOLS, ZblHypers(inner=1.0, outer=2.0)), pair, np.linspace(1e-4, 1.999, 500))
     assert np.all(np.diff(energies) < 0)
     assert np.all(energies > 0)
+
+
+def test_zbl_of_each_pair_is_that_of_its_own_distances() -> None:
+    outer = {"Li-Li": 2.4, "Li-Si": 2.0, "Si-Si": 2.2}
+    inner = {"Li-Li": 1.1, "Si-Li": 1.0, "Si-Si": 1.2}
+    together = ZblPair(SYMBOLS, ZblHypers(inner=inner, outer=outer))
+    r = np.linspace(0.3, 2.6, 47)
+    for pair, begin, end in (("Li2", 1.1, 2.4), ("LiSi", 1.0, 2.0), ("Si2", 1.2, 2.2)):
+        alone = ZblPair(SYMBOLS, ZblHypers(inner=begin, outer=end))
+        np.testing.assert_allclose(curve(together, pair, r), curve(alone, pair, r), rtol=1e-13, atol=0.0)
+        assert curve(together, pair, np.array([end - 1e-3, end + 1e-3]))[1] == 0.0
+
+
+def test_distances_of_zbl_come_from_the_data() -> None:
+    """The shortest, at most the sum of covalent radii (Li-Li 2.56, Li-Si 2.39, Si-Si 2.22 A); 0.8 of that if absent."""
+    shortest = {"Li-Li": 2.21347, "Si-Si": 3.1}
+    complete = ZblHypers().completed(SYMBOLS, shortest, limit=4.0)
+    assert complete.outer == pytest.approx({"Li-Li": 2.2134, "Li-Si": 0.8 * 2.39, "Si-Si": 2.22})
+    assert complete.inner == pytest.approx({"Li-Li": 1.66, "Li-Si": 1.434, "Si-Si": 1.665}, abs=1e-3)
+    assert complete.completed(SYMBOLS, {"Li-Li": 1.0}, limit=1.5) == complete, "what is given stays"
+    assert ZblHypers(inner=1.0, outer=2.0).completed(SYMBOLS, shortest).outer == dict.fromkeys(complete.outer, 2.0)
+    assert ZblHypers().completed(SYMBOLS, shortest, limit=2.0).outer["Li-Li"] == 2.0
+    with pytest.raises(
+        ValueError, match=r"inner must lie below outer \(1\.912 A for Li-Si\), got 2\.0; lower it or give"
+    ):
+        ZblHypers(inner=2.0).completed(SYMBOLS, shortest)
+    with pytest.raises(ValueError, match=r"outer must name every pair of elements, got Li-Li without Li-Si; add it"):
+        ZblHypers(outer={"Li-Li": 2.0}).completed(SYMBOLS, shortest)
+
+
+def test_repulsion_in_words() -> None:
+    shortest = {"Li-Li": 2.3004, "Si-Si": 3.1}
+    settings = ZblHypers().completed(SYMBOLS, shortest).model_dump(mode="json")
+    assert describe_repulsion(settings, shortest) == [
+        "repulsion: zbl, below 2.30 A for Li-Li (shortest distance in the training data), 1.91 A for Li-Si (not in the "
+        "training data), 2.22 A for Si-Si (shortest in the training data: 3.10 A)"
+    ]
+    numbers = ZblHypers(inner=1.0, outer=2.5).completed(SYMBOLS, shortest).model_dump(mode="json")
+    note = "note: for Li-Li the repulsion acts on training structures too, as configured"
+    assert describe_repulsion(numbers, shortest)[1:] == [note]
+    none = "repulsion: none (baseline.pair is null); atoms closer than those of the training data may fuse"
+    assert describe_repulsion(None, shortest) == [none]
+
+
+def test_shortest_distances_look_through_images() -> None:
+    crystal = Frame(bulk("Si", cubic=True, a=5.43))
+    alone = Frame(ase.Atoms("Li", cell=[3.2, 5.0, 5.0], pbc=True))
+    molecule = Frame(ase.Atoms("LiSi", [[0, 0, 0], [2.5, 0, 0]]))
+    found = shortest_distances([crystal, alone, molecule], SYMBOLS, 4.0)
+    assert found == pytest.approx({"Li-Li": 3.2, "Li-Si": 2.5, "Si-Si": 5.43 * np.sqrt(3) / 4})
+    assert shortest_distances([crystal, alone], SYMBOLS, 3.0) == pytest.approx({"Si-Si": 5.43 * np.sqrt(3) / 4})
 
 
 def test_tables_reproduce_their_function(tabulated: TabulatedPair) -> None:
@@ -136,16 +189,18 @@ def test_table_continues_as_a_parabola(tabulated: TabulatedPair) -> None:
 
 
 def baselines(tabulated: TabulatedPair) -> dict[str, tuple[nn.Module, list[float]]]:
-    """Baselines with the distances at which pieces of them join."""
+    """Baselines with the distances at which pieces of them (of the pair Li-Si) join."""
     zbl = ZblPair(SYMBOLS, ZblHypers(inner=0.9, outer=2.1))
+    by_pair = ZblHypers(inner=1.0, outer={"Li-Li": 2.4, "Li-Si": 2.0, "Si-Si": 2.2})
     return {
         "zbl": (zbl, [0.9, 2.1]),
+        "zbl by pair": (ZblPair(SYMBOLS, by_pair), [1.0, 2.0]),
         "tabulated": (tabulated, [1.0, 3.5, 4.5, 2.25]),
         "sum": (SumOfPairs([zbl, tabulated]), [0.9, 2.1, 3.5, 4.5]),
     }
 
 
-@pytest.mark.parametrize("name", ["zbl", "tabulated", "sum"])
+@pytest.mark.parametrize("name", ["zbl", "zbl by pair", "tabulated", "sum"])
 def test_energy_is_c2_at_every_joint(name: str, tabulated: TabulatedPair) -> None:
     """Second derivatives from either side of a joint agree; a control point shows that they are not all zero."""
     module, joints = baselines(tabulated)[name]
@@ -163,7 +218,7 @@ def test_energy_is_c2_at_every_joint(name: str, tabulated: TabulatedPair) -> Non
     assert abs(second(1.7)) > 1.0
 
 
-@pytest.mark.parametrize("name", ["zbl", "tabulated", "sum"])
+@pytest.mark.parametrize("name", ["zbl", "zbl by pair", "tabulated", "sum"])
 def test_gradients_script_and_half_energies(name: str, tabulated: TabulatedPair) -> None:
     module, _ = baselines(tabulated)[name]
     atoms = random_alloy(2)
