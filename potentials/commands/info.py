@@ -77,8 +77,8 @@ def _in_words(card: ModelCard) -> list[tuple[str, str]]:
 
 def _repulsion(card: ModelCard) -> list[tuple[str, str]]:
     """Where the model's short-range repulsion acts, for files that say it."""
-    shortest = card.training_data.summary.get("shortest_distances")
-    baseline = card.fit.get("baseline")
+    shortest: Any = card.training_data.summary.get("shortest_distances")
+    baseline: Any = card.fit.get("baseline")
     if card.kind != "local" or shortest is None or not isinstance(baseline, dict):
         return []
     lines = describe_repulsion(baseline.get("pair"), shortest)
