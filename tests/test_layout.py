@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     "rhopot.potentials.units",
     "rhopot.potentials.device",
+    "rhopot.potentials.files",
     "rhopot.potentials.neighbours",  # bare geometry; the lint of structures uses it
     "rhopot.potentials.structures",
     "rhopot.potentials.density",

@@ -41,13 +41,17 @@ FAMILIES = tuple(SETTINGS)
 LOCAL = tuple(family for family in FAMILIES if family != "scattering")
 
 
-def train(family: str, folder: Path, *words: str) -> Path:
-    """Train the family's ready configuration, made small, on four relaxation paths; the model file."""
+def arguments(family: str, folder: Path, *words: str) -> list[str]:
+    """Words of a training: the family's ready configuration, made small, on four relaxation paths."""
     files = [str(DATA / f"{name}.xyz") for name in PATHS]
     split = "data.split={by: group, key: path, fraction: 0.25}"
     config = ROOT / "examples" / "configs" / f"{family}.yaml"
-    arguments = [str(config), f"data.train={files}", split, *SETTINGS[family], *words, f"output={folder}"]
-    assert main(["train", *arguments]) == 0, f"training {family} failed"
+    return [str(config), f"data.train={files}", split, *SETTINGS[family], *words, f"output={folder}"]
+
+
+def train(family: str, folder: Path, *words: str) -> Path:
+    """Run the training of those words; the model file."""
+    assert main(["train", *arguments(family, folder, *words)]) == 0, f"training {family} failed"
     return folder / "model.pt"
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +28,8 @@ app = typer.Typer(
 data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=True)
 app.add_typer(data)
 
+# What the system answers where a file has no room: disk, quota, limit of the size of files.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECONDS_TO_SPEAK = 2.0
 SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
@@ -150,7 +157,10 @@ def data_lint(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 failed or refused, 2 wrong use, 130 interrupted.
+    """Run the command line and return the exit status.
+
+    0 done, 1 failed or refused, 2 wrong use, 3 a training whose model is saved but not all that describes it, 130
+    interrupted (Ctrl-C), 143 terminated (SIGTERM, as batch systems send it before the time is up).
 
     A failure is one sentence on stderr; `--debug`, anywhere on the line, shows the traceback as well.
     """
@@ -158,19 +168,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        status = app(words, prog_name="rhopot", standalone_mode=False)
-        return status if isinstance(status, int) else 0
+        with _orderly_termination():
+            return _run(words)
     except typer.Exit as stop:
         return int(stop.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("rhopot: interrupted", file=sys.stderr)
-        return _leave(130)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        terminated = isinstance(stop, Terminated)
+        print(f"rhopot: {_with_notes('terminated' if terminated else 'interrupted', stop)}", file=sys.stderr)
+        return _leave(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+    except BrokenPipeError:  # the reader of the output has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (Python flushes it at the end)
+        return _leave(1)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # which has shown the help
+            return 2
         _let_first_rank_speak()
         if debug:
             traceback.print_exc()
-        print(f"rhopot: {_sentence(error)}", file=sys.stderr)
-        return _leave(2 if _is_usage(error) else 1)
+        print(f"rhopot: {_with_notes(_sentence(error), error)}", file=sys.stderr)
+        return _leave(2 if _is_usage(error) else getattr(error, "exit_status", 1))
+
+
+def _run(words: list[str]) -> int:
+    """Run a sub-command: not through typer's own `main`, which keeps interrupts to itself."""
+    command = typer.main.get_command(app)
+    with command.make_context("rhopot", words) as context:
+        status = command.invoke(context)
+    return status if isinstance(status, int) else 0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: the work ends as it does on Ctrl-C, with everything closed and no process left behind."""
+
+
+@contextmanager
+def _orderly_termination() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated`; only the main thread may ask for that."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _with_notes(sentence: str, error: BaseException) -> str:
+    """The sentence and what those that the error passed through had to add."""
+    return "; ".join([sentence, *getattr(error, "__notes__", [])])
 
 
 def _is_usage(error: Exception) -> bool:
@@ -189,6 +239,8 @@ def _sentence(error: Exception) -> str:
     formatted = getattr(error, "format_message", None)
     if formatted is not None:
         return str(formatted())
+    if isinstance(error, OSError) and error.filename and error.errno in FULL:
+        return f"'{error.filename}' could not be written: {error.strerror}; make room"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
     if isinstance(error, ValueError | RuntimeError | ImportError) and str(error):

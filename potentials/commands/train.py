@@ -1,34 +1,32 @@
-"""`rhopot train`: the output folder, its states, and everything that is written into it.
+"""`rhopot train`: from a configuration to an output folder (its states: `output_folder`).
 
-An output folder is new, unfinished (it holds `checkpoint/`) or finished (it holds `model.pt`). Every file appears under
-its final name only when it is complete; `model.pt` comes last.
+    fit, checkpointed -> model.pt, checked -> error tables, plots, report (`results`) -> learning curve
+
+The model is saved as soon as it is fitted. Whatever fails or is stopped after that leaves it in place, and `--resume`
+completes the rest without another fit. Every file appears under its final name only when it is complete.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
-from rhopot.export import LoadedModel, save_model
-from rhopot.potentials import plots
-from rhopot.potentials.commands.console import FitProgress, bar, make_console
-from rhopot.potentials.commands.evaluate import errors_as_table
-from rhopot.potentials.commands.files import write_atomically, write_text
-from rhopot.potentials.commands.report import training_report
+from rhopot.export import LoadedModel, ModelCard, load_model, save_model
+from rhopot.potentials.commands.console import FitProgress, make_console
+from rhopot.potentials.commands.folder_lock import lock_folder
+from rhopot.potentials.commands.output_folder import already_done, keep_fitted, open_folder, read_fitted
+from rhopot.potentials.commands.results import Failures, draw_curve, make_results, write_report
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.config.schema import Baseline
+from rhopot.potentials.files import write_text
 from rhopot.potentials.fit import Ranks, find_ranks
-from rhopot.potentials.metrics import error_table
-from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.workflows.evaluation import draw_parity, predict
 from rhopot.potentials.workflows.training import (
     LearningCurve,
     Trained,
@@ -38,122 +36,137 @@ from rhopot.potentials.workflows.training import (
     load_training_set,
 )
 
-# JSON names of errors in words, and what a training leaves beside its checkpoints.
-LABELS = {"energy_mae_mev_per_atom": "energy MAE (meV/atom)", "forces_mae_mev_per_angstrom": "force MAE (meV/Å)"}
-EPOCH_LOGS = ("epochs.csv", "tensorboard")
+# The model fitted to the training part alone, in `checkpoint/`.
+PART = "training-part.pt"
 
 
 def train(config: Path, overrides: Sequence[str], *, resume: bool, overwrite: bool) -> None:
-    """Fit as configured and fill the output folder."""
+    """Fit as configured and fill the output folder, which no other training can write meanwhile."""
     ranks = find_ranks()
     console = make_console(quiet=ranks.rank > 0)
     settings = load_config(config, overrides)
     folder = settings.output
-    if ranks.broadcast(_already_done(folder, resume, overwrite) if ranks.rank == 0 else None):
-        console.print(f"{folder} is finished: nothing to resume")
-        return
-    data = load_training_set(settings)
-    _describe(settings, data, console)
-    if ranks.rank == 0:
-        _open(folder, settings, data, resume)
-    train_into(folder, settings, data, ranks, console, resume)
+    with lock_folder(folder) if ranks.rank == 0 else nullcontext("") as note:
+        if note:
+            console.print(note)
+        if ranks.broadcast(already_done(folder, resume, overwrite) if ranks.rank == 0 else None):
+            console.print(f"{folder} is finished: nothing to resume")
+            return
+        data = load_training_set(settings)
+        _describe(settings, data, console)
+        if ranks.rank == 0:
+            open_folder(folder, settings, data, resume)
+        with _how_to_go_on(folder):
+            train_into(folder, settings, data, ranks, console, resume)
 
 
 def train_into(
     folder: Path, settings: RunConfig, data: TrainingSet, ranks: Ranks, console: Console, resume: bool = False
 ) -> None:
-    """Fit, draw the learning curve, save and report."""
+    """Fit and save, report, and draw the learning curve.
+
+    Raises:
+        IncompleteResults: the model is saved, and something beside it could not be made.
+    """
+    fitted = ranks.broadcast(read_fitted(folder) if ranks.rank == 0 and resume else None)
+    if fitted is None:
+        fitted = _fit(folder, settings, data, ranks, console, resume)
+    else:
+        console.print(f"{folder / 'model.pt'} is fitted already: its results are completed")
     begin = time.perf_counter()
-    if ranks.rank == 0:
-        (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
-    with FitProgress(console) as progress:
-        trained = fit_model(settings, data, ranks, progress=progress, folder=folder / "checkpoint", resume=resume)
-        if settings.report.learning_curve:
-            progress.message("learning curve: fits to parts of the training data")
-        curve = learning_curve(settings, data, ranks, trained, progress) if settings.report.learning_curve else None
-        forecasts = progress.forecasts
+    asked = settings.report.learning_curve
     if ranks.rank != 0:
+        if asked:
+            _learning_curve(folder, settings, data, fitted, ranks, console)
         return
+    failures = Failures()
+    model = _described(folder)
+    settings = _completed(settings, model.card)
+    errors = make_results(folder, model, data, fitted, settings, console, failures)
+    curve = None
+
+    def since() -> float:
+        return float(fitted["seconds"]) + time.perf_counter() - begin
+
+    def report() -> None:
+        write_report(folder, _report(settings, model.card, fitted, errors, curve, since()), failures)
+
+    report()
+    if asked:
+        with failures.of("the learning curve"):
+            curve = _learning_curve(folder, settings, data, fitted, ranks, console)
+            draw_curve(folder / "learning_curve.png", curve)
+        report()
+    failures.tell(folder / "model.pt")
+    shutil.rmtree(folder / "checkpoint")
+    console.print(f"{folder / 'model.pt'}: {model.card.family}, {', '.join(data.symbols)}, {since():.0f} s")
+
+
+def _fit(
+    folder: Path, settings: RunConfig, data: TrainingSet, ranks: Ranks, console: Console, resume: bool
+) -> dict[str, Any]:
+    """Fit, save the model, and return what the fit said of itself."""
+    begin = time.perf_counter()
+    stage = folder / "checkpoint"
+    if ranks.rank == 0:
+        stage.mkdir(parents=True, exist_ok=True)
+    with FitProgress(console) as progress:
+        trained = fit_model(settings, data, ranks, progress=progress, folder=stage, resume=resume)
+    fitted = {"report": trained.report, "forecasts": progress.forecasts[:1], "ranks": ranks.size}
+    if ranks.rank == 0:
+        _save(folder, trained, data, console)
+        fitted["seconds"] = time.perf_counter() - begin
+        keep_fitted(folder, fitted)
+        console.print(f"{folder / 'model.pt'} is saved; errors, plots and report follow")
+    return fitted
+
+
+def _save(folder: Path, trained: Trained, data: TrainingSet, console: Console) -> None:
+    """Write the model and, where it is fitted to the validation part too, that of the training part for reports."""
     console.print("saving: the file is checked in a process of its own")
-    probe = sorted(data.train, key=len)[:3]
-    atoms = [frame.atoms for frame in probe]
-    model = save_model(trained.final, trained.card, folder / "checkpoint" / "model.pt", atoms)
+    atoms = [frame.atoms for frame in sorted(data.train, key=len)[:3]]
+    stage = folder / "checkpoint"
+    save_model(trained.final, trained.card, stage / "model.pt", atoms)
+    (stage / PART).unlink(missing_ok=True)
     if trained.final is not trained.model:
+        save_model(trained.model, trained.card, stage / PART, atoms)
         console.print(
             "errors are those of the training part's model; the saved one is fitted to the validation part too"
         )
-        model = save_model(trained.model, trained.card, folder / "checkpoint" / "training-part.pt", atoms)
-    settings = _completed(settings, trained)
-    errors = _errors(folder, model, data, console, settings.report.train_frames)
-    _draw_curve(folder / "learning_curve.png", curve)
-    _keep_epochs(folder, trained.report.get("epochs", []))
-    _draw_selection(folder / "selection.png", trained.report)
-    seconds = time.perf_counter() - begin
-    report = _report(settings, trained, curve, errors, forecasts[:1], seconds, ranks.size)
-    write_text(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
-    write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
-    write_text(folder / "report.md", training_report(report))
-    (folder / "checkpoint" / "model.pt").replace(folder / "model.pt")
-    shutil.rmtree(folder / "checkpoint")
-    console.print(f"{folder / 'model.pt'}: {trained.card.family}, {', '.join(data.symbols)}, {seconds:.0f} s")
 
 
-def _already_done(folder: Path, resume: bool, overwrite: bool) -> bool:
-    """True when there is nothing left to do; a folder that may not be touched is refused."""
-    unfinished = (folder / "checkpoint").is_dir()
-    finished = (folder / "model.pt").exists() and not unfinished
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output must be a folder, got the file '{folder}'; choose another output=...")
-    if resume and overwrite:
-        raise ValueError("--resume and --overwrite must not stand together, got both; choose one")
-    if finished and resume:
-        return True
-    if finished and not overwrite:
-        raise ValueError(
-            f"output must be a new folder, got '{folder}' with a finished model; add --overwrite to replace it"
+def _described(folder: Path) -> LoadedModel:
+    """The model that errors and plots are those of."""
+    part = folder / "checkpoint" / PART
+    return load_model(part if part.exists() else folder / "model.pt")
+
+
+def _learning_curve(
+    folder: Path, settings: RunConfig, data: TrainingSet, fitted: dict[str, Any], ranks: Ranks, console: Console
+) -> LearningCurve:
+    """Fits to parts of the training data; those made before a stop are not made again."""
+    file = folder / "checkpoint" / "learning_curve.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if ranks.rank == 0 and file.exists() else {}
+
+    def keep(points: Mapping[str, Any]) -> None:
+        if ranks.rank == 0:
+            write_text(file, json.dumps(points) + "\n")
+
+    console.print("learning curve: fits to parts of the training data")
+    with FitProgress(console) as progress:
+        return learning_curve(
+            settings, data, ranks, fitted["report"]["validation"], progress, ranks.broadcast(known), keep
         )
-    if unfinished and not (resume or overwrite):
-        raise ValueError(
-            f"output must be a new folder, got '{folder}' with a training that was stopped; "
-            "continue it with --resume or start again with --overwrite"
-        )
-    return False
 
 
-def _open(folder: Path, settings: RunConfig, data: TrainingSet, resume: bool) -> None:
-    """Mark the folder as unfinished and remember what is being trained; a resumed training must be the same one."""
-    stage = folder / "checkpoint"
-    state = {"settings": settings.model_dump(mode="json"), "data": data.train.digest()}
-    if stage.is_dir() and resume and (stage / "run.json").exists():
-        before = json.loads((stage / "run.json").read_text(encoding="utf-8"))
-        changed = _differences(before, state)
-        if changed:
-            raise ValueError(
-                f"configuration must be that of the stopped training in '{folder}', got other {', '.join(changed)}; "
-                "restore it or start again with --overwrite"
-            )
-        return
-    if stage.is_dir():
-        shutil.rmtree(stage)
-    stage.mkdir(parents=True)
-    write_text(stage / "run.json", json.dumps(state) + "\n")
-
-
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Dotted names of the entries that differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = sorted(set(before) | set(now))
-        return [d for n in names for d in _differences(before.get(n), now.get(n), f"{path}.{n}" if path else n)]
-    return [] if before == now else [path.removeprefix("settings.")]
-
-
-def _completed(settings: RunConfig, trained: Trained) -> RunConfig:
-    """Return the settings with what was taken from the data, so that they give the same model with others."""
-    found = trained.card.descriptor
-    descriptor = {name: found[name] if value is None else value for name, value in settings.descriptor.items()}
-    fitted: Any = trained.card.fit["baseline"]
-    baseline = Baseline.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
-    return settings.model_copy(update={"descriptor": descriptor, "baseline": baseline})
+@contextmanager
+def _how_to_go_on(folder: Path) -> Iterator[None]:
+    """Let whatever stops a training say how it is continued."""
+    try:
+        yield
+    except (OSError, KeyboardInterrupt) as error:
+        error.add_note(f"continue the training in '{folder}' with --resume")
+        raise
 
 
 def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
@@ -165,93 +178,34 @@ def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
     )
 
 
-def _errors(folder: Path, model: LoadedModel, data: TrainingSet, console: Console, most: int | None) -> dict[str, Any]:
-    """Error tables of both parts, printed, and the parity plot of the validation part.
-
-    most: training frames, evenly chosen, that are evaluated at most.
-    """
-    errors: dict[str, Any] = {}
-    count = min(most or len(data.train), len(data.train))
-    train = data.train.subset([k * len(data.train) // count for k in range(count)])
-    parts: dict[str, FrameSet] = {"train": train, "validation": data.validation}
-    for name, frames in parts.items():
-        with bar(console, f"evaluating {name}", len(frames)) as advance:
-            predictions = predict(model, frames, advance, uncertainty=name == "validation")
-        errors[name] = error_table(frames, predictions)
-        console.print(errors_as_table(name, errors[name]))
-        if name == "validation":
-            baseline = model.card.baseline_energies
-            write_atomically(
-                folder / "parity.png",
-                lambda path, f=frames, p=predictions, b=baseline: draw_parity(path, f, p, b, "validation part"),  # type: ignore[misc]
-            )
-    return errors
-
-
-def _draw_curve(path: Path, curve: LearningCurve | None) -> None:
-    """Errors against the number of frames; no picture, not even an older one, where none was asked for."""
-    if curve is None or not curve.errors:
-        path.unlink(missing_ok=True)
-        return
-    curves = {LABELS.get(name, name): values for name, values in curve.errors.items()}
-    write_atomically(
-        path,
-        lambda partial: plots.learning_curve(partial, curve.n_frames, curves, "training frames", "validation part"),
-    )
-
-
-def _keep_epochs(folder: Path, epochs: Sequence[dict[str, float]]) -> None:
-    """Draw what a training logged after each epoch and take its logs out of the checkpoint's folder."""
-    for name in EPOCH_LOGS:
-        found, target = folder / "checkpoint" / name, folder / name
-        if target.is_dir():
-            shutil.rmtree(target)
-        target.unlink(missing_ok=True)
-        if found.exists():
-            found.replace(target)
-    (folder / "epochs.png").unlink(missing_ok=True)
-    if epochs:
-        panels = {
-            label: {part: [row.get(f"{part}_{name}", math.nan) for row in epochs] for part in ("train", "validation")}
-            for name, label in (("loss", "loss"), *LABELS.items())
-        }
-        numbers = [row["epoch"] for row in epochs]
-        write_atomically(folder / "epochs.png", lambda partial: plots.epochs(partial, numbers, panels))
-
-
-def _draw_selection(path: Path, report: dict[str, Any]) -> None:
-    """Errors of the members of an ensemble against their size; no picture where members have no sizes."""
-    if "selection" not in report:
-        path.unlink(missing_ok=True)
-        return
-    curve = report["selection"]
-    names = {"fitted": "energies fitted to", "energies": "energies left out"}
-    curves = {names[key]: (curve[key], curve[f"{key}_deviation"]) for key in names if key in curve}
-    chosen = report["ensemble"]["columns_of_a_member"]["mean"]
-    labels = ("features of a member", "RMSE (meV/atom)")
-    write_atomically(path, lambda partial: plots.bands(partial, curve["columns"], curves, *labels, mark=chosen))
+def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:
+    """Return the settings with what was taken from the data, so that they give the same model with others."""
+    found = card.descriptor
+    descriptor = {name: found[name] if value is None else value for name, value in settings.descriptor.items()}
+    fitted: Any = card.fit["baseline"]
+    baseline = Baseline.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
+    return settings.model_copy(update={"descriptor": descriptor, "baseline": baseline})
 
 
 def _report(
     settings: RunConfig,
-    trained: Trained,
-    curve: LearningCurve | None,
+    card: ModelCard,
+    fitted: dict[str, Any],
     errors: dict[str, Any],
-    forecasts: list[str],
+    curve: LearningCurve | None,
     seconds: float,
-    n_ranks: int,
 ) -> dict[str, Any]:
     """Everything the run has to say, as plain JSON values."""
     return {
         "family": settings.family,
-        "kind": trained.card.kind,
-        "symbols": list(trained.card.symbols),
+        "kind": card.kind,
+        "symbols": list(card.symbols),
         "errors": errors,
         "learning_curve": {} if curve is None else {"n_frames": curve.n_frames, **curve.errors},
-        "fit": trained.report,
-        "forecast": forecasts,
+        "fit": fitted["report"],
+        "forecast": fitted["forecasts"],
         "seconds": seconds,
-        "ranks": n_ranks,
-        "training_data": trained.card.training_data.model_dump(),
+        "ranks": fitted["ranks"],
+        "training_data": card.training_data.model_dump(),
         "settings": settings.model_dump(mode="json"),
     }

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rhopot.potentials.files import remove_partials, write_atomically
 from rhopot.potentials.fit import Progress, Ranks
 from rhopot.potentials.fit.graph import species_of
 from rhopot.potentials.fit.parallel import deal
@@ -38,6 +38,7 @@ Floats = NDArray[np.float64]
 STEP = 1e-4
 # Part of the name of kept rows: raised when the numbers change that the same settings give.
 VERSION = 1
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class FeatureStore:
     def __init__(self, folder: Path | None, scattering: WaveletScattering) -> None:
         self._folder = folder
         names = "\n".join(path.name for path in scattering.paths)
+        if folder is not None:
+            remove_partials(folder, seconds_old=HOUR)  # others may be writing into a shared folder
         self._mark = hashlib.sha256(f"{VERSION}\n{scattering.hypers.model_dump_json()}\n{names}".encode())
 
     def read(self, sample: Sample) -> Floats | None:
@@ -97,10 +100,7 @@ class FeatureStore:
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{uuid.uuid4().hex}.partial"
-        with partial.open("wb") as file:
-            np.save(file, row)
-        partial.replace(self._file(self._folder, sample))
+        write_atomically(self._file(self._folder, sample), lambda partial: np.save(partial, row))
 
     def _file(self, folder: Path, sample: Sample) -> Path:
         digest = self._mark.copy()

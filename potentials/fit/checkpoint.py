@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.files import write_atomically
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.frames import frame_digest
 
@@ -54,10 +54,10 @@ class Checkpoint:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(
-                file,
+        write_atomically(
+            self._path,
+            lambda partial: np.savez(
+                partial,
                 triangles=np.stack([qr.triangle for qr in assembly.triangles]),
                 n_rows=[qr.n_rows for qr in assembly.triangles],
                 energies=assembly.energies,
@@ -65,10 +65,8 @@ class Checkpoint:
                 frames=assembly.frames,
                 done=done,
                 mark=self._mark,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
+            ),
+        )
 
     def restore(self, assembly: Assembly) -> int:
         """Load the state into `assembly` and return the number of frames in it; 0 without a state to resume from."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.files import write_atomically
 from rhopot.potentials.greedy.hypers import GreedyHypers
 from rhopot.potentials.greedy.member import Member
 from rhopot.potentials.greedy.path import GreedyPath
@@ -50,12 +50,7 @@ class MemberFiles:
         content = {f.name: getattr(member, f.name) for f in fields(member) if f.name != "path"}
         if member.path is not None:
             content |= {PATH + f.name: getattr(member.path, f.name) for f in fields(member.path)}
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, mark=self._mark, **content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_atomically(path, lambda partial: np.savez(partial, mark=self._mark, **content))
 
     def restore(self, number: int) -> Member | None:
         """Return a saved member, None when there is none.

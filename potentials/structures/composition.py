@@ -91,12 +91,17 @@ def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> 
     return Baseline(tuple(symbols), values, "explicit")
 
 
+def is_isolated_atom(frame: Frame) -> bool:
+    """Whether a frame is one isolated atom: not periodic, or of config_type IsolatedAtom (or isolated_atom)."""
+    named = frame.config_type.lower().replace("_", "") == "isolatedatom"
+    return len(frame) == 1 and (named or not frame.atoms.pbc.any())
+
+
 def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> Baseline:
-    """Baseline from frames of one isolated atom: not periodic, or config_type IsolatedAtom (or isolated_atom)."""
+    """Baseline from the energies of frames that hold one isolated atom (`is_isolated_atom`)."""
     found: dict[str, float] = {}
     for frame in frames:
-        named = frame.config_type.lower().replace("_", "") == "isolatedatom"
-        if len(frame) != 1 or frame.energy is None or not (named or not frame.atoms.pbc.any()):
+        if frame.energy is None or not is_isolated_atom(frame):
             continue
         symbol = frame.atoms.symbols[0]
         if symbol in found and abs(found[symbol] - frame.energy) > 1e-6:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from rhopot.potentials.files import write_bytes
 
 NAME = "training.pt"
 
@@ -38,12 +40,9 @@ class TrainingCheckpoint:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            torch.save({"mark": self._mark, "state": dict(state)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
+        content = io.BytesIO()  # PyTorch's own writer does not survive a full disk
+        torch.save({"mark": self._mark, "state": dict(state)}, content)
+        write_bytes(self._path, content.getvalue())
         self._saved = time.monotonic()
 
     def restore(self) -> dict[str, Any] | None:

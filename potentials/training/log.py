@@ -6,9 +6,10 @@ checkpoint that is older than the last rows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from rhopot.potentials.files import naming, write_text
 
 Row = dict[str, float]
 
@@ -50,17 +51,12 @@ class Log:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(",".join(COLUMNS) + "\n" + "".join(_line(row) for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
+        write_text(self._path, ",".join(COLUMNS) + "\n" + "".join(_line(row) for row in rows))
 
     def append(self, row: Row) -> None:
         """Add one row."""
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
+            with naming(self._path), self._path.open("a", encoding="utf-8") as file:
                 file.write(_line(row))
         if self._writer is not None:
             for name in COLUMNS[1:]:

@@ -5,7 +5,7 @@ Every MPI rank runs the same code; frames are dealt to ranks inside the fit. Not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +28,7 @@ from rhopot.potentials.structures.composition import (
     Baseline,
     explicit_baseline,
     fit_baseline,
+    is_isolated_atom,
     isolated_atoms_baseline,
 )
 from rhopot.potentials.structures.split import split_fraction, split_groups
@@ -83,13 +84,10 @@ def load_training_set(config: RunConfig) -> TrainingSet:
     train.require(config.targets.required)
     if data.validation:
         validation, split = read_frames(list(data.validation), data.keys), "given"
-    elif data.split.by == "group":
-        train, validation = split_groups(train, data.split.fraction, config.seed)
-        split = f"{data.split.fraction:g} of the groups by {data.split.key}"
     else:
-        fraction = min(max(data.split.fraction, MIN_VALIDATION / len(train)), 0.5)
-        train, validation = split_fraction(train, fraction, config.seed)
-        split = f"{len(validation)} frames at random"
+        train, validation = _split(train, config)
+        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
+        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
     symbols = tuple(config.descriptor.get("symbols") or train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
         unknown = sorted(set(frames.symbols) - set(symbols))
@@ -100,6 +98,20 @@ def load_training_set(config: RunConfig) -> TrainingSet:
             )
     absorb = not data.validation and data.split.refit
     return TrainingSet(train, validation, symbols, split, absorb)
+
+
+def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
+    """Training and validation part; isolated atoms, which fix energies per element, always train."""
+    split = config.data.split
+    rows = [row for row, frame in enumerate(frames) if not is_isolated_atom(frame)]
+    others = frames.subset(rows) if len(rows) > 1 else frames
+    if split.by == "group":
+        validation = split_groups(others, split.fraction, config.seed)[1]
+    else:
+        fraction = min(max(split.fraction, MIN_VALIDATION / len(others)), 0.5)
+        validation = split_fraction(others, fraction, config.seed)[1]
+    held_out = {id(frame) for frame in validation}
+    return frames.subset([row for row, frame in enumerate(frames) if id(frame) not in held_out]), validation
 
 
 def fit_model(
@@ -154,31 +166,42 @@ def _as(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def learning_curve(
-    config: RunConfig, data: TrainingSet, ranks: Ranks, full: Trained, progress: Progress | None = None
+    config: RunConfig,
+    data: TrainingSet,
+    ranks: Ranks,
+    full: Mapping[str, float],
+    progress: Progress | None = None,
+    known: Mapping[str, Any] | None = None,
+    keep: Callable[[Mapping[str, Any]], None] = lambda points: None,
 ) -> LearningCurve:
-    """Validation errors of fits to the configured fractions of the training data, and of the full fit.
+    """Validation errors of fits to the configured fractions of the training data, and those of the full fit.
 
-    Whole groups are drawn where the split is by group; smaller sets are parts of larger ones.
+    Whole groups are drawn where the split is by group; smaller sets are parts of larger ones. All hold
+    the isolated atoms.
+
+    full: validation errors of the full fit
+    known: points of an earlier call, as it gave them to `keep`, that are not fitted again
+    keep: takes all points after each fit: number of frames and errors by fraction
     """
-    order = _nested_order(data.train, config)
-    sizes: list[int] = []
-    errors: list[dict[str, float]] = []
+    points: dict[str, Any] = dict(known or {})
     lean = config
     if FAMILIES[config.family].training is None:  # a committee's prediction is made by its members
         lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
-    for fraction in sorted(config.report.learning_curve):
-        count = max(1, round(fraction * len(order)))
-        part = replace(data, train=data.train.subset(sorted(order[:count])), absorb=False)
-        if set(part.train.symbols) != set(data.train.symbols):
+    asked = [repr(fraction) for fraction in sorted(config.report.learning_curve)]
+    for name in asked:
+        part = replace(data, train=_subset(data.train, float(name), config), absorb=False)
+        if name in points or set(part.train.symbols) != set(data.train.symbols):
             continue
-        bars = _BarsOnly(progress, f"{count} frames") if progress is not None else None
+        bars = _BarsOnly(progress, f"{len(part.train)} frames") if progress is not None else None
         fitted = fit_model(lean, part, ranks, progress=bars)
-        sizes.append(count)
-        errors.append(fitted.report["validation"])
-    sizes.append(len(data.train))
-    errors.append(full.report["validation"])
-    names = sorted(set.intersection(*(set(part) for part in errors)))
-    return LearningCurve(sizes, {name: [part[name] for part in errors] for name in names})
+        points[name] = {"n_frames": len(part.train), "errors": fitted.report["validation"]}
+        keep(points)
+    found = [points[name] for name in asked if name in points]
+    found.append({"n_frames": len(data.train), "errors": full})
+    names = sorted(set.intersection(*(set(point["errors"]) for point in found)))
+    return LearningCurve(
+        [point["n_frames"] for point in found], {name: [point["errors"][name] for point in found] for name in names}
+    )
 
 
 class _BarsOnly(Silent):
@@ -199,6 +222,14 @@ class _BarsOnly(Silent):
     def describe(self, stage: str, text: str) -> None:
         """Pass on."""
         self._progress.describe(f"{self._name}: {stage}", text)
+
+
+def _subset(train: FrameSet, fraction: float, config: RunConfig) -> FrameSet:
+    """That part of the training frames, isolated atoms on top; the parts of larger fractions contain it."""
+    rows = [row for row, frame in enumerate(train) if not is_isolated_atom(frame)]
+    order = _nested_order(train.subset(rows), config)
+    left_out = {rows[k] for k in order[max(1, round(fraction * len(order))) :]}
+    return train.subset([row for row in range(len(train)) if row not in left_out])
 
 
 def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:

@@ -1,0 +1,73 @@
+"""Writing files so that a reader never sees half of one, and removing what killed writers left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# How the names of unfinished files begin: hidden, and told from everything a user may have put there.
+PARTIAL = ".partial-"
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call write(temporary path) beside `path`, then move the result to the final name; nothing is left on failure.
+
+    The content is on disk before the name is: a crash of the machine leaves the old file or the new one. The temporary
+    name ends as the final one does, for writers that choose a format by it.
+
+    Raises:
+        ValueError: the folder does not exist.
+        OSError: with the name of `path`, whatever the writer said.
+    """
+    if not path.parent.is_dir():
+        raise ValueError(f"path must lie in an existing folder, got '{path}'; make '{path.parent}' first")
+    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        with naming(path):
+            write(partial)
+            _to_disk(partial)
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    write_atomically(path, lambda partial: partial.write_bytes(content))
+
+
+def remove_partials(folder: Path, seconds_old: float = 0.0) -> None:
+    """Remove the unfinished files of killed writers from a folder; of a shared one only those of some age."""
+    latest = time.time() - seconds_old
+    for partial in folder.glob(f"{PARTIAL}*"):
+        with suppress(FileNotFoundError):
+            if partial.stat().st_mtime <= latest:
+                partial.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the file system name `path`: those of a write (disk full, say) name no file by themselves."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until the content of a file is stored, errors of delayed writes included."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
