@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "examples" / "configs"
 PUBLIC = ROOT.parent / "shared" / "data" / "public"
 # What the ready configuration does otherwise than the paper: the norms, and the network.
-NORMS = ["descriptor.harmonics=cartesian", "descriptor.regularization=1e-6"]
+NORMS = ["descriptor.harmonics=cartesian", "descriptor.regularization_length=null", "descriptor.regularization=1e-6"]
 PUBLISHED = [
     *NORMS,
     "regressor.hidden=[50, 50, 50]",

@@ -6,7 +6,7 @@
 
 One density for all elements: the number of features is P (L+1), whatever the elements. Each neighbour enters by the
 density of its element (see `radial`), the centre by its own at r = 0. The split over l, m is exact (see
-`decomposition`), eps keeps derivatives finite where a norm vanishes (see `table`).
+`decomposition`). On symmetric sites norms vanish; eps makes them quadratic in small displacements there (see `table`).
 
 In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
 Out: (C, F), F = P (L+1), order probe > order of the harmonic. C2 at the cutoff. Range: one cutoff. Cost: O(E P L^3).

@@ -218,3 +218,25 @@ def test_tables_of_published_probes_stay_small() -> None:
     descriptor = GmpFeatures(hypers)
     assert descriptor.radial.shape[1] <= 1024
     assert descriptor.table_error <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("symbol", "crystal", "lattice"), [("Si", "diamond", 5.47), ("Al", "fcc", 4.05), ("Li", "bcc", 3.44)]
+)
+def test_regularization_length_is_a_displacement(symbol: str, crystal: str, lattice: float) -> None:
+    """Norms that vanish on the sites of a crystal become about eps when its atoms are displaced by that length."""
+    length = 0.02
+    settings: dict[str, Any] = {"cutoff_width": 3.0, "n_probes": 6, "max_order": 6, "harmonics": "solid"}
+    published = GmpFeatures(GmpHypers(symbols=(symbol,), **settings))
+    floor = GmpFeatures(GmpHypers(symbols=(symbol,), regularization_length=length, **settings)).floor
+    perfect = bulk(symbol, crystal, a=lattice, cubic=True).repeat(3 if crystal == "bcc" else 2)
+    moved = perfect.copy()
+    moved.rattle(length, seed=3)
+    vanishing = published(*arguments(perfect, (symbol,), 6.0))[0] < 1e-3 * torch.from_numpy(published.scale)
+
+    norms = published(*arguments(moved, (symbol,), 6.0)).square().mean(0).sqrt()
+
+    assert int(vanishing.sum()) >= 3 * 6
+    ratio = (norms / floor)[vanishing]
+    assert 0.7 < float(ratio.median()) < 1.5
+    assert float(ratio.max()) < 3.0

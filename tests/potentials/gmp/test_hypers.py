@@ -1,5 +1,7 @@
 """Settings of GMP features: refused in words, frozen, complete, described."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from contracts.gmp import SOFT
@@ -16,6 +18,12 @@ from rhopot.potentials.gmp import GmpFeatures, GmpHypers
         ({"n_probes": 0}, "n_probes"),
         ({"harmonics": "spherical"}, "harmonics"),
         ({"regularization": 0.0}, "regularization"),
+        ({"regularization_length": 1e-4}, "regularization_length"),
+        (
+            {"regularization": 10.0, "regularization_length": 0.1},
+            r"regularization must be given without regularization_length or that without this, got 10.0 and 0.1 A",
+        ),
+        ({"regularization": None}, "got None and None A; set one of them to null"),
         ({"sigmas": [0.5]}, "sigmas"),
         ({"widths": ["wide"]}, "widths"),
         ({"cutoff": 4.0, "cutoff_width": 4.5}, r"cutoff_width must be at most the cutoff \(4 A\), got 4.5"),
@@ -41,9 +49,11 @@ def test_probes_are_evenly_spaced_unless_written_out() -> None:
     assert (written.n_probes, written.max_width) == (3, 1.5)
 
 
-@pytest.mark.parametrize("widths", [(), (0.3, 0.7)])
-def test_settings_are_frozen_and_survive_json(widths: tuple[float, ...]) -> None:
-    hypers = GmpHypers(symbols=("Li", "Si"), cutoff=5.5, widths=widths, harmonics="solid")
+@pytest.mark.parametrize(
+    "changes", [{}, {"widths": (0.3, 0.7)}, {"regularization_length": 0.2}, {"regularization": 0.1}]
+)
+def test_settings_are_frozen_and_survive_json(changes: dict[str, Any]) -> None:
+    hypers = GmpHypers(symbols=("Li", "Si"), cutoff=5.5, harmonics="solid", **changes)
     assert GmpHypers.model_validate_json(hypers.model_dump_json()) == hypers
     with pytest.raises(ValidationError, match="frozen"):
         hypers.cutoff = 4.0  # type: ignore[misc]
@@ -79,3 +89,4 @@ def test_description_says_what_was_chosen() -> None:
         "1e-06",
     ):
         assert words in text
+    assert "displacements of 0.2 A" in "\n".join(GmpHypers(regularization_length=0.2).describe())
