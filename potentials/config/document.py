@@ -6,13 +6,14 @@ The YAML is composed into nodes first: nodes know their line, plain Python value
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from rhopot.potentials.config.plain_yaml import UnusableYaml, compose, entries, scalar
 
 KeyPath = tuple[str | int, ...]
 
@@ -21,15 +22,8 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message names file, line and key."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads `1e-3` as a number (YAML 1.1 asks for a dot and calls it text)."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
+# Keys that hold paths: text, whatever it looks like to YAML (a folder may be called 001).
+PATHS: tuple[KeyPath, ...] = (("output",), ("data", "train"), ("data", "validation"))
 # How the place of a value from the command line begins; others begin with the name of the file.
 OVERRIDE = "override "
 
@@ -75,7 +69,7 @@ def read_document(path: str | Path, overrides: Sequence[str] = ()) -> Document:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(
             f"{file}: cannot be read ({error.strerror or error}); give the path of a YAML configuration"
@@ -83,6 +77,7 @@ def read_document(path: str | Path, overrides: Sequence[str] = ()) -> Document:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text; give the path of a YAML configuration") from error
     document = parse_document(text, str(file))
+    _refuse_repeated_data(overrides)
     for override in overrides:
         _apply(document, override)
     return document
@@ -90,72 +85,109 @@ def read_document(path: str | Path, overrides: Sequence[str] = ()) -> Document:
 
 def parse_document(text: str, name: str) -> Document:
     """Parse YAML `text`; `name` stands for the file in messages."""
-    loader = _Loader(text)
+    document = Document(name)
     try:
-        node = loader.get_single_node()
-        document = Document(name)
+        node = compose(text)
         if node is None:
             return document
         if not isinstance(node, yaml.MappingNode):
             kind = "list" if isinstance(node, yaml.SequenceNode) else "single value"
-            raise ConfigError(
-                f"{name}, line {node.start_mark.line + 1}: the file must hold keys and values, got a {kind}"
-            )
-        document.values = _plain(loader, node, (), document)
-        return document
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{name}{line}: is not valid YAML: {error.problem}") from error
-    finally:
-        loader.dispose()
+            raise UnusableYaml(f"the file must hold keys and values, got a {kind}", node.start_mark.line + 1)
+        document.values = _plain(node, (), document, lambda line: f"{name}, line {line}")
+    except UnusableYaml as error:
+        place = name if error.line is None else f"{name}, line {error.line}"
+        raise ConfigError(f"{place}: {error}") from error
+    return document
 
 
-def _plain(loader: _Loader, node: yaml.Node, path: KeyPath, document: Document) -> Any:
-    """Values below `node`, recording in `document` the line of each key."""
+def _plain(node: yaml.Node, path: KeyPath, document: Document, place: Callable[[int], str]) -> Any:
+    """Values below `node`, recording in `document` the place of each key by its line."""
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):
-            document.origin[(*path, index)] = f"{document.name}, line {item.start_mark.line + 1}"
-            items.append(_plain(loader, item, (*path, index), document))
+            document.origin[(*path, index)] = place(item.start_mark.line + 1)
+            items.append(_plain(item, (*path, index), document, place))
         return items
     if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
-    loader.flatten_mapping(node)
+        value = scalar(node)
+        path_as_written = value is not None and (path in PATHS or path[:-1] in PATHS)
+        return str(node.value) if path_as_written else value
     mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node))
-        place = f"{document.name}, line {key_node.start_mark.line + 1}"
+    for key, line, value in entries(node):
+        here = (*path, key)
         if key in mapping:
             raise ConfigError(
-                f"{place}: {dotted((*path, key))} is written twice (first: {document.origin[(*path, key)]}); keep one"
+                f"{place(line)}: {dotted(here)} is written twice (first: {document.origin[here]}); keep one"
             )
-        document.origin[(*path, key)] = place
-        mapping[key] = _plain(loader, value_node, (*path, key), document)
+        document.origin[here] = place(line)
+        mapping[key] = _plain(value, here, document, place)
     return mapping
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _refuse_repeated_data(overrides: Sequence[str]) -> None:
+    """Refuse two overrides of the same data: the shell makes them of `data.train={a,b}.xyz`, and one would be lost."""
+    for key in (dotted(path) for path in PATHS if path[0] == "data"):
+        values = [value for name, _, value in (text.partition("=") for text in overrides) if name.strip() == key]
+        if len(values) > 1:
+            raise ConfigError(
+                f"override {key} must be given once, got {' and '.join(values)}; write a list in quotes, "
+                f"'{key}=[{', '.join(values)}]'"
+            )
 
 
 def _apply(document: Document, override: str) -> None:
     """Set one `key.sub=value` in place."""
     key, equals, text = override.partition("=")
-    keys = tuple(key.strip().split("."))
+    keys: KeyPath = tuple(key.strip().split("."))
     if not equals or not all(keys):
-        raise ConfigError(f"override '{override}' must be key=value or key.sub=value, for example data.train=my.xyz")
-    place = f"{OVERRIDE}'{override}'"
-    try:
-        value = yaml.load(text, Loader=_Loader) if text.strip() else None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{place}: the value must be YAML, got {text!r}") from error
+        raise ConfigError(_no_override(override))
+    place = f"{OVERRIDE}'{shortened(override)}'"
     parent = document.values
     for depth, part in enumerate(keys[:-1]):
-        child = parent.get(part)
+        child = parent.get(str(part))
         if child is None:
-            child = parent[part] = {}
+            child = parent[str(part)] = {}
             document.origin.setdefault(keys[: depth + 1], place)
         if not isinstance(child, dict):
             raise ConfigError(f"{place}: {dotted(keys[: depth + 1])} is a single value here and has no keys below it")
         parent = child
-    parent[keys[-1]] = value
     for stale in [path for path in document.origin if path[: len(keys)] == keys]:
         del document.origin[stale]
+    try:
+        parent[str(keys[-1])] = _value(text.strip(), keys, document, place)
+    except UnusableYaml as error:
+        reason = str(error).replace("is not valid YAML: ", f"must be YAML, got '{shortened(text.strip())}': ")
+        raise ConfigError(f"{place}: the value {reason}") from error
+    for inner in [path for path in document.origin if path[: len(keys)] == keys]:
+        del document.origin[inner]
     document.origin[keys] = place
+
+
+def _no_override(word: str) -> str:
+    """What is wrong with a word of the command line that sets nothing."""
+    if Path(word).exists():
+        return (
+            f"override must be key=value, got the file '{word}'; if the shell has expanded a pattern, "
+            "put it in quotes: 'data.train=*.xyz'"
+        )
+    return f"override '{word}' must be key=value or key.sub=value, for example data.train=my.xyz"
+
+
+def _value(text: str, keys: KeyPath, document: Document, place: str) -> Any:
+    """Value of an override: YAML, but paths are text unless they begin as lists or quoted text do."""
+    if keys in PATHS and text not in ("", "null") and text[0] not in "[\"'":
+        return text
+    node = None if text.startswith("#") else compose(text)
+    if node is None:
+        return text or None
+    rest = text[node.end_mark.index :].strip()
+    if rest and isinstance(node, yaml.ScalarNode) and node.style is None:
+        return text  # nobody comments on the command line
+    if rest:
+        raise UnusableYaml(f"must end where its YAML ends, got '{rest}' after it; put text with # in quotes")
+    return _plain(node, keys, document, lambda line: place)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -18,6 +19,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # Sections that a family validates by a model of its own, under the same names in `Family`.
 FAMILY_SECTIONS = ("descriptor", "regressor", "training")
+
+# Settings that bound something: infinity leaves it unbounded.
+LIMITS = ("checkpoint_seconds", "cache_gib", "batch_mib", "clip")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -48,13 +52,26 @@ def validate_document(document: Document) -> RunConfig:
     if config is not None and config.data.split.refit and family.training is not None:
         sentence = f"must be false for {family.name}, got true; the validation part says when its training stops"
         faults.append(str(document.error(("data", "split", "refit"), sentence)))
+    if config is not None:
+        config = config.model_copy(update=sections)
+        for path, value in _endless(config.model_dump(mode="python")):
+            faults.append(str(document.error(path, f"must be a finite number, got {value}")))
     if faults or config is None:
         raise ConfigError("\n".join(faults))
-    config = config.model_copy(update=sections)
     found = family.fault(config)
     if found is not None:
         raise document.error(*found)
     return config
+
+
+def _endless(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, float]]:
+    """Places of numbers that are not finite, but for limits, where infinity means none."""
+    for key, value in values.items():
+        here = (*path, key)
+        if isinstance(value, Mapping):
+            yield from _endless(value, here)
+        elif isinstance(value, float) and not math.isfinite(value) and key not in LIMITS:
+            yield here, value
 
 
 def _write_out(document: Document, family: Family) -> None:

@@ -26,7 +26,17 @@ class Section(BaseModel):
 
 
 def _as_list(value: Any) -> Any:
-    return [str(value)] if isinstance(value, str | Path) else value
+    return [] if value is None else [str(value)] if isinstance(value, str | Path) else value
+
+
+def _at_home(value: Any) -> Any:
+    """A folder, with `~` written out."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"must be the path of a folder, got {value!r}; write output=my_run")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"must name an existing home folder by ~, got {str(value)!r}; write the path out") from error
 
 
 Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
@@ -96,7 +106,7 @@ class RunConfig(Section):
     """A whole run; `descriptor`, `regressor` and `training` hold the family's own settings, complete after loading."""
 
     family: str
-    output: Path = Path("run")
+    output: Annotated[Path, BeforeValidator(_at_home)] = Path("run")
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float64", "float32"] = "float64"
     data: Data = Data()

@@ -13,9 +13,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rhopot.potentials.structures import Frame
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a positive number, got {value}")
+    return value
+
+
+Sigma = Annotated[float, Field(gt=0.0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 
 class Target(BaseModel):
@@ -25,9 +34,9 @@ class Target(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    sigma: PositiveFloat
+    sigma: Sigma
     required: bool = True
-    config_type: dict[str, PositiveFloat | None] = Field(default_factory=dict)
+    config_type: dict[str, Sigma | None] = Field(default_factory=dict)
 
     def of(self, config_type: str) -> float | None:
         """Return the sigma for frames of `config_type`, None when the quantity is left out there."""
@@ -35,7 +44,8 @@ class Target(BaseModel):
 
 
 def _as_target(value: Any) -> Any:
-    return {"sigma": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """A target from its sigma alone; text is taken for a number, so that `inf` is refused as one."""
+    return {"sigma": value} if isinstance(value, int | float | str) else value
 
 
 OptionalTarget = Annotated[Target | None, BeforeValidator(_as_target)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from rhopot.potentials.config import ConfigError, load_config, read_document
+from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.config.load import LIMITS
+
+CONFIGS = Path(__file__).resolve().parents[3] / "examples" / "configs"
 
 GOOD = """\
 family: soap_gap
@@ -229,3 +235,36 @@ def test_shipped_configurations_load(name: str) -> None:
     config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])
     assert config.family == name
     assert config.data.train == ("my.xyz.gz",)
+
+
+@pytest.mark.parametrize("value", ["inf", ".inf", "nan", ".nan", "-1", "0", "-.inf", "No", "true"])
+@pytest.mark.parametrize(
+    "key", ["targets.energy", "targets.forces.sigma", "targets.forces.config_type.liquid", "targets.stress"]
+)
+def test_sigmas_are_positive_and_finite(tmp_path: Path, key: str, value: str) -> None:
+    error = fault(tmp_path, GOOD, [f"{key}={value}"])
+    assert error.startswith(f"override '{key}={value}': {key} must be ")
+    assert ", got " in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_setting_is_infinite_or_nan(tmp_path: Path, family: str) -> None:
+    """Every number of every section, limits aside."""
+    shipped = CONFIGS / f"{family}.yaml"
+    keys = [path for path in leaves(load_config(shipped).model_dump(mode="json")) if path[-1] not in LIMITS]
+    assert len(keys) > 5
+    for key, value in ((".".join(path), value) for path in keys for value in (".inf", ".nan")):
+        with pytest.raises(ConfigError) as caught:
+            load_config(shipped, [f"{key}={value}"])
+        assert key.rsplit(".", 1)[-1] in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def leaves(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Places of the floating-point numbers."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        elif isinstance(value, float):
+            yield (*path, key)
