@@ -9,9 +9,10 @@
 #include "compute.h"
 #include "domain.h"
 #include "error.h"
+#include "force.h"
 #include "modify.h"
-#include "neighbor.h"
 #include "pair.h"
+#include "utils.h"
 
 using namespace LAMMPS_NS;
 
@@ -30,25 +31,13 @@ void GlobalEvaluator::init()
   if (!atom->tag_enable)
     error->all(FLERR, "pair style rhopot needs atom IDs for a model of kind 'global'; remove 'atom_modify id no'");
   refuse_strained_images();
-  warn_about_exclusions();
   prepared_atoms_ = -1;
-  has_warned_ = false;
+  has_warned_ = has_warned_of_exclusions_ = false;
 }
 
 double GlobalEvaluator::cutoff() const
 {
   return CUTOFF;
-}
-
-// Atoms can be taken out (see whole_structure.h), pairs cannot.
-void GlobalEvaluator::warn_about_exclusions() const
-{
-  int pairs = neighbor->nex_type + neighbor->nex_mol;
-  for (int k = 0; k < neighbor->nex_group; k++)
-    if (neighbor->ex1_group[k] != 0 && neighbor->ex2_group[k] != 0) pairs++;    // 0: group all
-  if (pairs > 0 && comm->me == 0)
-    error->warning(FLERR, "pair style rhopot: a model of kind 'global' sees all its atoms; of 'neigh_modify exclude' only "
-                          "'group X all' has an effect");
 }
 
 // They strain the atoms and their ghosts and leave the box as it is. This kind of model sees the box, and no ghosts.
@@ -67,7 +56,8 @@ void GlobalEvaluator::refuse_strained_images() const
 void GlobalEvaluator::compute(bool members)
 {
   refuse_atoms();
-  atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);
+  check_exclusions();
+  atoms_.gather(*atom, *domain, exclusions_, task_.species_of_type, world);
   const int64_t n_atoms = atoms_.structure().n_atoms;
   if (members) member_totals_.assign(task_.model.header().members, 0.0);
   if (n_atoms == 0) return;
@@ -91,6 +81,22 @@ void GlobalEvaluator::refuse_atoms() const
              "pair style rhopot: energies and virials of atoms must be asked of a model of kind 'local', this one is of kind "
              "'global' and knows whole structures only; remove the compute(s) {}",
              asking.empty() ? "that ask for them" : asking);
+}
+
+// Atoms can be taken out, pairs cannot. Beside another pair style, exclusions may be meant for that one.
+void GlobalEvaluator::check_exclusions()
+{
+  exclusions_.update(task_.species_of_type);
+  if (exclusions_.effect() == Exclusions::Effect::ATOMS) return;
+  if (!utils::strmatch(force->pair_style, "^hybrid"))
+    error->all(FLERR,
+               "pair style rhopot: 'neigh_modify exclude' must take atoms out altogether ('group X all') for a model of kind "
+               "'global', which sees all its atoms together, got {}; remove the exclusion",
+               exclusions_.words());
+  if (!has_warned_of_exclusions_ && comm->me == 0)
+    error->warning(FLERR, "pair style rhopot: a model of kind 'global' sees all its atoms; {} of 'neigh_modify exclude' is for "
+                          "the other pair styles only", exclusions_.words());
+  has_warned_of_exclusions_ = true;
 }
 
 // By the first rank for all, so that rounding on different machines cannot make their choices differ.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "evaluator.h"
+#include "exclusions.h"
 #include "whole_structure.h"
 
 namespace rhopot {
@@ -20,7 +21,7 @@ namespace rhopot {
 // number of atoms changes. Energies are smooth only while that stays: a box that outgrows it is warned about, not followed.
 class GlobalEvaluator : public Evaluator {
  public:
-  using Evaluator::Evaluator;
+  GlobalEvaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task) : Evaluator(lmp, task), exclusions_(lmp) {}
 
   void init() override;
   double cutoff() const override;
@@ -43,8 +44,8 @@ class GlobalEvaluator : public Evaluator {
   };
 
   void refuse_strained_images() const;
-  void warn_about_exclusions() const;
   void refuse_atoms() const;
+  void check_exclusions();
   void prepare();
   void warn_when_outgrown();
   std::string evaluate_shares(bool members);
@@ -54,10 +55,11 @@ class GlobalEvaluator : public Evaluator {
   void add_virial();
   void stop_if_any(std::string failure) const;
 
+  Exclusions exclusions_;
   WholeStructure atoms_;
   std::vector<double> prepared_, prepared_extents_;
   int64_t prepared_atoms_ = -1;    // -1: not prepared in this run
-  bool has_warned_ = false;
+  bool has_warned_ = false, has_warned_of_exclusions_ = false;    // in this run
   std::vector<Sums> sums_;    // of every thread; in the first one, of all
 };
 

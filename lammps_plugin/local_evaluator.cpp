@@ -31,8 +31,6 @@ void LocalEvaluator::init()
   if (!force->newton_pair)
     error->all(FLERR, "pair style rhopot needs newton on for pairs, got off; write 'newton on' before the box is created");
   check_special_bonds();
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
-    error->warning(FLERR, "pair style rhopot: 'neigh_modify exclude' removes neighbours the model was trained with");
   neighbor->add_request(&task_.pair, NeighConst::REQ_FULL);
 }
 
@@ -61,6 +59,7 @@ void LocalEvaluator::compute(bool members)
 {
   const int columns = members ? 1 + task_.model.header().members : 1;
   if (members) start_members();
+  update_rows();
   start_workers();
   const int n_workers = static_cast<int>(workers_.size());
   const int64_t limit = on_gpu() ? NEIGHBOURS_ON_GPU : NEIGHBOURS_ON_CPU;
@@ -86,11 +85,25 @@ bool LocalEvaluator::on_gpu() const
   return task_.model.device() != "cpu";
 }
 
-void LocalEvaluator::start_workers()
+void LocalEvaluator::update_rows()
 {
+  exclusions_.update(task_.species_of_type);
+  if (exclusions_.effect() == Exclusions::Effect::PAIRS)
+    error->all(FLERR,
+               "pair style rhopot: 'neigh_modify exclude' must take atoms out altogether ('group X all') or divide them into sets "
+               "that do not interact, got {}, with which atoms keep some neighbours and lose others; the energy of an atom is that "
+               "of all its neighbours together: remove the exclusion",
+               exclusions_.words());
   const int n_atoms = atom->nlocal + atom->nghost;
   rows_.resize(n_atoms);
-  for (int i = 0; i < n_atoms; i++) rows_.set(i, task_.species_of_type[atom->type[i]]);
+  for (int i = 0; i < n_atoms; i++) {
+    const int64_t species = task_.species_of_type[atom->type[i]];
+    rows_.set(i, species >= 0 && exclusions_.takes_out(i) ? -1 : species);
+  }
+}
+
+void LocalEvaluator::start_workers()
+{
   workers_.resize(on_gpu() ? 1 : std::max(comm->nthreads, 1));
   for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, rows_, cutoff());
 }

@@ -8,6 +8,7 @@
 
 #include "edge_graph.h"
 #include "evaluator.h"
+#include "exclusions.h"
 
 namespace rhopot {
 
@@ -15,7 +16,7 @@ namespace rhopot {
 // the ghosts' forces home itself (newton on).
 class LocalEvaluator : public Evaluator {
  public:
-  using Evaluator::Evaluator;
+  LocalEvaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task) : Evaluator(lmp, task), exclusions_(lmp) {}
 
   void init() override;
   double cutoff() const override;
@@ -31,6 +32,7 @@ class LocalEvaluator : public Evaluator {
   };
 
   void check_special_bonds() const;
+  void update_rows();
   bool on_gpu() const;
   void start_workers();
   void start_members();
@@ -41,6 +43,7 @@ class LocalEvaluator : public Evaluator {
   void add_virial(const Worker &worker);
   void add_members(const Worker &worker, int columns);
 
+  Exclusions exclusions_;
   AtomRows rows_;    // owned + ghosts
   std::vector<Worker> workers_;
   std::vector<double> deviations_;    // [nmax]

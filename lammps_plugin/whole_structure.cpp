@@ -6,36 +6,18 @@
 
 #include "atom.h"
 #include "domain.h"
-#include "neighbor.h"
+#include "exclusions.h"
 
 namespace rhopot {
-namespace {
-
-// Bits of groups whose atoms interact with nobody: `fix gcmc` asks so for the energy without an atom.
-int excluded_groups(const LAMMPS_NS::Neighbor &neighbor)
-{
-  constexpr int ALL = 0;
-  int bits = 0;
-  for (int k = 0; k < neighbor.nex_group; k++) {
-    if (neighbor.ex2_group[k] == ALL) bits |= neighbor.ex1_bit[k];
-    if (neighbor.ex1_group[k] == ALL) bits |= neighbor.ex2_bit[k];
-  }
-  return bits;
-}
-
-}    // namespace
-
 void WholeStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
-                            const LAMMPS_NS::Neighbor &neighbor, const std::vector<int64_t> &species_of_type,
-                            MPI_Comm world)
+                            const Exclusions &exclusions, const std::vector<int64_t> &species_of_type, MPI_Comm world)
 {
   read_box(domain);
-  const int excluded = excluded_groups(neighbor);
   mine_.clear();
   owned_.clear();
   for (int i = 0; i < atom.nlocal; i++) {
     const int64_t species = species_of_type[atom.type[i]];
-    if (species < 0 || (atom.mask[i] & excluded)) continue;
+    if (species < 0 || exclusions.takes_out(i)) continue;
     const double *const x = atom.x[i];
     mine_.push_back({atom.tag[i], species, {x[0] - origin_[0], x[1] - origin_[1], x[2] - origin_[2]}});
     owned_.push_back({i, 0});

@@ -13,13 +13,14 @@
 namespace LAMMPS_NS {
 class Atom;
 class Domain;
-class Neighbor;
 }    // namespace LAMMPS_NS
 
 namespace rhopot {
 
-// Atoms that the model handles (no NULL types, none that 'neigh_modify exclude group X all' takes out), in the order of their IDs: every rank holds the same numbers, whatever the
-// decomposition. Nothing is remembered between passes.
+class Exclusions;
+
+// Atoms that the model handles (no NULL types, none that 'neigh_modify exclude group X all' takes out), in the order of their
+// IDs: every rank holds the same numbers, whatever the decomposition. Nothing is remembered between passes.
 //
 // Positions count from the lower corner of the box along periodic axes: a box that grows about its centre, or drifts, then
 // leaves the atoms where they are on the model's grid. They are wrapped or not, as LAMMPS has them: the energy is the same,
@@ -34,7 +35,7 @@ class WholeStructure {
   };
 
   // All ranks together; species_of_type [types+1], -1: NULL.
-  void gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const LAMMPS_NS::Neighbor &neighbor,
+  void gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const Exclusions &exclusions,
               const std::vector<int64_t> &species_of_type, MPI_Comm world);
 
   Structure structure() const;

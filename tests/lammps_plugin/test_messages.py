@@ -157,9 +157,3 @@ def test_energies_that_are_not_numbers(many_body: Path, tmp_path: Path) -> None:
 def test_fix_pair_of_something_else(many_body: Path, tmp_path: Path) -> None:
     script = lmp.setup(tmp_path, toy.tiny_ordered(), many_body, ["Li", "Si"])
     assert "colour" in refused(tmp_path, script + "fix f all pair 1 rhopot colour 0\nrun 0\n")
-
-
-def test_excluded_neighbours_are_warned_about(many_body: Path, tmp_path: Path) -> None:
-    script = lmp.setup(tmp_path, toy.tiny_ordered(), many_body, ["Li", "Si"])
-    run = lmp.succeed(tmp_path, script + "neigh_modify exclude type 1 2\nrun 0 post no\n")
-    assert "removes neighbours the model was trained with" in run.output
