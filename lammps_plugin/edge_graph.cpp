@@ -1,9 +1,11 @@
 #include "edge_graph.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "atom.h"
 #include "neigh_list.h"
+#include "same_place.h"
 
 namespace rhopot {
 namespace {
@@ -62,6 +64,7 @@ double AtomRows::memory_usage() const
 
 void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const AtomRows &rows, double cutoff)
 {
+  atom_ = &atom;
   list_ = &list;
   positions_ = atom.x;
   rows_ = &rows;
@@ -97,13 +100,21 @@ void EdgeGraph::add_centre(int i)
     const int j = neighbours[k] & NEIGHMASK;
     const double *const xj = positions_[j];
     const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
-    if (dx * dx + dy * dy + dz * dz >= cutoff_sq_ || !handled[j]) continue;
+    const double distance_sq = dx * dx + dy * dy + dz * dz;
+    if (distance_sq >= cutoff_sq_ || !handled[j]) continue;
+    if (distance_sq < SAME_PLACE * SAME_PLACE) refuse_pair(i, j);
     double *const r = vectors_.data() + 3 * n_edges_;
     r[0] = dx;
     r[1] = dy;
     r[2] = dz;
     neighbour_[n_edges_++] = j;
   }
+}
+
+// By their IDs: those of a ghost and of the atom it is an image of are the same.
+void EdgeGraph::refuse_pair(int i, int j) const
+{
+  throw std::runtime_error(atom_->tag_enable ? two_in_one_place(atom_->tag[i], atom_->tag[j]) : two_in_one_place(i, j));
 }
 
 EdgeBatch EdgeGraph::batch() const

@@ -44,6 +44,7 @@ class EdgeGraph {
   void start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const AtomRows &rows, double cutoff);
 
   // The edges of the centres in a range, in the place of those before. Graphs of their own may be filled side by side.
+  // Throws std::runtime_error for two atoms in one place, which have no edge vector.
   void fill(const CentreRange &range);
 
   EdgeBatch batch() const;
@@ -51,7 +52,9 @@ class EdgeGraph {
 
  private:
   void add_centre(int i);
+  [[noreturn]] void refuse_pair(int i, int j) const;
 
+  const LAMMPS_NS::Atom *atom_ = nullptr;
   const LAMMPS_NS::NeighList *list_ = nullptr;
   double **positions_ = nullptr;
   const AtomRows *rows_ = nullptr;

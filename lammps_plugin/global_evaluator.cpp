@@ -58,6 +58,8 @@ void GlobalEvaluator::compute(bool members)
   refuse_atoms();
   check_exclusions();
   atoms_.gather(*atom, *domain, exclusions_, task_.species_of_type, world);
+  const std::string overlap = atoms_.overlap();
+  if (!overlap.empty()) error->all(FLERR, "pair style rhopot: " + overlap);
   const int64_t n_atoms = atoms_.structure().n_atoms;
   if (members) member_totals_.assign(task_.model.header().members, 0.0);
   if (n_atoms == 0) return;

@@ -7,6 +7,7 @@
 #include "atom.h"
 #include "domain.h"
 #include "exclusions.h"
+#include "same_place.h"
 
 namespace rhopot {
 void WholeStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
@@ -40,7 +41,8 @@ void WholeStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain
   for (size_t k = 0; k < owned_.size(); k++) owned_[k].row = place[first + k];
 }
 
-// Rows of the cell are LAMMPS' box vectors. Along open axes they mean nothing, and neither does the box' corner.
+// Rows of the cell are LAMMPS' box vectors. Along open axes they mean nothing, and neither does the box' corner. In two
+// dimensions LAMMPS wants a periodic z axis and takes it for no direction at all: it makes no images along it.
 void WholeStructure::read_box(const LAMMPS_NS::Domain &domain)
 {
   const bool tilted = domain.triclinic != 0;
@@ -48,7 +50,7 @@ void WholeStructure::read_box(const LAMMPS_NS::Domain &domain)
                           tilted ? domain.xz : 0.0, tilted ? domain.yz : 0.0, domain.zprd};
   std::copy_n(cell, 9, cell_);
   for (int a = 0; a < 3; a++) {
-    pbc_[a] = domain.periodicity[a] != 0;
+    pbc_[a] = domain.periodicity[a] != 0 && a < domain.dimension;
     origin_[a] = pbc_[a] ? domain.boxlo[a] : 0.0;
   }
 }
@@ -64,6 +66,28 @@ void WholeStructure::sort()
     species_.push_back(rows_[k].species);
     positions_.insert(positions_.end(), rows_[k].x, rows_[k].x + 3);
   }
+}
+
+std::string WholeStructure::overlap() const
+{
+  for (size_t i = 0; i < species_.size(); i++)
+    for (size_t j = i + 1; j < species_.size(); j++)
+      if (coincide(i, j)) return two_in_one_place(rows_[order_[i]].id, rows_[order_[j]].id);
+  return "";
+}
+
+// Or one of them with an image of the other. The cell is lower triangular: its last vector alone reaches along z.
+bool WholeStructure::coincide(size_t i, size_t j) const
+{
+  double d[3], distance_sq = 0.0;
+  for (int a = 0; a < 3; a++) d[a] = positions_[3 * j + a] - positions_[3 * i + a];
+  for (int a = 2; a >= 0; a--) {
+    const double images = pbc_[a] ? std::round(d[a] / cell_[3 * a + a]) : 0.0;
+    for (int b = 0; b <= a; b++) d[b] -= images * cell_[3 * a + b];
+    distance_sq += d[a] * d[a];
+    if (distance_sq >= SAME_PLACE * SAME_PLACE) return false;
+  }
+  return true;
 }
 
 Structure WholeStructure::structure() const

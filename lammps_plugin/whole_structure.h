@@ -6,6 +6,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "model.h"
@@ -38,6 +39,9 @@ class WholeStructure {
   void gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const Exclusions &exclusions,
               const std::vector<int64_t> &species_of_type, MPI_Comm world);
 
+  // A sentence when two atoms are in one place, else nothing; the same on every rank. O(N^2), nothing beside a model's own cost.
+  std::string overlap() const;
+
   Structure structure() const;
   const std::vector<Owned> &owned() const { return owned_; }
 
@@ -54,6 +58,7 @@ class WholeStructure {
 
   void read_box(const LAMMPS_NS::Domain &domain);
   void sort();
+  bool coincide(size_t i, size_t j) const;
 
   std::vector<Row> mine_, rows_;
   std::vector<Owned> owned_;
