@@ -35,6 +35,14 @@ SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other 
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 Device = Annotated[str, typer.Option("--device", help="auto (a GPU where torch finds one), cpu or cuda.")]
+LabelKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        help="Name of a label in the data, e.g. energy=dft_energy, stress=none; several of one quantity: energy=a,b.",
+        metavar="TARGET=NAME",
+    ),
+]
 Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
 
 
@@ -75,11 +83,14 @@ def evaluate(
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Also draw a parity plot.", metavar="PNG")] = None,
     device: Device = "cpu",
+    key: LabelKeys = None,
 ) -> None:
-    """Errors of a model on labelled structures, per config_type."""
+    """Errors of a model on labelled structures, per config_type; labels are those it was trained on, or `--key`."""
     from rhopot.potentials.commands.evaluate import evaluate as run
+    from rhopot.potentials.commands.keys import parse_keys
 
-    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot, device=device)
+    keys = parse_keys(key or [])
+    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot, device=device, keys=keys)
 
 
 @app.command()
@@ -149,11 +160,19 @@ def data_lint(
     group: Annotated[
         str | None, typer.Option("--group", help="Key whose values may not lie on both sides.", metavar="KEY")
     ] = None,
+    key: LabelKeys = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Read the labels that this model was trained on.", metavar="MODEL.PT")
+    ] = None,
 ) -> None:
-    """Report what may be wrong with labelled structures: NaN, duplicates, atoms too close, mixed signs, leakage."""
-    from rhopot.potentials.commands.data_lint import data_lint as run
+    """Report what may be wrong with labelled structures: NaN, duplicates, atoms too close, mixed signs, leakage.
 
-    run(structures, test, group)
+    Several files are one data set; `--test` names the data that must not be in it.
+    """
+    from rhopot.potentials.commands.data_lint import data_lint as run
+    from rhopot.potentials.commands.keys import parse_keys
+
+    run(structures, test, group, parse_keys(key or []), model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

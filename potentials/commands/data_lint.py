@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
+from rhopot.export import read_card
 from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.structures import FrameSet, lint, read_frames
+from rhopot.potentials.commands.keys import OPTION, trained_keys
+from rhopot.potentials.structures import AUTO, FrameSet, Keys, inspect_frames, lint
+from rhopot.potentials.structures.findings import by_severity
+from rhopot.potentials.structures.keys import names_of
 
 
-def data_lint(structures: Sequence[str], test: Sequence[str] | None = None, group: str | None = None) -> None:
-    """Print counts per label key and every finding; exit with status 1 if any finding is an error."""
+def data_lint(
+    structures: Sequence[str],
+    test: Sequence[str] | None = None,
+    group: str | None = None,
+    keys: Keys = AUTO,
+    model: Path | None = None,
+) -> None:
+    """Print counts per label key and every finding; exit with status 1 if any finding is an error.
+
+    model: labels are read from the keys of its training data, where `keys` does not say otherwise.
+    """
     console = make_console()
-    train = read_frames(list(structures), group_key=group, finite=False)
-    held = read_frames(list(test), group_key=group, finite=False) if test else None
-    console.print(table("data", ("", "frames"), _counts(train)))
-    if held is not None:
-        console.print(table("test data", ("", "frames"), _counts(held)))
-    findings = lint(train, held)
+    preferred = {} if model is None else trained_keys(read_card(model))
+    train, findings = inspect_frames(list(structures), keys, group, preferred=preferred, option=OPTION)
+    held = None
+    if test:
+        held, more = inspect_frames(list(test), keys, group, preferred=preferred or train.used, option=OPTION)
+        findings += more
+    files = sorted({frame.source for frame in train})
+    if len(structures) > 1 and held is None:
+        console.print(
+            f"{len(files)} files are looked at as one data set; to look for leakage from {structures[0]} into another: "
+            f"rhopot data lint {structures[0]} --test {structures[1]}",
+            markup=False,
+        )
+    for title, frames in (("data", train), ("test data", held)):
+        if frames is not None:
+            console.print(table(title, ("", "frames"), _counts(frames)))
+            for note in frames.notes:
+                console.print(f"note: {note}", markup=False)
+    findings = by_severity([*findings, *lint(train, held)])
     for finding in findings:
         where = f"{finding.frame}: " if finding.frame else ""
         console.print(f"{finding.severity} [{finding.check}] {where}{finding.sentence}", markup=False)
@@ -31,7 +58,8 @@ def data_lint(structures: Sequence[str], test: Sequence[str] | None = None, grou
 
 def _counts(frames: FrameSet) -> list[tuple[str, str]]:
     """Rows of the table: all frames, label keys, config_types."""
+    taken = {name for key in frames.used.values() for name in names_of(key)}
     rows = [("structures", str(len(frames)))]
-    rows += [(key + ("" if key in frames.used.values() else " (not used)"), str(n)) for key, n in frames.found.items()]
+    rows += [(key + ("" if key in taken else " (not used)"), str(n)) for key, n in frames.found.items()]
     types = Counter(frame.config_type for frame in frames)
     return rows + [(f"config_type {name}", str(n)) for name, n in sorted(types.items())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from rich.table import Table
 from rhopot.export import LoadedModel, load_model
 from rhopot.potentials.commands.console import bar, make_console, table
 from rhopot.potentials.commands.files import write_text
+from rhopot.potentials.commands.keys import OPTION, trained_keys
 from rhopot.potentials.metrics import Prediction, element_constants, error_table
-from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
+from rhopot.potentials.structures.keys import Key, names_of
 from rhopot.potentials.workflows.evaluation import draw_parity, predict
 
 COLUMNS = (
@@ -37,15 +39,17 @@ def evaluate(
     shift_from: Sequence[str],
     plot: Path | None,
     device: str,
+    keys: Keys = AUTO,
 ) -> None:
-    """Print the error table and write what was asked for."""
+    """Print the error table and write what was asked for. Labels are read from the keys of the training data."""
     loaded = load_model(model, device)
     console = make_console()
-    frames = read_labelled(structures, console)
+    trained = trained_keys(loaded.card)
+    frames = read_labelled(structures, console, keys, trained)
     predictions = _predict(loaded, frames, console, "evaluating")
     constants = None
     if shift_from:
-        others = read_labelled(shift_from, console)
+        others = read_labelled(shift_from, console, keys, trained)
         constants = element_constants(others, _predict(loaded, others, console, "constants"))
         shifts = ", ".join(f"{symbol} {1000 * energy:+.3f}" for symbol, energy in constants.as_dict().items())
         console.print(f"energies compared up to one constant per element (meV/atom): {shifts}")
@@ -61,13 +65,18 @@ def evaluate(
         console.print(f"numbers: {json_file}")
 
 
-def read_labelled(files: Sequence[str], console: Console) -> FrameSet:
+def read_labelled(
+    files: Sequence[str], console: Console, keys: Keys = AUTO, trained: Mapping[str, Key] | None = None
+) -> FrameSet:
     """Frames of `files`, with the keys that were found and their counts printed; data without labels are refused."""
-    frames = read_frames(list(files))
-    keys = ", ".join(f"{key} ({count})" for key, count in frames.found.items()) or "no labels"
-    console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {keys}")
+    frames = read_frames(list(files), keys, preferred=trained, option=OPTION)
+    found = ", ".join(f"{key} ({count})" for key, count in frames.found.items()) or "no labels"
+    read_from = ", ".join(f"{target} from {'/'.join(names_of(key))}" for target, key in frames.used.items())
+    console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {found}{'; ' * bool(read_from)}{read_from}")
+    for note in frames.notes:
+        console.print(f"note: {note}", markup=False)
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
-        frames.require(("energy",))
+        frames.require(("energy",), OPTION)
     return frames
 
 

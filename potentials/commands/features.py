@@ -26,7 +26,7 @@ from rhopot.potentials.config import load_config
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.fit.graph import graphs, species_of
 from rhopot.potentials.scattering import choose_grid
-from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.structures import UNLABELLED, FrameSet, read_frames
 
 MAX_EDGES = 20000
 
@@ -37,13 +37,15 @@ def features(source: Path, structures: Sequence[str], output: Path) -> None:
         raise ValueError(
             f"--output must end in .npz, got '{output}'; name it for instance '{output.with_suffix('.npz')}'"
         )
-    frames = read_frames(list(structures))
+    frames = read_frames(list(structures), UNLABELLED)
     family, settings, symbols = _descriptor(source, frames)
     unknown = sorted(set(frames.symbols) - set(symbols))
     if unknown:
         raise ValueError(f"elements must be among {', '.join(symbols)}, got {', '.join(unknown)}; use another model")
     module = FAMILIES[family].build(settings, symbols)
     console = make_console()
+    for note in frames.notes:
+        console.print(f"note: {note}", markup=False)
     with bar(console, "features", len(frames)) as advance, torch.no_grad():
         if FAMILIES[family].kind == "local":
             rows = "atoms"

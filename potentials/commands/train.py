@@ -176,6 +176,8 @@ def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
         f"{len(data.train)} training frames ({data.train.n_atoms} atoms), "
         f"{len(data.validation)} for validation ({data.split})"
     )
+    for note in dict.fromkeys((*data.train.notes, *data.validation.notes, *data.notes)):
+        console.print(f"note: {note}", markup=False)
 
 
 def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:

@@ -53,6 +53,12 @@ class Evidence:
         """Return the evidence of whitened energies (m, r) under one fit with jackknife departures V (r, G)."""
         return Evidence(errors, np.linalg.norm(whitened @ departures, axis=1), np.linalg.norm(whitened, axis=1))
 
+    @property
+    def undetermined(self) -> Evidence:
+        """The evidence without energies that no coefficient enters (a free atom without features): they are exact."""
+        moved = (self.jackknife > 0.0) & (self.posterior > 0.0)
+        return Evidence(self.errors[moved], self.jackknife[moved], self.posterior[moved])
+
     def join(self, other: Evidence) -> Evidence:
         """Return both together."""
         names = ("errors", "jackknife", "posterior")

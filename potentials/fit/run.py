@@ -204,7 +204,7 @@ def _with_members(
     task.progress.message("members: fits without a fold of the data each")
     departures, evidence = jackknife(equations, posterior)
     unseen = Evidence.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
-    calibration = calibrate(evidence.join(unseen))
+    calibration = calibrate(evidence.join(unseen).undetermined)
     members = member_departures(posterior, departures, calibration, task.members, task.seed)
     mean = posterior.coefficients[:, None]
     return np.concatenate([mean, mean + members], axis=1), calibration

@@ -11,11 +11,13 @@ A table for users of QUIP stands in examples/configs/README.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.structures.frames import TARGETS
 
 
 def _no_truth(value: Any) -> Any:
@@ -76,6 +78,20 @@ class Targets(BaseModel):
         named = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
         return tuple(name for name, target in named.items() if target is not None and target.required)
 
+    def of(self, name: str, config_type: str) -> float | None:
+        """Return the sigma of a quantity for frames of `config_type`, None where it is left out."""
+        target: Target | None = getattr(self, name)
+        return None if target is None else target.of(config_type)
+
+    def kept(self, frames: FrameSet) -> FrameSet:
+        """Return the frames without the labels that are left out, so that nothing can use them."""
+
+        def fitted(frame: Frame) -> Frame:
+            out: dict[str, Any] = {name: None for name in TARGETS if self.of(name, frame.config_type) is None}
+            return replace(frame, **out) if any(frame.has(name) for name in out) else frame
+
+        return replace(frames, frames=tuple(fitted(frame) for frame in frames))
+
     def sigmas(self, frame: Frame) -> dict[str, float]:
         """Return the sigma of each quantity that is asked for and present in the frame, scaled to one row's error."""
         root = float(len(frame.atoms)) ** 0.5
@@ -83,8 +99,7 @@ class Targets(BaseModel):
         scale = {"energy": root, "forces": 1.0, "stress": root}
         found: dict[str, float] = {}
         for name, value in present.items():
-            target: Target | None = getattr(self, name)
-            sigma = None if target is None or value is None else target.of(frame.config_type)
+            sigma = None if value is None else self.of(name, frame.config_type)
             if sigma is not None:
                 found[name] = sigma * scale[name]
         return found

@@ -8,12 +8,14 @@ from rhopot.potentials.structures.composition import (
 )
 from rhopot.potentials.structures.findings import Finding
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
+from rhopot.potentials.structures.keys import AUTO, UNLABELLED, Keys
 from rhopot.potentials.structures.lint import lint
-from rhopot.potentials.structures.read import AUTO, Keys, read_frames
+from rhopot.potentials.structures.read import inspect_frames, read_frames
 from rhopot.potentials.structures.split import fold_numbers, k_fold_groups, split_fraction, split_groups
 
 __all__ = [
     "AUTO",
+    "UNLABELLED",
     "Baseline",
     "DataError",
     "Finding",
@@ -23,6 +25,7 @@ __all__ = [
     "explicit_baseline",
     "fit_baseline",
     "fold_numbers",
+    "inspect_frames",
     "isolated_atoms_baseline",
     "k_fold_groups",
     "lint",

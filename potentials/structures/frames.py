@@ -56,11 +56,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameSet(Sequence[Frame]):
-    """Frames in order, the label keys found with their counts, and the key that was used for each target."""
+    """Frames in order, the label keys found with their counts, and the key that was used for each target.
+
+    used: one name, or several that hold the same quantity; notes: sentences on what reading left aside
+    """
 
     frames: tuple[Frame, ...]
     found: Mapping[str, int] = field(default_factory=dict)
-    used: Mapping[str, str] = field(default_factory=dict)
+    used: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -81,7 +85,7 @@ class FrameSet(Sequence[Frame]):
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> FrameSet:
         """The frames at `indices`, in that order."""
-        return FrameSet(tuple(self.frames[int(i)] for i in indices), self.found, self.used)
+        return FrameSet(tuple(self.frames[int(i)] for i in indices), self.found, self.used, self.notes)
 
     @property
     def symbols(self) -> list[str]:
@@ -97,8 +101,8 @@ class FrameSet(Sequence[Frame]):
         """Number of frames that carry `target`."""
         return sum(frame.has(target) for frame in self)
 
-    def require(self, targets: Sequence[str]) -> None:
-        """Stop with one sentence if a requested target stands in no frame."""
+    def require(self, targets: Sequence[str], option: str = "data.keys.{}={}") -> None:
+        """Stop with one sentence if a requested target stands in no frame; `option`: how its key is set."""
         for target in targets:
             if target not in TARGETS:
                 raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}; correct its name")
@@ -106,7 +110,7 @@ class FrameSet(Sequence[Frame]):
                 keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items()) or "no label keys"
                 raise DataError(
                     f"target {target} must be present in the data, got {keys} in {len(self)} frames; "
-                    f"name its key under data.keys.{target} or drop the target"
+                    f"name its key with {option.format(target, 'KEY')} or drop the target"
                 )
 
     def digest(self) -> str:
@@ -126,7 +130,7 @@ class FrameSet(Sequence[Frame]):
             "atoms_per_frame": [min(sizes, default=0), max(sizes, default=0)],
             "symbols": self.symbols,
             "targets": {target: self.count(target) for target in TARGETS},
-            "keys": dict(self.used),
+            "keys": {target: key if isinstance(key, str) else list(key) for target, key in self.used.items()},
             "config_types": dict(sorted(types.items())),
             "n_groups": len({frame.group for frame in self} - {None}),
         }

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from rhopot.potentials.neighbours import find_edges
 from rhopot.potentials.structures.composition import fit_baseline
-from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.findings import Finding, by_severity
 from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
-from rhopot.potentials.structures.read import ALIASES
+from rhopot.potentials.structures.keys import ALIASES, names_of
 from rhopot.potentials.structures.work import lint_stress
 
 CLOSEST = 0.5  # A
@@ -41,9 +42,9 @@ SMALL_FORCE = 1e-3  # eV/A: where the largest force is below it, zeros are round
 def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
     """All findings of a data set, and of leakage into `test`, errors first.
 
-    Read with `read_frames(..., finite=False)`, so that NaN labels are reported rather than refused.
+    Read with `inspect_frames`, so that NaN labels are reported rather than left out.
     """
-    everything = FrameSet(frames.frames + (test.frames if test else ()), frames.found, frames.used)
+    everything = replace(frames, frames=frames.frames + (test.frames if test else ()))
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
     checks: tuple[Callable[[FrameSet], Iterable[Finding]], ...]
@@ -54,8 +55,7 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
     if test is not None:
         findings += _duplicates(test)
         findings += _leakage(frames, test)
-    order = {"error": 0, "warning": 1, "info": 2}
-    return sorted(findings, key=lambda finding: order[finding.severity])
+    return by_severity(findings)
 
 
 def _is_finite(frame: Frame) -> bool:
@@ -78,10 +78,11 @@ def _targets(frames: FrameSet) -> Iterable[Finding]:
             first = next(frame.name for frame in frames if not frame.has(target))
             yield Finding("warning", "targets", first, f"{len(frames) - count} of {len(frames)} frames lack {target}")
     for target, used in frames.used.items():
-        others = {key: n for key, n in frames.found.items() if key in ALIASES[target] and key != used}
+        others = {key: n for key, n in frames.found.items() if key in ALIASES[target] and key not in names_of(used)}
         if others:
             listed = ", ".join(f"{key} ({n} frames)" for key, n in others.items())
-            yield Finding("warning", "targets", "", f"{target} is read from {used}; {listed} is not used")
+            sentence = f"{target} is read from {', '.join(names_of(used))}; {listed} is not used"
+            yield Finding("warning", "targets", "", sentence)
 
 
 def _distances(frames: FrameSet) -> Iterable[Finding]:

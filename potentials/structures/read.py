@@ -1,205 +1,171 @@
-"""Read labelled structures from extended XYZ (plain or .gz) into a `FrameSet`.
+"""Read labelled structures into a `FrameSet`: extended XYZ, plain or compressed, and whatever else ASE reads.
 
-Labels are looked for under the names in `ALIASES`, best first; one key per target is used for the whole data set
-(the first alias that any frame carries), so that energies of two methods never mix silently. What was found is
-counted per key. Units are eV, A, eV/A^3. A virial V is read as stress = -V / volume; six components are in ASE's
-Voigt order xx yy zz yz xz xy.
+Which entries are the labels is chosen once for the whole data set (`keys`). Units are eV, A, eV/A^3. A virial V is read
+as stress = -V / volume; six components are in ASE's Voigt order xx yy zz yz xz xy. A label that is not a number (None,
+NaN), or a stress without a volume, is left out and counted; anything else that is wrong stops the reading with the file
+and the frame, or becomes a finding (`inspect_frames`).
 """
 
 from __future__ import annotations
 
-import glob
-import gzip
-import io
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 from ase.constraints import FixAtoms, FixCartesian
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from rhopot.potentials.structures.files import find_files, read_file
+from rhopot.potentials.structures.findings import Finding
 from rhopot.potentials.structures.frames import DataError, Floats, Frame, FrameSet
+from rhopot.potentials.structures.geometry import check_geometry, volume
+from rhopot.potentials.structures.keys import ALIASES, AUTO, Key, Keys, LabelTable, absent, choose_keys, value_of
 from rhopot.potentials.units import from_voigt, stress_from_virial
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "energy": (
-        "REF_energy", "ref_energy", "DFT_energy", "dft_energy", "energy_dft", "QM_energy", "energy", "Energy",
-        "free_energy", "potential_energy", "total_energy", "TotEnergy",
-    ),
-    "forces": (
-        "REF_forces", "ref_forces", "DFT_forces", "dft_forces", "forces_dft", "QM_forces", "forces", "Forces",
-        "REF_force", "dft_force", "force", "Force",
-    ),
-    "stress": ("REF_stress", "ref_stress", "DFT_stress", "dft_stress", "QM_stress", "stress", "Stress"),
-    "virial": (
-        "REF_virial", "ref_virial", "DFT_virial", "dft_virial", "QM_virial", "virial", "Virial",
-        "REF_virials", "dft_virials", "virials",
-    ),
-}  # fmt: skip
-
-AUTO_KEY = "auto"
-SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
 # A stress whose antisymmetric part exceeds this share of its largest component is not a stress.
 STRESS_ASYMMETRY = 0.05
+# Words that stand for a label that is not there.
+MISSING = ("none", "null", "n/a", "")
+SETTING = "data.keys.{}={}"
 
-
-class Keys(BaseModel):
-    """Names of the labels in the file; "auto" takes the first known alias, "none" leaves the target out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    energy: str = Field(default=AUTO_KEY, min_length=1)
-    forces: str = Field(default=AUTO_KEY, min_length=1)
-    stress: str = Field(default=AUTO_KEY, min_length=1)
-    virial: str = Field(default=AUTO_KEY, min_length=1)
-    config_type: str = Field(default="config_type", min_length=1)
-
-    def candidates(self, target: str) -> tuple[str, ...]:
-        """Keys to look for, best first."""
-        key = getattr(self, target)
-        if key == "none":
-            return ()
-        return ALIASES[target] if key == AUTO_KEY else (key,)
-
-
-AUTO = Keys()
+Source = str | Path | Sequence[str | Path]
+# Frames of which a label was left out, by key and reason.
+Dropped = dict[tuple[str, str], list[str]]
 
 
 def read_frames(
-    path: str | Path | Sequence[str | Path], keys: Keys = AUTO, group_key: str | None = None, finite: bool = True
+    path: Source,
+    keys: Keys = AUTO,
+    group_key: str | None = None,
+    *,
+    preferred: Mapping[str, Key] | None = None,
+    option: str = SETTING,
 ) -> FrameSet:
     """Frames of a file, a folder, a pattern (`runs/*.xyz`) or a list of these, in order.
 
     `group_key` names the entry of the comment line whose value groups frames (a relaxation path, a trajectory).
-    `finite=False` lets NaN and infinite labels through, for inspection. Raises DataError (a ValueError) for files
-    that are missing, empty or unreadable, keys or groups that are absent, and labels of a wrong shape.
+    `preferred` are the keys (`FrameSet.used`) of the data that these belong to, where `keys` does not say otherwise;
+    `option` is how a key is set, for messages. Raises DataError (a ValueError) for files that are missing, empty or
+    unreadable, keys or groups that are absent, labels under several keys or of a wrong shape, impossible structures.
     """
-    raw = [(str(file), index, atoms) for file in _files(path) for index, atoms in enumerate(_read_file(file))]
-    labels = [_labels(atoms) for _, _, atoms in raw]
-    found: Counter[str] = Counter()
-    used: dict[str, str] = {}
-    for target in ALIASES:
-        candidates = keys.candidates(target)
-        counts = {key: n for key in candidates if (n := sum(key in frame for frame in labels))}
-        found.update(counts)
-        if counts:
-            used[target] = next(iter(counts))
-        elif candidates and getattr(keys, target) != AUTO_KEY:
-            raise DataError(_absent(f"data.keys.{target}", candidates[0], labels))
-    if group_key is not None:
-        missing = [(file, index) for (file, index, _), frame in zip(raw, labels, strict=True) if group_key not in frame]
-        if len(missing) == len(raw):
-            raise DataError(_absent("group key", group_key, labels))
-        if missing:
-            raise DataError(
-                f"group key {group_key!r} must be in every frame, got {len(missing)} of {len(raw)} frames without it "
-                f"(first: {missing[0][0]}, frame {missing[0][1]}); add it or choose another key"
-            )
-    frames = []
-    for (file, index, atoms), frame_labels in zip(raw, labels, strict=True):
-        try:
-            frames.append(_frame(atoms, frame_labels, used, keys, group_key, finite, file, index))
-        except DataError as error:
-            raise DataError(f"{file}, frame {index}: {error}") from None
-    return FrameSet(tuple(frames), dict(found), used)
+    return _read(path, keys, group_key, preferred or {}, option, None)
 
 
-def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Every file that `path` names; a folder stands for the structure files in it, sorted."""
-    if not isinstance(path, str | Path):
-        if not path:
-            raise DataError("data path must name at least one file, got an empty list; give a file of structures")
-        return [file for entry in path for file in _files(entry)]
-    here = Path(path).expanduser()
-    if here.is_dir():
-        files = sorted(file for file in here.iterdir() if file.name.endswith(SUFFIXES))
-        if not files:
-            raise DataError(f"data folder {here} must hold structure files ({', '.join(SUFFIXES)}), got none; check it")
-        return files
-    if here.exists():
-        return [here]
-    matches = sorted(Path(match) for match in glob.glob(str(here)))
-    if not matches:
-        raise DataError(f"data path must name an existing file, got {str(path)!r}; check its spelling and place")
-    return matches
+def inspect_frames(
+    path: Source,
+    keys: Keys = AUTO,
+    group_key: str | None = None,
+    *,
+    preferred: Mapping[str, Key] | None = None,
+    option: str = SETTING,
+) -> tuple[FrameSet, list[Finding]]:
+    """As `read_frames`, with faults of frames and keys as findings: such frames are left out, NaN labels are kept."""
+    findings: list[Finding] = []
+    frames = _read(path, keys, group_key, preferred or {}, option, findings)
+    return frames, findings
 
 
-def _read_file(file: Path) -> list[ase.Atoms]:
-    """All structures of one file."""
-    nothing = f"data file {file} must hold at least one structure, got none; check how it was written"
-    if file.stat().st_size == 0:
-        raise DataError(nothing)
-    try:
-        if file.name.endswith(SUFFIXES):
-            # ASE seeks back and forth, which is quadratic inside a compressed stream: unpack it first.
-            opened = gzip.open if file.name.endswith(".gz") else open
-            with opened(file, "rt", encoding="utf-8") as stream:
-                frames = ase.io.read(io.StringIO(stream.read()), index=":", format="extxyz")
-        else:
-            frames = ase.io.read(file, index=":")
-    except Exception as error:  # ASE's readers raise whatever their parsing meets: any of it means an unreadable file
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(
-            f"data file {file} must be readable as extended XYZ, got {reason}; open the file and repair or convert it"
-        ) from error
-    if not frames or not any(len(atoms) for atoms in frames):
-        raise DataError(nothing)
-    return list(frames)
-
-
-def _labels(atoms: ase.Atoms) -> dict[str, Any]:
-    """Everything a frame carries beside its geometry, by key."""
-    results = atoms.calc.results if atoms.calc is not None else {}
-    return {**atoms.arrays, **results, **atoms.info}
-
-
-def _absent(what: str, key: str, labels: list[dict[str, Any]]) -> str:
-    geometry = {"numbers", "positions"}
-    present = sorted({name for frame in labels for name in frame} - geometry)
-    return f"{what} must name an entry of the data, got {key!r}; the frames carry: {', '.join(present) or 'nothing'}"
-
-
-def _frame(
-    atoms: ase.Atoms,
-    labels: dict[str, Any],
-    used: dict[str, str],
+def _read(
+    path: Source,
     keys: Keys,
     group_key: str | None,
-    finite: bool,
-    file: str,
-    index: int,
-) -> Frame:
-    """One frame with checked labels."""
-    values = {target: labels[key] for target, key in used.items() if key in labels}
-    n_atoms = len(atoms)
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
-        raise DataError("positions and cell must be finite, got NaN or infinity; remove or recompute the frame")
-    energy = _array(values["energy"], used["energy"], (), finite) if "energy" in values else None
-    forces = _array(values["forces"], used["forces"], (n_atoms, 3), finite) if "forces" in values else None
-    stress = None
-    for target in ("virial", "stress"):  # the stress, where both are given
-        if target in values:
-            tensor = _tensor(values[target], used[target], finite)
-            stress = tensor if target == "stress" else _stress(tensor, atoms, used[target])
-    return Frame(
-        atoms=ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-        energy=None if energy is None else float(energy),
-        forces=forces,
-        stress=stress,
-        config_type=str(labels.get(keys.config_type, "default")),
-        group=None if group_key is None else str(labels[group_key]),
-        source=file,
-        index=index,
-        fixed=_fixed(atoms),
-    )
+    preferred: Mapping[str, Key],
+    option: str,
+    findings: list[Finding] | None,
+) -> FrameSet:
+    """Read; faults are raised, or appended to `findings`."""
+    files, notes = find_files(path)
+    raw = [(str(file), index, atoms) for file in files for index, atoms in enumerate(read_file(file))]
+    names = [f"{file}, frame {index}" for file, index, _ in raw]
+    dropped: Dropped = {}
+    labels = [_labels(atoms, name, dropped) for (_, _, atoms), name in zip(raw, names, strict=True)]
+    choice = choose_keys(LabelTable(labels, names, option), keys, preferred)
+    for fault in choice.faults:
+        if findings is None:
+            raise DataError(fault)
+        findings.append(Finding("error", "keys", "", fault))
+    _check_groups(group_key, labels, names)
+    frames = []
+    for (file, index, atoms), name, frame_labels in zip(raw, names, labels, strict=True):
+        try:
+            check_geometry(atoms)
+            values = {t: (key, v) for t, key in choice.used.items() if (v := value_of(frame_labels, key)) is not None}
+            targets = _targets(atoms, values, findings is None, name, dropped)
+        except DataError as error:
+            if findings is None:
+                raise DataError(f"{name}: {error}") from None
+            findings.append(Finding("error", "frames", name, str(error)))
+            continue
+        frames.append(
+            Frame(
+                atoms=ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
+                config_type=str(frame_labels.get(keys.config_type, "default")),
+                group=None if group_key is None else str(frame_labels[group_key]),
+                source=file,
+                index=index,
+                fixed=_fixed(atoms),
+                **targets,
+            )
+        )
+    said = (*notes, *choice.notes, *(_dropped(key, why, where) for (key, why), where in dropped.items()))
+    return FrameSet(tuple(frames), choice.found, choice.used, said)
 
 
-def _array(value: Any, key: str, shape: tuple[int, ...], finite: bool) -> Floats:
+def _dropped(key: str, why: str, where: Sequence[str]) -> str:
+    return f"{key} left out in {len(where)} frames, where it {why} (first: {where[0]})"
+
+
+def _check_groups(group_key: str | None, labels: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    if group_key is None:
+        return
+    missing = [name for name, frame in zip(names, labels, strict=True) if group_key not in frame]
+    if len(missing) == len(labels):
+        raise DataError(absent("group key", group_key, labels))
+    if missing:
+        raise DataError(
+            f"group key {group_key!r} must be in every frame, got {len(missing)} of {len(labels)} frames without it "
+            f"(first: {missing[0]}); add it or choose another key"
+        )
+
+
+def _labels(atoms: ase.Atoms, name: str, dropped: Dropped) -> dict[str, Any]:
+    """Everything a frame carries beside its geometry, by key; missing values left out."""
+    results = atoms.calc.results if atoms.calc is not None else {}
+    labels = {}
+    for key, value in {**atoms.arrays, **results, **atoms.info}.items():
+        if value is not None and not (isinstance(value, str) and value.strip().lower() in MISSING):
+            labels[key] = value
+        elif any(key in aliases for aliases in ALIASES.values()):
+            dropped.setdefault((key, f"is {value or 'empty'}"), []).append(name)
+    return labels
+
+
+def _targets(
+    atoms: ase.Atoms, values: Mapping[str, tuple[Key, Any]], finite: bool, name: str, dropped: Dropped
+) -> dict[str, Any]:
+    """Checked energy, forces and stress of one frame."""
+    found: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {"energy": (), "forces": (len(atoms), 3)}
+    for target in ("energy", "forces", "virial", "stress"):  # the stress, where both are given
+        if target not in values:
+            continue
+        key, value = values[target]
+        label = key if isinstance(key, str) else "/".join(key)
+        array = _array(value, label, shapes[target]) if target in shapes else _tensor(value, label)
+        if finite and not np.isfinite(array).all():
+            dropped.setdefault((label, "is NaN or infinite"), []).append(name)
+        elif target in shapes:
+            found[target] = float(array) if target == "energy" else array
+        elif volume(atoms) == 0.0:
+            dropped.setdefault((label, "comes without a cell of positive volume"), []).append(name)
+        else:
+            found["stress"] = array if target == "stress" else stress_from_virial(array, volume(atoms))
+    return found
+
+
+def _array(value: Any, key: str, shape: tuple[int, ...]) -> Floats:
     """A label as float64 of exactly `shape`."""
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -208,30 +174,21 @@ def _array(value: Any, key: str, shape: tuple[int, ...], finite: bool) -> Floats
     if array.shape != shape:
         wanted = "one number" if shape == () else f"of shape {shape}"
         raise DataError(f"{key} must be {wanted}, got shape {array.shape}; repair the entry or choose another key")
-    if finite and not np.isfinite(array).all():
-        raise DataError(f"{key} must be finite, got NaN or infinity; remove or recompute the frame")
     return array
 
 
-def _tensor(value: Any, key: str, finite: bool) -> Floats:
+def _tensor(value: Any, key: str) -> Floats:
     """A stress or virial as a symmetric (3, 3) tensor."""
     size = np.size(value)
     if size == 6:
-        return from_voigt(_array(np.ravel(value), key, (6,), finite))
+        return from_voigt(_array(np.ravel(value), key, (6,)))
     if size != 9:
         raise DataError(f"{key} must have 6 or 9 components, got {size}; repair the entry or choose another key")
-    tensor = _array(np.reshape(value, (3, 3)), key, (3, 3), finite)
+    tensor = _array(np.reshape(value, (3, 3)), key, (3, 3))
     skew = np.abs(tensor - tensor.T).max()
     if skew > STRESS_ASYMMETRY * np.abs(tensor).max() + 1e-4:
         raise DataError(f"{key} must be symmetric, got components that differ by {skew:.3g}; check their order")
     return 0.5 * (tensor + tensor.T)
-
-
-def _stress(virial: Floats, atoms: ase.Atoms, key: str) -> Floats:
-    try:
-        return stress_from_virial(virial, abs(float(np.linalg.det(atoms.cell.array))))
-    except ValueError:
-        raise DataError(f"{key} must come with a cell of positive volume, got none; drop the key") from None
 
 
 def _fixed(atoms: ase.Atoms) -> NDArray[np.bool_] | None:

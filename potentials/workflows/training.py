@@ -32,6 +32,7 @@ from rhopot.potentials.structures.composition import (
     isolated_atoms_baseline,
 )
 from rhopot.potentials.structures.split import split_fraction, split_groups
+from rhopot.potentials.workflows.training_data import check_config_types, check_validation, left_out, overlap
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
 MIN_VALIDATION = 3
@@ -44,6 +45,7 @@ class TrainingSet:
     """Frames of a run, their elements in the model's order, and how the validation part came about.
 
     absorb: the saved model is fitted to the validation part too; never one that was given as such.
+    notes: what must be known of the data before the fit.
     """
 
     train: FrameSet
@@ -51,6 +53,7 @@ class TrainingSet:
     symbols: tuple[str, ...]
     split: str
     absorb: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,27 @@ class LearningCurve:
 
 
 def load_training_set(config: RunConfig) -> TrainingSet:
-    """Read the frames, split a validation part off where none is given, and require the targets that are asked for."""
+    """Read the frames, split a validation part off where none is given, and require the targets that are asked for.
+
+    Labels that the targets leave out are taken away here: nothing after this sees them.
+    """
     data = config.data
     if not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
     train = read_frames(list(data.train), data.keys, group_key)
+    given = read_frames(list(data.validation), data.keys, preferred=train.used) if data.validation else None
+    check_config_types(config.targets, [*train, *(given or ())])
+    notes = left_out(config.targets, train) + overlap(train, given)
+    train = config.targets.kept(train)
     train.require(config.targets.required)
-    if data.validation:
-        validation, split = read_frames(list(data.validation), data.keys), "given"
+    if given is not None:
+        validation, split = config.targets.kept(given), "given"
     else:
         train, validation = _split(train, config)
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
+    check_validation(config.targets, validation, bool(data.validation))
     symbols = tuple(config.descriptor.get("symbols") or train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
         unknown = sorted(set(frames.symbols) - set(symbols))
@@ -97,7 +108,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 "add training frames with them, or to descriptor.symbols"
             )
     absorb = not data.validation and data.split.refit
-    return TrainingSet(train, validation, symbols, split, absorb)
+    return TrainingSet(train, validation, symbols, split, absorb, notes)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:

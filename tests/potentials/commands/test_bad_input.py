@@ -35,13 +35,34 @@ def nothing(frames: list[Atoms]) -> list[Atoms]:
     return []
 
 
-def nan_force(frames: list[Atoms]) -> list[Atoms]:
-    frames[3].arrays["REF_forces"][2, 1] = np.nan
+def nan_energies(frames: list[Atoms]) -> list[Atoms]:
+    for atoms in frames:
+        atoms.info["REF_energy"] = np.nan
     return frames
 
 
-def nan_energy(frames: list[Atoms]) -> list[Atoms]:
-    frames[3].info["REF_energy"] = np.nan
+def no_atoms(frames: list[Atoms]) -> list[Atoms]:
+    frames[3] = Atoms(info={"REF_energy": 0.0}, cell=[8, 8, 8], pbc=True)
+    return frames
+
+
+def flat_cell(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].cell[2] = frames[3].cell[0] + frames[3].cell[1]
+    return frames
+
+
+def no_cell(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].cell[:] = 0.0
+    return frames
+
+
+def coincident(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].positions[9] = frames[3].positions[5] + frames[3].cell[1]
+    return frames
+
+
+def no_element(frames: list[Atoms]) -> list[Atoms]:
+    frames[3].numbers[4] = 0
     return frames
 
 
@@ -60,8 +81,12 @@ def unlabelled(frames: list[Atoms]) -> list[Atoms]:
     ("spoil", "message"),
     [
         (nothing, "must hold at least one structure, got none"),
-        (nan_force, "frame 3: REF_forces must be finite"),
-        (nan_energy, "frame 3: REF_energy must be finite"),
+        (nan_energies, "target energy must be present in the data"),
+        (no_atoms, "frame 3: a frame must hold atoms, got none; remove the frame"),
+        (flat_cell, "frame 3: cell vectors must be linearly independent, got pbc T T T and cell [["),
+        (no_cell, "frame 3: cell must have a vector in every periodic direction, got pbc T T T and cell [["),
+        (coincident, "frame 3: positions must be distinct, got atoms 5 and 9 in one place; remove one"),
+        (no_element, "frame 3: atoms must be chemical elements, got X (atom 4); name its element"),
         (nan_position, "frame 3: positions and cell must be finite"),
         (unlabelled, "target energy must be present in the data"),
     ],
@@ -74,6 +99,20 @@ def test_bad_data_stop_a_training(
     words = ["train", CONFIG, f"data.train={data}", f"output={tmp_path / 'run'}"]
     assert message in sentence(capsys, words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("spoil", [no_atoms, flat_cell, no_cell, coincident, no_element, nan_position])
+def test_impossible_frames_are_named_by_every_command(
+    spoil: Callable[[list[Atoms]], list[Atoms]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, output = tmp_path / "data.xyz", tmp_path / "features.npz"
+    write(data, spoil(read(FRAMES, ":")), format="extxyz")
+    model = str(ROOT / "tests/data/format_1_linear.pt")
+    for words in (["evaluate", model, str(data)], ["features", model, str(data), "-o", str(output)]):
+        assert sentence(capsys, words).startswith(f"rhopot: {data}, frame 3: ")
+    assert main(["data", "lint", str(data)]) == 1
+    assert f"error [frames] {data}, frame 3: " in capsys.readouterr().out
+    assert not output.exists()
 
 
 def truncated(model: Path) -> None:

@@ -14,7 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.io import write as ase_write
 
-from rhopot.potentials.structures import AUTO, DataError, Frame, FrameSet, Keys, read_frames
+from rhopot.potentials.structures import AUTO, DataError, Frame, FrameSet, Keys, inspect_frames, read_frames
 
 Make = Callable[..., ase.Atoms]
 Write = Callable[..., Path]
@@ -69,12 +69,14 @@ def test_one_key_serves_the_whole_set(labelled: Make, write: Write) -> None:
     """Energies under another key are counted, not mixed in."""
     other = bulk("Si")
     other.info["dft_energy"] = 5.0
-    frames = read_frames(write([labelled(), other]))
+    path = write([labelled(), other])
+    frames = read_frames(path, Keys(energy="REF_energy"))
     assert frames.used["energy"] == "REF_energy"
     assert frames.found["dft_energy"] == 1
+    assert frames.notes == ("labels left aside: dft_energy (1 frames)",)
     assert [frame.has("energy") for frame in frames] == [True, False]
-    assert read_frames(frames[0].source, Keys(energy="dft_energy", forces="none")).count("energy") == 1
-    assert read_frames(frames[0].source, Keys(forces="none")).count("forces") == 0
+    assert read_frames(path, Keys(energy="dft_energy", forces="none")).count("energy") == 1
+    assert read_frames(path, Keys(energy="REF_energy", forces="none")).count("forces") == 0
 
 
 def test_constraints_are_remembered_not_kept(labelled: Make, tmp_path: Path) -> None:
@@ -131,13 +133,10 @@ def test_absent_target_is_one_sentence(write: Write) -> None:
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        ({"REF_energy": np.nan}, "frame 1: REF_energy must be finite"),
-        ({"REF_energy": np.inf}, "frame 1: REF_energy must be finite"),
         ({"REF_energy": "much"}, "frame 1: REF_energy must be numbers, got 'much'"),
         ({"REF_energy": np.ones(3)}, r"frame 1: REF_energy must be one number, got shape \(3,\)"),
         ({"REF_stress": np.ones(4)}, "frame 1: REF_stress must have 6 or 9 components, got 4"),
         ({"REF_stress": np.triu(np.ones((3, 3)))}, "frame 1: REF_stress must be symmetric"),
-        ({"REF_stress": np.full((3, 3), np.nan)}, "frame 1: REF_stress must be finite"),
     ],
 )
 def test_bad_labels_are_named(labelled: Make, write: Write, info: dict[str, object], message: str) -> None:
@@ -147,13 +146,34 @@ def test_bad_labels_are_named(labelled: Make, write: Write, info: dict[str, obje
         read_frames(write([labelled(0), bad]))
 
 
-def test_bad_forces_positions_and_virials_are_named(labelled: Make, write: Write) -> None:
-    bad = labelled()
+@pytest.mark.parametrize("value", [np.nan, np.inf, "None", "null"])
+def test_labels_that_are_no_numbers_are_left_out_and_counted(labelled: Make, write: Write, value: object) -> None:
+    bad = labelled(1)
+    bad.info["REF_energy"] = value
+    path = write([labelled(0), bad])
+    frames = read_frames(path)
+    assert [frame.has("energy") for frame in frames] == [True, False]
+    assert frames.count("forces") == frames.count("stress") == 2
+    (note,) = frames.notes
+    assert note.startswith("REF_energy left out in 1 frames, where it is ")
+    assert note.endswith(f"(first: {path}, frame 1)")
+
+
+def test_inspection_keeps_nan_and_turns_faults_into_findings(labelled: Make, write: Write) -> None:
+    bad, other = labelled(1), bulk("Si")
     bad.arrays["REF_forces"][3, 1] = np.nan
-    path = write([bad])
-    with pytest.raises(DataError, match="REF_forces must be finite"):
-        read_frames(path)
-    assert read_frames(path, finite=False).count("forces") == 1
+    other.info["energy"] = 5.0
+    path = write([labelled(0), bad, other])
+    with path.open("a") as stream:
+        stream.write("0\nREF_energy=0.0\n")
+    frames, findings = inspect_frames(path)
+    assert len(frames) == 3
+    assert frames.count("forces") == 2
+    assert [(finding.check, finding.frame) for finding in findings] == [("keys", ""), ("frames", f"{path}, frame 3")]
+    assert findings[1].sentence == "a frame must hold atoms, got none; remove the frame"
+
+
+def test_bad_forces_and_positions_are_named(labelled: Make, write: Write) -> None:
     flat = labelled()
     flat.arrays["REF_forces"] = np.ones(8)
     with pytest.raises(DataError, match=r"REF_forces must be of shape \(8, 3\), got shape \(8,\)"):
@@ -162,9 +182,16 @@ def test_bad_forces_positions_and_virials_are_named(labelled: Make, write: Write
     lost.positions[0] = np.nan
     with pytest.raises(DataError, match="positions and cell must be finite"):
         read_frames(write([lost]))
-    free = ase.Atoms("H", info={"virial": np.eye(3)})
-    with pytest.raises(DataError, match="virial must come with a cell of positive volume"):
-        read_frames(write([free]))
+
+
+@pytest.mark.parametrize("key", ["stress", "virial"])
+def test_a_stress_without_a_volume_is_left_out_and_counted(key: str, write: Write) -> None:
+    path = write([ase.Atoms("H", info={key: np.eye(3), "energy": -1.0}), bulk("Si")])
+    frames = read_frames(path)
+    assert [frame.has("stress") for frame in frames] == [False, False]
+    assert frames.notes == (
+        f"{key} left out in 1 frames, where it comes without a cell of positive volume (first: {path}, frame 0)",
+    )
 
 
 def test_bad_files_are_named(labelled: Make, write: Write, tmp_path: Path) -> None:
@@ -178,8 +205,12 @@ def test_bad_files_are_named(labelled: Make, write: Write, tmp_path: Path) -> No
     for name in ("empty.xyz", "void.xyz.gz"):
         with pytest.raises(DataError, match="must hold at least one structure, got none"):
             read_frames(tmp_path / name)
-    for name in ("words.xyz", "fake.xyz.gz", "cut.xyz"):
-        with pytest.raises(DataError, match="must be readable as extended XYZ, got"):
+    for name, message in (
+        ("words.xyz", r"words\.xyz, frame 0: line 1 must be a number of atoms, got 'these are'"),
+        ("fake.xyz.gz", "must be readable as extended XYZ, got BadGzipFile"),
+        ("cut.xyz", r"cut\.xyz, frame 0: must have 8 atoms, got the end of the file before"),
+    ):
+        with pytest.raises(DataError, match=message):
             read_frames(tmp_path / name)
     with pytest.raises(DataError, match="must name an existing file, got"):
         read_frames(tmp_path / "absent.xyz")
