@@ -1,8 +1,8 @@
 """TorchScript, all of it: compile, write, read, run.
 
 No other file of the project calls `torch.jit`, so that another format of compiled models can come beside this one.
-PyTorch announces the end of TorchScript with a DeprecationWarning at each entry point; exactly that warning is
-silenced here, around exactly these calls.
+PyTorch announces the end of TorchScript with a warning at each entry point (a DeprecationWarning up to 2.13, a
+FutureWarning, which Python prints, from 2.14 on); exactly that announcement is silenced here, around these calls.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPERATOR_NAMESPACE = "rhopot::"
 def _announced_end() -> Iterator[None]:
     """Silence TorchScript's announcement of its own deprecation, and nothing else."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)")
         yield
 
 

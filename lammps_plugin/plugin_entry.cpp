@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <mpi.h>
 
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
@@ -85,12 +86,37 @@ std::string mismatch(void *lmp)
   return mpi_mismatch();
 }
 
-std::string implementation_path()
+// Folder of this file, with a slash; empty when it is not known.
+std::string own_folder()
 {
   Dl_info here;
-  if (!dladdr(reinterpret_cast<void *>(&mismatch), &here) || !here.dli_fname) return "librhopot_lammps.so";
+  if (!dladdr(reinterpret_cast<void *>(&mismatch), &here) || !here.dli_fname) return "";
   const std::string file = here.dli_fname;
-  return file.substr(0, file.rfind('/') + 1) + "librhopot_lammps.so";
+  return file.substr(0, file.rfind('/') + 1);
+}
+
+// Major and minor version, "2.13", in the first quoted or bare version of a file; empty when there is none.
+std::string minor_version(const std::string &file, const std::string &key)
+{
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.rfind(key, 0) != 0) continue;
+    const auto begin = line.find_first_of("0123456789");
+    const auto dot = line.find('.', begin);
+    if (begin == std::string::npos || dot == std::string::npos) return "";
+    return line.substr(begin, line.find_first_not_of("0123456789", dot + 1) - begin);
+  }
+  return "";
+}
+
+// Why the torch that would be opened is none that the library beside this file was compiled against; empty when it is, or
+// when either version is not known.
+std::string torch_mismatch()
+{
+  const std::string built = minor_version(own_folder() + "torch_version.txt", "");
+  const std::string running = minor_version(own_folder() + "../../torch/version.py", "__version__");
+  if (built.empty() || running.empty() || built == running) return "";
+  return "was built for torch " + built + ", installed is torch " + running;
 }
 
 void *create_pair(void *lmp)
@@ -103,7 +129,10 @@ void *create_pair(void *lmp)
 
   // Never closed: torch and the operators it registers cannot be unloaded. Deep binding: LAMMPS carries plain reference
   // versions of BLAS and LAPACK under their usual names, which would otherwise take the place of torch's own (7 x slower).
-  const std::string path = implementation_path();
+  const std::string other = torch_mismatch();
+  if (!other.empty())
+    error->all(FLERR, "pair style rhopot: its library " + other + "; reinstall rhopot with this torch");
+  const std::string path = own_folder() + "librhopot_lammps.so";
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | RTLD_DEEPBIND);
   if (!library)
     error->all(FLERR, std::string("pair style rhopot: its library cannot be opened: ") + dlerror() +

@@ -11,6 +11,13 @@ if(NOT IS_DIRECTORY "${RHOPOT_TORCH_DIR}/include/ATen")
   message(FATAL_ERROR "torch must be installed for ${Python_EXECUTABLE}, found '${RHOPOT_TORCH_DIR}'; pip install torch==2.13.0")
 endif()
 
+# The version is kept beside the libraries: it is compared with that of the running torch before they are opened.
+execute_process(
+  COMMAND ${Python_EXECUTABLE} -c "from importlib.metadata import version; print(version('torch'), end='')"
+  OUTPUT_VARIABLE RHOPOT_TORCH_VERSION COMMAND_ERROR_IS_FATAL ANY)
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt CONTENT "${RHOPOT_TORCH_VERSION}\n")
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt DESTINATION ${RHOPOT_INSTALL_DIR})
+
 add_library(torch_wheel INTERFACE)
 target_include_directories(torch_wheel SYSTEM INTERFACE
   "${RHOPOT_TORCH_DIR}/include" "${RHOPOT_TORCH_DIR}/include/torch/csrc/api/include")

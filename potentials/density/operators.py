@@ -41,6 +41,7 @@ from pathlib import Path
 import torch
 
 LIBRARY = "librhopot_operators.so"
+BUILT_FOR = "torch_version.txt"
 NAMES = (
     "density_expansion_v1",
     "power_spectrum_v1",
@@ -79,6 +80,21 @@ def library_path() -> Path:
     raise ImportError(f"{LIBRARY} must be installed, not found in {looked}; run `pip install .` in the source tree")
 
 
+def built_for() -> str:
+    """Return the version of torch that the library was compiled against, as far as it is known, else an empty text."""
+    file = library_path().with_name(BUILT_FOR)
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+
+
+def same_abi(built: str, running: str) -> bool:
+    """Whether a library compiled against one version of torch may be opened beside another.
+
+    Releases of one minor version (2.13.0, 2.13.1, 2.13.0+cu126) keep their C++ classes; others need not, and a library
+    that takes an object of one layout for another gives wrong numbers or none.
+    """
+    return not built or built.split("+")[0].split(".")[:2] == running.split("+")[0].split(".")[:2]
+
+
 @functools.cache
 def load() -> None:
     """Register the operators with torch; later calls do nothing.
@@ -87,6 +103,12 @@ def load() -> None:
         ImportError: the library is missing, was built for another version of torch, or is older than this module.
     """
     path = library_path()
+    if not same_abi(built_for(), torch.__version__):
+        minor = ".".join(built_for().split(".")[:2])
+        raise ImportError(
+            f"torch must be {minor}, which {path} was compiled against, got {torch.__version__}; "
+            f"run `pip install .` again with this torch, or `pip install 'torch=={minor}.*'`"
+        )
     try:
         torch.ops.load_library(str(path))
     except OSError as error:

