@@ -17,6 +17,7 @@
 #include "force.h"
 #include "memory.h"
 #include "modify.h"
+#include "type_check.h"
 #include "update.h"
 #include "utils.h"
 
@@ -185,6 +186,7 @@ void PairRhopot::map_types(const std::string &path, int narg, char **arg)
                "model '{}' knows {}",
                atom->ntypes, narg, path, joined(symbols));
   species_of_type_.assign(atom->ntypes + 1, -1);
+  has_warned_of_masses_ = false;
   for (int type = 1; type <= atom->ntypes; type++) {
     const std::string name = arg[type - 1];
     if (name == "NULL") continue;
@@ -229,9 +231,22 @@ void PairRhopot::print_mapping(const std::string &path) const
 
 void PairRhopot::init_style()
 {
+  check_types();
   evaluator_->init();
   rhopot::Model::set_threads(comm->nthreads);
   compute_pair_ = !modify->get_compute_by_style("pair").empty();
+}
+
+// Here and not in pair_coeff, which may come before masses and labels.
+void PairRhopot::check_types()
+{
+  std::vector<std::string> elements;
+  for (const int64_t species : species_of_type_) elements.push_back(species < 0 ? "" : model_->header().symbols[species]);
+  const std::string label = rhopot::contradicting_label(*atom, elements);
+  if (!label.empty()) error->all(FLERR, label);
+  const std::string masses = rhopot::contradicting_masses(*atom, elements);
+  if (!masses.empty() && !has_warned_of_masses_ && comm->me == 0) error->warning(FLERR, masses);
+  has_warned_of_masses_ = has_warned_of_masses_ || !masses.empty();
 }
 
 double PairRhopot::init_one(int i, int j)

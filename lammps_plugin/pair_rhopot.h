@@ -43,6 +43,7 @@ class PairRhopot : public Pair {
   void map_types(const std::string &path, int narg, char **arg);
   void set_pairs();
   void print_mapping(const std::string &path) const;
+  void check_types();
 
   // uncertainty: the members are evaluated only in the time steps that ask for them
   bool members_wanted() const;
@@ -53,6 +54,7 @@ class PairRhopot : public Pair {
   double scale_ = 1.0;                      // eV in LAMMPS' energy unit
   std::unique_ptr<rhopot::Model> model_;
   std::vector<int64_t> species_of_type_;    // [types+1], -1: NULL
+  bool has_warned_of_masses_ = false;       // since the last pair_coeff
   std::unique_ptr<rhopot::Evaluator> evaluator_;    // how models of this one's kind are run
 
   int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
