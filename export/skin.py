@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.density import operators
-from rhopot.potentials.neighbours import Edges, find_edges
+from rhopot.potentials.neighbours import Edges, complete_cell, find_edges
 
 operators.load()
 
@@ -64,8 +64,11 @@ class SkinEdges:
         if len(atoms) == 0:
             return True
         moved, shrink = atoms.positions - old.positions, 1.0
-        if not np.array_equal(old.cell.array, atoms.cell.array):
-            deformation = np.linalg.solve(old.cell.complete().array, atoms.cell.complete().array)
+        if not np.array_equal(_periodic_cell(old), _periodic_cell(atoms)):
+            before, now = (complete_cell(each.cell.array, each.pbc) for each in (old, atoms))
+            if before is None or now is None:
+                return False
+            deformation = np.linalg.solve(before, now)
             moved = atoms.positions - old.positions @ deformation
             shrink = np.linalg.svd(deformation, compute_uv=False).min()
         nearest_unseen = shrink * (self.cutoff + self.skin) - 2.0 * np.sqrt(np.einsum("nc,nc->n", moved, moved).max())

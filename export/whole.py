@@ -28,31 +28,57 @@ import torch
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Evaluation, require_finite, species_of
+from rhopot.potentials.neighbours import LONGEST, complete_cell
 
 # Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
 # structure has the same energy everywhere.
 STRETCH = 1.1
+# A^3: a hundred thousand atoms of a solid. A grid over a larger box takes tens of gigabytes.
+LARGEST_BOX = 2e6
+# Atoms per A^3: a hundred times a dense solid.
+MOST_DENSE = 10.0
 
 
 def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> torch.Tensor:
     """What the model chooses for a structure whose periodic edges grow by `stretch` at most: numbers (P,).
 
-    Raises ValueError for a stretch below 1, positions that are not finite, and cells that are flat where periodic.
+    Raises ValueError for a stretch below 1, positions that are not finite, cells that are flat where periodic, and
+    boxes beyond LARGEST_BOX.
     """
     require_stretch(stretch)
     periodic = atoms.cell.array[atoms.pbc]
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(periodic).all()):
+    if not (np.abs(atoms.positions) < LONGEST).all() or not (np.abs(periodic) < LONGEST).all():
         raise ValueError("positions and cell must be finite, got NaN or infinity; look at the structure")
-    if np.linalg.matrix_rank(periodic) < len(periodic):
+    if complete_cell(atoms.cell.array, atoms.pbc) is None:
         raise ValueError(
             f"cell must have independent vectors along periodic axes, got {atoms.cell.array.tolist()} with "
             f"pbc {atoms.pbc.tolist()}; set the cell"
         )
+    _require_usual_box(model, atoms)
     positions, _, cell, pbc = inputs_of(model, atoms)
     with script.plain_execution(), torch.no_grad():
         method: Any = model.module.prepare
         prepared: torch.Tensor = method(positions, cell, pbc, float(stretch))
     return prepared.cpu()
+
+
+def _require_usual_box(model: LoadedModel, atoms: ase.Atoms) -> None:
+    """Raise ValueError where fragments flew apart (a grid that does not fit into memory), or lengths are not in A."""
+    complete = complete_cell(atoms.cell.array, atoms.pbc)
+    if complete is None or len(atoms) == 0:
+        return
+    extents = np.ptp(atoms.positions @ complete[~atoms.pbc].T, axis=0) + model.card.cutoff
+    volume = abs(float(np.linalg.det(complete))) * float(extents.prod())
+    if not volume <= LARGEST_BOX:
+        raise ValueError(
+            f"the box of a structure must be at most {LARGEST_BOX:.0e} A^3 for model '{model.name}' of kind 'global', "
+            f"which fills it with a grid, got {volume:.2g}; bring its atoms together, or take a model of kind 'local'"
+        )
+    if len(atoms) > MOST_DENSE * volume:
+        raise ValueError(
+            f"positions and cell must be in A, got {len(atoms)} atoms in {volume:.2g} A^3; look at the units of this "
+            "structure"
+        )
 
 
 def require_stretch(stretch: float) -> None:

@@ -96,6 +96,56 @@ def test_far_atoms_without_periodicity() -> None:
     np.testing.assert_array_equal(find_edges(atoms, 3.0).first_edge, [0, 0, 1, 2])
 
 
+def cluster_pairs(atoms: ase.Atoms, cutoff: float) -> list[tuple[int, int]]:
+    distances = atoms.get_all_distances()
+    np.fill_diagonal(distances, np.inf)
+    return list(zip(*(rows.tolist() for rows in np.nonzero(distances < cutoff)), strict=True))
+
+
+@pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 0.7, 1.0), (1.0, 0.7, 0.9)])
+@pytest.mark.parametrize("distance", [300.0, 2e3, 7e5, 1e9, 1e13, 1e100])
+def test_fragments_that_flew_apart_keep_their_edges(direction: tuple[float, ...], distance: float) -> None:
+    """The cell list divides by zero where one axis is some 1e5 cutoffs, or two are some 400, and another is one."""
+    here = ase.Atoms("H4", positions=[[0, 0, 0], [0.5, 1.5, 0], [0.4, 0, 2.9], [9, 0, 0]])
+    there = here[:1] if distance > 1e15 else here.copy()  # numbers of that size are coarser than a fragment
+    there.positions += np.array(direction) * distance
+    edges = find_edges(here + there, 3.0)
+    found = list(zip(edges.edge_centre.tolist(), edges.neighbour.tolist(), strict=True))
+    assert sorted(found) == cluster_pairs(here + there, 3.0)
+    assert [pair for pair in found if max(pair) < 4] == cluster_pairs(here, 3.0) != []
+
+
+@pytest.mark.parametrize("pbc", PERIODICITIES, ids=lambda pbc: "".join("TF"[not p] for p in pbc))
+@pytest.mark.parametrize("length", [1e4, 1e7, 1e12])
+@pytest.mark.parametrize("axes", [(0,), (1, 2), (0, 1, 2)])
+def test_huge_cells(pbc: tuple[bool, ...], length: float, axes: tuple[int, ...]) -> None:
+    """Long axes are cut where nothing is; atoms near a face see those behind the opposite one."""
+    small = ase.Atoms(
+        "H3", [[0.2, 0.3, 0.1], [1.9, 1.1, 0.4], [3.6, 3.8, 3.7]], cell=CELLS["skewed"] + np.eye(3), pbc=pbc
+    )
+    huge = small.copy()
+    for axis in axes:
+        huge.cell[axis] *= round(length)
+    fractions = small.get_scaled_positions(wrap=False)
+    turns = np.array([[0, 0, 0], [1, 0, 1], [-1, 1, 0]]) * np.isin(range(3), axes)  # atom 2 on the other side
+    huge.positions = fractions @ small.cell.array + turns * pbc @ huge.cell.array
+    edges = find_edges(huge, 3.0)
+    lost = np.array(pbc) & np.isin(range(3), axes)
+    one_cell = [row for row in as_tuples(find_edges(small, 3.0)) if not np.any(np.array(row[2:])[lost])]
+    shifts = [(i, j, *(np.array(s) - (turns * pbc)[j] + (turns * pbc)[i])) for i, j, *s in one_cell]
+    assert as_tuples(edges) == sorted(shifts)
+
+
+def test_a_wide_thin_sheet() -> None:
+    """One cell thick and some 400 wide: its edges are those of a row of atoms, and of two across a face."""
+    row = ase.Atoms("H", cell=[100.0, 100.0, 2.0], pbc=True)
+    wide = ase.Atoms("H2", [[0.0, 0.5, 0.0], [699.5, 0.0, 0.0]], cell=[700.0, 700.0, 1.5], pbc=True)
+    row.cell[2, 2] = wide.cell[2, 2]
+    across = [(0, 1, -1, 0, s) for s in (-1, 0, 1)] + [(1, 0, 1, 0, s) for s in (-1, 0, 1)]
+    own = [(i, i, *s) for _, _, *s in as_tuples(find_edges(row, 1.7)) for i in (0, 1)]
+    assert as_tuples(find_edges(wide, 1.7)) == sorted(across + own)
+
+
 def test_empty_and_lonely() -> None:
     assert find_edges(ase.Atoms(), 3.0).n_centres == 0
     lonely = find_edges(ase.Atoms("He"), 3.0)
@@ -139,6 +189,17 @@ def test_bad_cutoff(cutoff: float) -> None:
 def test_bad_structures() -> None:
     with pytest.raises(ValueError, match="positions must be finite"):
         find_edges(ase.Atoms("H", positions=[[np.nan, 0, 0]]), 3.0)
+    for huge in (1e200, 1e308, np.inf):
+        with pytest.raises(ValueError, match="positions must be finite"):
+            find_edges(ase.Atoms("H2", positions=[[0, 0, 0], [huge, 0, 0]]), 3.0)
+        with pytest.raises(ValueError, match="cell must be finite"):
+            find_edges(ase.Atoms("H", cell=[3, 3, huge], pbc=True), 3.0)
+    for cell in ([1e-3] * 3, [1e-9] * 3, [1e-5, 10, 10], [1e-9, 1e5, 1e5]):
+        for pbc in (True, (True, False, False)):
+            with pytest.raises(ValueError, match=r"positions and cell must be in A, got about .* neighbours of every"):
+                find_edges(ase.Atoms("H", cell=cell, pbc=pbc), 30.0)
+    with pytest.raises(ValueError, match="look at the units of this structure"):
+        find_edges(ase.Atoms("H30000", 1e-10 * np.random.default_rng(1).uniform(size=(30000, 3))), 5.0)
     with pytest.raises(ValueError, match="cell must span the periodic directions"):
         find_edges(ase.Atoms("H", cell=[3, 3, 0], pbc=True), 3.0)
     with pytest.raises(ValueError, match="cell must be finite"):
