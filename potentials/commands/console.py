@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rhopot.potentials.fit import Forecast
 
 
 def make_console(quiet: bool = False) -> Console:
@@ -67,8 +70,10 @@ def bar(console: Console, description: str, total: int) -> Iterator[Callable[[in
 class FitProgress:
     """Reports of a fit (see `rhopot.potentials.fit.progress`) as lines and bars."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, complete: Callable[[Forecast], Forecast] = lambda fit: fit) -> None:
+        """complete: makes the forecast of the whole run from the fit's."""
         self.console = console
+        self._complete = complete
         self.forecasts: list[str] = []
         self._progress = _bars(console)
         self._tasks: dict[str, TaskID] = {}
@@ -82,10 +87,11 @@ class FitProgress:
     ) -> None:
         self._progress.stop()
 
-    def forecast(self, forecast: object) -> None:
-        """Say what the fit will cost before it starts."""
-        self.forecasts.append(str(forecast))
-        self.console.print(f"forecast: {forecast}")
+    def forecast(self, forecast: Forecast) -> None:
+        """Say what the fit, and what comes with it, will cost before it starts."""
+        text = str(self._complete(forecast))
+        self.forecasts.append(text)
+        self.console.print(f"forecast: {text}")
 
     def start(self, stage: str, total: int) -> None:
         """Open a bar."""

@@ -27,6 +27,7 @@ from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.config.schema import Baseline
 from rhopot.potentials.files import write_text
 from rhopot.potentials.fit import Ranks, find_ranks
+from rhopot.potentials.workflows.forecast import whole_run
 from rhopot.potentials.workflows.training import (
     LearningCurve,
     Trained,
@@ -110,7 +111,7 @@ def _fit(
     stage = folder / "checkpoint"
     if ranks.rank == 0:
         stage.mkdir(parents=True, exist_ok=True)
-    with FitProgress(console) as progress:
+    with FitProgress(console, lambda fit: whole_run(fit, settings, data)) as progress:
         trained = fit_model(settings, data, ranks, progress=progress, folder=stage, resume=resume)
     fitted = {"report": trained.report, "forecasts": progress.forecasts[:1], "ranks": ranks.size}
     if ranks.rank == 0:

@@ -44,6 +44,8 @@ Integers = NDArray[np.int64]
 
 # Structures of the validation part that the model is assessed on, evenly chosen where there are more.
 ASSESSED = 50
+# What the forecast leaves out: how many features the members take is found as they are fitted.
+LATER = "members, assessment, learning curve and error tables are"
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _announce(work: _Work, plans: Sequence[Plan]) -> None:
         seconds = seconds_of(sample, work.scattering) * points[-1] / sample.points / (workers * task.ranks.size)
         # The rows, joined, stacked and as a table; products of the columns for each thread.
         memory = 8.0 * width * (4 * n_rows + 2 * workers * width)
-    task.progress.forecast(Forecast(width, n_rows, float(seconds), memory))
+    task.progress.forecast(Forecast(width, n_rows, {"features": float(seconds)}, memory, without=LATER))
 
 
 def _equations(work: _Work, measured: Measured) -> dict[str, Rows]:

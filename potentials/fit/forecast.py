@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from rhopot.potentials.fit.qr import SequentialQR
 from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.structures import Frame
 
-# Rows of random numbers folded into a triangle to time it.
+# Rows of random numbers folded into a triangle to time it, and the time after which nothing is measured again.
 PROBE_ROWS = 128
+PROBE_SECONDS = 1.0
+# Operations of the solve, in n^3.
+SOLVE = 4.0
 
 
 def count_rows(frame: Frame, targets: Targets) -> int:
@@ -24,39 +27,75 @@ def count_rows(frame: Frame, targets: Targets) -> int:
 
 
 def forecast(
-    frames: Sequence[Frame], problem: Problem, targets: Targets, block_rows: int, n_folds: int = 1
+    train: Sequence[Frame],
+    validation: Sequence[Frame],
+    problem: Problem,
+    targets: Targets,
+    block_rows: int,
+    n_folds: int = 1,
+    both: bool = False,
+    evaluate: Callable[[Frame], object] | None = None,
 ) -> Forecast:
-    """Return time and memory of the assembly and the solve for this rank's frames.
+    """Return time and memory of a fit for this rank's frames.
 
     One frame is assembled: that of the middle atom when frames are ordered by size. Its time is scaled with the number
     of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed of the
     QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
+
+    both: the final model is fitted to both parts; evaluate: gives energy and forces of a frame by a model of the kind
+    that is fitted.
     """
-    if not frames:
-        return Forecast(problem.design.n_columns, 0, 0.0, 0.0)
     n = problem.design.n_columns
+    if not train:
+        return Forecast(n, 0, {}, 0.0)
+    middle = _middle(train)
+    per_atom = _seconds(lambda: problem.equations(middle, targets)) / len(middle)
+    per_row = _seconds_per_row(n)
+    per_operation = per_row / (2.0 * n * n)
+    rows = sum(count_rows(frame, targets) for frame in train)
+    unseen_atoms = sum(len(frame) for frame in validation)
+    solve = SOLVE * float(n) ** 3 * per_operation
+    stages = {
+        "equations": per_atom * sum(len(frame) for frame in train) + per_row * rows,
+        "solve": solve,
+        "members": _member_operations(n, n_folds) * per_operation,
+        "validation": per_atom * unseen_atoms,
+    }
+    if both and validation:
+        unseen_rows = sum(count_rows(frame, targets) for frame in validation)
+        stages["fit to both parts"] = per_atom * unseen_atoms + per_row * unseen_rows + solve
+    evaluation = 0.0 if evaluate is None else _seconds(lambda: evaluate(middle)) / len(middle)
+    return Forecast(n, rows, stages, _peak_bytes(train, problem, block_rows, n_folds), evaluation)
+
+
+def _middle(frames: Sequence[Frame]) -> Frame:
+    """Return the frame of the middle atom when frames are ordered by size."""
     ordered = sorted(frames, key=len)
     up_to = np.cumsum([len(frame) for frame in ordered])
-    middle = ordered[int(np.searchsorted(up_to, up_to[-1] / 2))]
-    begin = time.perf_counter()
-    problem.equations(middle, targets)
-    per_atom = (time.perf_counter() - begin) / len(middle.atoms)
+    return ordered[int(np.searchsorted(up_to, up_to[-1] / 2))]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Return the median time of some calls; of a single one where it takes long."""
+    times: list[float] = []
+    while len(times) < 4 and sum(times) < PROBE_SECONDS:
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:] or times))  # the first call prepares what later ones find
+
+
+def _seconds_per_row(n: int) -> float:
+    """Return the time of folding a row of n columns into a triangle."""
     qr = SequentialQR(n)
     block = np.random.default_rng(0).standard_normal((PROBE_ROWS, n + 1))
-    qr.add(block)
-    begin = time.perf_counter()
-    qr.add(block)
-    per_row = (time.perf_counter() - begin) / PROBE_ROWS
-    rows = sum(count_rows(frame, targets) for frame in frames)
-    operations_per_second = 2.0 * n * n / max(per_row, 1e-9)
-    seconds = per_atom * int(up_to[-1]) + per_row * rows + _solve_operations(n, n_folds) / operations_per_second
-    return Forecast(n, rows, seconds, _peak_bytes(frames, problem, block_rows, n_folds))
+    return max(_seconds(lambda: qr.add(block)) / PROBE_ROWS, 1e-9)
 
 
-def _solve_operations(n: int, n_folds: int) -> float:
-    """Return the operations of the solve and of the members."""
+def _member_operations(n: int, n_folds: int) -> float:
+    """Return the operations of the members' fits."""
     pairs = n_folds * (n_folds - 1) / 2
-    return float(n) ** 3 * (4.0 + (4.0 * n_folds + pairs / 3.0 if n_folds > 1 else 0.0))
+    return float(n) ** 3 * (SOLVE * n_folds + pairs / 3.0) if n_folds > 1 else 0.0
 
 
 def _peak_bytes(frames: Sequence[Frame], problem: Problem, block_rows: int, n_folds: int) -> float:

@@ -5,13 +5,13 @@ Signs are those of `units`: with g = dE/d(edge_vector), F_centre += g, F_neighbo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ase
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rhopot.potentials.neighbours import Edges, find_edges
 from rhopot.potentials.units import forces_from_edges, virial_from_edges
@@ -69,7 +69,9 @@ def as_graph(edges: Edges, species: Tensor) -> Graph:
     )
 
 
-def energy_forces_virial(module: nn.Module, parts: Sequence[Graph], n_atoms: int) -> tuple[float, Tensor, Tensor]:
+def energy_forces_virial(
+    module: Callable[..., Tensor], parts: Sequence[Graph], n_atoms: int
+) -> tuple[float, Tensor, Tensor]:
     """Return energy (eV), forces (N, 3) in eV/A and virial (3, 3) in eV of a module that gives energies of centres.
 
     `module` takes a graph's arguments and returns (C) energies in eV.

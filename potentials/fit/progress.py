@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,19 +11,30 @@ from typing import Protocol
 class Forecast:
     """Expected cost of a fit on this rank, measured on one frame before the work starts.
 
-    columns: number of coefficients;  rows: equations of this rank;  seconds: wall time;
-    peak_bytes: memory on top of what the process holds already.
+    columns: number of coefficients;  rows: equations of this rank
+    stages: wall time in s of what is in the forecast, by name;  without: what is not in it, in words
+    peak_bytes: memory on top of what the process holds already
+    seconds_per_atom: time of an energy with forces of the fitted model
     """
 
     columns: int
     rows: int
-    seconds: float
+    stages: Mapping[str, float]
     peak_bytes: float
+    seconds_per_atom: float = 0.0
+    without: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(self.stages.values())
 
     def __str__(self) -> str:
+        parts = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.stages.items() if seconds >= 0.5)
         return (
-            f"about {self.seconds:.0f} s and {self.peak_bytes / 2**20:.0f} MiB "
+            f"about {self.seconds:.0f} s{f' ({parts})' if parts else ''} and {self.peak_bytes / 2**20:.0f} MiB "
             f"for {self.columns} coefficients from {self.rows} equations"
+            + (f"; {self.without} not in it" if self.without else "")
         )
 
 

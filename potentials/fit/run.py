@@ -28,6 +28,7 @@ from rhopot.potentials.fit.checkpoint import Checkpoint, fingerprint
 from rhopot.potentials.fit.coordinates import Coordinates, kernel_coordinates, linear_coordinates
 from rhopot.potentials.fit.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fit.forecast import forecast
+from rhopot.potentials.fit.graph import energy_forces_virial, graphs
 from rhopot.potentials.fit.hypers import GapHypers, LinearHypers
 from rhopot.potentials.fit.jackknife import Evidence, jackknife
 from rhopot.potentials.fit.parallel import deal
@@ -42,7 +43,7 @@ from rhopot.potentials.fit.validate import Predictions, predict
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.gap import GapModel
 from rhopot.potentials.regressors.linear import LinearModel
-from rhopot.potentials.structures import fold_numbers
+from rhopot.potentials.structures import Frame, fold_numbers
 
 Floats = NDArray[np.float64]
 Hypers = LinearHypers | GapHypers
@@ -82,7 +83,7 @@ def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor],
     clock.lap("selection")
     baseline = Baseline(task.baseline, task.pair)
     problem = Problem(task.descriptor, columns.design, baseline, task.symbols, cutoff, hypers.batch_mib)
-    _announce(task, hypers, problem, int(folds.max()) + 1)
+    _announce(task, hypers, problem, columns, int(folds.max()) + 1)
     checkpoint = _checkpoint(task, hypers, columns, folds)
     coordinates, ranks, progress = columns.coordinates, task.ranks, task.progress
     equations = assemble(
@@ -180,10 +181,16 @@ def _sparse_points(task: FitTask, hypers: GapHypers, pool: list[Floats]) -> list
     return points
 
 
-def _announce(task: FitTask, hypers: Hypers, problem: Problem, n_folds: int) -> None:
+def _announce(task: FitTask, hypers: Hypers, problem: Problem, columns: _Columns, n_folds: int) -> None:
     """Measure and report what is to come."""
-    share = [frame for _, frame in deal(task.train, task.ranks)]
-    expected = forecast(share, problem, task.targets, hypers.block_rows, n_folds)
+    train, validation = ([frame for _, frame in deal(part, task.ranks)] for part in (task.train, task.validation))
+    model = columns.model(np.zeros((problem.design.n_columns, 1)))
+
+    def evaluate(frame: Frame) -> None:
+        parts = graphs(frame.atoms, task.symbols, problem.cutoff, problem.batch_edges)
+        energy_forces_virial(lambda *edges: model(*edges, False)[:, 0], list(parts), len(frame))
+
+    expected = forecast(train, validation, problem, task.targets, hypers.block_rows, n_folds, task.absorb, evaluate)
     if task.ranks.rank == 0:
         task.progress.forecast(expected)
 
