@@ -33,9 +33,9 @@ void Exclusions::update(const std::vector<int64_t> &species_of_type)
   if (!active_) return;
 
   group_bits_ = molecule_bits_ = 0;
-  included_bit_ = neighbor->includegroup > 0 ? group->bitmask[neighbor->includegroup] : 0;
-  for (int k = 0; k < neighbor->nex_group; k++) group_bits_ |= neighbor->ex1_bit[k] | neighbor->ex2_bit[k];
-  for (int k = 0; k < neighbor->nex_mol; k++) molecule_bits_ |= neighbor->ex_mol_bit[k];
+  included_bit_ = neighbor->includegroup > 0 ? bit_of(neighbor->includegroup) : 0;
+  for (int k = 0; k < neighbor->nex_group; k++) group_bits_ |= bit_of(neighbor->ex1_group[k]) | bit_of(neighbor->ex2_group[k]);
+  for (int k = 0; k < neighbor->nex_mol; k++) molecule_bits_ |= bit_of(neighbor->ex_mol_group[k]);
   for (const Kind &kind : present_kinds(species_of_type)) {
     kinds_.push_back(kind);
     if (kind.molecule) kinds_.push_back({kind.type, kind.groups, 2});
@@ -80,6 +80,12 @@ Exclusions::Kind Exclusions::kind_of(int i) const
   return {neighbor->nex_type > 0 ? atom->type[i] : 0, groups, groups & molecule_bits_ ? 1 : 0};
 }
 
+// LAMMPS keeps bits of its own beside the groups, which `run ... pre no` does not bring up to date.
+int Exclusions::bit_of(int group_index) const
+{
+  return group->bitmask[group_index];
+}
+
 // As in LAMMPS' neighbour lists.
 bool Exclusions::interact(const Kind &a, const Kind &b) const
 {
@@ -89,11 +95,11 @@ bool Exclusions::interact(const Kind &a, const Kind &b) const
     if ((a.type == first && b.type == second) || (a.type == second && b.type == first)) return false;
   }
   for (int k = 0; k < neighbor->nex_group; k++) {
-    const int first = neighbor->ex1_bit[k], second = neighbor->ex2_bit[k];
+    const int first = bit_of(neighbor->ex1_group[k]), second = bit_of(neighbor->ex2_group[k]);
     if ((a.groups & first && b.groups & second) || (a.groups & second && b.groups & first)) return false;
   }
   for (int k = 0; k < neighbor->nex_mol; k++) {
-    const bool named = a.groups & b.groups & neighbor->ex_mol_bit[k];
+    const bool named = a.groups & b.groups & bit_of(neighbor->ex_mol_group[k]);
     if (named && (a.molecule == b.molecule) == (neighbor->ex_mol_intra[k] != 0)) return false;
   }
   return true;

@@ -44,6 +44,7 @@ class Exclusions : protected LAMMPS_NS::Pointers {
     bool operator==(const Kind &other) const = default;
   };
 
+  int bit_of(int group_index) const;
   Kind kind_of(int i) const;
   bool interact(const Kind &a, const Kind &b) const;
   std::vector<Kind> present_kinds(const std::vector<int64_t> &species_of_type) const;
