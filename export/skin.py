@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.density import operators
-from rhopot.potentials.neighbours import Edges, complete_cell, find_edges
+from rhopot.potentials.neighbours import Edges, complete_cell, find_edges, require_lengths
 
 operators.load()
 
@@ -44,7 +44,7 @@ class SkinEdges:
         return SkinEdges, (self.cutoff, self.skin)
 
     def __call__(self, atoms: ase.Atoms) -> Edges:
-        """Edges (see `find_edges`) of `atoms` as they are now."""
+        """Edges (see `find_edges`) of `atoms` as they are now; two atoms in one place are refused in every step."""
         if self._edges is None or not self._is_complete_for(atoms):
             self._edges = find_edges(atoms, self.cutoff + self.skin)
             self.n_searches += 1
@@ -90,10 +90,12 @@ def _within(edges: Edges, positions: Floats, offsets: Floats, cutoff: float) -> 
         torch.from_numpy(edges.neighbour),
         cutoff,
     )
-    return Edges(
+    found = Edges(
         vectors=vectors.numpy(),
         first_edge=first_edge.numpy(),
         neighbour=neighbour.numpy(),
         centre=edges.centre,
         shift=edges.shift.take(kept.numpy(), axis=0),
     )
+    require_lengths(found)
+    return found

@@ -28,7 +28,7 @@ import torch
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Evaluation, require_finite, species_of
-from rhopot.potentials.neighbours import LONGEST, complete_cell
+from rhopot.potentials.neighbours import LONGEST, complete_cell, require_distinct
 
 # Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
 # structure has the same energy everywhere.
@@ -100,8 +100,9 @@ def evaluate_whole(
 
     `gradients` asks for forces and virial, `members` for the totals of the members. With `n_shares` the parts are
     computed in turn and added up, as processes that share a structure do.
-    Raises ValueError for elements the model does not know, naming those it knows.
+    Raises ValueError for elements the model does not know, naming those it knows, and for two atoms in one place.
     """
+    require_distinct(atoms)
     n_columns = 1 + (model.card.uncertainty.members if members else 0)
     positions, species, cell, pbc = inputs_of(model, atoms)
     energies = np.zeros(n_columns)

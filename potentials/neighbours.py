@@ -28,6 +28,10 @@ Integers = NDArray[np.int64]
 
 # The search radius exceeds the cutoff by this relative margin; the strict test is then made on our own vectors.
 SEARCH_MARGIN = 1e-9
+
+# Distance (A) below which two atoms are in one place: well above rounding, well below any distance of atoms. As in
+# lammps_plugin/same_place.h.
+SAME_PLACE = 1e-8
 # The cell list of vesin has at most so many cells; it scales larger grids down, along a short axis to none at all.
 MOST_CELLS = 1e5
 # Below so many cells it is safe however few atoms there are.
@@ -106,13 +110,29 @@ def find_edges(atoms: ase.Atoms, cutoff: float) -> Edges:
     i, j, shift = _search(positions, cell, pbc, cutoff * (1.0 + SEARCH_MARGIN))
     vectors = positions[j] - positions[i] + shift.astype(np.float64) @ cell
     squared = np.einsum("ec,ec->e", vectors, vectors)
-    if len(squared) and squared.min() == 0.0:
-        edge = int(squared.argmin())
-        raise ValueError(f"positions must be distinct, got atoms {i[edge]} and {j[edge]} in one place; remove one")
+    _refuse_same_place(squared, i, j)
     inside = squared < cutoff * cutoff
     if not inside.all():
         vectors, i, j, shift = vectors[inside], i[inside], j[inside], shift[inside]
     return _pack(vectors, i, j, shift, n_atoms)
+
+
+def require_distinct(atoms: ase.Atoms) -> None:
+    """Raise ValueError for two atoms in one place, which models of whole structures do not notice."""
+    find_edges(atoms, 0.1)
+
+
+def require_lengths(edges: Edges) -> None:
+    """Raise ValueError for edges without length: two atoms have come to one place since their search."""
+    squared = np.einsum("ec,ec->e", edges.vectors, edges.vectors)
+    _refuse_same_place(squared, edges.edge_centre, edges.neighbour)
+
+
+def _refuse_same_place(squared: Floats, i: Integers, j: Integers) -> None:
+    """Raise ValueError when the shortest squared length (E,) of edges i -> j is none."""
+    if len(squared) and squared.min() < SAME_PLACE**2:
+        edge = int(squared.argmin())
+        raise ValueError(f"positions must be distinct, got atoms {i[edge]} and {j[edge]} in one place; remove one")
 
 
 def concatenate(parts: Sequence[Edges], sizes: Sequence[int]) -> Edges:
