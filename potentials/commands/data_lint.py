@@ -37,7 +37,7 @@ def data_lint(
     files = sorted({frame.source for frame in train})
     if len(structures) > 1 and held is None:
         console.print(
-            f"{len(files)} files are looked at as one data set; to look for leakage from {structures[0]} into another: "
+            f"{len(files)} files are looked at as one data set; to look for leakage: "
             f"rhopot data lint {structures[0]} --test {structures[1]}",
             markup=False,
         )
@@ -50,6 +50,9 @@ def data_lint(
     for finding in findings:
         where = f"{finding.frame}: " if finding.frame else ""
         console.print(f"{finding.severity} [{finding.check}] {where}{finding.sentence}", markup=False)
+    if held is not None:
+        copies = sum(finding.check == "leakage" and finding.frame != "" for finding in findings)
+        console.print(f"leakage: {copies} of the {len(held)} test structures are in the data")
     totals = Counter(finding.severity for finding in findings)
     console.print(f"{totals['error']} errors, {totals['warning']} warnings in {len(train) + len(held or ())} frames")
     if totals["error"]:

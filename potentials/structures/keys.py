@@ -169,7 +169,8 @@ def choose_keys(table: LabelTable, keys: Keys, preferred: Mapping[str, Key]) -> 
         if key != NO_KEY and not any(table.count(name) for name in names_of(key)):
             what = table.option.format(target, "").rstrip("= ")
             raise DataError(absent(what, ",".join(names_of(key)), table.labels))
-    fixed = {**preferred, **given}
+    elsewhere = given.get("energy", NO_KEY) != NO_KEY  # the user's energy leads the labels, not the preferred one
+    fixed = {**({} if elsewhere else preferred), **given}
     families = _families(fixed, table)
     used: dict[str, Key] = {}
     for target in WORDS:

@@ -1,0 +1,134 @@
+"""Keys of labels through the commands: models are judged by the labels they were fitted to, unless told otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.io import read, write
+from trained_models import DATA, FAMILIES, SETTINGS
+
+from rhopot.potentials.commands import main
+
+SOURCE = DATA / "Li20Si12_0.xyz"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def renamed(prefix: str, attached: bool = False, n_frames: int = 2) -> list[Atoms]:
+    """Frames with labels under a prefix; attached: beside energy and forces of another method."""
+    frames: list[Atoms] = read(SOURCE, f":{n_frames}")
+    for atoms in frames:
+        atoms.info[f"{prefix}energy"] = atoms.info.pop("REF_energy")
+        atoms.arrays[f"{prefix}forces"] = atoms.arrays.pop("REF_forces")
+        del atoms.info["REF_stress"]
+        if attached:
+            atoms.info["dft_energy"] = 100.0
+    return frames
+
+
+def errors(tmp_path: Path, *words: str) -> dict[str, float]:
+    assert main(["evaluate", *words, "--json", str(tmp_path / "errors.json")]) == 0
+    table: dict[str, float] = json.loads((tmp_path / "errors.json").read_text())
+    return table
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_evaluate_reads_the_labels_of_the_training(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models fitted to REF_ labels: another method's in the same file do not count, other keys are asked for."""
+    model = str(trained_model(family))
+    frames: list[Atoms] = read(SOURCE, ":1")
+    write(tmp_path / "ref.xyz", frames, format="extxyz")
+    for atoms in frames:
+        atoms.info["energy"] = 100.0
+    write(tmp_path / "both.xyz", frames, format="extxyz")
+    write(tmp_path / "plain.xyz", renamed("", n_frames=1), format="extxyz")
+    expected = errors(tmp_path, model, str(tmp_path / "ref.xyz"))
+    assert errors(tmp_path, model, str(tmp_path / "both.xyz")) == expected
+    assert "note: labels left aside: energy (1 frames)" in capsys.readouterr().out
+    assert main(["evaluate", model, str(tmp_path / "plain.xyz")]) == 1
+    said = capsys.readouterr().err
+    assert "energy must be under REF_energy, got energy alone (1 frames" in said
+    assert "write --key energy=energy or --key energy=none" in said
+    chosen = errors(tmp_path, model, str(tmp_path / "plain.xyz"), "--key", "energy=energy")
+    assert chosen["energy_mae_mev_per_atom"] == expected["energy_mae_mev_per_atom"]
+    assert chosen["forces_mae_mev_per_angstrom"] == expected["forces_mae_mev_per_angstrom"]
+
+
+def test_keys_named_in_a_configuration_hold_for_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data.xyz"
+    write(data, renamed("hse_", attached=True, n_frames=8), format="extxyz")
+    config = str(ROOT / "examples/configs/soap_linear.yaml")
+    words = [
+        *SETTINGS["soap_linear"],
+        f"data.train={data}",
+        "data.keys.energy=hse_energy",
+        f"output={tmp_path / 'run'}",
+    ]
+    assert main(["train", config, *words]) == 0
+    assert "note: labels left aside: dft_energy (8 frames)" in capsys.readouterr().out
+    table = errors(tmp_path, str(tmp_path / "run" / "model.pt"), str(data))
+    assert table["energy_mae_mev_per_atom"] < 100.0
+    assert "energy from hse_energy, forces from hse_forces" in capsys.readouterr().out
+    assert main(["data", "lint", str(data), "--model", str(tmp_path / "run" / "model.pt")]) == 0
+    assert "dft_energy (not used)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["energy"],
+            "--key must be TARGET=NAME with a target of energy, forces, stress, virial, config_type, got 'energy'",
+        ),
+        (["charge=q"], "--key must be TARGET=NAME"),
+        (["energy=a", "energy=b"], "--key must name energy once, got it twice; join several names: energy=a,b"),
+        (["energy=absent"], "--key energy must name an entry of the data, got 'absent'; the frames carry: REF_energy"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [part for word in words for part in ("--key", word)]
+    for command in (
+        ["data", "lint", str(SOURCE)],
+        ["evaluate", str(ROOT / "tests/data/format_1_linear.pt"), str(SOURCE)],
+    ):
+        assert main([*command, *options]) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_features_need_no_labels(tmp_path: Path) -> None:
+    """Frames whose labels no training could read."""
+    frames: list[Atoms] = read(SOURCE, ":2")
+    frames[1].info["energy"] = frames[1].info.pop("REF_energy")
+    frames[0].info["REF_stress"] = [1.0, 2.0]
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    model = str(ROOT / "tests/data/format_1_linear.pt")
+    assert main(["features", model, str(tmp_path / "data.xyz"), "-o", str(tmp_path / "f.npz")]) == 0
+
+
+def test_lint_finds_labels_of_two_families(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [*renamed("REF_"), *renamed("", n_frames=4)[2:]]
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    assert main(["data", "lint", str(tmp_path / "data.xyz")]) == 1
+    printed = capsys.readouterr().out
+    assert "error [keys] energy must be under one key in the whole data set, got REF_energy (2 frames)" in printed
+    assert "write --key energy=REF_energy or --key energy=energy to take one of them" in printed
+    assert main(["data", "lint", str(tmp_path / "data.xyz"), "--key", "energy=REF_energy,energy"]) == 0
+
+
+def test_lint_of_two_files_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two files are one data set: copies between them are found, and the test for leakage is named."""
+    other = DATA / "Li8Si24_0.xyz"
+    assert main(["data", "lint", str(SOURCE), str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert f"2 files are looked at as one data set; to look for leakage: rhopot data lint {SOURCE} --test" in printed
+    assert main(["data", "lint", str(SOURCE), "--test", str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert "leakage: 0 of the 10 test structures are in the data" in printed
+    assert main(["data", "lint", str(SOURCE), "--test", str(SOURCE)]) == 1
+    printed = capsys.readouterr().out
+    assert "leakage: 10 of the 10 test structures are in the data" in printed

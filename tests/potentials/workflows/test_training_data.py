@@ -1,0 +1,148 @@
+"""From files to a training set: what targets leave out is used nowhere, and faults are known before the fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import trained_models
+from ase import Atoms
+from ase.io import read, write
+
+from rhopot.potentials.config import RunConfig, load_config
+from rhopot.potentials.fit import find_ranks
+from rhopot.potentials.workflows.training import Trained, fit_model, load_training_set
+
+DATA = trained_models.DATA / "Li20Si12_0.xyz"
+
+
+def settings(family: str, *words: str) -> RunConfig:
+    config = trained_models.ROOT / "examples" / "configs" / f"{family}.yaml"
+    return load_config(config, [*trained_models.SETTINGS[family], *words])
+
+
+def other_code(atoms: Atoms) -> Atoms:
+    """A structure whose energy is of another code, a thousand eV per atom off."""
+    atoms = atoms.copy()
+    atoms.info.update(config_type="other_code", REF_energy=atoms.info["REF_energy"] - 1e3 * len(atoms))
+    return atoms
+
+
+def without_energy(atoms: Atoms) -> Atoms:
+    atoms = atoms.copy()
+    del atoms.info["REF_energy"]
+    return atoms
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Frames with two energies of another code, the same without these energies, and three for validation.
+
+    One isolated atom of an element that occurs nowhere else is among the training frames.
+    """
+    frames: list[Atoms] = read(DATA, ":")
+    oxygen = Atoms("O", cell=[12.0] * 3, pbc=True, info={"REF_energy": -1.5, "config_type": "IsolatedAtom"})
+    foreign = [other_code(frames[2]), other_code(frames[5])]
+    sound = [frames[k] for k in (0, 1, 4, 6, 8, 9)] + [oxygen]
+    sets = {"all": sound + foreign, "removed": sound + [without_energy(f) for f in foreign], "val": frames[3:8:2]}
+    for name, atoms in sets.items():
+        write(tmp_path / f"{name}.xyz", atoms, format="extxyz")
+    return {name: tmp_path / f"{name}.xyz" for name in sets}
+
+
+def fitted(family: str, files: dict[str, Path], train: str, *words: str) -> Trained:
+    epochs = ["training.epochs=6"] if family in ("gmp_snn", "bpnn") else []
+    config = settings(family, f"data.train={files[train]}", f"data.validation={files['val']}", *epochs, *words)
+    return fit_model(config, load_training_set(config), find_ranks())
+
+
+@pytest.mark.parametrize("family", trained_models.FAMILIES)
+def test_energies_left_out_are_used_nowhere(family: str, files: dict[str, Path]) -> None:
+    """Digit for digit the model of the data without them, in every family; an element without neighbours trains."""
+    null = "{sigma: 0.007, config_type: {other_code: null}}"
+    left_out = fitted(family, files, "all", f"targets.energy={null}")
+    removed = fitted(family, files, "removed", "targets.energy=0.007")
+    assert left_out.card.baseline_energies == removed.card.baseline_energies
+    assert left_out.card.symbols == ("Li", "O", "Si")
+    assert left_out.card.baseline_energies["O"] == pytest.approx(-1.5, abs=1e-6)
+    assert left_out.card.training_data.hash == removed.card.training_data.hash
+    assert left_out.report["calibration"] == removed.report["calibration"]
+    states = [model.final.state_dict() for model in (left_out, removed)]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.isfinite(value.to(torch.float64)).all(), name
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_a_pair_baseline_does_not_see_them_either(files: dict[str, Path]) -> None:
+    pair = "baseline.pair={kind: two_body, cutoff: 4.0}"
+    null = "targets.energy={sigma: 0.007, config_type: {other_code: null}}"
+    models = [fitted("soap_linear", files, "all", null, pair), fitted("soap_linear", files, "removed", pair)]
+    states = [model.final.state_dict() for model in models]
+    assert any("pair" in name for name in states[0])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_what_is_left_out_is_said(files: dict[str, Path]) -> None:
+    null = "targets.energy={sigma: 1, config_type: {other_code: null}}"
+    data = load_training_set(settings("soap_linear", f"data.train={files['all']}", null))
+    assert "targets.energy leaves out config_type other_code (2 frames): not used anywhere" in data.notes
+    assert {frame.config_type for frame in data.train if frame.energy is None} <= {"other_code"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("isolated_atom", "did you mean IsolatedAtom?"), ("zzz", "remove it or correct its name")],
+)
+def test_config_types_that_no_frame_has(name: str, meant: str, files: dict[str, Path]) -> None:
+    words = f"data.train={files['all']}", f"targets.energy={{sigma: 1, config_type: {{{name}: 0.1}}}}"
+    message = (
+        rf"targets\.energy\.config_type must name config_types of the data \(IsolatedAtom, other_code, relaxation\), "
+        rf"got {name}; {meant}"
+    )
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        load_training_set(settings("soap_linear", *words))
+
+
+def test_validation_without_labels_is_refused_at_the_start(files: dict[str, Path], tmp_path: Path) -> None:
+    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=True) for f in read(files["val"], ":")]
+    write(tmp_path / "bare.xyz", bare, format="extxyz")
+    message = r"data\.validation must carry energy or forces to be of use, got none in 3 frames"
+    with pytest.raises(ValueError, match=message):
+        load_training_set(
+            settings("soap_linear", f"data.train={files['all']}", f"data.validation={tmp_path / 'bare.xyz'}")
+        )
+    write(tmp_path / "few.xyz", read(DATA, ":1") + bare * 6, format="extxyz")
+    with pytest.raises(ValueError, match=r"the validation set must carry energy or forces, got none in the 3 frames"):
+        load_training_set(settings("soap_linear", f"data.train={tmp_path / 'few.xyz'}"))
+
+
+def test_a_validation_file_that_is_the_training_file_is_said(files: dict[str, Path]) -> None:
+    def notes(validation: Path) -> tuple[str, ...]:
+        config = settings("soap_linear", f"data.train={files['removed']}", f"data.validation={validation}")
+        return load_training_set(config).notes
+
+    assert notes(files["removed"]) == (
+        f"9 of 9 validation frames are training frames too (first: {files['removed']}, frame 0): "
+        "their errors say nothing about other structures",
+    )
+    assert notes(files["val"])[0].startswith("1 of 3 validation frames are training frames too")
+
+
+def test_validation_is_read_by_the_keys_of_the_training_data(files: dict[str, Path], tmp_path: Path) -> None:
+    """A second energy in the validation file, under a key that comes first by itself, is not taken."""
+    frames: list[Atoms] = read(files["val"], ":")
+    for atoms in frames:
+        atoms.info["energy"] = atoms.info.pop("REF_energy")
+        atoms.arrays["forces"] = atoms.arrays.pop("REF_forces")
+        atoms.info.pop("REF_stress")
+    write(tmp_path / "train.xyz", frames, format="extxyz")
+    for atoms in frames:
+        atoms.info["dft_energy"] = 0.0
+    write(tmp_path / "val.xyz", frames, format="extxyz")
+    config = settings("soap_linear", f"data.train={tmp_path / 'train.xyz'}", f"data.validation={tmp_path / 'val.xyz'}")
+    data = load_training_set(config)
+    assert [frame.energy for frame in data.validation] == [frame.energy for frame in data.train]
+    assert "labels left aside: dft_energy (3 frames)" in data.validation.notes
