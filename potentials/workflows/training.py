@@ -32,7 +32,7 @@ from rhopot.potentials.structures.composition import (
     isolated_atoms_baseline,
 )
 from rhopot.potentials.structures.split import split_fraction, split_groups
-from rhopot.potentials.workflows.training_data import check_config_types, check_validation, left_out, overlap
+from rhopot.potentials.workflows.training_data import check_config_types, check_validation, labelled, left_out, overlap
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
 MIN_VALIDATION = 3
@@ -80,7 +80,7 @@ class LearningCurve:
 def load_training_set(config: RunConfig) -> TrainingSet:
     """Read the frames, split a validation part off where none is given, and require the targets that are asked for.
 
-    Labels that the targets leave out are taken away here: nothing after this sees them.
+    Labels that the targets leave out are taken away here, and training frames without any: nothing else sees them.
     """
     data = config.data
     if not data.train:
@@ -92,6 +92,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
     notes = left_out(config.targets, train) + overlap(train, given)
     train = config.targets.kept(train)
     train.require(config.targets.required)
+    train, unlabelled = labelled(train)
     if given is not None:
         validation, split = config.targets.kept(given), "given"
     else:
@@ -108,7 +109,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 "add training frames with them, or to descriptor.symbols"
             )
     absorb = not data.validation and data.split.refit
-    return TrainingSet(train, validation, symbols, split, absorb, notes)
+    return TrainingSet(train, validation, symbols, split, absorb, notes + unlabelled)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:

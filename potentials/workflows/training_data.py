@@ -55,6 +55,16 @@ def left_out(targets: Targets, frames: FrameSet) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def labelled(frames: FrameSet) -> tuple[FrameSet, tuple[str, ...]]:
+    """Return the frames that carry a fitted label, and a note on the others, whose structures are not used either."""
+    rows = [row for row, frame in enumerate(frames) if any(frame.has(target) for target in TARGETS)]
+    if len(rows) == len(frames):
+        return frames, ()
+    first = next(frame.name for frame in frames if not any(frame.has(target) for target in TARGETS))
+    count = len(frames) - len(rows)
+    return frames.subset(rows), (f"{count} training frames carry no fitted label and are not used (first: {first})",)
+
+
 def overlap(train: FrameSet, validation: FrameSet | None) -> tuple[str, ...]:
     """Say how many structures of the validation set are training structures."""
     if validation is None:

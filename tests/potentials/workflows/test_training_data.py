@@ -92,6 +92,17 @@ def test_what_is_left_out_is_said(files: dict[str, Path]) -> None:
     assert {frame.config_type for frame in data.train if frame.energy is None} <= {"other_code"}
 
 
+def test_structures_of_which_everything_is_left_out_are_not_used(files: dict[str, Path]) -> None:
+    """Neither their elements nor their environments: no sparse point, scale or shortest distance comes from them."""
+    nulls = [f"targets.{name}={{sigma: 0.1, config_type: {{IsolatedAtom: null, other_code: null}}}}" for name in
+             ("energy", "forces", "stress")]  # fmt: skip
+    config = settings("soap_linear", f"data.train={files['all']}", f"data.validation={files['val']}", *nulls)
+    data = load_training_set(config)
+    assert {frame.config_type for frame in data.train} == {"relaxation"}
+    assert data.symbols == ("Li", "Si")
+    assert f"3 training frames carry no fitted label and are not used (first: {files['all']}, frame 6)" in data.notes
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("isolated_atom", "did you mean IsolatedAtom?"), ("zzz", "remove it or correct its name")],
@@ -114,8 +125,10 @@ def test_validation_without_labels_is_refused_at_the_start(files: dict[str, Path
         load_training_set(
             settings("soap_linear", f"data.train={files['all']}", f"data.validation={tmp_path / 'bare.xyz'}")
         )
+    for atoms in bare:
+        atoms.info["REF_stress"] = [0.0] * 6
     write(tmp_path / "few.xyz", read(DATA, ":1") + bare * 6, format="extxyz")
-    with pytest.raises(ValueError, match=r"the validation set must carry energy or forces, got none in the 3 frames"):
+    with pytest.raises(ValueError, match="the validation set must carry energy or forces, got none in the 3 frames"):
         load_training_set(settings("soap_linear", f"data.train={tmp_path / 'few.xyz'}"))
 
 
