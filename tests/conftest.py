@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trained_models
 
+import rhopot.potentials.commands.train as train_command
 from rhopot.potentials.commands import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_hot_dynamics() -> Iterator[None]:
+    """Trainings of this process leave out the hot dynamics of their report: seconds for each of many small models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_command, "measure_stability", lambda *arguments: [])
+        yield
 
 
 @pytest.fixture(scope="session")

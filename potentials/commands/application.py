@@ -129,18 +129,22 @@ def check(
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Temperature of the dynamics in K.", min=1.0)
+        float, typer.Option("--temperature", help="Temperature of all dynamics in K.", min=1.0)
     ] = 600.0,
+    hot_ps: Annotated[
+        float,
+        typer.Option("--hot-ps", help="Length in ps of the dynamics that shows a runaway; 0 leaves it out.", min=0.0),
+    ] = 2.0,
     lmp: Annotated[str | None, typer.Option("--lmp", help="Command that starts LAMMPS.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Does the same file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks?
+    """Does the file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks, and survive hot dynamics?
 
     Where LAMMPS computes on a GPU, ASE does so too, and is compared with itself on the processor.
     """
     from rhopot.potentials.commands.check import check as run
 
-    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp, device=device)
+    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp, device=device, hot_ps=hot_ps)
 
 
 @app.command()

@@ -1,23 +1,32 @@
-"""`rhopot check`: hold ASE, LAMMPS on several ranks and finite differences against each other."""
+"""`rhopot check`: hold ASE, LAMMPS on several ranks and finite differences against each other, then run hot dynamics.
+
+The dynamics (`workflows.stability`) starts from the structure that is given, or from training structures that the model
+file carries.
+"""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
 import typer
 from ase import Atoms
+from rich.console import Console
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands.console import make_console, table
 from rhopot.potentials.workflows.check import check_model
-from rhopot.potentials.workflows.structures import sample_structure
+from rhopot.potentials.workflows.stability import survive, training_structures
+from rhopot.potentials.workflows.structures import enlarged, sample_structure
 
 # Time steps and least number of atoms, by the kind of model: one of whole structures takes a second where a local one
 # takes a millisecond.
 STEPS = {"local": 200, "global": 60}
 ATOMS = {"local": 64, "global": 32}
+FEWEST, FEWEST_PERIODIC = 2, 8  # atoms that can move against each other; of the supercell of a smaller structure
+HOT_SECONDS = 10.0  # most wall time of the hot dynamics of one structure
 
 
 def check(
@@ -29,12 +38,16 @@ def check(
     temperature: float,
     lmp: str | None,
     device: str,
+    hot_ps: float = 2.0,
 ) -> None:
-    """Print all comparisons; exit with 1 when one is outside its limit."""
+    """Print all comparisons and the hot dynamics; exit with 1 when one is outside its limit or the model runs away.
+
+    hot_ps: length of the hot dynamics of each structure, 0 for none.
+    """
     counts = _ranks(ranks)
     calculator = RhopotCalculator(model)
     card = calculator.model.card
-    atoms = _read(structure) if structure is not None else sample_structure(card.symbols, min_atoms=ATOMS[card.kind])
+    atoms = sample_structure(card.symbols, min_atoms=ATOMS[card.kind]) if structure is None else _several(structure)
     console = make_console()
     what = f"{card.family}, {card.kind}, {card.dtype}"
     console.print(f"{model}: {what}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
@@ -63,6 +76,39 @@ def check(
             f"everywhere ({'; '.join(failed)})"
         )
     console.print(f"all {len(findings)} comparisons within their limits")
+    structures = training_structures(card) if structure is None else [atoms]
+    _hot(calculator, structures, temperature, hot_ps, console)
+
+
+def _hot(
+    calculator: RhopotCalculator, structures: Sequence[Atoms], temperature: float, picoseconds: float, console: Console
+) -> None:
+    """Hot dynamics of each structure; RuntimeError for a model that runs away."""
+    if picoseconds <= 0:
+        console.print("hot dynamics left out (--hot-ps 0)")
+        return
+    if not structures:
+        console.print("hot dynamics left out: this file carries no training structure; name one to run it")
+        return
+    console.print(f"hot dynamics: {temperature:g} K, {picoseconds:g} ps or {HOT_SECONDS:g} s a structure")
+    limits = {"temperature": temperature, "picoseconds": picoseconds, "seconds": HOT_SECONDS}
+    for run in survive(structures, calculator, calculator.model.card, **limits):
+        console.print(f"  {run.sentence()}")
+        if not run.passed:
+            raise RuntimeError(
+                f"check failed in hot dynamics ({run.sentence()}); train with more or hotter structures, a smaller "
+                "descriptor or a smaller prior, and do not run this model beyond its data"
+            )
+
+
+def _several(path: Path) -> Atoms:
+    """The structure of a file; a periodic one with few atoms is repeated, so that it can move and be divided."""
+    atoms = _read(path)
+    if len(atoms) < FEWEST and not atoms.pbc.any():
+        raise ValueError(
+            f"structure must be periodic or hold at least {FEWEST} atoms, got '{path}' with {len(atoms)}; give another"
+        )
+    return enlarged(atoms, FEWEST_PERIODIC) if len(atoms) < FEWEST else atoms
 
 
 def _ranks(text: str) -> list[int]:

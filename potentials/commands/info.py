@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from rhopot.export import STRETCH, ModelCard, read_card
 from rhopot.potentials.commands.console import make_console, rounded, table
 from rhopot.potentials.config.families import FAMILIES
@@ -57,7 +59,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         *_settings("descriptor", card.descriptor),
         *_repulsion(card),
         *_settings("fit", card.fit),
-        *_settings("trained on", card.training_data.summary),
+        *_settings("trained on", _without_structures(card.training_data.summary)),
         ("data hash", card.training_data.hash),
         *_settings("errors", card.metrics),
         ("written by", f"rhopot {versions.rhopot}, torch {versions.torch}"),
@@ -83,6 +85,15 @@ def _repulsion(card: ModelCard) -> list[tuple[str, str]]:
         return []
     lines = describe_repulsion(baseline.get("pair"), shortest)
     return [("short range" if k == 0 else "", line) for k, line in enumerate(lines)]
+
+
+def _without_structures(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the model was trained on, with the formulas of the structures that the file carries in their place."""
+    examples = summary.get("examples")
+    if not isinstance(examples, list):
+        return summary
+    formulas = [Atoms(one["symbols"]).get_chemical_formula() for one in examples]
+    return {**summary, "examples": ", ".join(formulas) or "none"}
 
 
 def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:

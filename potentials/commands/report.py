@@ -36,6 +36,7 @@ def training_report(report: dict[str, Any]) -> str:
         "## Errors",
         *(_errors(f"{name}", table) for name, table in report["errors"].items()),
         "![parity of the validation part](parity.png)",
+        *_stability(report["stability"]),
         *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),
         *(_training(report["fit"]["epochs"]) if "epochs" in report["fit"] else []),
         *(_selection(report["fit"]["selection"]) if "selection" in report["fit"] else []),
@@ -61,6 +62,11 @@ def _errors(name: str, errors: dict[str, Any]) -> str:
     named = {f"{name}, all": errors, **(kinds if len(kinds) > 1 else {})}
     rows = [[key, *(f"{part[k]:{f}}" if k in part else "-" for _, k, f in columns)] for key, part in named.items()]
     return _markdown([name, *(title for title, _, _ in columns)], rows)
+
+
+def _stability(runs: list[dict[str, Any]]) -> list[str]:
+    """What hot dynamics of training structures did."""
+    return ["## Stability", "\n".join(f"- {run['sentence']}" for run in runs)] if runs else []
 
 
 def _learning_curve(curve: dict[str, list[float]]) -> list[str]:

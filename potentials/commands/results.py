@@ -15,16 +15,18 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from rhopot.export import LoadedModel
+from rhopot.export import LoadedModel, RhopotCalculator
 from rhopot.potentials import plots
 from rhopot.potentials.commands.console import bar
 from rhopot.potentials.commands.evaluate import errors_as_table
 from rhopot.potentials.commands.report import training_report
 from rhopot.potentials.config import RunConfig
+from rhopot.potentials.config.schema import HotDynamics
 from rhopot.potentials.files import write_atomically, write_text
 from rhopot.potentials.metrics import Prediction, error_table
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.workflows.evaluation import draw_parity, predict
+from rhopot.potentials.workflows.stability import Stability, survive, training_structures
 from rhopot.potentials.workflows.training import LearningCurve, TrainingSet
 
 # JSON names of errors in words, and what a training leaves beside its checkpoints.
@@ -85,6 +87,22 @@ def make_results(
     with failures.of("the plot of the selection"):
         _draw_selection(folder / "selection.png", fitted["report"])
     return errors
+
+
+def measure_stability(
+    model: Path, settings: HotDynamics | None, console: Console, failures: Failures
+) -> list[dict[str, Any]]:
+    """Hot dynamics of training structures with the saved model: printed, and returned as plain JSON values."""
+    if settings is None:
+        return []
+    runs: list[Stability] = []
+    with failures.of("the stability run"):
+        calculator = RhopotCalculator(model)
+        card = calculator.model.card
+        runs = survive(training_structures(card), calculator, card, **settings.model_dump())
+        for run in runs:
+            console.print(f"stability: {run.sentence()}")
+    return [{**run.as_dict(), "sentence": run.sentence()} for run in runs]
 
 
 def write_report(folder: Path, report: dict[str, Any], failures: Failures) -> None:

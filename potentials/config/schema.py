@@ -91,15 +91,28 @@ class Uncertainty(Section):
     members: int = Field(default=16, ge=0, le=256)
 
 
+class HotDynamics(Section):
+    """Short dynamics of training structures that shows whether the model runs away (see `workflows.stability`).
+
+    temperature in K; picoseconds of each run; seconds: most wall time of each run, which ends it early.
+    """
+
+    temperature: float = Field(default=600.0, gt=0.0)
+    picoseconds: float = Field(default=1.0, gt=0.0)
+    seconds: float = Field(default=5.0, gt=0.0)
+
+
 class Report(Section):
     """What is shown after the fit.
 
     learning_curve: fractions of the training data that are fitted as well, for the learning curve; empty for none.
     train_frames: training frames, evenly chosen, that the errors of the training part are measured on; null for all.
+    stability: hot dynamics of training structures with the saved model; null for none.
     """
 
     learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
     train_frames: PositiveInt | None = None
+    stability: HotDynamics | None = HotDynamics()
 
 
 class RunConfig(Section):

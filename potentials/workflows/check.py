@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 
 from rhopot.export import RhopotCalculator
@@ -46,6 +46,8 @@ EVERY = 5
 # Of what potential and kinetic energy exchange, the total energy of Verlet's method oscillates by less than this part;
 # in a short run that looks like a drift.
 OSCILLATION = 5e-4
+
+SKIN = 0.2  # A; thinner for runs so short that atoms would not cross half of it several times
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def check_model(
         for count in ranks:
             say(f"LAMMPS on {count} rank(s)")
             file, on = Path(model).resolve(), f"device {device}"
-            deck = static(data, file, "static.dump", on, of_atoms) + _moving(steps, temperature)
+            deck = static(data, file, "static.dump", on, of_atoms) + _moving(displaced, steps, temperature)
             run = run_lammps(deck, folder, ranks=count, lmp=lmp, name=f"in.{count}")
             findings += _static_findings(displaced, data, run, folder, count, limits, of_atoms)
             findings += _moving_findings(displaced, data, run, folder, count, limits)
@@ -156,11 +158,13 @@ def _on_gpu(model: str | Path, atoms: Atoms, limits: Limits) -> list[Finding]:
     ]
 
 
-def _moving(steps: int, temperature: float) -> str:
+def _moving(atoms: Atoms, steps: int, temperature: float) -> str:
     """Deck lines after the static ones: NVE with a thin skin, so that lists are rebuilt several times."""
+    speed = float(np.sqrt(3.0 * units.kB * temperature / atoms.get_masses().min()))  # ASE units, of the lightest atoms
+    travelled = speed * steps * TIMESTEP_FS * units.fs
     lines = [
         "undump result",
-        "neighbor 0.2 bin",
+        f"neighbor {min(SKIN, travelled / 3.0):.6g} bin",
         "neigh_modify every 1 delay 0 check yes",
         f"timestep {TIMESTEP_FS / 1000:g}",
         f"velocity all create {2 * temperature:g} 4711 mom yes rot no dist gaussian loop geom",

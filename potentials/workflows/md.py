@@ -55,7 +55,7 @@ class Dynamics:
         return plots.time_series(path, self.time, panels, title)
 
 
-def _thermal_momenta(atoms: Atoms, temperature: float, seed: int) -> np.ndarray:
+def thermal_momenta(atoms: Atoms, temperature: float, seed: int) -> np.ndarray:
     """Maxwell-Boltzmann momenta (N, 3) in ASE units without motion of the centre of mass."""
     masses = atoms.get_masses()[:, None]
     momenta = np.random.default_rng(seed).normal(size=(len(atoms), 3)) * np.sqrt(masses * units.kB * temperature)
@@ -93,7 +93,7 @@ def run_dynamics(
     moving = atoms.copy()
     moving.calc = calculator
     if not np.any(moving.get_momenta()):
-        moving.set_momenta(_thermal_momenta(moving, temperature, seed))
+        moving.set_momenta(thermal_momenta(moving, temperature, seed))
     step = timestep_fs * units.fs
     file = str(trajectory) if trajectory is not None else None
     integrator: MolecularDynamics

@@ -36,6 +36,18 @@ def sample_structure(symbols: Sequence[str], seed: int = 0, min_atoms: int = 64)
     return atoms
 
 
+def enlarged(atoms: Atoms, min_atoms: int) -> Atoms:
+    """Supercell of at least `min_atoms` atoms: the shortest periodic edge is doubled until they are enough.
+
+    A structure without periodic directions stays as it is.
+    """
+    repeats = np.ones(3, dtype=int)
+    lengths = np.where(atoms.pbc, atoms.cell.lengths(), np.inf)
+    while len(atoms) * repeats.prod() < min_atoms and atoms.pbc.any():
+        repeats[int(np.argmin(lengths * repeats))] *= 2
+    return atoms.repeat(tuple(int(k) for k in repeats))
+
+
 def vacancy_hop(crystal: Atoms, removed: int | None = None) -> tuple[Atoms, Atoms]:
     """End points of a vacancy hop in a periodic crystal: the nearest neighbour moves into the empty site.
 

@@ -31,6 +31,7 @@ from rhopot.potentials.structures.composition import (
     is_isolated_atom,
     isolated_atoms_baseline,
 )
+from rhopot.potentials.structures.examples import energy_range, example_structures
 from rhopot.potentials.structures.split import split_fraction, split_groups
 from rhopot.potentials.workflows.training_data import check_config_types, check_validation, labelled, left_out, overlap
 
@@ -318,6 +319,8 @@ def _card(
     report = result.report
     summary = {
         **data.train.summary(),
+        "energy_range": energy_range(data.train, baseline),
+        "examples": example_structures(data.train, baseline),
         "shortest_distances": {pair: round(distance, 4) for pair, distance in shortest.items()},
         "split": data.split,
         "n_validation": len(data.validation),

@@ -123,6 +123,7 @@ def test_commands_work_on_the_model(run: Path, tmp_path: Path, capsys: pytest.Ca
 
 def test_the_model_is_the_same_in_lammps(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words_ = ["check", str(run / "model.pt"), str(DATA / "Li8Si24_0.xyz"), "--ranks", "1,2,4", "--steps", "60"]
+    words_ += ["--hot-ps", "0"]
     status = main(words_)
     output = capsys.readouterr().out
     assert status == 0, output
