@@ -22,7 +22,9 @@ import ase.io
 from rhopot.potentials.structures.frames import DataError
 
 SUFFIXES = (".xyz", ".extxyz")
-OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# First bytes of compressed files, whatever their name says.
+MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # Keys that have a meaning in the format, whatever their case.
 CANONICAL = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 # ASE insists on nine numbers under these; they are read under another name.
@@ -41,9 +43,10 @@ def is_extxyz(name: str) -> bool:
 
 def read_extxyz(file: Path) -> list[ase.Atoms]:
     """Return all structures of a file. Raises DataError naming the frame, or what ASE's reader raises."""
-    suffix = file.suffix.lower()
-    with OPENERS[suffix](file) if suffix in OPENERS else file.open("rb") as stream:
-        text = _decoded(stream.read())
+    content = file.read_bytes()
+    said = OPENERS.get(file.suffix.lower())
+    found = next((opened for magic, opened in MAGIC.items() if content.startswith(magic)), said)
+    text = _decoded(content if found is None else found(io.BytesIO(content)).read())
     chunks = list(_frames(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
     if not chunks:
         return []
@@ -98,10 +101,12 @@ def _frames(lines: list[str]) -> Iterator[str]:
             raise DataError(f"frame {index}: must have {count} atoms, got the end of the file before; complete it")
         body = lines[here + 2 : end]
         try:
-            comment = _comment(lines[here + 1], body[0] if body else None)
+            comment = _comment(lines[here + 1], body)
         except DataError as error:
             raise DataError(f"frame {index}: {error}") from None
         while end < len(lines) and lines[end].lstrip().startswith("VEC"):
+            if "=" in comment:  # ASE's reader takes the whole comment line for words then, labels included
+                raise DataError(f"frame {index}: cell must be given as Lattice beside other entries, got VEC lines")
             body.append(lines[end])
             end += 1
         yield "\n".join([str(count), comment, *body, ""])
@@ -122,7 +127,7 @@ def _count(line: str, number: int, index: int) -> int:
     return count
 
 
-def _comment(line: str, first_atom: str | None) -> str:
+def _comment(line: str, atoms: list[str]) -> str:
     """Return a comment line with checked, canonical entries."""
     values: dict[str, str] = {}
 
@@ -136,8 +141,8 @@ def _comment(line: str, first_atom: str | None) -> str:
         return f"{HIDDEN + key if key in TENSORS else key}={value}"
 
     line = PAIR.sub(entry, line)
-    if "Properties" in values and first_atom is not None:
-        _check_columns(values["Properties"].strip("\"'"), len(first_atom.split()))
+    if "Properties" in values:
+        _check_columns(values["Properties"].strip("\"'"), atoms)
     return line
 
 
@@ -149,7 +154,7 @@ def _pbc(value: str) -> str:
     return '"' + " ".join(str(word) for word in (words * 3)[:3]) + '"'
 
 
-def _check_columns(properties: str, found: int) -> None:
+def _check_columns(properties: str, atoms: list[str]) -> None:
     """Refuse columns that are not described, or described twice."""
     fields = properties.split(":")
     names, widths = fields[::3], fields[2::3]
@@ -157,8 +162,10 @@ def _check_columns(properties: str, found: int) -> None:
     if twice:
         raise DataError(f"Properties must name every column once, got {', '.join(twice)} twice; rename one")
     described = sum(int(width) for width in widths if width.isdigit())
-    if described != found:
-        raise DataError(
-            f"Properties must describe all columns, got {described} described and {found} in the first atom's line; "
-            "correct Properties"
-        )
+    for k, line in enumerate(atoms):
+        found = len(line.split())
+        if found != described:
+            raise DataError(
+                f"Properties must describe all columns, got {described} described and {found} in the line of atom {k}; "
+                "correct it or the line"
+            )

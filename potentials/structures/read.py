@@ -135,10 +135,11 @@ def _labels(atoms: ase.Atoms, name: str, dropped: Dropped) -> dict[str, Any]:
     results = atoms.calc.results if atoms.calc is not None else {}
     labels = {}
     for key, value in {**atoms.arrays, **results, **atoms.info}.items():
-        if value is not None and not (isinstance(value, str) and value.strip().lower() in MISSING):
+        word = "" if value is None or np.size(value) == 0 else value
+        if len(atoms) == 0 or not (isinstance(word, str) and word.strip().lower() in MISSING):
             labels[key] = value
         elif any(key in aliases for aliases in ALIASES.values()):
-            dropped.setdefault((key, f"is {value or 'empty'}"), []).append(name)
+            dropped.setdefault((key, f"is {word or 'empty'}"), []).append(name)
     return labels
 
 
@@ -169,6 +170,8 @@ def _array(value: Any, key: str, shape: tuple[int, ...]) -> Floats:
     """A label as float64 of exactly `shape`."""
     try:
         array = np.asarray(value, dtype=np.float64)
+        if np.asarray(value).dtype == bool:
+            raise TypeError
     except (TypeError, ValueError):
         raise DataError(f"{key} must be numbers, got {str(value)[:40]!r}; repair the entry") from None
     if array.shape != shape:

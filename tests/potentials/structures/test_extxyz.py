@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import lzma
 from pathlib import Path
 
@@ -91,6 +92,26 @@ def test_forms_of_pbc(word: str, expected: list[bool], tmp_path: Path) -> None:
     assert only(read(tmp_path, text(f"energy=-1.0 pbc={word}"))).atoms.pbc.tolist() == expected
 
 
+def test_a_compressed_file_under_a_plain_name(tmp_path: Path) -> None:
+    content = gzip.compress(text().encode())
+    assert read(tmp_path, content).digest() == read(tmp_path, text(), "plain.xyz").digest()
+
+
+def test_an_entry_without_a_value_is_none(tmp_path: Path) -> None:
+    frames = read(tmp_path, text() + text("energy="))
+    assert [frame.energy for frame in frames] == [-1.0, None]
+    assert frames.notes[0].startswith("energy left out in 1 frames, where it is empty (first: ")
+
+
+def test_a_cell_in_lines_of_its_own(tmp_path: Path) -> None:
+    """VEC lines: read where the comment line holds nothing else, refused where its labels would be lost."""
+    cell = "VEC1 8 0 0\nVEC2 0 8 0\nVEC3 0 0 8\n"
+    bare = only(read(tmp_path, "2\n\nSi 0 0 0\nSi 0 0 2.3\n" + cell))
+    assert bare.atoms.get_volume() == pytest.approx(512.0)
+    with pytest.raises(DataError, match=r"frame 0: cell must be given as Lattice beside other entries, got VEC lines"):
+        read(tmp_path, text() + cell)
+
+
 def test_keys_of_the_format_in_another_case(tmp_path: Path) -> None:
     """`lattice` and `PBC` are not a comment: a molecule without cell would be read instead."""
     frame = only(read(tmp_path, text("energy=-1.0 PBC='T T F'", CELL.replace("Lattice", "lattice"))))
@@ -105,6 +126,7 @@ def test_keys_of_the_format_in_another_case(tmp_path: Path) -> None:
         ('energy=-1.0 pbc="F F"', "pbc must be three of T and F"),
         ("energy=-1.0 pbc=xyz", "pbc must be three of T and F, got xyz"),
         ("energy=-1.0 energy=-2.0", "energy must stand once in the comment line, got -1.0 and -2.0; remove one"),
+        ("energy=True", "energy must be numbers, got 'True'"),
         ('stress="1 2 3"', "stress must have 6 or 9 components, got 3"),
     ],
 )
@@ -116,12 +138,21 @@ def test_comment_lines_that_contradict_themselves(entries: str, message: str, tm
 @pytest.mark.parametrize(
     ("head", "atoms", "message"),
     [
-        (CELL, "Si 0 0 0\nSi 0 0 2.3\n", "Properties must describe all columns, got 7 described and 4 in the first"),
-        (CELL.replace(":forces:R:3", ""), ATOMS, "Properties must describe all columns, got 4 described and 7 in the"),
+        (
+            CELL,
+            "Si 0 0 0\nSi 0 0 2.3\n",
+            "Properties must describe all columns, got 7 described and 4 in the",
+        ),
+        (CELL.replace(":forces:R:3", ""), ATOMS, "Properties must describe all columns, got 4 described and 7 in"),
         (
             CELL + ":forces:R:3",
             "Si 0 0 0 1 2 3 4 5 6\n" * 2,
             "Properties must name every column once, got forces",
+        ),
+        (
+            CELL,
+            ATOMS.strip() + " 7\n",
+            "Properties must describe all columns, got 7 described and 8 in the",
         ),
         (CELL, ATOMS.replace("2.3", "2.3D+0"), "must be readable as extended XYZ, got ValueError"),
         (CELL.replace('8"', '"'), ATOMS, "must be readable as extended XYZ, got ValueError: Got info item Lattice"),
