@@ -24,7 +24,7 @@ from rhopot.potentials.structures.frames import DataError
 SUFFIXES = (".xyz", ".extxyz")
 OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 # First bytes of compressed files, whatever their name says.
-MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+MAGIC: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # Keys that have a meaning in the format, whatever their case.
 CANONICAL = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 # ASE insists on nine numbers under these; they are read under another name.

@@ -107,7 +107,8 @@ class FrameSet(Sequence[Frame]):
             if target not in TARGETS:
                 raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}; correct its name")
             if self.count(target) == 0:
-                keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items()) or "no label keys"
+                keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items())
+                keys = keys or "; ".join(self.notes) or "no label keys"
                 raise DataError(
                     f"target {target} must be present in the data, got {keys} in {len(self)} frames; "
                     f"name its key with {option.format(target, 'KEY')} or drop the target"

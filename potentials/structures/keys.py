@@ -170,6 +170,8 @@ def choose_keys(table: LabelTable, keys: Keys, preferred: Mapping[str, Key]) -> 
             what = table.option.format(target, "").rstrip("= ")
             raise DataError(absent(what, ",".join(names_of(key)), table.labels))
     elsewhere = given.get("energy", NO_KEY) != NO_KEY  # the user's energy leads the labels, not the preferred one
+    if keys.config_type != "config_type" and not table.count(keys.config_type):
+        raise DataError(absent(table.option.format("config_type", "").rstrip("= "), keys.config_type, table.labels))
     fixed = {**({} if elsewhere else preferred), **given}
     families = _families(fixed, table)
     used: dict[str, Key] = {}
@@ -194,14 +196,19 @@ def choose_keys(table: LabelTable, keys: Keys, preferred: Mapping[str, Key]) -> 
     }
     faults += _faults(table, used, known, given, fixed)
     found = {key: table.count(key) for row in known.values() for key in row if table.count(key)}
+    if not found and not given:
+        notes.append(f"no label under a known key; the frames carry: {_carried(table.labels)}")
     return KeyChoice(used, found, (*_left_aside(found, used), *notes), tuple(faults))
 
 
 def absent(what: str, key: str, labels: Sequence[Labels]) -> str:
     """Sentence on an entry that no frame carries."""
-    geometry = {"numbers", "positions"}
-    present = sorted({name for frame in labels for name in frame} - geometry)
-    return f"{what} must name an entry of the data, got {key!r}; the frames carry: {', '.join(present) or 'nothing'}"
+    return f"{what} must name an entry of the data, got {key!r}; the frames carry: {_carried(labels)}"
+
+
+def _carried(labels: Sequence[Labels]) -> str:
+    """Names of all entries of the frames."""
+    return ", ".join(sorted({name for frame in labels for name in frame} - {"numbers", "positions"})) or "nothing"
 
 
 def _families(fixed: Mapping[str, Key], table: LabelTable) -> list[KeyFamily]:

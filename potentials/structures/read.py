@@ -8,6 +8,7 @@ and the frame, or becomes a finding (`inspect_frames`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,12 @@ def _read(
 ) -> FrameSet:
     """Read; faults are raised, or appended to `findings`."""
     files, notes = find_files(path)
+    places = Counter(file.resolve() for file in files)
+    twice = next((file for file in files if places[file.resolve()] > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"data path must name every file once, got '{twice}' {places[twice.resolve()]} times; remove one"
+        )
     raw = [(str(file), index, atoms) for file in files for index, atoms in enumerate(read_file(file))]
     names = [f"{file}, frame {index}" for file, index, _ in raw]
     dropped: Dropped = {}

@@ -90,7 +90,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
     train = read_frames(list(data.train), data.keys, group_key)
     given = read_frames(list(data.validation), data.keys, preferred=train.used) if data.validation else None
     check_config_types(config.targets, [*train, *(given or ())])
-    notes = left_out(config.targets, train) + overlap(train, given)
+    notes = left_out(config.targets, train)
     train = config.targets.kept(train)
     train.require(config.targets.required)
     train, unlabelled = labelled(train)
@@ -101,6 +101,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
     check_validation(config.targets, validation, bool(data.validation))
+    notes += unlabelled + overlap(train, validation)
     symbols = tuple(config.descriptor.get("symbols") or train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
         unknown = sorted(set(frames.symbols) - set(symbols))
@@ -110,7 +111,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 "add training frames with them, or to descriptor.symbols"
             )
     absorb = not data.validation and data.split.refit
-    return TrainingSet(train, validation, symbols, split, absorb, notes + unlabelled)
+    return TrainingSet(train, validation, symbols, split, absorb, notes)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:

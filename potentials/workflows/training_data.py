@@ -65,10 +65,8 @@ def labelled(frames: FrameSet) -> tuple[FrameSet, tuple[str, ...]]:
     return frames.subset(rows), (f"{count} training frames carry no fitted label and are not used (first: {first})",)
 
 
-def overlap(train: FrameSet, validation: FrameSet | None) -> tuple[str, ...]:
-    """Say how many structures of the validation set are training structures."""
-    if validation is None:
-        return ()
+def overlap(train: FrameSet, validation: FrameSet) -> tuple[str, ...]:
+    """Say how many structures of the validation set are training structures: another file's, or copies in one file."""
     seen = {frame_digest(frame, labels=False) for frame in train}
     same = [frame for frame in validation if frame_digest(frame, labels=False) in seen]
     if not same:

@@ -138,6 +138,15 @@ def test_vasp_outputs_give_the_free_energy(tmp_path: Path) -> None:
     assert (frames[0].energy, frames.used["energy"]) == (-10.5, "free_energy")
 
 
+def test_entries_that_no_frame_carries(write: Write) -> None:
+    path = write([silicon(MACE_energy=-1.0)])
+    assert read_frames(path).notes == ("no label under a known key; the frames carry: MACE_energy",)
+    with pytest.raises(DataError, match=r"target energy must be present in the data, got .* the frames carry: MACE_e"):
+        read_frames(path).require(["energy"])
+    with pytest.raises(DataError, match=r"data\.keys\.config_type must name an entry of the data, got 'kind'"):
+        read_frames(path, Keys(config_type="kind"))
+
+
 @pytest.mark.parametrize("value", [5, [], [""], {"a": 1}])
 def test_keys_are_names(value: object) -> None:
     with pytest.raises(ValidationError, match="must be the name of an entry of the data or a list of names, got"):

@@ -214,6 +214,8 @@ def test_bad_files_are_named(labelled: Make, write: Write, tmp_path: Path) -> No
             read_frames(tmp_path / name)
     with pytest.raises(DataError, match="must name an existing file, got"):
         read_frames(tmp_path / "absent.xyz")
+    with pytest.raises(DataError, match=r"data path must name every file once, got '.*whole\.xyz' 2 times; remove one"):
+        read_frames([tmp_path / "whole.xyz", str(tmp_path / "who*.xyz")])
     with pytest.raises(DataError, match="must name at least one file, got an empty list"):
         read_frames([])
     (tmp_path / "nothing").mkdir()

@@ -144,6 +144,12 @@ def test_a_validation_file_that_is_the_training_file_is_said(files: dict[str, Pa
     assert notes(files["val"])[0].startswith("1 of 3 validation frames are training frames too")
 
 
+def test_copies_on_both_sides_of_a_split_are_said(tmp_path: Path) -> None:
+    write(tmp_path / "twice.xyz", read(DATA, ":") * 2, format="extxyz")
+    data = load_training_set(settings("soap_linear", f"data.train={tmp_path / 'twice.xyz'}"))
+    assert any("validation frames are training frames too" in note for note in data.notes)
+
+
 def test_validation_is_read_by_the_keys_of_the_training_data(files: dict[str, Path], tmp_path: Path) -> None:
     """A second energy in the validation file, under a key that comes first by itself, is not taken."""
     frames: list[Atoms] = read(files["val"], ":")
