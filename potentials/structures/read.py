@@ -77,14 +77,7 @@ def _read(
     findings: list[Finding] | None,
 ) -> FrameSet:
     """Read; faults are raised, or appended to `findings`."""
-    files, notes = find_files(path)
-    places = Counter(file.resolve() for file in files)
-    twice = next((file for file in files if places[file.resolve()] > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"data path must name every file once, got '{twice}' {places[twice.resolve()]} times; remove one"
-        )
-    raw = [(str(file), index, atoms) for file in files for index, atoms in enumerate(read_file(file))]
+    raw, notes = _structures(path)
     names = [f"{file}, frame {index}" for file, index, _ in raw]
     dropped: Dropped = {}
     labels = [_labels(atoms, name, dropped) for (_, _, atoms), name in zip(raw, names, strict=True)]
@@ -118,6 +111,17 @@ def _read(
         )
     said = (*notes, *choice.notes, *(_dropped(key, why, where) for (key, why), where in dropped.items()))
     return FrameSet(tuple(frames), choice.found, choice.used, said)
+
+
+def _structures(path: Source) -> tuple[list[tuple[str, int, ase.Atoms]], list[str]]:
+    """File, number in it and structure of every frame, with notes on files that are not read."""
+    files, notes = find_files(path)
+    places = Counter(file.resolve() for file in files)
+    twice = next((file for file in files if places[file.resolve()] > 1), None)
+    if twice is not None:
+        count = places[twice.resolve()]
+        raise DataError(f"data path must name every file once, got '{twice}' {count} times; remove one")
+    return [(str(file), index, atoms) for file in files for index, atoms in enumerate(read_file(file))], notes
 
 
 def _dropped(key: str, why: str, where: Sequence[str]) -> str:
