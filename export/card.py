@@ -58,7 +58,10 @@ _RULES: dict[str, tuple[str, str]] = {
     "dtype": ("'float64' or 'float32'", "give what the model computes in"),
     "units": ("length 'A' and energy 'eV'", "leave it to the exporter"),
     "baseline_energies": ("one energy in eV for each of the symbols", "give 0.0 where there is none"),
-    "uncertainty": ("a number of members, 0 or more", "give 0 if the model has no uncertainty"),
+    "uncertainty": (
+        "a number of members, 0 or more, and a positive force_factor",
+        "give 0 members if the model has no uncertainty",
+    ),
     "descriptor": ("a non-empty JSON object of finite values", "give the descriptor's settings"),
     "fit": ("a non-empty JSON object of finite values", "give the fit's settings"),
     "training_data": ("a summary and a hash", "describe what the model was trained on"),
@@ -121,11 +124,11 @@ class ModelCard(_Part):
     family: Text
     kind: Literal["local", "global"]
     symbols: Annotated[tuple[str, ...], Field(min_length=1)]
-    cutoff: Annotated[float, Field(gt=0)]
+    cutoff: Annotated[float, Field(gt=0, strict=True)]
     n_layers: Annotated[StrictInt, Field(ge=1)]
     dtype: Literal["float64", "float32"]
     units: Units = Units()
-    baseline_energies: dict[str, float]
+    baseline_energies: dict[str, Annotated[float, Field(strict=True)]]
     uncertainty: Uncertainty
     descriptor: Settings
     fit: Settings
@@ -199,7 +202,9 @@ def _sentences(error: ValidationError, fields: dict[str, Any]) -> str:
             sentences[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
             continue
         rule, remedy = _RULES[name]
-        value = repr(fields[name]) if name in fields else "nothing"
+        given = fields.get(name)
+        given = dict(sorted(given.items())) if isinstance(given, dict) else given
+        value = repr(given) if name in fields else "nothing"
         value = value if len(value) <= 80 else value[:77] + "..."
         sentences[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
     return "\n".join(sentences.values())

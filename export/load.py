@@ -1,4 +1,4 @@
-"""Read a model file: first the card, as plain JSON in a zip archive, and only then the model.
+"""Read a model file: first every byte of the archive is checked, then the card is read, and only then the model.
 
 A file that cannot be used is refused in one sentence that says what it is instead: missing, empty, damaged, of
 another program, of a newer format, or in need of operators this installation lacks.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +18,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 
 from rhopot.export import script
-from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, installed_version
+from rhopot.export.archive import CARD_NAME, COPY, ArchiveError, card_of, read_records, require_seal
+from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard
 from rhopot.potentials.device import find_device
-
-CARD_NAME = "rhopot.json"
-_ZIP_START = b"PK"
-_ZIP_ERRORS = (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, UnicodeDecodeError)
 
 
 class ModelFileError(ValueError):
@@ -88,14 +83,7 @@ def read_card(path: str | Path) -> ModelCard:
 
     Raises ModelFileError with the reason if the file is not a readable model of a known format.
     """
-    path = Path(path)
-    text = _card_text(path)
-    _check_format_version(path, text)
-    try:
-        return ModelCard.from_json(text)
-    except CardError as error:
-        reasons = str(error).replace("\n", "; ")
-        raise _refused(path, f"whose {CARD_NAME} is wrong ({reasons})", "copy or export it again") from error
+    return _read(Path(path))[1]
 
 
 def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
@@ -108,11 +96,11 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     """
     path = Path(path)
     place = find_device(device, "device")
-    card = read_card(path)
+    content, card = _read(path)
     require_runnable(card, str(path))
     require_operators(card, str(path))
     try:
-        module = script.deserialise(path, place)
+        module = script.deserialise(io.BytesIO(content), place)
     except RuntimeError as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise ModelFileError(
@@ -129,57 +117,66 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
             )
         place = torch.device("cpu")
         module.to(place)
-    return LoadedModel(card=card, module=module, name=str(path), device=place)
+    model = LoadedModel(card=card, module=module, name=str(path), device=place)
+    _require_columns(model)
+    return model
+
+
+def _require_columns(model: LoadedModel) -> None:
+    """Raise ModelFileError where two atoms have not the columns of energies that the card states."""
+    card = model.card
+    r = 0.6 * card.cutoff if card.kind == "local" else 2.0
+    positions = torch.tensor([[0.0, 0.0, 0.0], [r, 0.0, 0.0]], dtype=torch.float64, device=model.device)
+    index = torch.tensor([0, 1], device=model.device)
+    species = torch.zeros_like(index)
+    module: Any = model.module
+    with script.plain_execution(), torch.no_grad():
+        if card.kind == "local":
+            vectors = torch.stack([positions[1], -positions[1]])
+            first_edge = torch.tensor([0, 1, 2], device=model.device)
+            output, shape = module(vectors, first_edge, 1 - index, index, species, True), [2]
+        else:
+            cell, pbc = 4.0 * torch.eye(3, dtype=torch.float64, device=model.device), torch.ones_like(positions[0]) > 0
+            prepared = module.prepare(positions, cell, pbc, 1.0)
+            output, shape = module(positions, species, cell, pbc, prepared.cpu(), 0, 1, True), []
+    shape.append(1 + card.uncertainty.members)
+    if list(output.shape) != shape or output.dtype != torch.float64:
+        words = f"[centres, {shape[-1]}]" if card.kind == "local" else f"[{shape[-1]}]"
+        raise ModelFileError(f"model '{model.name}' must return float64 {words}; export it again")
 
 
 def require_runnable(card: ModelCard, name: str) -> None:
     """Raise ModelFileError for models that this version does not run."""
     if card.n_layers != 1:
         raise ModelFileError(
-            f"n_layers of model '{name}' must be 1, got {card.n_layers}; rhopot {installed_version()} "
+            f"n_layers of model '{name}' must be 1, got {card.n_layers}; this rhopot "
             "does not run models that pass messages between atoms"
         )
 
 
-def _refused(path: Path, found: str, remedy: str) -> ModelFileError:
+def _refused(path: Path, found: str, remedy: str = COPY) -> ModelFileError:
     """The error for a file that is not, or no longer, an exported model."""
     return ModelFileError(f"model file must be one exported by rhopot, got '{path}', {found}; {remedy}")
 
 
-def _card_text(path: Path) -> str:
-    """Text of `rhopot.json` in an archive whose every part is intact."""
+def _read(path: Path) -> tuple[bytes, ModelCard]:
+    """The bytes of a file, every one of which was checked, and its card."""
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no file"
         raise ModelFileError(f"model file must exist, got {found} at '{path}'; check the name")
-    with path.open("rb") as stream:
-        start = stream.read(len(_ZIP_START))
-    if not start:
-        raise _refused(path, "which is empty", "copy or export it again")
-    if start != _ZIP_START:
-        raise _refused(path, "which is not a TorchScript archive", "check the name")
+    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged is not None:
-                raise _refused(path, f"which is damaged in its part '{damaged}'", "copy or export it again")
-            return _find_card(path, archive)
-    except _ZIP_ERRORS as error:
-        raise _refused(path, f"which is truncated or damaged ({error})", "copy or export it again") from error
-
-
-def _find_card(path: Path, archive: zipfile.ZipFile) -> str:
-    """Text of the card among the parts of an archive."""
-    names = archive.namelist()
-    cards = [name for name in names if name.endswith(f"/extra/{CARD_NAME}")]
-    if cards:
-        return archive.read(cards[0]).decode("utf-8")
-    if any(name.endswith("/constants.pkl") for name in names):
-        found = "a TorchScript model of another program"
-    elif any(name.endswith("/data.pkl") for name in names):
-        found = "which holds objects of torch.save"
-    else:
-        found = "a zip archive of another program"
-    raise _refused(path, found, "export the model with rhopot.export.save_model")
+        records = read_records(content)
+        text = card_of(records).decode("utf-8", "replace")
+        _check_format_version(path, text)
+        card = ModelCard.from_json(text)
+        require_seal(records)
+    except ArchiveError as error:
+        raise _refused(path, error.found, error.remedy) from error
+    except CardError as error:
+        reasons = str(error).replace("\n", "; ")
+        raise _refused(path, f"whose {CARD_NAME} is wrong ({reasons})") from error
+    return content, card
 
 
 def _check_format_version(path: Path, text: str) -> None:
@@ -187,11 +184,11 @@ def _check_format_version(path: Path, text: str) -> None:
     try:
         version = json.loads(text)["format_version"]
     except (ValueError, TypeError, KeyError) as error:
-        raise _refused(path, f"whose {CARD_NAME} states no format_version", "copy or export it again") from error
+        raise _refused(path, f"whose {CARD_NAME} states no format_version") from error
     if type(version) is int and version > FORMAT_VERSION:
         raise ModelFileError(
-            f"format_version of '{path}' must be at most {FORMAT_VERSION} for rhopot {installed_version()}, "
-            f"got {version}; install a newer rhopot"
+            f"format_version of '{path}' must be at most {FORMAT_VERSION} for this rhopot, got {version}; "
+            "install a newer rhopot"
         )
 
 
@@ -205,6 +202,6 @@ def require_operators(card: ModelCard, name: str) -> None:
     unknown = [name for name in card.versions.operators if not script.is_registered(name)]
     if unknown:
         raise ModelFileError(
-            f"operators of '{name}' must be among those of rhopot {installed_version()}, got {', '.join(unknown)}; "
+            f"operators of '{name}' must be among those of this rhopot, got {', '.join(unknown)}; "
             f"install rhopot {card.versions.rhopot}, which wrote it"
         )

@@ -19,9 +19,10 @@ import ase
 import torch
 
 from rhopot.export import script
+from rhopot.export.archive import CARD_NAME
 from rhopot.export.card import ModelCard, Versions
 from rhopot.export.evaluate import evaluate
-from rhopot.export.load import CARD_NAME, LoadedModel, require_runnable
+from rhopot.export.load import LoadedModel, require_runnable
 from rhopot.export.probe import differences, write_structures
 from rhopot.export.results import Evaluation
 from rhopot.export.whole import inputs_of, prepare

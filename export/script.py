@@ -13,9 +13,10 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
+
+from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
 
@@ -87,22 +88,25 @@ def serialise(module: torch.nn.Module, extra_files: dict[str, str]) -> bytes:
 
 
 def _without_source_locations(archive: io.BytesIO) -> bytes:
-    """The archive without its debug records, which name source files and folders of the machine that wrote them."""
+    """The archive, sealed and without debug records, which name files and folders of the machine that wrote them."""
+    with zipfile.ZipFile(archive) as source:
+        records = {name: source.read(name) for name in source.namelist() if not name.endswith(".debug_pkl")}
+    folder = next(iter(records)).split("/", 1)[0]
+    records[f"{folder}/extra/{SEAL_NAME}"] = seal(records).encode()
     kept = io.BytesIO()
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(kept, "w") as target:
-        for name in source.namelist():
-            if not name.endswith(".debug_pkl"):
-                target.writestr(zipfile.ZipInfo(name), source.read(name))
+    with zipfile.ZipFile(kept, "w") as target:
+        for name, content in records.items():
+            target.writestr(zipfile.ZipInfo(name), content)
     return kept.getvalue()
 
 
-def deserialise(source: Path | io.BytesIO, device: torch.device) -> torch.nn.Module:
-    """The module in a file or in its bytes, on a device, ready to run: parameters need no gradient.
+def deserialise(source: io.BytesIO, device: torch.device) -> torch.nn.Module:
+    """The module in the bytes of its file, on a device, ready to run: parameters need no gradient.
 
     Raises RuntimeError, with PyTorch's words, where the file does not fit the running PyTorch.
     """
     with _announced_end():
-        module = torch.jit.load(str(source) if isinstance(source, Path) else source, map_location=device)
+        module = torch.jit.load(source, map_location=device)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval()

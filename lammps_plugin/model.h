@@ -21,6 +21,8 @@ struct ModelHeader {
   double cutoff = 0.0;                 // A; of a global model, how far it reaches
   int n_layers = 1;                    // message layers
   int members = 0;                     // K: member columns for the uncertainty
+  std::vector<std::string> operators;  // custom operators that the file calls
+  std::string written_by;              // version of rhopot
 };
 
 // The surroundings of C centres: E edge vectors r_ij = r_j - r_i (A), sorted by centre; those of centre c are

@@ -2,9 +2,8 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/thread_pool.h>
-#include <caffe2/serialize/inline_container.h>
-#include <caffe2/serialize/istream_adapter.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -21,6 +20,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "archive.h"
 #include "model.h"
 #include "model_header.h"
 
@@ -47,18 +47,19 @@ std::string cause(const std::exception &exception)
   return named.empty() ? first : named;
 }
 
-std::string read_header_text(const std::string &bytes, const std::string &name)
+// The card of a file whose every byte was checked.
+ModelHeader read_header(const std::string &bytes, const std::string &name)
 {
-  const std::string RECORD = "extra/rhopot.json";
-  std::istringstream stream(bytes);
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(std::make_unique<caffe2::serialize::IStreamAdapter>(&stream));
-    if (!reader.hasRecord(RECORD)) refuse(name, "is no rhopot model (it carries no rhopot.json); export it with rhopot");
-    const auto [data, size] = reader.getRecord(RECORD);
-    return std::string(static_cast<const char *>(data.get()), size);
-  } catch (const c10::Error &) {
-    refuse(name, "is no rhopot model, or is damaged (it is not a complete TorchScript archive); copy or export it again");
-  }
+  const Records records = read_records(bytes, name);
+  const ModelHeader header = parse_header(std::string(card_of(records)), name);
+  require_seal(records, name);
+  std::string unknown;
+  for (const std::string &op : header.operators)
+    if (!c10::Dispatcher::singleton().findSchema({op, ""})) unknown += (unknown.empty() ? "" : ", ") + op;
+  if (!unknown.empty())
+    throw std::runtime_error("operators of '" + name + "' must be among those of this rhopot, got " + unknown +
+                             "; install rhopot " + header.written_by + ", which wrote it");
+  return header;
 }
 
 torch::jit::Module load(const std::string &bytes, const std::string &name, c10::Device device)
@@ -141,7 +142,7 @@ void Model::Implementation::check_output(const at::Tensor &output, const EdgeBat
 
 Model::Model(const std::string &bytes, const std::string &name, const std::string &device, const Seat &seat)
 {
-  const ModelHeader header = parse_header(read_header_text(bytes, name), name);
+  const ModelHeader header = read_header(bytes, name);
   const auto start = [&](c10::Device place) {
     impl_.reset(new Implementation{name, header, place, load(bytes, name, place)});
     try_out();

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import many_body_toy as toy
+import model_archives
 import numpy as np
 import pytest
 import torch
@@ -38,12 +39,7 @@ def flipped(path: Path, part: str) -> Path:
 
 def without(path: Path, part: str) -> Path:
     """The same archive, intact, but with no such part."""
-    source = written(path.with_suffix(".whole"))
-    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(path, "w") as copy:
-        for name in archive.namelist():
-            if not name.endswith(part):
-                copy.writestr(name, archive.read(name))
-    return path
+    return model_archives.without(written(path), part)
 
 
 def bytes_at(path: Path, content: bytes) -> Path:
@@ -77,7 +73,7 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
     (folder_at, r"must exist, got a folder at '.*model\.pt'; check the name"),
     (lambda path: bytes_at(path, b""), "which is empty; copy or export it again"),
     (lambda path: bytes_at(path, b"units metal"), "which is not a TorchScript archive; check the name"),
-    (lambda path: bytes_at(path, written(path).read_bytes()[:2000]), r"which is truncated or damaged \(.*\); copy"),
+    (lambda path: bytes_at(path, written(path).read_bytes()[:2000]), r"which is truncated or damaged; copy or export"),
     (lambda path: flipped(path, "data.pkl"), "which is damaged in its part '.*data.pkl'; copy or export it again"),
     (lambda path: flipped(path, "rhopot.json"), "which is damaged in its part '.*rhopot.json'; copy or export"),
     (foreign_script, "a TorchScript model of another program; export the model with"),
@@ -85,11 +81,11 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
     (arrays, "a zip archive of another program; export the model with"),
     (
         lambda path: written(path, format_version=7),
-        r"format_version of '.*model\.pt' must be at most 1 for rhopot .*, got 7; install a newer rhopot",
+        r"format_version of '.*model\.pt' must be at most 1 for this rhopot, got 7; install a newer rhopot",
     ),
     (
         lambda path: written(path, format_version=7, invented_in_format_7=True),
-        "must be at most 1 for rhopot .*, got 7; install a newer rhopot",
+        "must be at most 1 for this rhopot, got 7; install a newer rhopot",
     ),
     (
         lambda path: written(path, format_version="one"),
@@ -101,6 +97,14 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
     ),
     (lambda path: written(path, kind="global"), "of kind 'global' but without the method 'prepare'; export it with"),
     (lambda path: written(path, n_layers=3), "n_layers of model '.*' must be 1, got 3"),
+    (
+        lambda path: written(path, uncertainty={"members": 5}),
+        r"model '.*model\.pt' must return float64 \[centres, 6\]; export it again",
+    ),
+    (
+        lambda path: model_archives.with_card(written(path), sealed=True, cutoff=3.9),
+        r"which was changed after its export \(its model and its rhopot\.json belong to each other\)",
+    ),
     (
         lambda path: without(path, "constants.pkl"),
         rf"must be readable by PyTorch {torch.__version__.split('+')[0]}.*, written by PyTorch .* and rhopot",

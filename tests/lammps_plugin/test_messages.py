@@ -1,13 +1,12 @@
 """Every refusal once: what is wrong, and what to write instead."""
 
-import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import lammps_process as lmp
 import many_body_toy as toy
+import model_archives
 import pytest
 
 
@@ -72,52 +71,36 @@ def text(path: Path) -> None:
 
 
 def without_card(path: Path) -> None:
-    rewrite(path, lambda name, data: None if name.endswith("rhopot.json") else data)
+    model_archives.rewrite(path, lambda name, data: None if name.endswith("rhopot.json") else data)
 
 
 def damaged_code(path: Path) -> None:
-    rewrite(path, lambda name, data: data.replace(b"index_add", b"no_such_op") if name.endswith(".py") else data)
+    model_archives.rewrite(
+        path, lambda name, data: data.replace(b"index_add", b"no_such_op") if name.endswith(".py") else data
+    )
 
 
-def card(**changes: object) -> Callable[[Path], None]:
+def card(**changes: object) -> Callable[[Path], object]:
     """A file whose card was changed; None drops the field."""
-
-    def change(name: str, data: bytes) -> bytes:
-        if not name.endswith("rhopot.json"):
-            return data
-        fields = json.loads(data) | changes
-        return json.dumps({key: value for key, value in fields.items() if value is not None}).encode()
-
-    return lambda path: rewrite(path, change)
-
-
-def rewrite(path: Path, change: Callable[[str, bytes], bytes | None]) -> None:
-    """Copy an archive, each of its (uncompressed) records through `change`."""
-    source = path.with_suffix(".old")
-    path.rename(source)
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as new:
-        for name in old.namelist():
-            data = change(name, old.read(name))
-            if data is not None:
-                new.writestr(name, data)
+    return lambda path: model_archives.with_card(path, **changes)
 
 
 FILES = {
-    "truncated": (truncated, "is no rhopot model, or is damaged"),
+    "truncated": (truncated, "which is truncated or damaged; copy or export it again"),
     "empty": (emptied, "cannot be read (no such file, or empty)"),
-    "text": (text, "is no rhopot model, or is damaged"),
-    "foreign TorchScript": (without_card, "is no rhopot model (it carries no rhopot.json)"),
-    "newer format": (card(format_version=7), "has format version 7, this rhopot reads up to 1; update rhopot"),
-    "missing field": (card(cutoff=None), "lacks the field 'cutoff'"),
-    "unreadable field": (card(symbols=3), "has an unreadable field 'symbols'"),
-    "no cutoff": (card(cutoff=-1.0), "must have a cutoff > 0"),
-    "no elements": (card(symbols=[]), "names no chemical element"),
+    "text": (text, "which is not a TorchScript archive; check the name"),
+    "foreign TorchScript": (without_card, "a TorchScript model of another program; export the model with"),
+    "newer format": (card(format_version=7), "must be at most 1 for this rhopot, got 7; install a newer"),
+    "missing field": (card(cutoff=None), "card must hold every field, got none of cutoff"),
+    "unreadable field": (card(symbols=3), "card.symbols must be distinct chemical symbols, got 3"),
+    "no cutoff": (card(cutoff=-1.0), "card.cutoff must be a positive length in A, got -1.0"),
+    "no elements": (card(symbols=[]), "card.symbols must be distinct chemical symbols, got []"),
     "unknown kind": (
         card(kind="pooled"),
-        "is of kind 'pooled'; pair style rhopot runs models of kind 'local' and 'global'",
+        "card.kind must be 'local' or 'global', got 'pooled'",
     ),
     "global without prepare": (card(kind="global"), "of kind 'global' must have a method 'prepare'"),
-    "message passing": (card(n_layers=3), "has 3 message layers"),
+    "message passing": (card(n_layers=3), "must be 1, got 3; this rhopot does not run models that pass messages"),
     "unknown operator": (damaged_code, "cannot be loaded"),
     "wrong number of members": (card(uncertainty={"members": 5}), "must return float64 [centres, 6]"),
 }
@@ -130,7 +113,7 @@ def test_files_that_are_no_model(many_body: Path, tmp_path: Path, spoil: Callabl
     script = lmp.setup(tmp_path, toy.tiny_ordered(), "model.pt", ["Li", "Si"])
     output = refused(tmp_path, script + "compute total all pair rhopot\nthermo_style custom c_total[1]\nrun 0\n", 2)
     assert sentence in output
-    assert "model 'model.pt'" in output
+    assert "'model.pt'" in output
 
 
 def test_energies_that_do_not_depend_on_positions(models: Path, tmp_path: Path) -> None:
