@@ -5,6 +5,9 @@ pair style) and the functions below it add what a run does. Units are `metal`: A
 
 LAMMPS wants a along x and b in the xy plane; `write_data` rotates the structure accordingly (a left-handed cell is also
 reflected) and returns the rotation, with which vectors are brought back: v_ase = v_lammps @ rotation.
+
+Masses are those of the atoms. LAMMPS has one mass per type, so isotopes become types of their own, after those of the
+elements; `DataFile.symbols` names the element of each.
 """
 
 from __future__ import annotations
@@ -36,8 +39,11 @@ class DataFile:
 def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = None, margin: float = 10.0) -> DataFile:
     """Write `atoms` as a LAMMPS data file (atom_style atomic), ids in the order of `atoms`.
 
-    symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted). Directions without periodicity
-    get a box `margin` A larger than the atoms on both sides. Positions, lattice and velocities keep all their digits.
+    symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted); types of further isotopes follow.
+    Directions without periodicity get a box `margin` A larger than the atoms on both sides. Positions, lattice, masses
+    and velocities keep all their digits.
+
+    Raises ValueError for elements that `symbols` lacks, and masses that are not positive.
     """
     order = tuple(symbols) if symbols is not None else tuple(sorted(set(atoms.get_chemical_symbols())))
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
@@ -45,6 +51,7 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
         raise ValueError(
             f"symbols must name every element of the structure, got {order} without {', '.join(unknown)}; add them"
         )
+    order, masses, types = _isotopes(atoms, order)
     boxed, rotation = lammps_frame(atoms, margin)
     lattice = boxed.cell.array
     lines = [f"rhopot {boxed.get_chemical_formula()}", "", f"{len(boxed)} atoms", f"{len(order)} atom types", ""]
@@ -53,9 +60,8 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
     if any(abs(tilt) > 1e-12 for tilt in tilts):
         lines.append(f"{' '.join(number(tilt) for tilt in tilts)} xy xz yz")
     lines += ["", "Masses", ""]
-    lines += [f"{index} {atomic_masses[atomic_numbers[symbol]]:.8f}" for index, symbol in enumerate(order, 1)]
+    lines += [f"{index} {number(mass)}" for index, mass in enumerate(masses, 1)]
     lines += ["", "Atoms # atomic", ""]
-    types = [order.index(symbol) + 1 for symbol in boxed.get_chemical_symbols()]
     lines += [
         f"{i} {kind} {' '.join(map(number, r))}"
         for i, (kind, r) in enumerate(zip(types, boxed.positions, strict=True), 1)
@@ -66,6 +72,30 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
         lines += [f"{i} {' '.join(map(number, v))}" for i, v in enumerate(velocities, 1)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return DataFile(Path(path), rotation, order, (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])))
+
+
+def _isotopes(atoms: Atoms, order: tuple[str, ...]) -> tuple[tuple[str, ...], list[float], list[int]]:
+    """Element and mass (u) of every type, and the type (from 1) of every atom.
+
+    An element's own type has the mass of most of its atoms; other masses get types at the end.
+    """
+    masses = atoms.get_masses()
+    if not (np.isfinite(masses) & (masses > 0.0)).all():
+        wrong = int(np.flatnonzero(~(np.isfinite(masses) & (masses > 0.0)))[0])
+        raise ValueError(f"masses must be positive, got {masses[wrong]} for atom {wrong}; set_masses of the structure")
+    of_types: list[tuple[str, float]] = []
+    further: list[tuple[str, float]] = []
+    for symbol in order:
+        known, counts = np.unique(masses[atoms.numbers == atomic_numbers[symbol]], return_counts=True)
+        by_number = [float(mass) for mass in known[np.argsort(-counts, kind="stable")]]
+        of_types.append((symbol, by_number[0] if by_number else float(atomic_masses[atomic_numbers[symbol]])))
+        further += [(symbol, mass) for mass in by_number[1:]]
+    of_types += further
+    types = [
+        of_types.index((symbol, float(mass))) + 1
+        for symbol, mass in zip(atoms.get_chemical_symbols(), masses, strict=True)
+    ]
+    return tuple(symbol for symbol, _ in of_types), [mass for _, mass in of_types], types
 
 
 def lammps_frame(atoms: Atoms, margin: float = 10.0) -> tuple[Atoms, np.ndarray]:

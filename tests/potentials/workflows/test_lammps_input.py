@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import many_body_toy as toy
 import numpy as np
 import pytest
 from ase import units
 from ase.build import bulk, molecule
 from ase.io import read
+from ase.md.verlet import VelocityVerlet
 
-from rhopot.potentials.workflows.lammps_input import header, npt, number, nvt, write_data
-from rhopot.potentials.workflows.lammps_run import LammpsError, LammpsRun, run_lammps
+from rhopot.export import RhopotCalculator
+from rhopot.potentials.workflows.lammps_input import header, npt, number, nve, nvt, write_data
+from rhopot.potentials.workflows.lammps_run import LammpsError, LammpsRun, read_dump, run_lammps
 
 SKEWED = np.array([[1.0, 0.1, 0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
 
@@ -43,6 +47,38 @@ def test_open_directions_get_a_box_around_the_atoms(tmp_path: Path) -> None:
 def test_missing_element_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="symbols must name every element of the structure"):
         write_data(tmp_path / "a.data", bulk("Si"), ("Ge",))
+
+
+def test_isotopes_become_types(tmp_path: Path) -> None:
+    atoms = bulk("LiH", "rocksalt", a=4.08, cubic=True)
+    atoms.set_masses([6.015, 1.008, 7.016, 2.014, 7.016, 1.008, 7.016, 3.016])
+    atoms.set_velocities(np.random.default_rng(0).normal(size=(8, 3)))
+    data = write_data(tmp_path / "a.data", atoms, ("Si", "Li", "H"))
+    assert data.symbols == ("Si", "Li", "H", "Li", "H", "H")
+    assert "pair_coeff * * m.pt Si Li H Li H H" in header(data, "m.pt")
+    back = read(data.path, format="lammps-data", units="metal")
+    np.testing.assert_allclose(back.get_masses(), atoms.get_masses(), rtol=1e-8)
+    np.testing.assert_allclose(back.get_momenta() @ data.rotation, atoms.get_momenta(), rtol=1e-6)
+    atoms.set_masses([0.0] * 8)
+    with pytest.raises(ValueError, match=r"masses must be positive, got 0\.0 for atom 0; set_masses of the structure"):
+        write_data(tmp_path / "a.data", atoms)
+
+
+@pytest.mark.parametrize("family", ["soap_linear", "scattering"])
+def test_isotopes_move_as_in_ase(family: str, trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    atoms = toy.crystal((1, 1, 1))
+    lithium = np.flatnonzero(atoms.symbols == "Li")
+    atoms.set_masses([6.015 if k == lithium[0] else mass for k, mass in enumerate(atoms.get_masses())])
+    atoms.set_velocities(0.01 * np.random.default_rng(4).standard_normal(atoms.positions.shape))
+    data = write_data(tmp_path / "a.data", atoms)
+    deck = nve(data, trained_model(family), timestep_fs=1.0, steps=12)
+    end = f"write_dump all custom {tmp_path / 'end'} id xu yu zu modify sort id format float %.17g\n"
+    run_lammps(deck + end, tmp_path)
+    atoms.calc = RhopotCalculator(trained_model(family))
+    VelocityVerlet(atoms, timestep=1.0 * units.fs).run(12)
+    np.testing.assert_allclose(
+        read_dump(tmp_path / "end", ("xu", "yu", "zu")) @ data.rotation, atoms.positions, atol=1e-6
+    )
 
 
 def test_decks_run_in_lammps_with_another_pair_style(tmp_path: Path) -> None:
