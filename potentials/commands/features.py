@@ -26,7 +26,7 @@ from rhopot.potentials.config import load_config
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.fit.graph import graphs, species_of
 from rhopot.potentials.scattering import choose_grid
-from rhopot.potentials.structures import UNLABELLED, FrameSet, read_frames
+from rhopot.potentials.structures import UNLABELLED, FrameSet, naming, read_frames
 
 MAX_EDGES = 20000
 
@@ -65,7 +65,8 @@ def _of_atoms(
     """One row per atom."""
     rows, owners, numbers = [], [], []
     for k, frame in enumerate(frames):
-        parts = [module(*part.arguments) for part in graphs(frame.atoms, symbols, cutoff, MAX_EDGES)]
+        with naming(frame):
+            parts = [module(*part.arguments) for part in graphs(frame.atoms, symbols, cutoff, MAX_EDGES)]
         rows.append(torch.cat(parts).numpy())
         owners.append(np.full(len(frame), k))
         numbers.append(frame.atoms.numbers)
@@ -80,7 +81,8 @@ def _of_structures(
     rows = []
     for k, frame in enumerate(frames):
         cell, pbc = torch.tensor(np.asarray(frame.atoms.cell.array)), torch.tensor(frame.atoms.pbc.tolist())
-        grid = choose_grid(module.hypers, frame.atoms, STRETCH)
+        with naming(frame):
+            grid = choose_grid(module.hypers, frame.atoms, STRETCH)
         species = species_of(frame.atoms, symbols)
         rows.append(module(torch.tensor(frame.atoms.positions), species, cell, pbc, grid).numpy())
         advance(k + 1)

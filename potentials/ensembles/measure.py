@@ -17,7 +17,7 @@ from rhopot.potentials.ensembles.matrix import FeatureStore, Sample, feature_row
 from rhopot.potentials.ensembles.moves import random_directions, random_shift, random_strains
 from rhopot.potentials.fit import FitTask
 from rhopot.potentials.scattering import ScatteringGrid, ScatteringHypers, WaveletScattering, choose_grid
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures import Frame, naming
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -139,7 +139,8 @@ def measure(plan: Plan, name: str, task: FitTask, scattering: WaveletScattering,
 
 def grid_of(frame: Frame, hypers: ScatteringHypers) -> ScatteringGrid:
     """Return the grid of a frame, the one that a run from it would choose."""
-    return choose_grid(hypers, frame.atoms, STRETCH)
+    with naming(frame):
+        return choose_grid(hypers, frame.atoms, STRETCH)
 
 
 def fewer(count: int, share: float) -> int:

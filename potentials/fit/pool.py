@@ -15,7 +15,7 @@ from rhopot.potentials.fit.graph import graphs, species_of
 from rhopot.potentials.fit.parallel import Ranks, deal
 from rhopot.potentials.fit.progress import Progress
 from rhopot.potentials.regressors.descriptor import Descriptor
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures import Frame, naming
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def _features(
     species = species_of(frame.atoms, symbols).numpy()
     if not keep.any():
         return [np.zeros((0, descriptor.n_features)) for _ in symbols]
-    with torch.no_grad():
+    with torch.no_grad(), naming(frame):
         batches = [descriptor(*graph.arguments).numpy() for graph in graphs(frame.atoms, symbols, cutoff, BATCH_EDGES)]
     features = np.concatenate(batches)
     return [features[keep & (species == a)] for a in range(len(symbols))]

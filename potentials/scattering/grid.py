@@ -23,6 +23,9 @@ from torch import Tensor, nn
 
 from rhopot.potentials.scattering.hypers import ScatteringHypers
 
+# Most points of the finest grid: one field of so many takes 3 GiB.
+MOST_POINTS = 2e8
+
 
 class ScatteringGrid(NamedTuple):
     """Numbers of points of every scale, finest first, and lengths (A) of padded axes (0: periodic, the cell's own)."""
@@ -62,10 +65,19 @@ def choose_grid(hypers: ScatteringHypers, atoms: ase.Atoms, stretch: float = 1.0
         stretch: factor by which edges may grow before the spacing of `hypers` is exceeded, >= 1.
 
     Raises:
-        ValueError: a periodic axis without a cell vector, a flat cell, or a stretch below 1.
+        ValueError: a periodic axis without a cell vector, a flat cell, a stretch below 1, or a grid of too many points.
     """
     positions, cell = torch.from_numpy(atoms.positions), torch.from_numpy(np.asarray(atoms.cell.array, dtype=float))
-    return GridRule(hypers)(positions, cell, torch.from_numpy(np.asarray(atoms.pbc, dtype=bool)), stretch)
+    grid: ScatteringGrid = GridRule(hypers)(
+        positions, cell, torch.from_numpy(np.asarray(atoms.pbc, dtype=bool)), stretch
+    )
+    points = float(np.prod([float(count) for count in grid.points[0]]))
+    if points > MOST_POINTS:
+        raise ValueError(
+            f"the grid of a structure must have at most {MOST_POINTS:.0e} points, got {points:.1e}; "
+            "bring its atoms together, or leave the structure out"
+        )
+    return grid
 
 
 class GridRule(nn.Module):

@@ -7,7 +7,7 @@ from rhopot.potentials.structures.composition import (
     isolated_atoms_baseline,
 )
 from rhopot.potentials.structures.findings import Finding
-from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
+from rhopot.potentials.structures.frames import DataError, Frame, FrameSet, naming
 from rhopot.potentials.structures.keys import AUTO, UNLABELLED, Keys
 from rhopot.potentials.structures.lint import lint
 from rhopot.potentials.structures.read import inspect_frames, read_frames
@@ -29,6 +29,7 @@ __all__ = [
     "isolated_atoms_baseline",
     "k_fold_groups",
     "lint",
+    "naming",
     "read_frames",
     "split_fraction",
     "split_groups",

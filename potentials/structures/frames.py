@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -52,6 +53,15 @@ class Frame:
     def has(self, target: str) -> bool:
         """Whether the frame carries `target` (energy, forces or stress)."""
         return getattr(self, target) is not None
+
+
+@contextmanager
+def naming(frame: Frame) -> Iterator[None]:
+    """Let a ValueError of what is done with a frame begin with the frame's name."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(f"{frame.name}: {error}") from error
 
 
 @dataclass(frozen=True)

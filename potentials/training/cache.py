@@ -25,7 +25,7 @@ from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.neighbours import Edges, find_edges
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.descriptor import Descriptor
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures import Frame, naming
 from rhopot.potentials.training.hypers import LossHypers
 from rhopot.potentials.training.loss import Labels, Rows, weights_and_scales
 from rhopot.potentials.training.slopes import (
@@ -123,7 +123,8 @@ def structures(
     """Return edges, features and labels of frames; `advance` takes the number of those done."""
     edges, species, features, found = [], [], [], []
     for done, frame in enumerate(frames, start=1):
-        edges.append(find_edges(frame.atoms, descriptor.cutoff))
+        with naming(frame):
+            edges.append(find_edges(frame.atoms, descriptor.cutoff))
         species.append(species_of(frame.atoms, symbols))
         with torch.no_grad():
             features.append(descriptor(*as_graph(edges[-1], species[-1]).arguments))

@@ -10,7 +10,7 @@ import numpy as np
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials import plots
 from rhopot.potentials.metrics import Prediction
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures import Frame, naming
 
 
 def predict(
@@ -29,7 +29,8 @@ def predict(
     predictions = []
     for done, frame in enumerate(frames, 1):
         gradients = frame.forces is not None or frame.stress is not None
-        result = evaluate(model, [frame.atoms], gradients=gradients, members=members)[0]
+        with naming(frame):
+            result = evaluate(model, [frame.atoms], gradients=gradients, members=members)[0]
         stress = result.stress(frame.atoms) if frame.stress is not None else None
         predictions.append(Prediction(result.energy, result.forces, stress, result.energy_uncertainty()))
         if progress is not None:

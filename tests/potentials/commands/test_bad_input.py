@@ -115,6 +115,30 @@ def test_impossible_frames_are_named_by_every_command(
     assert not output.exists()
 
 
+def test_frames_that_a_model_cannot_take_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An element that the model does not know; fragments too far apart for a grid, in training too."""
+    data, output = tmp_path / "data.xyz", tmp_path / "features.npz"
+    linear, scattering = (str(ROOT / f"tests/data/format_1_{name}.pt") for name in ("linear", "scattering"))
+    frames = read(FRAMES, ":5")
+    frames[3].symbols[2] = "Xe"
+    write(data, frames, format="extxyz")
+    for model in (linear, scattering):
+        said = sentence(capsys, ["evaluate", model, str(data)])
+        assert said.startswith(f"rhopot: {data}, frame 3: elements must be among")
+    frames = read(FRAMES, ":5")
+    frames[3].positions[2, 0] += 1e7
+    frames[3].pbc = False
+    write(data, frames, format="extxyz")
+    said = sentence(capsys, ["evaluate", scattering, str(data)])
+    assert said.startswith(f"rhopot: {data}, frame 3: the box of a structure must be at most")
+    config = str(ROOT / "examples/configs/scattering.yaml")
+    train = ["train", config, f"data.train={data}", "descriptor.beta=0.6", f"output={tmp_path / 'run'}"]
+    for words in (["features", scattering, str(data), "-o", str(output)], [*train, f"data.validation={FRAMES}"]):
+        said = sentence(capsys, words)
+        assert said.startswith(f"rhopot: {data}, frame 3: the grid of a structure must have at most 2e+08 points, got")
+    assert not output.exists()
+
+
 def truncated(model: Path) -> None:
     model.write_bytes(model.read_bytes()[:3000])
 
@@ -151,7 +175,7 @@ def newer(model: Path) -> None:
         (damaged, "is damaged in its part"),
         (empty, "is empty"),
         (foreign, "holds objects of torch.save"),
-        (newer, "must be at most 1 for rhopot"),
+        (newer, "must be at most 1 for this rhopot"),
     ],
 )
 def test_bad_models_are_refused_by_every_command(
