@@ -3,12 +3,15 @@
     atoms.calc = RhopotCalculator("model.pt")
 
 Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. Where the model carries members,
-`get_property("energy_uncertainty")` is the standard deviation of their totals in eV. One calculator may serve many
-structures in turn (`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`):
-the model travels with it, whatever has become of the file.
+`get_property("energy_uncertainty")` is the standard deviation of their totals in eV, and
+`get_property("forces_uncertainty")` (N,) that of their forces on each atom in eV/A, per Cartesian component, which
+costs a gradient for each member (16 at most). One calculator may serve many structures in turn
+(`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`): the model travels
+with it, whatever has become of the file.
 
-Models of kind `local` know energies and virials of atoms, with `energies.sum() = energy`, `stresses.sum(0) = stress`,
-and `energies_uncertainty`, the deviation of each atom's energy.
+Models of kind `local` know energies and virials of atoms, with `energies.sum() = energy` and
+`stresses.sum(0) = stress`. How members share a total among atoms is arbitrary, so there is no uncertainty of an atom's
+energy.
 
 Models of kind `global` know whole structures only. They prepare for the structure they see first and keep that while
 it moves, so that energies are smooth (see `rhopot.export.prepared`); `prepare` chooses the structure and the cells.
@@ -30,12 +33,12 @@ from rhopot.export.local import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
 from rhopot.export.skin import SkinEdges
-from rhopot.export.whole import STRETCH, evaluate_whole
+from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces
 from rhopot.potentials import units
 
 _GRADIENTS = {"forces", "stress", "stresses"}
-_UNCERTAINTIES = {"energy_uncertainty", "energies_uncertainty"}
-_OF_ATOMS = {"energies", "stresses", "energies_uncertainty"}
+_UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}
+_OF_ATOMS = {"energies", "stresses"}
 
 
 class RhopotCalculator(Calculator):
@@ -73,7 +76,8 @@ class RhopotCalculator(Calculator):
         if self.model.card.uncertainty.members:
             known += sorted(_UNCERTAINTIES)
         if self._is_global:
-            known = [name for name in known if name not in _OF_ATOMS]
+            unknown = _OF_ATOMS if knows_member_forces(self.model) else {*_OF_ATOMS, "forces_uncertainty"}
+            known = [name for name in known if name not in unknown]
         self.implemented_properties = known
 
     @property
@@ -94,8 +98,8 @@ class RhopotCalculator(Calculator):
             self.reset()
 
     def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
-        """Called by ASE: one result; those of atoms are refused for models of whole structures."""
-        self._refuse_atoms({name})
+        """Called by ASE: one result; what the model does not know is refused by name."""
+        self._refuse({name})
         return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
@@ -115,7 +119,7 @@ class RhopotCalculator(Calculator):
         if self.atoms is None:
             raise ValueError("atoms must be a structure, got None; attach the calculator to one")
         wanted = set(properties)
-        self._refuse_atoms(wanted)
+        self._refuse(wanted)
         result = self._evaluate(self.atoms, wanted)
         found = {
             "energy": result.energy,
@@ -123,7 +127,7 @@ class RhopotCalculator(Calculator):
             "energies": result.energies,
             "forces": result.forces,
             "energy_uncertainty": result.energy_uncertainty(),
-            "energies_uncertainty": result.energies_uncertainty(),
+            "forces_uncertainty": result.forces_uncertainty,
         }
         self.results.update({name: value for name, value in found.items() if value is not None})
         stress = result.stress(self.atoms)
@@ -140,8 +144,12 @@ class RhopotCalculator(Calculator):
     def _evaluate(self, atoms: ase.Atoms, wanted: set[str]) -> Evaluation:
         """Evaluate `atoms` with what is kept of the last call: neighbours, or what was prepared."""
         gradients, members = bool(wanted & _GRADIENTS), bool(wanted & _UNCERTAINTIES)
+        deviations = "forces_uncertainty" in wanted
         if self._is_global:
-            return evaluate_whole(self.model, atoms, self.prepared(atoms), gradients=gradients, members=members)
+            prepared = self.prepared(atoms)
+            return evaluate_whole(
+                self.model, atoms, prepared, gradients=gradients, members=members, deviations=deviations
+            )
         return evaluate_edges(
             self.model,
             atoms,
@@ -149,11 +157,18 @@ class RhopotCalculator(Calculator):
             gradients=gradients,
             members=members,
             virials="stresses" in wanted,
+            deviations=deviations,
             max_edges=self.max_edges,
         )
 
-    def _refuse_atoms(self, wanted: set[str]) -> None:
-        """Refuse by name what models of whole structures do not know."""
+    def _refuse(self, wanted: set[str]) -> None:
+        """Refuse by name the uncertainty that does not exist, and what global models do not know."""
+        if "energies_uncertainty" in wanted:
+            raise PropertyNotImplementedError(
+                "uncertainty per atom must be asked for as forces_uncertainty (standard deviation of the force on each "
+                "atom, eV/A), got energies_uncertainty; members share only the total energy, so that an atom's part of "
+                "it has no uncertainty"
+            )
         if self._is_global and wanted & _OF_ATOMS:
             raise PropertyNotImplementedError(
                 f"{' and '.join(sorted(wanted & _OF_ATOMS))} must be asked of a model of kind 'local', got model "

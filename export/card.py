@@ -15,7 +15,9 @@ and `versions` are known to the exporter and may be left out.
     dtype               str     float64 or float32: what the model computes in (it takes and returns float64)
     units               obj     length A, energy eV
     baseline_energies   obj     symbol -> eV, already contained in the model's energies
-    uncertainty         obj     members: K columns of member energies after the energy itself, 0 for none
+    uncertainty         obj     members: K columns of member energies after the energy itself, 0 for none;
+                                force_factor: on the standard deviation of the members' forces, from force errors of
+                                the validation set; 1, uncalibrated, in files without it
     descriptor, fit     obj     settings, as used
     training_data       obj     summary: what it was trained on;  hash: of the structures and labels
     metrics             obj     errors after the fit
@@ -89,9 +91,14 @@ class Units(_Part):
 
 
 class Uncertainty(_Part):
-    """Number K of member columns; 0 where the model does not know its own uncertainty."""
+    """Number K of member columns; 0 where the model does not know its own uncertainty.
+
+    force_factor: calibration of the predicted uncertainty of forces. Member columns are calibrated for total energies;
+    the standard deviation of their forces is multiplied by this factor as well.
+    """
 
     members: Annotated[StrictInt, Field(ge=0)]
+    force_factor: Annotated[float, Field(gt=0)] = 1.0
 
 
 class TrainingData(_Part):

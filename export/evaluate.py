@@ -23,18 +23,26 @@ def evaluate(
     gradients: bool = True,
     members: bool = False,
     virials: bool = False,
+    deviations: bool = False,
     max_edges: int | None = None,
     n_shares: int = 1,
 ) -> list[Evaluation]:
     """Evaluate structures.
 
-    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies;
+    `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
+    `deviations` for the standard deviation of the members' forces on each atom (a gradient for each member);
     `max_edges` bounds the memory of local models, `n_shares` divides the work on whole structures (the same numbers).
     Raises ValueError for elements the model does not know, and for `virials` of models of whole structures.
     """
     if model.card.kind == "local":
         return evaluate_local(
-            model, structures, gradients=gradients, members=members, virials=virials, max_edges=max_edges
+            model,
+            structures,
+            gradients=gradients,
+            members=members,
+            virials=virials,
+            deviations=deviations,
+            max_edges=max_edges,
         )
     if virials:
         raise ValueError(
@@ -42,6 +50,14 @@ def evaluate(
             "knows whole structures only; ask for the virial of the structure"
         )
     return [
-        evaluate_whole(model, atoms, prepare(model, atoms), gradients=gradients, members=members, n_shares=n_shares)
+        evaluate_whole(
+            model,
+            atoms,
+            prepare(model, atoms),
+            gradients=gradients,
+            members=members,
+            deviations=deviations,
+            n_shares=n_shares,
+        )
         for atoms in structures
     ]

@@ -15,6 +15,9 @@ from rhopot.potentials import units
 
 Floats = NDArray[np.float64]
 
+# Members, the first ones, whose forces make the standard deviation of a force: each costs a gradient of its own.
+FORCE_MEMBERS = 16
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -27,6 +30,7 @@ class Evaluation:
     virials         (N, 3, 3) eV, their sum is the virial; None for models of whole structures
     members         energies of the K members in eV: (N, K) of atoms, or (K,) of the whole structure; None too where
                     the model has none
+    forces_uncertainty  (N,) eV/A, standard deviation of the members' forces on each atom (see `force_deviations`)
     """
 
     energy: float
@@ -35,6 +39,7 @@ class Evaluation:
     virial: Floats | None = None
     virials: Floats | None = None
     members: Floats | None = None
+    forces_uncertainty: Floats | None = None
 
     def stress(self, atoms: ase.Atoms) -> Floats | None:
         """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
@@ -46,11 +51,19 @@ class Evaluation:
         """Standard deviation (eV) of the members' totals; None where there are no members."""
         return None if self.members is None else float(np.std(np.atleast_2d(self.members).sum(axis=0)))
 
-    def energies_uncertainty(self) -> Floats | None:
-        """Standard deviations (N,) in eV of the members' energies of each atom; None where there are none of atoms."""
-        if self.members is None or self.members.ndim < 2:
-            return None
-        return np.asarray(np.std(self.members, axis=1))
+
+def n_force_members(model: LoadedModel) -> int:
+    """Number of members whose forces are evaluated for `force_deviations`."""
+    return min(model.card.uncertainty.members, FORCE_MEMBERS)
+
+
+def force_deviations(model: LoadedModel, member_forces: Floats) -> Floats:
+    """Standard deviation (N,) in eV/A of the force on each atom, from the members' forces (K, N, 3).
+
+    sigma_i = factor sqrt( 1/(3 K) sum_k |F_ki - <F_i>|^2 ): around the members' own mean, over K as that of the total
+    energy, per Cartesian component, so that it compares with a force RMSE. `factor` is the card's calibration.
+    """
+    return np.asarray(model.card.uncertainty.force_factor * np.sqrt(np.var(member_forces, axis=0).mean(axis=1)))
 
 
 def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ import torch
 from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
+# Methods beside `forward` that adapters call (see `rhopot.export.whole`).
+EXPORTED_METHODS = ("prepare", "member_gradients")
 
 
 @contextmanager
@@ -30,13 +32,14 @@ def _announced_end() -> Iterator[None]:
 
 
 def compile_module(module: torch.nn.Module) -> torch.nn.Module:
-    """The module as TorchScript, `prepare` included where it has one; TorchScript is handed back as it is."""
+    """The module as TorchScript, with the `EXPORTED_METHODS` it has; TorchScript is handed back as it is."""
     if isinstance(module, torch.jit.ScriptModule):
         return module
     with _announced_end():
-        prepare = getattr(type(module), "prepare", None)
-        if prepare is not None:
-            torch.jit.export(prepare)
+        for name in EXPORTED_METHODS:
+            method = getattr(type(module), name, None)
+            if method is not None:
+                torch.jit.export(method)
         return torch.jit.script(module)
 
 

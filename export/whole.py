@@ -9,6 +9,9 @@ The contract of the module, K members, everything float64 in eV and A:
     forward(positions, species (N,) int64, cell, pbc, prepared, share: int, n_shares: int, members: bool)
         -> energies (1 + K,), or (1,) without members
         results of all shares add up, with their gradients; the first is differentiable in positions and cell
+    member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count: int) -> (count, N, 3)
+        dE_k/dr of the first `count` members in eV/A, for the standard deviation of forces; shares add up. Files
+        written before there was this method run all the same, without that deviation
 
 One gradient gives
 
@@ -27,7 +30,14 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.export.results import Evaluation, require_finite, species_of
+from rhopot.export.results import (
+    Evaluation,
+    Floats,
+    force_deviations,
+    n_force_members,
+    require_finite,
+    species_of,
+)
 from rhopot.potentials.neighbours import LONGEST, complete_cell, require_distinct
 
 # Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
@@ -94,12 +104,14 @@ def evaluate_whole(
     *,
     gradients: bool = True,
     members: bool = False,
+    deviations: bool = False,
     n_shares: int = 1,
 ) -> Evaluation:
     """Evaluate one structure with what was prepared for it, or for one it came from.
 
-    `gradients` asks for forces and virial, `members` for the totals of the members. With `n_shares` the parts are
-    computed in turn and added up, as processes that share a structure do.
+    `gradients` asks for forces and virial, `members` for the totals of the members, `deviations` for the standard
+    deviation of the members' forces, at the cost of an evaluation with gradient for each member. With `n_shares` the
+    parts are computed in turn and added up, as processes that share a structure do.
     Raises ValueError for elements the model does not know, naming those it knows, and for two atoms in one place.
     """
     require_distinct(atoms)
@@ -117,6 +129,9 @@ def evaluate_whole(
                 if gradients:
                     _add_slopes(slopes, output, positions, cell)
     require_finite(model, energies, *slopes)
+    spread = None
+    if deviations and n_force_members(model) > 0:
+        spread = _force_deviations(model, (positions, species, cell, pbc, prepared), n_shares)
     forces = virial = None
     if gradients:
         by_positions, by_cell = (part.cpu().numpy() for part in slopes)
@@ -127,7 +142,34 @@ def evaluate_whole(
         forces=forces,
         virial=virial,
         members=energies[1:] if n_columns > 1 else None,
+        forces_uncertainty=spread,
     )
+
+
+def knows_member_forces(model: LoadedModel) -> bool:
+    """Whether a global model has members whose forces can be evaluated; files of older versions have not."""
+    return n_force_members(model) > 0 and hasattr(model.module, "member_gradients")
+
+
+def _force_deviations(model: LoadedModel, inputs: tuple[torch.Tensor, ...], n_shares: int) -> Floats:
+    """Standard deviations (N,) in eV/A of the members' forces, summed over shares."""
+    if not knows_member_forces(model):
+        raise ValueError(
+            f"forces_uncertainty must be asked of a model whose members have forces, got '{model.name}', written by "
+            f"rhopot {model.card.versions.rhopot} without them; train it again"
+        )
+    positions, species, cell, pbc, prepared = inputs
+    count = n_force_members(model)
+    if len(species) == 0:
+        return np.zeros(0)
+    total = torch.zeros((count, len(species), 3), dtype=torch.float64)
+    method: Any = model.module.member_gradients
+    with script.plain_execution(), torch.enable_grad():
+        for share in range(n_shares):
+            arguments = (positions.detach(), species, cell.detach(), pbc, prepared, share, n_shares, count)
+            total += method(*arguments).detach().cpu()
+    require_finite(model, np.zeros(1), total)
+    return force_deviations(model, -total.numpy())
 
 
 def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

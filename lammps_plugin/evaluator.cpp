@@ -1,7 +1,9 @@
 #include "evaluator.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "atom.h"
 #include "global_evaluator.h"
 #include "local_evaluator.h"
 
@@ -11,6 +13,38 @@ std::unique_ptr<Evaluator> make_evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &ta
 {
   if (task.model.header().kind == "global") return std::make_unique<GlobalEvaluator>(lmp, task);
   return std::make_unique<LocalEvaluator>(lmp, task);
+}
+
+int Evaluator::pack_reverse(int, int, double *)
+{
+  return 0;
+}
+
+void Evaluator::unpack_reverse(int, const int *, const double *) {}
+
+double *Evaluator::atom_deviations()
+{
+  const size_t n = std::max(atom->nmax, 1);    // a pointer to something also on ranks that never had an atom
+  if (deviations_.size() < n) deviations_.resize(n, 0.0);
+  return deviations_.data();
+}
+
+void Evaluator::clear_deviations()
+{
+  atom_deviations();
+  std::fill(deviations_.begin(), deviations_.end(), 0.0);
+}
+
+void Evaluator::set_deviation(int i, const double *forces)
+{
+  const int n = task_.model.force_members();
+  double variance = 0.0;
+  for (int a = 0; a < 3; a++) {
+    double mean = 0.0;
+    for (int k = 0; k < n; k++) mean += forces[3 * k + a] / n;
+    for (int k = 0; k < n; k++) variance += (forces[3 * k + a] - mean) * (forces[3 * k + a] - mean) / (3.0 * n);
+  }
+  deviations_[i] = task_.model.header().force_factor * std::sqrt(variance);
 }
 
 double standard_deviation(const double *values, int n)

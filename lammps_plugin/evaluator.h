@@ -27,6 +27,12 @@ struct Task {
   double stretch;                                 // how much a box may grow (see global_evaluator.h)
 };
 
+// What a step asks for besides energies, forces and stress.
+struct Request {
+  bool members = false;       // energies of the members
+  bool deviations = false;    // standard deviations of their forces, which takes a gradient for each member
+};
+
 class Evaluator : protected LAMMPS_NS::Pointers {
  public:
   Evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task) : Pointers(lmp), task_(task) {}
@@ -39,19 +45,33 @@ class Evaluator : protected LAMMPS_NS::Pointers {
 
   // Adds forces to the atoms, and what the pair style's flags ask for to its energies and virials, in LAMMPS' units. All
   // ranks call it together, also those without atoms.
-  virtual void compute(bool members) = 0;
+  virtual void compute(const Request &request) = 0;
+
+  // Communication of a compute() that asks for deviations: numbers that ghost atoms send to their owners, at most
+  // REVERSE_SIZE for each atom at a time (final before a model is loaded: hybrid styles read it then).
+  static constexpr int REVERSE_SIZE = 12;
+  virtual int pack_reverse(int n, int first, double *buffer);
+  virtual void unpack_reverse(int n, const int *list, const double *buffer);
 
   // Energies [K] of the members in LAMMPS' units after a compute() that asked for them; those of all ranks add up.
   const std::vector<double> &member_totals() const { return member_totals_; }
 
-  // Standard deviations of the members of every atom, the last ones or zeros, for at least atom->nmax atoms; null where the
-  // model knows none.
-  virtual double *atom_deviations() { return nullptr; }
+  // Standard deviations of the force on every atom (see `set_deviation`), the last ones or zeros, for at least atom->nmax
+  // atoms.
+  double *atom_deviations();
 
   virtual double memory_usage() const = 0;    // bytes
 
  protected:
+  void clear_deviations();
+
+  // Of atom i from its members' forces [K'*3] in LAMMPS' units:
+  //   sigma = factor sqrt( 1/(3 K') sum_k |F_k - <F>|^2 ),
+  // per Cartesian component and around the members' own mean: the same number as in Python (export/results.py).
+  void set_deviation(int i, const double *forces);
+
   Task task_;
+  std::vector<double> deviations_;    // [nmax]
   std::vector<double> member_totals_;
 };
 

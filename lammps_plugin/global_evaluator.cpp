@@ -53,7 +53,7 @@ void GlobalEvaluator::refuse_strained_images() const
 
 // ---- compute --------------------------------------------------------------------------------------------------------------
 
-void GlobalEvaluator::compute(bool members)
+void GlobalEvaluator::compute(const Request &request)
 {
   refuse_atoms();
   check_exclusions();
@@ -61,14 +61,16 @@ void GlobalEvaluator::compute(bool members)
   const std::string overlap = atoms_.overlap();
   if (!overlap.empty()) error->all(FLERR, "pair style rhopot: " + overlap);
   const int64_t n_atoms = atoms_.structure().n_atoms;
-  if (members) member_totals_.assign(task_.model.header().members, 0.0);
+  if (request.members) member_totals_.assign(task_.model.header().members, 0.0);
+  if (request.deviations) clear_deviations();
   if (n_atoms == 0) return;
   if (prepared_atoms_ != n_atoms) prepare();
   warn_when_outgrown();
-  add_up(evaluate_shares(members));
+  add_up(evaluate_shares(request));
   add_forces();
+  if (request.deviations) set_deviations();
   if (comm->me != 0) return;
-  add_energies(members);
+  add_energies(request.members);
   if (task_.pair.vflag_global) add_virial();
 }
 
@@ -140,17 +142,20 @@ void GlobalEvaluator::warn_when_outgrown()
 }
 
 // This rank's shares, one per thread; returns why one of them failed, or nothing.
-std::string GlobalEvaluator::evaluate_shares(bool members)
+std::string GlobalEvaluator::evaluate_shares(const Request &request)
 {
   const Structure structure = atoms_.structure();
   const int n_threads = task_.model.device() == "cpu" ? std::max(comm->nthreads, 1) : 1;
   sums_.resize(n_threads);
-  for (Sums &sums : sums_) sums.start(structure.n_atoms, members ? 1 + task_.model.header().members : 1);
+  const int columns = request.members ? 1 + task_.model.header().members : 1;
+  for (Sums &sums : sums_) sums.start(structure.n_atoms, columns, request.deviations ? task_.model.force_members() : 0);
   try {
     Model::in_parallel(n_threads, [&](int k) {
       Sums &s = sums_[k];
       const Share share{comm->me * n_threads + k, comm->nprocs * n_threads};
+      const bool members = request.members;
       task_.model.evaluate_whole(structure, prepared_, share, members, s.energies(), s.by_positions(), s.by_cell());
+      if (request.deviations) task_.model.evaluate_members(structure, prepared_, share, s.of_members());
     });
   } catch (const std::exception &reason) {
     return reason.what();
@@ -187,6 +192,19 @@ void GlobalEvaluator::add_energies(bool members)
   for (size_t k = 0; k < member_totals_.size(); k++) member_totals_[k] = task_.scale * energies[1 + k];
 }
 
+void GlobalEvaluator::set_deviations()
+{
+  const int64_t n_atoms = atoms_.structure().n_atoms;
+  const int n_members = task_.model.force_members();
+  const double *const slopes = sums_[0].of_members();
+  std::vector<double> forces(3 * n_members);
+  for (const WholeStructure::Owned &owned : atoms_.owned()) {
+    for (int k = 0; k < n_members; k++)
+      for (int a = 0; a < 3; a++) forces[3 * k + a] = -task_.scale * slopes[3 * (n_atoms * k + owned.row) + a];
+    set_deviation(owned.atom, forces.data());
+  }
+}
+
 // Symmetric up to rounding; LAMMPS keeps six components.
 void GlobalEvaluator::add_virial()
 {
@@ -218,10 +236,11 @@ void GlobalEvaluator::stop_if_any(std::string failure) const
 
 // ---- sums -----------------------------------------------------------------------------------------------------------------
 
-void GlobalEvaluator::Sums::start(int64_t n_atoms, int n_columns)
+void GlobalEvaluator::Sums::start(int64_t atoms, int n_columns, int n_members)
 {
+  n_atoms = atoms;
   columns = n_columns;
-  numbers.assign(1 + columns + 9 + 3 * n_atoms, 0.0);
+  numbers.assign(1 + columns + 9 + 3 * n_atoms * (1 + n_members), 0.0);
 }
 
 void GlobalEvaluator::Sums::add(const Sums &other)
@@ -231,7 +250,7 @@ void GlobalEvaluator::Sums::add(const Sums &other)
 
 double GlobalEvaluator::memory_usage() const
 {
-  double bytes = atoms_.memory_usage();
+  double bytes = atoms_.memory_usage() + static_cast<double>(sizeof(double) * deviations_.capacity());
   for (const Sums &sums : sums_) bytes += static_cast<double>(sizeof(double) * sums.numbers.capacity());
   return bytes;
 }

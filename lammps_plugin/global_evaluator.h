@@ -25,22 +25,24 @@ class GlobalEvaluator : public Evaluator {
 
   void init() override;
   double cutoff() const override;
-  void compute(bool members) override;
+  void compute(const Request &request) override;
   double memory_usage() const override;
 
  private:
   // What one share, or all together, returns, in one row that MPI can add up: failures [1], energies [1+K], dE/d box vectors
-  // [9], dE/d positions [3 N], in eV and A.
+  // [9], dE/d positions [3 N], and where deviations are asked for those of K' members [K' * 3 N], in eV and A.
   struct Sums {
     std::vector<double> numbers;
     int columns = 1;
+    int64_t n_atoms = 0;
 
-    void start(int64_t n_atoms, int n_columns);
+    void start(int64_t atoms, int n_columns, int n_members);
     void add(const Sums &other);
     double &failures() { return numbers[0]; }
     double *energies() { return &numbers[1]; }
     double *by_cell() { return energies() + columns; }
     double *by_positions() { return by_cell() + 9; }
+    double *of_members() { return by_positions() + 3 * n_atoms; }
   };
 
   void refuse_strained_images() const;
@@ -48,10 +50,11 @@ class GlobalEvaluator : public Evaluator {
   void check_exclusions();
   void prepare();
   void warn_when_outgrown();
-  std::string evaluate_shares(bool members);
+  std::string evaluate_shares(const Request &request);
   void add_up(const std::string &failure);
   void add_forces();
   void add_energies(bool members);
+  void set_deviations();
   void add_virial();
   void stop_if_any(std::string failure) const;
 

@@ -55,10 +55,10 @@ double LocalEvaluator::cutoff() const
 
 // Threads evaluate ranges of centres side by side; their results are added one after the other in the order of the list, so
 // that the numbers do not depend on which thread was faster.
-void LocalEvaluator::compute(bool members)
+void LocalEvaluator::compute(const Request &request)
 {
-  const int columns = members ? 1 + task_.model.header().members : 1;
-  if (members) start_members();
+  const int columns = request.members ? 1 + task_.model.header().members : 1;
+  start_members(request);
   update_rows();
   start_workers();
   const int n_workers = static_cast<int>(workers_.size());
@@ -67,7 +67,7 @@ void LocalEvaluator::compute(bool members)
   for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
     const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
     try {
-      Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], members); });
+      Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], request); });
     } catch (const std::exception &reason) {
       stop_here(reason.what());
     }
@@ -75,9 +75,11 @@ void LocalEvaluator::compute(bool members)
       add_forces(workers_[k]);
       if (task_.pair.eflag_either) add_energies(workers_[k], columns);
       if (task_.pair.vflag_either) add_virial(workers_[k]);
-      if (members) add_members(workers_[k], columns);
+      if (request.members) add_members(workers_[k], columns);
+      if (request.deviations) add_member_forces(workers_[k]);
     }
   }
+  if (request.deviations) finish_deviations();
 }
 
 bool LocalEvaluator::on_gpu() const
@@ -108,18 +110,21 @@ void LocalEvaluator::start_workers()
   for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, rows_, cutoff());
 }
 
-void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, bool members) const
+void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Request &request) const
 {
   worker.graph.fill(range);
   const EdgeBatch batch = worker.graph.batch();
-  const int columns = members ? 1 + task_.model.header().members : 1;
+  const int columns = request.members ? 1 + task_.model.header().members : 1;
   worker.energies.resize(batch.n_centres * columns);
   worker.gradients.resize(3 * batch.n_edges);
+  worker.member_gradients.resize(request.deviations ? 3 * batch.n_edges * task_.model.force_members() : 0);
   if (batch.n_centres == 0) return;
-  task_.model.evaluate(batch, members, worker.energies.data(), worker.gradients.data());
+  double *const of_members = request.deviations ? worker.member_gradients.data() : nullptr;
+  task_.model.evaluate(batch, request.members, worker.energies.data(), worker.gradients.data(), of_members);
   double sum = 0.0;    // not finite as soon as one number is not
   for (double &energy : worker.energies) sum += (energy *= task_.scale);
   for (double &g : worker.gradients) sum += (g *= task_.scale);
+  for (double &g : worker.member_gradients) sum += (g *= task_.scale);
   if (!std::isfinite(sum))
     throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
 }
@@ -190,35 +195,75 @@ void LocalEvaluator::add_virial(const Worker &worker)
 
 // ---- members --------------------------------------------------------------------------------------------------------------
 
-void LocalEvaluator::start_members()
+void LocalEvaluator::start_members(const Request &request)
 {
-  member_totals_.assign(task_.model.header().members, 0.0);
-  atom_deviations();
-  std::fill(deviations_.begin(), deviations_.end(), 0.0);
-}
-
-double *LocalEvaluator::atom_deviations()
-{
-  const size_t n = std::max(atom->nmax, 1);    // a pointer to something also on ranks that never had an atom
-  if (deviations_.size() < n) deviations_.resize(n, 0.0);
-  return deviations_.data();
+  if (request.members) member_totals_.assign(task_.model.header().members, 0.0);
+  if (!request.deviations) return;
+  clear_deviations();
+  member_forces_.assign(static_cast<size_t>(atom->nlocal + atom->nghost) * 3 * task_.model.force_members(), 0.0);
 }
 
 void LocalEvaluator::add_members(const Worker &worker, int columns)
 {
   const EdgeBatch batch = worker.graph.batch();
-  for (int64_t c = 0; c < batch.n_centres; c++) {
-    const double *const members = &worker.energies[c * columns + 1];
-    for (int k = 0; k < columns - 1; k++) member_totals_[k] += members[k];
-    deviations_[batch.centre[c]] = standard_deviation(members, columns - 1);
+  for (int64_t c = 0; c < batch.n_centres; c++)
+    for (int k = 0; k < columns - 1; k++) member_totals_[k] += worker.energies[c * columns + 1 + k];
+}
+
+// As add_forces, for each member.
+void LocalEvaluator::add_member_forces(const Worker &worker)
+{
+  const EdgeBatch batch = worker.graph.batch();
+  const int64_t n_members = task_.model.force_members();
+  for (int64_t k = 0; k < n_members; k++) {
+    const double *g = &worker.member_gradients[3 * batch.n_edges * k];
+    for (int64_t c = 0; c < batch.n_centres; c++) {
+      double *const fi = &member_forces_[3 * (n_members * batch.centre[c] + k)];
+      for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++, g += 3) {
+        double *const fj = &member_forces_[3 * (n_members * batch.neighbour[e] + k)];
+        for (int a = 0; a < 3; a++) {
+          fi[a] += g[a];
+          fj[a] -= g[a];
+        }
+      }
+    }
   }
+}
+
+// The forces of all ranks on an atom are summed, a few members at a time, before the deviation is formed. Every rank takes
+// part, also without atoms.
+void LocalEvaluator::finish_deviations()
+{
+  const int width = 3 * task_.model.force_members();
+  for (chunk_ = 0; chunk_ < width; chunk_ += REVERSE_SIZE) comm->reverse_comm(&task_.pair);
+  for (int i = 0; i < atom->nlocal; i++) set_deviation(i, &member_forces_[static_cast<size_t>(width) * i]);
+}
+
+// REVERSE_SIZE numbers for each atom; what lies beyond the last member is zero.
+int LocalEvaluator::pack_reverse(int n, int first, double *buffer)
+{
+  const int width = 3 * task_.model.force_members();
+  double *out = buffer;
+  for (int i = first; i < first + n; i++)
+    for (int k = chunk_; k < chunk_ + REVERSE_SIZE; k++)
+      *out++ = k < width ? member_forces_[static_cast<size_t>(width) * i + k] : 0.0;
+  return static_cast<int>(out - buffer);
+}
+
+void LocalEvaluator::unpack_reverse(int n, const int *list, const double *buffer)
+{
+  const int width = 3 * task_.model.force_members();
+  for (int m = 0; m < n; m++)
+    for (int k = chunk_; k < chunk_ + REVERSE_SIZE; k++, buffer++)
+      if (k < width) member_forces_[static_cast<size_t>(width) * list[m] + k] += *buffer;
 }
 
 double LocalEvaluator::memory_usage() const
 {
-  double bytes = sizeof(double) * deviations_.capacity() + rows_.memory_usage();
+  double bytes = sizeof(double) * (deviations_.capacity() + member_forces_.capacity()) + rows_.memory_usage();
   for (const Worker &worker : workers_)
-    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity());
+    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity() +
+                                                             worker.member_gradients.capacity());
   return bytes;
 }
 

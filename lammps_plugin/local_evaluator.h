@@ -20,33 +20,37 @@ class LocalEvaluator : public Evaluator {
 
   void init() override;
   double cutoff() const override;
-  void compute(bool members) override;
-  double *atom_deviations() override;
+  void compute(const Request &request) override;
+  int pack_reverse(int n, int first, double *buffer) override;
+  void unpack_reverse(int n, const int *list, const double *buffer) override;
   double memory_usage() const override;
 
  private:
   // What one thread works on: some centres and their results, in LAMMPS' units.
   struct Worker {
     EdgeGraph graph;
-    std::vector<double> energies, gradients;
+    std::vector<double> energies, gradients, member_gradients;
   };
 
   void check_special_bonds() const;
   void update_rows();
   bool on_gpu() const;
   void start_workers();
-  void start_members();
-  void evaluate(Worker &worker, const CentreRange &range, bool members) const;
+  void start_members(const Request &request);
+  void evaluate(Worker &worker, const CentreRange &range, const Request &request) const;
   [[noreturn]] void stop_here(const std::string &reason);
   void add_forces(const Worker &worker);
   void add_energies(const Worker &worker, int columns);
   void add_virial(const Worker &worker);
   void add_members(const Worker &worker, int columns);
+  void add_member_forces(const Worker &worker);
+  void finish_deviations();
 
   Exclusions exclusions_;
   AtomRows rows_;    // owned + ghosts
   std::vector<Worker> workers_;
-  std::vector<double> deviations_;    // [nmax]
+  std::vector<double> member_forces_;    // [owned + ghosts, K', 3]
+  int chunk_ = 0;                        // first of the numbers of each atom that ghosts are sending to their owners
 };
 
 }    // namespace rhopot

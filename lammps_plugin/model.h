@@ -23,6 +23,7 @@ struct ModelHeader {
   int members = 0;                     // K: member columns for the uncertainty
   std::vector<std::string> operators;  // custom operators that the file calls
   std::string written_by;              // version of rhopot
+  double force_factor = 1.0;           // calibration of the standard deviation of the members' forces
 };
 
 // The surroundings of C centres: E edge vectors r_ij = r_j - r_i (A), sorted by centre; those of centre c are
@@ -69,9 +70,16 @@ class __attribute__((visibility("default"))) Model {
   const ModelHeader &header() const;
   std::string device() const;    // cpu, or cuda:0, cuda:1, ...
 
+  // Members, the first ones, whose forces make the standard deviation of a force: each costs a gradient of its own.
+  static constexpr int FORCE_MEMBERS = 16;
+  int force_members() const { return header().members < FORCE_MEMBERS ? header().members : FORCE_MEMBERS; }
+  bool has_member_forces() const;    // global models written before members had forces: false
+
   // Kind local. energies[C*(1+K)] (eV), row by row; column 0 is the energy, 1...K the members (K = 0 unless `members`).
-  // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector).
-  void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const;
+  // gradients[E*3] (eV/A): g = d(sum of column 0)/d(edge vector). member_gradients[K'*E*3], unless null (it needs
+  // `members`): the same of columns 1...K', K' = force_members().
+  void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients,
+                double *member_gradients = nullptr) const;
 
   // Kind global. What is chosen once per run and kept while atoms move and the box changes, so that energies are smooth; good
   // for periodic edges up to `stretch` (>= 1) times the structure's. Nothing but `evaluate_whole` can read it.
@@ -81,6 +89,11 @@ class __attribute__((visibility("default"))) Model {
   // derivatives of column 0 by positions at fixed cell, and by cell vectors at fixed positions. May be called side by side.
   void evaluate_whole(const Structure &structure, const std::vector<double> &prepared, const Share &share, bool members,
                       double *energies, double *by_positions, double *by_cell) const;
+
+  // Kind global: one share of dE_k/dr [K'*N*3] (eV/A) of the first K' = force_members() members, for models
+  // with has_member_forces(). May be called side by side.
+  void evaluate_members(const Structure &structure, const std::vector<double> &prepared, const Share &share,
+                        double *by_positions) const;
 
   // Threads that `in_parallel` uses in this process; torch's operators use one each.
   static void set_threads(int n);

@@ -45,6 +45,7 @@ ModelHeader parse_header(const std::string &text, const std::string &name)
   header.cutoff = card.at("cutoff").get<double>();
   header.n_layers = card.at("n_layers").get<int>();
   header.members = card.at("uncertainty").at("members").get<int>();
+  header.force_factor = card.at("uncertainty").value("force_factor", 1.0);    // 1, not calibrated, in older files
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
   header.written_by = card.at("versions").at("rhopot").get<std::string>();
   if (header.n_layers > 1)

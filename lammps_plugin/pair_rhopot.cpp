@@ -65,6 +65,7 @@ PairRhopot::PairRhopot(LAMMPS *lmp) : Pair(lmp)
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;
   centroidstressflag = CENTROID_AVAIL;
+  comm_reverse = rhopot::Evaluator::REVERSE_SIZE;
   nextra = 1;    // `compute pair`: standard deviation of the members' totals
   pvector = &total_deviation_;
   total_deviation_ = std::nan("");
@@ -260,17 +261,29 @@ double PairRhopot::init_one(int i, int j)
 void PairRhopot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  have_members_ = members_wanted();
-  evaluator_->compute(have_members_);
-  if (have_members_) finish_members();
+  const rhopot::Request request = wanted();
+  have_deviations_ = request.deviations;
+  evaluator_->compute(request);
+  if (request.members) finish_members();
+}
+
+int PairRhopot::pack_reverse_comm(int n, int first, double *buffer)
+{
+  return evaluator_->pack_reverse(n, first, buffer);
+}
+
+void PairRhopot::unpack_reverse_comm(int n, int *list, double *buffer)
+{
+  evaluator_->unpack_reverse(n, list, buffer);
 }
 
 // ---- uncertainty ---------------------------------------------------------------------------------------------------------
 
-bool PairRhopot::members_wanted() const
+rhopot::Request PairRhopot::wanted() const
 {
-  if (model_->header().members == 0) return false;
-  return trigger_ || always_ || (compute_pair_ && eflag_global);
+  if (model_->header().members == 0) return {};
+  const bool deviations = trigger_ || always_;
+  return {deviations || (compute_pair_ && eflag_global), deviations};
 }
 
 void PairRhopot::finish_members()
@@ -298,15 +311,24 @@ void *PairRhopot::extract_peratom(const char *name, int &columns)
   if (!evaluator_) error->all(FLERR, "pair style rhopot: uncertainty needs a model; write pair_coeff before fix pair");
   if (model_->header().members == 0)
     error->all(FLERR, "uncertainty needs a model with members, this one has none; train with uncertainty.members=20");
-  double *const deviations = evaluator_->atom_deviations();
-  if (!deviations)
+  if (!model_->has_member_forces())
     error->all(FLERR,
-               "uncertainties of atoms must be asked of a model of kind 'local', this one is of kind '{}' and knows whole "
-               "structures only; 'compute ID all pair rhopot' gives that of the total energy",
+               "uncertainties of atoms need a model whose members have forces, this one of kind '{}' was written before they "
+               "had; train it again, or use 'compute ID all pair rhopot' for the uncertainty of the total energy",
                model_->header().kind);
+  announce_deviations();
   always_before_ = always_;
-  if (!have_members_) always_ = true;
-  return deviations;
+  if (!have_deviations_) always_ = true;
+  return evaluator_->atom_deviations();
+}
+
+// Once: older versions gave the deviation of atomic energies, and an input may still halt at a limit for that.
+void PairRhopot::announce_deviations()
+{
+  if (announced_ || comm->me != 0) return;
+  announced_ = true;
+  utils::logmesg(lmp, "pair style rhopot: uncertainty of an atom is the standard deviation of the force on it ({}), not of "
+                 "its energy\n", scale_ == 1.0 ? "eV/A" : "kcal/mol/A");
 }
 
 double PairRhopot::memory_usage()

@@ -27,6 +27,8 @@ class PairRhopot : public Pair {
   void init_style() override;
   double init_one(int i, int j) override;
   void compute(int eflag, int vflag) override;
+  int pack_reverse_comm(int n, int first, double *buffer) override;
+  void unpack_reverse_comm(int n, int *list, double *buffer) override;
   void *extract(const char *name, int &dimension) override;
   void *extract_peratom(const char *name, int &columns) override;
   double memory_usage() override;
@@ -46,7 +48,7 @@ class PairRhopot : public Pair {
   void check_types();
 
   // uncertainty: the members are evaluated only in the time steps that ask for them
-  bool members_wanted() const;
+  rhopot::Request wanted() const;
   void finish_members();
 
   std::string device_ = "auto";
@@ -61,7 +63,10 @@ class PairRhopot : public Pair {
   bool always_ = false;              // a `fix pair` without trigger reads them at every step
   bool always_before_ = false;
   bool compute_pair_ = false;        // a `compute pair` reads the total
-  bool have_members_ = false;        // the last compute() evaluated them
+  void announce_deviations();
+
+  bool announced_ = false;
+  bool have_deviations_ = false;     // the last compute() evaluated those of atoms
   double total_deviation_ = 0.0;     // pvector: the total's on rank 0, 0 elsewhere (LAMMPS sums over ranks)
 };
 

@@ -87,6 +87,17 @@ template <typename T> at::Tensor view(const T *data, at::IntArrayRef shape)
   return at::from_blob(const_cast<T *>(data), shape, c10::CppTypeToScalarType<T>::value);
 }
 
+// d(scalar)/d(vectors) into target[numel].
+void copy_gradient(const std::string &name, const at::Tensor &scalar, const at::Tensor &vectors, bool keep_graph, double *target)
+{
+  try {
+    const at::Tensor g = torch::autograd::grad({scalar}, {vectors}, {}, keep_graph)[0].to(at::kCPU).contiguous();
+    std::copy_n(g.const_data_ptr<double>(), g.numel(), target);
+  } catch (const std::exception &exception) {
+    refuse(name, "has no forces: " + cause(exception));
+  }
+}
+
 std::unique_ptr<c10::ThreadPool> &helpers()
 {
   static std::unique_ptr<c10::ThreadPool> pool;
@@ -169,6 +180,12 @@ const ModelHeader &Model::header() const
   return impl_->header;
 }
 
+bool Model::has_member_forces() const
+{
+  if (impl_->header.members == 0) return false;
+  return impl_->header.kind == "local" || impl_->module.find_method("member_gradients").has_value();
+}
+
 std::string Model::device() const
 {
   return impl_->device.str();
@@ -191,11 +208,13 @@ void Model::try_out_edges() const
   const std::vector<double> vectors = {r, 0.0, 0.0, -r, 0.0, 0.0};
   const std::vector<int64_t> first_edge = {0, 1, 2}, neighbour = {1, 0}, centre = {0, 1}, species = {0, 0};
   const EdgeBatch dimer{2, 2, 2, vectors.data(), first_edge.data(), neighbour.data(), centre.data(), species.data()};
-  std::vector<double> energies(2 * (1 + impl_->header.members)), gradients(6);
-  for (const bool members : {false, true}) evaluate(dimer, members, energies.data(), gradients.data());
+  std::vector<double> energies(2 * (1 + impl_->header.members)), gradients(6), of_members(6 * force_members());
+  evaluate(dimer, false, energies.data(), gradients.data());
+  evaluate(dimer, true, energies.data(), gradients.data(), of_members.data());
 }
 
-void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients) const
+void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients,
+                     double *member_gradients) const
 {
   // Without this guard the executor re-specialises for new shapes, and pauses; it is local to the thread.
   torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
@@ -205,11 +224,10 @@ void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, dou
   const at::Tensor values = output.detach().to(at::kCPU).contiguous();
   std::copy_n(values.const_data_ptr<double>(), values.numel(), energies);
   if (batch.n_edges == 0) return;
-  try {
-    const at::Tensor g = torch::autograd::grad({output.select(1, 0).sum()}, {vectors})[0].to(at::kCPU).contiguous();
-    std::copy_n(g.const_data_ptr<double>(), g.numel(), gradients);
-  } catch (const std::exception &exception) {
-    refuse(impl_->name, "has no forces: " + cause(exception));
+  const int last = member_gradients && members ? force_members() : 0;
+  for (int column = 0; column <= last; column++) {
+    double *const target = column == 0 ? gradients : member_gradients + 3 * batch.n_edges * (column - 1);
+    copy_gradient(impl_->name, output.select(1, column).sum(), vectors, /*keep_graph=*/column < last, target);
   }
 }
 
@@ -291,6 +309,31 @@ void Model::evaluate_whole(const Structure &s, const std::vector<double> &prepar
   } catch (const std::exception &exception) {
     refuse(impl_->name, "has no forces: " + cause(exception));
   }
+}
+
+void Model::evaluate_members(const Structure &s, const std::vector<double> &prepared, const Share &share,
+                             double *by_positions) const
+{
+  torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  const auto method = impl_->module.find_method("member_gradients");
+  if (!method) refuse(impl_->name, "has members without forces; train it again");
+  const c10::Device device = impl_->device;
+  at::Tensor slopes;
+  try {
+    slopes = (*method)({view(s.positions, {s.n_atoms, 3}).to(device), view(s.species, {s.n_atoms}).to(device),
+                        view(s.cell, {3, 3}).to(device), view(s.pbc, {3}).to(device),
+                        view(prepared.data(), {static_cast<int64_t>(prepared.size())}), share.index, share.count,
+                        static_cast<int64_t>(force_members())})
+                 .toTensor()
+                 .detach()
+                 .to(at::kCPU)
+                 .contiguous();
+  } catch (const std::exception &exception) {
+    refuse(impl_->name, "failed: " + cause(exception));
+  }
+  if (slopes.numel() != 3 * s.n_atoms * force_members() || slopes.scalar_type() != at::kDouble)
+    refuse(impl_->name, "must return float64 gradients of " + std::to_string(force_members()) + " members; export it again");
+  std::copy_n(slopes.const_data_ptr<double>(), slopes.numel(), by_positions);
 }
 
 // ---- threads --------------------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
     energy  meV per atom of |E - E_ref| / N          forces  meV/A over Cartesian components
     stress  meV/A^3 (and GPa) over the six independent components
 
-MAE and RMSE, over all frames and per config_type. Where predictions come with an uncertainty: its root mean square over
-the energies per atom, and the share of energies within one deviation of their label (68% where it is right).
+MAE and RMSE, over all frames and per config_type. Where predictions come with a standard deviation: its root mean
+square over the energies per atom or the force components, and the fraction of errors within one and within two
+standard deviations (68% and 95% where the calibration holds and errors are normal).
 
 "Up to one constant per element": energies of different reference methods differ by a constant per atom, so a comparison
 may first remove the least-squares constants, fitted on the training part and applied to the test part
@@ -36,13 +37,15 @@ STRESS = ("stress", "mev_per_cubic_angstrom")
 class Prediction:
     """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
 
-    energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty.
+    energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty;
+    force_deviations: that of each atom's force (N,) in eV/A, per component.
     """
 
     energy: float
     forces: Floats | None = None
     stress: Floats | None = None
     energy_deviation: float | None = None
+    force_deviations: Floats | None = None
 
 
 def element_constants(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Baseline:
@@ -84,13 +87,13 @@ def _errors(pairs: list[tuple[Frame, Prediction]], constants: Baseline | None) -
         p.energy_deviation / len(f) for f, p in pairs if f.energy is not None and p.energy_deviation is not None
     ]
     if energies and len(deviations) == len(energies):
-        table["energy_deviation_rms_mev_per_atom"] = MEV_PER_EV * _rms(np.array(deviations))
-        table["energy_within_one_deviation"] = float(np.mean(np.abs(energies) <= np.array(deviations)))
+        _add_coverage(table, ENERGY, np.array(energies), np.array(deviations))
     forces = [(p.forces - f.forces, f.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
     if forces:
         _add(table, FORCES, np.concatenate([error.ravel() for error, _ in forces]))
         reference = np.concatenate([labels.ravel() for _, labels in forces])
         table["forces_reference_rms_mev_per_angstrom"] = MEV_PER_EV * _rms(reference)
+        _add_force_coverage(table, pairs)
     stress = [to_voigt(p.stress - f.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
     if stress:
         error = np.concatenate(stress)
@@ -112,6 +115,26 @@ def _add(table: dict[str, Any], target: tuple[str, str], error: Floats) -> None:
         name, unit = target
         table[f"{name}_mae_{unit}"] = MEV_PER_EV * float(np.abs(error).mean())
         table[f"{name}_rmse_{unit}"] = MEV_PER_EV * _rms(error)
+
+
+def _add_coverage(table: dict[str, Any], target: tuple[str, str], errors: Floats, deviations: Floats) -> None:
+    """Write the size of standard deviations, and the fractions of errors within one and two of them."""
+    name, unit = target
+    table[f"{name}_deviation_rms_{unit}"] = MEV_PER_EV * _rms(deviations)
+    table[f"{name}_within_one_deviation"] = float(np.mean(np.abs(errors) <= deviations))
+    table[f"{name}_within_two_deviations"] = float(np.mean(np.abs(errors) <= 2.0 * deviations))
+
+
+def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, Prediction]]) -> None:
+    """The same of force components, in the frames whose deviations were evaluated."""
+    errors, deviations = [], []
+    for frame, p in pairs:
+        if frame.forces is not None and p.forces is not None and p.force_deviations is not None:
+            errors.append((p.forces - frame.forces).ravel())
+            deviations.append(np.repeat(p.force_deviations, 3))
+    if errors:
+        table["n_frames_with_force_deviations"] = len(errors)
+        _add_coverage(table, FORCES, np.concatenate(errors), np.concatenate(deviations))
 
 
 def _rms(values: Floats) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from rhopot.potentials.commands.console import rounded
-from rhopot.potentials.commands.evaluate import COLUMNS
+from rhopot.potentials.commands.evaluate import COLUMNS, explanation
 from rhopot.potentials.pair import describe_repulsion
 
 # Parts of a fit's report that have a section of their own.
@@ -35,6 +35,7 @@ def training_report(report: dict[str, Any]) -> str:
         *_short_range(report),
         "## Errors",
         *(_errors(f"{name}", table) for name, table in report["errors"].items()),
+        explanation(report["errors"]["validation"]),
         "![parity of the validation part](parity.png)",
         *_stability(report["stability"]),
         *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),

@@ -22,6 +22,7 @@ In : evidence, energies in eV per atom;  out: a and b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ from rhopot.potentials.fit.solve import Posterior
 Floats = NDArray[np.float64]
 
 NORMAL_QUANTILE = 0.6827
+# Fewest errors that calibrate a factor, and the part of the errors below which members differ by rounding alone.
+FEWEST_ERRORS, ROUNDING = 3, 1e-6
 # What part of the variance can be the posterior's. Never none: a jackknife says nothing where no fold has data.
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 # Folds of the jackknife, and fewest of them.
@@ -98,9 +101,64 @@ def centred_columns(count: int, members: int, seed: int) -> Floats:
     return np.asarray(np.sqrt(members) * np.linalg.qr(drawn.T)[0].T)
 
 
-def quantile_scale(errors: Floats, deviations: Floats) -> float:
-    """Return the factor on the deviations that brings 68.27% of |errors| within one."""
-    return float(np.quantile(np.abs(errors) / deviations, NORMAL_QUANTILE))
+def quantile_scale(errors: Floats, deviations: Floats, n_frames: int | None = None) -> float:
+    """Return the factor on the deviations that brings 68.27% of |errors| of further structures within one.
+
+    It is the k-th smallest of n ratios |error| / deviation, k = ceil(0.6827 (n + 1)): a further ratio lies below it
+    with a probability of k / (n + 1) or more, whatever the distribution [split conformal prediction, 1]. The factor is
+    wider than the plain quantile by what n allows to know.
+
+    n_frames: of how many structures the errors are, where these have many each (components of forces). Then the
+    quantile 0.6827 (n_frames + 1) / n_frames of all ratios holds for a component of a further structure [2].
+
+    [1] J. Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), doi:10.1080/01621459.2017.1307116
+    [2] R. Dunn, L. Wasserman, A. Ramdas, J. Am. Stat. Assoc. 118, 2491 (2023), doi:10.1080/01621459.2022.2060112
+    """
+    if n_frames is None:
+        level = ceil(NORMAL_QUANTILE * (len(errors) + 1)) / len(errors)
+    else:
+        level = NORMAL_QUANTILE * (n_frames + 1) / n_frames
+    return float(np.quantile(np.abs(errors) / deviations, min(level, 1.0), method="inverted_cdf"))
+
+
+@dataclass(frozen=True)
+class ForceCalibration:
+    """Factor on the standard deviation of the members' forces, from force errors of structures not fitted.
+
+    n_components of n_frames: errors it is based on; within_one, within_two, rank_correlation: of these, at the factor.
+    """
+
+    factor: float
+    n_components: int
+    n_frames: int
+    within_one: float
+    within_two: float
+    rank_correlation: float
+
+
+def calibrate_forces(errors: Floats, deviations: Floats, n_frames: int) -> ForceCalibration | None:
+    """Return the calibration from errors and standard deviations (m) of force components in eV/A of some frames.
+
+    None with fewer than `FEWEST_ERRORS` frames, or members that agree but for rounding. Components without a deviation
+    (atoms without neighbours) are left out.
+    """
+    known = deviations > 0.0
+    errors, deviations = errors[known], deviations[known]
+    if n_frames < FEWEST_ERRORS or len(errors) < FEWEST_ERRORS:
+        return None
+    if np.median(deviations) < ROUNDING * np.median(np.abs(errors)):
+        return None
+    factor = quantile_scale(errors, deviations, n_frames)
+    if not factor > 0.0:
+        return None
+    return ForceCalibration(
+        factor=factor,
+        n_components=len(errors),
+        n_frames=n_frames,
+        within_one=float(np.mean(np.abs(errors) <= factor * deviations)),
+        within_two=float(np.mean(np.abs(errors) <= 2.0 * factor * deviations)),
+        rank_correlation=rank_correlation(np.abs(errors), deviations),
+    )
 
 
 def log_likelihood(errors: Floats, deviations: Floats) -> float:

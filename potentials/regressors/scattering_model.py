@@ -11,6 +11,8 @@ Contract of models of kind `global`:
         changes, so that energies are smooth; here the grids, for edges up to `stretch` times those given
     forward(positions, species, cell, pbc, prepared, share, n_shares, members) -> (1 + K) float64 in eV, (1) without
         members; the results of all shares add up. Column 0 is differentiable in positions and cell.
+    member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count) -> (count, N, 3) in eV/A: dE_k/dr
+        of the first `count` members, which costs as much as `count` forwards with gradient.
 
 In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
 Range: the whole structure. Cost and memory: those of `ScatteringSlopes`; the gradient is made in the forward pass,
@@ -120,3 +122,24 @@ class ScatteringModel(nn.Module):
         if members and self.committee > 0:
             return torch.cat([total, energies[:1] + self.spread * (energies[1:] - energies[:1])])
         return total
+
+    def member_gradients(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        prepared: Tensor,
+        share: int,
+        n_shares: int,
+        count: int,
+    ) -> Tensor:
+        """Return one share of dE_k/dr (count, N, 3) in eV/A of the first members; never under `torch.no_grad`."""
+        grid = unpack_grid(prepared)
+        mean = self.coefficients[:, 0]
+        parts: list[Tensor] = []
+        for k in range(count):
+            weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
+            slopes = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+            parts.append(slopes[1] * len(species))
+        return torch.stack(parts)

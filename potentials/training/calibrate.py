@@ -11,13 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fit.uncertainty import quantile_scale, rank_correlation
+from rhopot.potentials.fit.uncertainty import FEWEST_ERRORS, ROUNDING, quantile_scale, rank_correlation
 
 Floats = NDArray[np.float64]
-
-FEWEST_ENERGIES = 3
-# Members that agree to this part of their errors differ by rounding, which says nothing of the errors.
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class SpreadCalibration:
 def calibrate_spread(energies: Floats, reference: Floats, n_atoms: Floats) -> SpreadCalibration | None:
     """Return the calibration from the members' energies (K, n), labels (n) and sizes (n) of validation structures.
 
-    None with fewer than `FEWEST_ENERGIES` structures, or members that agree but for rounding.
+    None with fewer than `FEWEST_ERRORS` structures, or members that agree but for rounding.
     """
     errors = (energies.mean(axis=0) - reference) / n_atoms
     return spread_calibration(errors, energies.std(axis=0) / n_atoms)
@@ -44,7 +40,7 @@ def calibrate_spread(energies: Floats, reference: Floats, n_atoms: Floats) -> Sp
 
 def spread_calibration(errors: Floats, deviations: Floats) -> SpreadCalibration | None:
     """Return the calibration from errors and deviations (n) of one kind; None as in `calibrate_spread`."""
-    if len(errors) < FEWEST_ENERGIES or deviations.min() <= 0.0:
+    if len(errors) < FEWEST_ERRORS or deviations.min() <= 0.0:
         return None
     if np.median(deviations) < ROUNDING * np.median(np.abs(errors)):
         return None

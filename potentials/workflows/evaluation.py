@@ -11,6 +11,7 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials import plots
 from rhopot.potentials.metrics import Prediction
 from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.workflows.force_calibration import has_force_deviations, sampled
 
 
 def predict(
@@ -23,16 +24,23 @@ def predict(
     """Energy (eV), and forces (eV/A) and stress (eV/A^3) where they can be compared, of every frame, in order.
 
     Frames with an energy alone are evaluated without derivatives, which take two thirds of the time.
-    uncertainty: ask models with members for the deviation of the energy as well.
+    uncertainty: ask models with members for standard deviations as well: of every energy, and of the forces in evenly
+    chosen frames (`force_calibration.MOST_ATOMS`), because they take a gradient for each member.
     """
     members = uncertainty and model.card.uncertainty.members > 0
+    with_deviations: set[int] = set()
+    if members and has_force_deviations(model):
+        labelled = [k for k, frame in enumerate(frames, 1) if frame.forces is not None]
+        with_deviations = {labelled[k] for k in sampled([len(frames[k - 1]) for k in labelled], model.card.kind)}
     predictions = []
     for done, frame in enumerate(frames, 1):
         gradients = frame.forces is not None or frame.stress is not None
+        deviations = done in with_deviations
         with naming(frame):
-            result = evaluate(model, [frame.atoms], gradients=gradients, members=members)[0]
+            result = evaluate(model, [frame.atoms], gradients=gradients, members=members, deviations=deviations)[0]
         stress = result.stress(frame.atoms) if frame.stress is not None else None
-        predictions.append(Prediction(result.energy, result.forces, stress, result.energy_uncertainty()))
+        spread = result.energy_uncertainty(), result.forces_uncertainty
+        predictions.append(Prediction(result.energy, result.forces, stress, *spread))
         if progress is not None:
             progress(done)
     return predictions

@@ -6,7 +6,7 @@ Every MPI rank runs the same code; frames are dealt to ranks inside the fit. Not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ import torch
 from ase import Atoms
 from torch import nn
 
-from rhopot.export import ModelCard, TrainingData, Uncertainty
+from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.fit import FitResult, FitTask, Progress, Ranks, Silent
@@ -33,6 +33,7 @@ from rhopot.potentials.structures.composition import (
 )
 from rhopot.potentials.structures.examples import energy_range, example_structures
 from rhopot.potentials.structures.split import split_fraction, split_groups
+from rhopot.potentials.workflows.force_calibration import calibrate_on
 from rhopot.potentials.workflows.training_data import check_config_types, check_validation, labelled, left_out, overlap
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
@@ -169,9 +170,23 @@ def fit_model(
             for line in describe_repulsion(config.baseline.model_dump(mode="json")["pair"], shortest):
                 task.progress.message(line)
     result = family.fit(task, config)
-    card = _card(config, data, baseline, result, shortest)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
-    return Trained(_as(result.model, dtype), _as(result.final, dtype), card, result.report)
+    model, final = _as(result.model, dtype), _as(result.final, dtype)
+    card, report = _with_force_factor(model, _card(config, data, baseline, result, shortest), result.report, task)
+    return Trained(model, final, card, report)
+
+
+def _with_force_factor(
+    model: nn.Module, card: ModelCard, report: dict[str, Any], task: FitTask
+) -> tuple[ModelCard, dict[str, Any]]:
+    """Return card and report with the calibration of the uncertainty of forces."""
+    found = calibrate_on(LoadedModel(card, model.eval()), task.validation, task.ranks, task.progress)
+    if found is None:
+        return card, report | {"force_calibration": None}
+    numbers = asdict(found)
+    uncertainty = card.uncertainty.model_copy(update={"force_factor": found.factor})
+    card = card.model_copy(update={"uncertainty": uncertainty, "fit": {**card.fit, "force_calibration": numbers}})
+    return card, report | {"force_calibration": numbers}
 
 
 def _as(model: nn.Module, dtype: torch.dtype) -> nn.Module:

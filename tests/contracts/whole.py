@@ -159,9 +159,30 @@ class WholeContract:
         assert beside.members.shape == (model.card.uncertainty.members,)
         assert beside.energy_uncertainty() == pytest.approx(np.std(beside.members))
 
+    def test_deviation_of_a_force_is_that_of_the_members_forces(self, model: LoadedModel) -> None:
+        """Finite differences of the members' totals for one atom; shares add up first."""
+        atoms, step, count = structures.skewed(), 1e-4, min(model.card.uncertainty.members, 16)
+        prepared = prepare(model, atoms)
+        forces = np.zeros((count, 3))
+        for a in range(3):
+            for sign in (1, -1):
+                moved = atoms.copy()
+                moved.positions[2, a] += sign * step
+                totals = evaluate_whole(model, moved, prepared, members=True, gradients=False).members
+                forces[:, a] -= sign * totals[:count] / (2 * step)
+        expected = np.sqrt(np.var(forces, axis=0).mean())
+        assert expected > 1e-4
+        whole, parts = (
+            evaluate_whole(model, atoms, prepared, gradients=False, deviations=True, n_shares=n).forces_uncertainty
+            for n in (1, 3)
+        )
+        assert whole.shape == (len(atoms),)
+        assert whole[2] == pytest.approx(expected, rel=1e-4)
+        np.testing.assert_allclose(parts, whole, rtol=1e-8)
+
     def test_nothing_is_known_of_atoms(self, model: LoadedModel) -> None:
         result = run(model, structures.skewed())
-        assert result.energies is result.virials is result.energies_uncertainty() is None
+        assert result.energies is result.virials is result.forces_uncertainty is None
         with pytest.raises(ValueError, match=r"^virials of atoms must be asked of a model of kind 'local', got '.*'"):
             evaluate(model, [structures.skewed()], virials=True)
 

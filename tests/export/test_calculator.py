@@ -26,7 +26,7 @@ def attached(atoms: ase.Atoms, **options: float) -> ase.Atoms:
 def test_model_file_gives_every_property(model_file: Path) -> None:
     atoms = toy.skewed()
     atoms.calc = RhopotCalculator(model_file)
-    expected = evaluate(toy.in_memory(members=3), [atoms], members=True)[0]
+    expected = evaluate(toy.in_memory(members=3), [atoms], members=True, deviations=True)[0]
     assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-12)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-12)
@@ -34,9 +34,17 @@ def test_model_file_gives_every_property(model_file: Path) -> None:
     np.testing.assert_allclose(atoms.get_stresses().sum(axis=0), atoms.get_stress(), atol=1e-14)
     deviation = atoms.calc.get_property("energy_uncertainty", atoms)
     assert deviation == pytest.approx(expected.energy_uncertainty(), rel=1e-10)
-    np.testing.assert_allclose(
-        atoms.calc.get_property("energies_uncertainty", atoms), expected.energies_uncertainty(), rtol=1e-10
-    )
+    spread = atoms.calc.get_property("forces_uncertainty", atoms)
+    assert spread.shape == (len(atoms),)
+    np.testing.assert_allclose(spread, expected.forces_uncertainty, rtol=1e-10)
+
+
+def test_the_deviation_of_atomic_energies_is_refused_with_the_name_of_what_replaces_it(model_file: Path) -> None:
+    atoms = toy.skewed()
+    atoms.calc = RhopotCalculator(model_file)
+    assert "energies_uncertainty" not in atoms.calc.implemented_properties
+    with pytest.raises(PropertyNotImplementedError, match="must be asked for as forces_uncertainty"):
+        atoms.calc.get_property("energies_uncertainty", atoms)
 
 
 def test_forces_and_stress_equal_ase_finite_differences() -> None:

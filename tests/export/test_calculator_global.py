@@ -20,7 +20,7 @@ from ase.optimize import BFGS
 from rhopot.export import RhopotCalculator, evaluate
 
 MODEL = small_models.scattering()
-KNOWN = {"energy", "free_energy", "forces", "stress", "energy_uncertainty"}
+KNOWN = {"energy", "free_energy", "forces", "stress", "energy_uncertainty", "forces_uncertainty"}
 
 
 def attached(atoms: ase.Atoms, **options: float) -> ase.Atoms:
@@ -32,7 +32,7 @@ def attached(atoms: ase.Atoms, **options: float) -> ase.Atoms:
 def test_model_file_gives_every_property_it_knows(scattering_file: Path, make) -> None:  # type: ignore[no-untyped-def]
     atoms = make()
     atoms.calc = RhopotCalculator(scattering_file)
-    expected = evaluate(MODEL, [atoms], members=True)[0]
+    expected = evaluate(MODEL, [atoms], members=True, deviations=True)[0]
     assert set(atoms.calc.implemented_properties) == KNOWN
     assert atoms.get_potential_energy() == pytest.approx(expected.energy, rel=1e-11)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
@@ -42,6 +42,18 @@ def test_model_file_gives_every_property_it_knows(scattering_file: Path, make) -
     deviation = atoms.calc.get_property("energy_uncertainty", atoms)
     assert deviation == pytest.approx(np.std(expected.members), rel=1e-10)
     assert deviation > 1e-3
+    spread = atoms.calc.get_property("forces_uncertainty", atoms)
+    assert spread.min() > 1e-4
+    np.testing.assert_allclose(spread, expected.forces_uncertainty, rtol=1e-8)
+
+
+def test_members_of_older_files_have_no_forces() -> None:
+    atoms = toy.skewed()
+    atoms.calc = RhopotCalculator(Path(__file__).parents[1] / "data" / "format_1_scattering.pt")
+    assert "forces_uncertainty" not in atoms.calc.implemented_properties
+    assert atoms.calc.get_property("energy_uncertainty", atoms) > 1e-3
+    with pytest.raises(ValueError, match="forces_uncertainty must be asked of a model whose members have forces"):
+        atoms.calc.calculate(atoms, ["forces_uncertainty"])
 
 
 def test_forces_and_stress_equal_ase_finite_differences() -> None:
@@ -59,7 +71,7 @@ def test_energy_alone_needs_no_gradient() -> None:
     assert set(atoms.calc.results) == {"energy", "free_energy", "forces", "stress"}
 
 
-@pytest.mark.parametrize("name", ["energies", "stresses", "energies_uncertainty"])
+@pytest.mark.parametrize("name", ["energies", "stresses"])
 def test_properties_of_atoms_are_refused_by_name(name: str) -> None:
     atoms = attached(toy.skewed())
     atoms.get_forces()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ase
 import many_body_toy as toy
 import numpy as np
 import pytest
 
-from rhopot.export import LoadedModel, evaluate
+from rhopot.export import LoadedModel, Uncertainty, evaluate
 
 MODEL = toy.in_memory(members=3)
 
@@ -53,16 +55,36 @@ def test_parts_sum_to_the_whole() -> None:
     np.testing.assert_allclose(result.forces.sum(axis=0), 0.0, atol=1e-12)
 
 
-def test_deviations_are_those_of_totals_and_of_atoms() -> None:
+def test_deviation_of_the_energy_is_that_of_totals() -> None:
     result = evaluate(MODEL, [toy.skewed()], members=True)[0]
     totals = [sum(atom[k] for atom in result.members) for k in range(3)]
     mean = sum(totals) / 3
     expected = np.sqrt(sum((total - mean) ** 2 for total in totals) / 3)
     assert expected > 1e-3
     assert result.energy_uncertainty() == pytest.approx(expected, rel=1e-12)
-    mean_n = result.members.mean(axis=1)
-    expected_n = [np.sqrt(((row - mean) ** 2).mean()) for row, mean in zip(result.members, mean_n, strict=True)]
-    np.testing.assert_allclose(result.energies_uncertainty(), expected_n, rtol=1e-12)
+
+
+def test_deviation_of_forces_is_that_of_the_members_forces() -> None:
+    """Per Cartesian component, around the members' own mean, over K, times the card's factor."""
+    atoms = toy.tiny()
+    step = 1e-4
+    forces = np.zeros((3, len(atoms), 3))
+    for i in range(len(atoms)):
+        for a in range(3):
+            for sign in (1, -1):
+                moved = atoms.copy()
+                moved.positions[i, a] += sign * step
+                totals = evaluate(MODEL, [moved], members=True, gradients=False)[0].members.sum(axis=0)
+                forces[:, i, a] -= sign * totals / (2 * step)
+    departures = forces - forces.mean(axis=0)
+    expected = np.sqrt((departures**2).sum(axis=(0, 2)) / 9)
+    assert expected.min() > 1e-3
+    found = evaluate(MODEL, [atoms], gradients=False, deviations=True)[0]
+    np.testing.assert_allclose(found.forces_uncertainty, expected, rtol=1e-5)
+    assert found.members is None
+    card = MODEL.card.model_copy(update={"uncertainty": Uncertainty(members=3, force_factor=2.5)})
+    scaled = evaluate(replace(MODEL, card=card), [atoms], deviations=True)[0]
+    np.testing.assert_allclose(scaled.forces_uncertainty, 2.5 * found.forces_uncertainty, rtol=1e-12)
 
 
 @pytest.mark.parametrize("max_edges", [1, 40, 10**6])

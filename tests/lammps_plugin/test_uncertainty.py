@@ -1,20 +1,25 @@
 """Standard deviations of the members, as `fix pair`, `compute pair` and `fix halt` see them."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+import ase
 import lammps_process as lmp
 import many_body_toy as toy
 import numpy as np
 import pytest
+from trained_models import DATA, FAMILIES, ROOT
 
 from rhopot.export import evaluate, load_model
+from rhopot.potentials.structures import read_frames
 
 COMMON = """
 fix sigma all pair 1 rhopot uncertainty 1
 compute total all pair rhopot
 compute largest all reduce max f_sigma
 thermo_style custom step pe c_total[1] c_largest
-dump atoms all custom 1 atoms.dump id f_sigma
+dump atoms all custom 1 atoms.dump id fx fy fz f_sigma
 dump_modify atoms sort id format float %.17g
 run 0 post no
 print "value total $(c_total[1]:%.17g)"
@@ -22,14 +27,21 @@ print "value largest $(c_largest:%.17g)"
 """
 
 
+def training_structure(rattle: float = 0.0) -> ase.Atoms:
+    """A structure that the trained models were fitted to, perhaps displaced."""
+    atoms = read_frames([str(DATA / "Li16Si16_0.xyz")])[0].atoms
+    atoms.rattle(rattle, seed=3)
+    return lmp.in_lammps_frame(atoms)
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("units", ["metal", "real"])
 def test_deviations_are_those_of_ase(many_body: Path, tmp_path: Path, ranks: int, units: str) -> None:
-    """Members are summed over ranks before the deviation of the total is taken."""
+    """Members' totals and forces are summed over ranks before their deviation is taken."""
     atoms = toy.cluster()
     scale = {"metal": 1.0, "real": lmp.REAL}[units]
-    truth = evaluate(load_model(many_body), [atoms], members=True)[0]
-    sigma, total = truth.energies_uncertainty(), truth.energy_uncertainty()
+    truth = evaluate(load_model(many_body), [atoms], members=True, deviations=True)[0]
+    sigma, total = truth.forces_uncertainty, truth.energy_uncertainty()
     assert sigma is not None
     before = f"processors {ranks} 1 1"
     script = lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"], units=units, before=before)
@@ -39,16 +51,54 @@ def test_deviations_are_those_of_ase(many_body: Path, tmp_path: Path, ranks: int
     assert run.values["largest"] / scale == pytest.approx(sigma.max(), abs=1e-9)
 
 
-def test_deviations_of_a_committee_of_networks(models: Path, tmp_path: Path) -> None:
-    """Calibrated members, evaluated together with the energy, are those of ASE on two ranks."""
-    atoms = toy.crystal((1, 1, 1))
-    truth = evaluate(load_model(models / "network.pt"), [atoms], members=True)[0]
-    sigma, total = truth.energies_uncertainty(), truth.energy_uncertainty()
+@pytest.mark.parametrize(("family", "ranks"), [(family, 2) for family in FAMILIES] + [("soap_linear", 4)])
+def test_trained_models_give_the_deviations_of_ase(
+    trained_model: Callable[[str], Path], tmp_path: Path, family: str, ranks: int
+) -> None:
+    """Calibrated members: the same deviations of forces in both programs, and the same forces beside them."""
+    atoms = training_structure(0.1)
+    truth = evaluate(load_model(trained_model(family)), [atoms], members=True, deviations=True)[0]
+    sigma = truth.forces_uncertainty
     assert sigma is not None
-    assert sigma.min() > 1e-4
-    run = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, models / "network.pt", ["Li", "Si"]) + COMMON, 2)
-    np.testing.assert_allclose(run.dump()[0]["f_sigma"], sigma, rtol=0, atol=1e-9)
-    assert run.values["total"] == pytest.approx(total, abs=1e-8)
+    assert sigma.min() > 1e-3
+    script = lmp.setup(tmp_path, atoms, trained_model(family), ["Li", "Si"])
+    run = lmp.succeed(tmp_path, script + COMMON, ranks)
+    np.testing.assert_allclose(run.dump()[0]["f_sigma"], sigma, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(lmp.forces(run.dump()[0]), truth.forces, rtol=0, atol=1e-7)
+    assert run.values["total"] == pytest.approx(truth.energy_uncertainty(), rel=1e-7)
+
+
+def test_under_hybrid(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Pair style hybrid reads communication sizes before the model is loaded."""
+    atoms, model = training_structure(0.1), trained_model("soap_linear")
+    sigma = evaluate(load_model(model), [atoms], deviations=True)[0].forces_uncertainty
+    pair = f"pair_style hybrid/overlay rhopot zero 3.0\npair_coeff * * rhopot {model} Li Si\npair_coeff * * zero"
+    run = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, model, ["Li", "Si"], pair=pair) + COMMON, 4)
+    np.testing.assert_allclose(run.dump()[0]["f_sigma"], sigma, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_printed_input_runs(trained_model: Callable[[str], Path], tmp_path: Path, family: str) -> None:
+    """The block of the plugin's page, around a run at room temperature from a training structure: nothing halts."""
+    page = (ROOT / "lammps_plugin" / "README.md").read_text(encoding="utf-8")
+    section = page.split("## Uncertainty")[1].split("\n## ")[0]
+    block = "\n".join(line.strip() for line in re.findall(r"^    (.*)$", section, re.MULTILINE))
+    assert block.count("\n") == 4
+    script = lmp.setup(tmp_path, training_structure(), trained_model(family), ["Li", "Si"])
+    steps = 20 if family == "scattering" else 50
+    script += f"""
+velocity all create 300 1
+{block}
+fix 1 all nvt temp 300 300 0.1
+thermo_style custom step v_worst c_total[1]
+run {steps}
+print "value step $(step)"
+print "value worst $(v_worst)"
+"""
+    run = lmp.succeed(tmp_path, script, 2)
+    assert run.values["step"] == steps
+    assert run.values["worst"] > 0.01
+    assert "Fix halt condition" not in run.output
 
 
 def test_total_without_fix_pair(many_body: Path, tmp_path: Path) -> None:
@@ -89,13 +139,13 @@ run 10
     for frame in frames:
         atoms = toy.crystal((1, 1, 1))
         atoms.positions = lmp.columns(frame, "x", "y", "z")
-        sigma = evaluate(load_model(many_body), [atoms], members=True)[0].energies_uncertainty()
+        sigma = evaluate(load_model(many_body), [atoms], deviations=True)[0].forces_uncertainty
         np.testing.assert_allclose(frame["f_sigma"], sigma, rtol=0, atol=1e-9)
     assert np.abs(frames[2]["f_sigma"] - frames[0]["f_sigma"]).max() > 1e-6
 
 
 def test_run_halts_where_the_model_is_unsure(many_body: Path, tmp_path: Path) -> None:
-    """The structure is stretched until the largest deviation passes the limit."""
+    """The structure is compressed until the largest deviation passes the limit."""
     script = (
         lmp.setup(tmp_path, toy.crystal((1, 1, 1), rattle=0.02), many_body, ["Li", "Si"])
         + """
@@ -124,3 +174,17 @@ def test_model_without_members_is_named(models: Path, tmp_path: Path) -> None:
     run = lmp.lammps(tmp_path, script + "fix sigma all pair 1 rhopot uncertainty 1\n")
     assert run.status != 0
     assert "uncertainty needs a model with members" in run.output
+
+
+def test_older_files_keep_their_members_uncalibrated(tmp_path: Path) -> None:
+    """A local model of the first format gives its members' deviation; a global one says why it cannot."""
+    data = ROOT / "tests" / "data"
+    atoms = lmp.in_lammps_frame(toy.skewed())
+    truth = evaluate(load_model(data / "format_1_linear.pt"), [atoms], deviations=True)[0].forces_uncertainty
+    script = lmp.setup(tmp_path, atoms, data / "format_1_linear.pt", ["Li", "Si"])
+    run = lmp.succeed(tmp_path, script + COMMON, 2)
+    np.testing.assert_allclose(run.dump()[0]["f_sigma"], truth, rtol=0, atol=1e-9)
+    script = lmp.setup(tmp_path, atoms, data / "format_1_scattering.pt", ["Li", "Si"])
+    refused = lmp.lammps(tmp_path, script + COMMON, 2)
+    assert refused.status != 0
+    assert "'compute ID all pair rhopot' for the uncertainty of the total energy" in refused.output

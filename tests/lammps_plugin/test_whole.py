@@ -24,7 +24,7 @@ ROWS, COLUMNS = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]  # LAMMPS: xx yy zz xy xz
 
 
 def expected(model: Path, atoms: ase.Atoms) -> Evaluation:
-    return evaluate(load_model(model), [atoms], members=True)[0]
+    return evaluate(load_model(model), [atoms], members=True, deviations=True)[0]
 
 
 def check(run: lmp.Run, truth: Evaluation, rows: np.ndarray | None = None, unit: float = 1.0) -> None:
@@ -196,7 +196,10 @@ def test_newton_off(scattering: Path, tmp_path: Path) -> None:
 
 UNCERTAIN = """
 compute total all pair rhopot
+fix sigma all pair 1 rhopot uncertainty 1
 thermo_style custom step pe c_total c_total[1]
+dump atoms all custom 1 atoms.dump id f_sigma
+dump_modify atoms sort id format float %.17g
 run 0 post no
 print "value energy $(c_total:%.17g)"
 print "value total $(c_total[1]:%.17g)"
@@ -205,13 +208,16 @@ print "value total $(c_total[1]:%.17g)"
 
 @pytest.mark.parametrize("units", ["metal", "real"])
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_deviation_of_the_total(scattering: Path, tmp_path: Path, ranks: int, units: str) -> None:
-    """`compute pair`: the standard deviation of the members' totals, summed over shares first."""
+def test_deviations_of_total_and_forces(scattering: Path, tmp_path: Path, ranks: int, units: str) -> None:
+    """`compute pair` and `fix pair`: standard deviations of the members' sums over shares."""
     atoms = toy.crystal((1, 1, 1))
     truth = expected(scattering, atoms)
     scale = {"metal": 1.0, "real": lmp.REAL}[units]
     script = lmp.setup(tmp_path, atoms, scattering, ["Li", "Si"], units=units) + UNCERTAIN
-    values = lmp.succeed(tmp_path, script, ranks).values
+    run = lmp.succeed(tmp_path, script, ranks)
+    values, spread = run.values, run.dump()[0]["f_sigma"]
+    assert spread.min() > 1e-4
+    np.testing.assert_allclose(spread / scale, truth.forces_uncertainty, rtol=1e-8)
     deviation = truth.energy_uncertainty()
     assert deviation is not None
     assert deviation > 1e-3

@@ -40,13 +40,6 @@ def test_energies_and_virials_of_atoms(scattering: Path, tmp_path: Path, command
     assert f"remove the compute(s) {named}" in line
 
 
-def test_uncertainties_of_atoms(scattering: Path, tmp_path: Path) -> None:
-    script = lmp.setup(tmp_path, toy.tiny_ordered(), scattering, ["Li", "Si"])
-    line = refused(tmp_path, script + "fix sigma all pair 1 rhopot uncertainty 1\nrun 0\n")
-    assert "uncertainties of atoms must be asked of a model of kind 'local', this one is of kind 'global'" in line
-    assert "'compute ID all pair rhopot' gives that of the total energy" in line
-
-
 STRAINS = {
     "fix numdiff/virial": "fix slope all numdiff/virial 1 1e-5",
     "compute born/matrix": "compute virial all pressure NULL virial\ncompute born all born/matrix numdiff 1e-4 virial",

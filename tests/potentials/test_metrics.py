@@ -57,6 +57,17 @@ def test_uncertainty_beside_the_errors() -> None:
     assert not [name for name in without if "deviation" in name]
 
 
+def test_coverage_of_force_components() -> None:
+    """Labels are 2 eV/A: errors of 0.1 with 0.08 expected on one atom and 0.2 on the other, in one of two frames."""
+    frames = [frame("Li2", 1.0), frame("Si4", 2.0)]
+    known = Prediction(1.0, np.full((2, 3), 2.1), force_deviations=np.array([0.08, 0.2]))
+    table = error_table(frames, [known, Prediction(2.0, np.zeros((4, 3)))])
+    assert table["n_frames_with_force_deviations"] == 1
+    assert table["forces_within_one_deviation"] == 0.5
+    assert table["forces_within_two_deviations"] == 1.0
+    assert table["forces_deviation_rms_mev_per_angstrom"] == pytest.approx(1000 * ((0.08**2 + 0.2**2) / 2) ** 0.5)
+
+
 def test_absent_labels_leave_no_key() -> None:
     table = error_table([frame("Si", None, forces=False)], [Prediction(0.0)])
     assert set(table) == {"n_frames", "n_atoms", "per_config_type"}

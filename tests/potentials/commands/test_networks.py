@@ -104,7 +104,9 @@ def test_the_card_knows_the_training(run: Path) -> None:
 def test_commands_work_on_the_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(run / "model.pt")
     assert main(["evaluate", model, str(UNSEEN), "--json", str(tmp_path / "errors.json")]) == 0
-    assert "E deviation" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "E <1 std" in printed
+    assert "E std: predicted standard deviation of the energy" in printed
     errors = json.loads((tmp_path / "errors.json").read_text())
     loaded, frames = RhopotCalculator(model), read(UNSEEN, ":")
     deviations = [loaded.get_property("energy_uncertainty", atoms) / len(atoms) for atoms in frames]
@@ -180,4 +182,4 @@ def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path, monkeyp
     assert len(report["learning_curve"]["n_frames"]) == 2
     assert (folder / "learning_curve.png").exists()
     assert read_card(folder / "model.pt").uncertainty.members == 0
-    assert "E deviation" not in (folder / "report.md").read_text()
+    assert "E std" not in (folder / "report.md").read_text()

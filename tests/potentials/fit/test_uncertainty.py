@@ -16,9 +16,11 @@ from rhopot.potentials.fit.solve import Posterior, solve
 from rhopot.potentials.fit.uncertainty import (
     Calibration,
     calibrate,
+    calibrate_forces,
     centred_columns,
     member_departures,
     normals,
+    quantile_scale,
     rank_correlation,
 )
 
@@ -118,3 +120,39 @@ def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, hyper
     calibration = result.report["calibration"]
     assert calibration["n_energies"] == 40 + 60
     assert 0.5 < calibration["within_one"] < 0.85
+
+
+@pytest.mark.parametrize("count", [3, 10, 21, 60])
+def test_a_factor_from_few_errors_covers_further_ones(count: int) -> None:
+    """On average over calibration sets at least 68% of further errors lie within one deviation, at any number."""
+    random = np.random.default_rng(count)
+    inside = []
+    for _ in range(400):
+        size = random.uniform(0.1, 1.0, count)
+        factor = quantile_scale(2.0 * size * random.standard_normal(count), size)
+        inside.append(np.mean(np.abs(2.0 * random.standard_normal(200)) <= factor))
+    expected = np.ceil(0.6827 * (count + 1)) / (count + 1)
+    assert np.mean(inside) == pytest.approx(expected, abs=0.02)
+    assert np.mean(inside) > 0.6827 - 0.02
+
+
+def test_force_components_of_few_frames() -> None:
+    """Frames differ in how far errors exceed the deviations, so their number widens the factor, not the components'."""
+    random = np.random.default_rng(1)
+
+    def sample(n: int) -> tuple[np.ndarray, np.ndarray]:
+        deviations = random.uniform(0.1, 1.0, (n, 96))
+        frame = np.exp(0.4 * random.standard_normal((n, 1)))
+        return (frame * deviations * random.standard_normal((n, 96))).ravel(), deviations.ravel()
+
+    inside = []
+    for _ in range(200):
+        found = calibrate_forces(*sample(6), 6)
+        assert found is not None
+        errors, deviations = sample(20)
+        inside.append(np.mean(np.abs(errors) <= found.factor * deviations))
+    assert 0.68 < np.mean(inside) < 0.80
+    assert calibrate_forces(*sample(2), 2) is None
+    isolated = calibrate_forces(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 1.0, 1.0]), 3)
+    assert isolated is not None
+    assert isolated.n_components == 3
