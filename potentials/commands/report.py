@@ -37,6 +37,7 @@ def training_report(report: dict[str, Any]) -> str:
         *(_errors(f"{name}", table) for name, table in report["errors"].items()),
         explanation(report["errors"]["validation"]),
         "![parity of the validation part](parity.png)",
+        *(["## Free atoms", _capitalized(report["free_atoms"])] if report["free_atoms"] else []),
         *_stability(report["stability"]),
         *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),
         *(_training(report["fit"]["epochs"]) if "epochs" in report["fit"] else []),
@@ -63,6 +64,10 @@ def _errors(name: str, errors: dict[str, Any]) -> str:
     named = {f"{name}, all": errors, **(kinds if len(kinds) > 1 else {})}
     rows = [[key, *(f"{part[k]:{f}}" if k in part else "-" for _, k, f in columns)] for key, part in named.items()]
     return _markdown([name, *(title for title, _, _ in columns)], rows)
+
+
+def _capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:] + "."
 
 
 def _stability(runs: list[dict[str, Any]]) -> list[str]:

@@ -26,6 +26,7 @@ from rhopot.potentials.files import write_atomically, write_text
 from rhopot.potentials.metrics import Prediction, error_table
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.workflows.evaluation import draw_parity, predict
+from rhopot.potentials.workflows.free_atoms import describe_free_atoms
 from rhopot.potentials.workflows.stability import Stability, survive, training_structures
 from rhopot.potentials.workflows.training import LearningCurve, TrainingSet
 
@@ -103,6 +104,16 @@ def measure_stability(
         for run in runs:
             console.print(f"stability: {run.sentence()}")
     return [{**run.as_dict(), "sentence": run.sentence()} for run in runs]
+
+
+def judge_free_atoms(model: LoadedModel, frames: FrameSet, console: Console, failures: Failures) -> str:
+    """A sentence on the energies of free atoms where the training data hold none: printed and returned."""
+    sentence = ""
+    with failures.of("the energies of free atoms"):
+        sentence = describe_free_atoms(RhopotCalculator(model), model.card, frames)
+        if sentence:
+            console.print(f"note: {sentence}")
+    return sentence
 
 
 def write_report(folder: Path, report: dict[str, Any], failures: Failures) -> None:

@@ -22,7 +22,14 @@ from rhopot.export import LoadedModel, ModelCard, load_model, save_model
 from rhopot.potentials.commands.console import FitProgress, make_console
 from rhopot.potentials.commands.folder_lock import lock_folder
 from rhopot.potentials.commands.output_folder import already_done, keep_fitted, open_folder, read_fitted
-from rhopot.potentials.commands.results import Failures, draw_curve, make_results, measure_stability, write_report
+from rhopot.potentials.commands.results import (
+    Failures,
+    draw_curve,
+    judge_free_atoms,
+    make_results,
+    measure_stability,
+    write_report,
+)
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.config.schema import Baseline
 from rhopot.potentials.files import write_text
@@ -84,6 +91,7 @@ def train_into(
     model = _described(folder)
     settings = _completed(settings, model.card)
     errors = make_results(folder, model, data, fitted, settings, console, failures)
+    free_atoms = judge_free_atoms(model, data.train, console, failures)
     stability = measure_stability(folder / "model.pt", settings.report.stability, console, failures)
     curve = None
 
@@ -91,7 +99,9 @@ def train_into(
         return float(fitted["seconds"]) + time.perf_counter() - begin
 
     def report() -> None:
-        write_report(folder, _report(settings, model.card, fitted, errors, stability, curve, since()), failures)
+        write_report(
+            folder, _report(settings, model.card, fitted, errors, free_atoms, stability, curve, since()), failures
+        )
 
     report()
     if asked:
@@ -196,6 +206,7 @@ def _report(
     card: ModelCard,
     fitted: dict[str, Any],
     errors: dict[str, Any],
+    free_atoms: str,
     stability: list[dict[str, Any]],
     curve: LearningCurve | None,
     seconds: float,
@@ -206,6 +217,7 @@ def _report(
         "kind": card.kind,
         "symbols": list(card.symbols),
         "errors": errors,
+        "free_atoms": free_atoms,
         "stability": stability,
         "learning_curve": {} if curve is None else {"n_frames": curve.n_frames, **curve.errors},
         "fit": fitted["report"],

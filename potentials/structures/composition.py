@@ -97,6 +97,12 @@ def is_isolated_atom(frame: Frame) -> bool:
     return len(frame) == 1 and (named or not frame.atoms.pbc.any())
 
 
+def missing_isolated_atoms(frames: Iterable[Frame], symbols: Sequence[str]) -> tuple[str, ...]:
+    """Those of `symbols` of which no frame holds one isolated atom with an energy."""
+    found = {frame.atoms.symbols[0] for frame in frames if frame.energy is not None and is_isolated_atom(frame)}
+    return tuple(symbol for symbol in symbols if symbol not in found)
+
+
 def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> Baseline:
     """Baseline from the energies of frames that hold one isolated atom (`is_isolated_atom`)."""
     found: dict[str, float] = {}

@@ -10,6 +10,7 @@
 | leakage   | a structure or a group on both sides of a train/test pair | error |
 | energies  | residuals per atom from a per-element fit, far outside the spread of their config_type | warning |
 | sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
+| free atoms| elements of which no frame holds an isolated atom | info |
 | stress    | sign, unit and offset of stresses against the energies (module `work`) | error or warning |
 
 Checks on energies are statistics and say so: they point at frames to look at, not at proven faults.
@@ -24,7 +25,7 @@ from dataclasses import replace
 import numpy as np
 
 from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.structures.composition import fit_baseline
+from rhopot.potentials.structures.composition import fit_baseline, missing_isolated_atoms
 from rhopot.potentials.structures.findings import Finding, by_severity
 from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
 from rhopot.potentials.structures.keys import ALIASES, names_of
@@ -48,7 +49,7 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
     checks: tuple[Callable[[FrameSet], Iterable[Finding]], ...]
-    checks = (_targets, _distances, _fixed, _energies, _sources, lint_stress)
+    checks = (_targets, _distances, _fixed, _energies, _sources, _free_atoms, lint_stress)
     for check in checks:
         findings += check(sound)
     findings += _duplicates(frames)
@@ -167,6 +168,17 @@ def _energies(frames: FrameSet) -> Iterable[Finding]:
                     f"of which most span {high - low:.2f}; an outlier or another reference"
                 )
                 yield Finding("warning", "energies", frame.name, sentence)
+
+
+def _free_atoms(frames: FrameSet) -> Iterable[Finding]:
+    """Elements without an isolated atom: nothing says how strongly the structures are bound."""
+    missing = missing_isolated_atoms(frames, frames.symbols)
+    if missing and any(frame.energy is not None and len(frame) > 1 for frame in frames):
+        sentence = (
+            f"no isolated atom of {', '.join(missing)}: a fit to these energies leaves those of free atoms open, which "
+            "may come out below the crystal; add one frame of each (config_type=IsolatedAtom) where free atoms matter"
+        )
+        yield Finding("info", "free atoms", "", sentence)
 
 
 def _sources(frames: FrameSet) -> Iterable[Finding]:

@@ -6,6 +6,8 @@ The ready configurations of local families take it below the shortest distances 
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,3 +118,42 @@ def test_repulsion_is_the_default_and_can_be_left_out(family: str, tmp_path: Pat
         numbers = load_config(file, ["baseline.pair={kind: zbl, inner: 1, outer: 2}"]).baseline.pair
         assert numbers == ZblHypers(inner=1.0, outer=2.0)
         assert load_config(file, ["baseline.elements={Li: -1.9, Si: -5.4}"]).baseline.pair == ZblHypers()
+
+
+@pytest.mark.parametrize("family", trained_models.FAMILIES)
+def test_free_atoms_without_data_are_said_to_be_extrapolations(
+    family: str, trained_model: Callable[[str], Path]
+) -> None:
+    file = trained_model(family)
+    sentence = json.loads((file.parent / "report.json").read_text())["free_atoms"]
+    assert sentence.startswith("the training data hold no isolated atom of Li, Si: ")
+    assert sentence.endswith("add one frame of each isolated atom (config_type=IsolatedAtom) where free atoms matter")
+    assert sentence[1:] in (file.parent / "report.md").read_text()
+    if family in trained_models.LOCAL:
+        free = RhopotCalculator(file.parent / "model.pt").get_potential_energy(ase.Atoms("Si"))
+        found = re.search(r"Si (-?[\d.]+) eV", sentence)
+        assert found is not None
+        assert float(found[1]) == pytest.approx(free, abs=1.0), "of the training part's model"
+
+
+def test_one_isolated_atom_of_each_element_cures_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model then gives the energies of the free atoms, and neither report nor lint speak of them."""
+    free = {"Li": 0.3, "Si": 0.8}
+    atoms = [ase.Atoms(symbol, info={"REF_energy": energy, "path": symbol}) for symbol, energy in free.items()]
+    for one in atoms:
+        one.info["config_type"] = "IsolatedAtom"
+    write(tmp_path / "free.xyz", atoms, format="extxyz")
+    files = [str(trained_models.DATA / f"{path}.xyz") for path in trained_models.PATHS] + [str(tmp_path / "free.xyz")]
+    words = trained_models.arguments("soap_linear", tmp_path / "run", "uncertainty.members=0")
+    words = [f"data.train={files}" if word.startswith("data.train") else word for word in words]
+    assert main(["train", *words]) == 0
+    file = tmp_path / "run" / "model.pt"
+    assert json.loads((file.parent / "report.json").read_text())["free_atoms"] == ""
+    calculator = RhopotCalculator(file)
+    for symbol, energy in free.items():
+        assert calculator.get_potential_energy(ase.Atoms(symbol)) == pytest.approx(energy, abs=0.3)
+    capsys.readouterr()
+    main(["data", "lint", *files])
+    assert "free atoms" not in capsys.readouterr().out
+    main(["data", "lint", *files[:-1]])
+    assert "info [free atoms] no isolated atom of Li, Si: a fit to these energies" in capsys.readouterr().out

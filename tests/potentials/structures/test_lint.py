@@ -96,7 +96,7 @@ def test_single_stresses_of_the_wrong_sign(sound: FrameSet) -> None:
 
 
 def test_untestable_stresses_are_admitted(sound: FrameSet) -> None:
-    (finding,) = lint(sound[:2])
+    (finding,) = (found for found in lint(sound[:2]) if found.check == "stress")
     assert finding.severity == "info"
     assert "cannot be tested against energies" in finding.sentence
 
