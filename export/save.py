@@ -26,6 +26,7 @@ from rhopot.export.load import LoadedModel, require_runnable
 from rhopot.export.probe import differences, write_structures
 from rhopot.export.results import Evaluation
 from rhopot.export.whole import inputs_of, prepare
+from rhopot.potentials.files import PARTIAL, naming
 
 SELF_CHECK_SECONDS = 600
 
@@ -120,9 +121,9 @@ def _write(
     archive: bytes, model: LoadedModel, expected: Sequence[Evaluation], probe: Sequence[ase.Atoms], path: Path
 ) -> None:
     """Write beside the final name, check, move; the temporary file never survives."""
-    unchecked = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.tmp")
+    unchecked = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.name}")
     try:
-        with unchecked.open("xb") as stream:
+        with naming(path), unchecked.open("xb") as stream:
             stream.write(archive)
             stream.flush()
             os.fsync(stream.fileno())
@@ -138,7 +139,8 @@ def _self_check(
     """Evaluate the file in a fresh process and compare."""
     with tempfile.TemporaryDirectory() as folder:
         structures, results = Path(folder, "structures.npz"), Path(folder, "results.npz")
-        write_structures(probe, structures)
+        with naming(structures):
+            write_structures(probe, structures)
         command = [sys.executable, "-P", "-m", "rhopot.export.selfcheck", str(unchecked), str(structures), str(results)]
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)

@@ -1,14 +1,20 @@
-"""Writing files so that a reader never sees half of one, and removing what killed writers left behind."""
+"""Files that a reader never sees half of, what killed writers left behind, and checkpoints that are damaged."""
 
 from __future__ import annotations
 
 import errno
 import os
+import pickle
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # How the names of unfinished files begin: hidden, and told from everything a user may have put there.
 PARTIAL = ".partial-"
@@ -71,3 +77,27 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader of a checkpoint says of a damaged file into one sentence.
+
+    Raises:
+        ValueError: names the file; without it the work that it held is done again.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        if isinstance(error, OSError) and error.filename:  # not damaged but out of reach
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"checkpoint '{path}' must be whole, got a damaged file ({reason}); remove it to do that work again"
+        ) from error
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz checkpoint; ValueError where it is damaged."""
+    with reading(path), path.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)

@@ -14,7 +14,7 @@ from typing import Any
 from rhopot.export import ModelFileError, read_card
 from rhopot.export.card import installed_version
 from rhopot.potentials.config import RunConfig
-from rhopot.potentials.files import remove_partials, write_text
+from rhopot.potentials.files import reading, remove_partials, write_text
 from rhopot.potentials.workflows.training import TrainingSet
 
 # Everything a training leaves beside its model.
@@ -80,7 +80,7 @@ def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bo
     }
     remove_partials(folder)
     if stage.is_dir() and resume and (stage / "run.json").exists():
-        before = json.loads((stage / "run.json").read_text(encoding="utf-8"))
+        before = read_json(stage / "run.json")
         changed = [name for name in _differences(before, state) if not _free(name)]
         if changed:
             raise ValueError(
@@ -112,7 +112,13 @@ def read_fitted(folder: Path) -> dict[str, Any] | None:
         read_card(folder / "model.pt")
     except ModelFileError:
         return None
-    return dict(json.loads(file.read_text(encoding="utf-8")))
+    return read_json(file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A mapping that a training kept."""
+    with reading(file):
+        return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def remove_results(folder: Path) -> None:

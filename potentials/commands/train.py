@@ -21,7 +21,7 @@ from rich.console import Console
 from rhopot.export import LoadedModel, ModelCard, load_model, save_model
 from rhopot.potentials.commands.console import FitProgress, make_console
 from rhopot.potentials.commands.folder_lock import lock_folder
-from rhopot.potentials.commands.output_folder import already_done, keep_fitted, open_folder, read_fitted
+from rhopot.potentials.commands.output_folder import already_done, keep_fitted, open_folder, read_fitted, read_json
 from rhopot.potentials.commands.results import (
     Failures,
     draw_curve,
@@ -158,7 +158,7 @@ def _learning_curve(
 ) -> LearningCurve:
     """Fits to parts of the training data; those made before a stop are not made again."""
     file = folder / "checkpoint" / "learning_curve.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if ranks.rank == 0 and file.exists() else {}
+    known = read_json(file) if ranks.rank == 0 and file.exists() else {}
 
     def keep(points: Mapping[str, Any]) -> None:
         if ranks.rank == 0:

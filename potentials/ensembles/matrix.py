@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rhopot.potentials.files import remove_partials, write_atomically
+from rhopot.potentials.files import reading, remove_partials, write_atomically
 from rhopot.potentials.fit import Progress, Ranks
 from rhopot.potentials.fit.graph import species_of
 from rhopot.potentials.fit.parallel import deal
@@ -93,7 +93,9 @@ class FeatureStore:
         """Return the row of a sample where it is kept."""
         if self._folder is None or not self._file(self._folder, sample).exists():
             return None
-        return np.asarray(np.load(self._file(self._folder, sample)))
+        file = self._file(self._folder, sample)
+        with reading(file):
+            return np.asarray(np.load(file))
 
     def write(self, sample: Sample, row: Floats) -> None:
         """Keep a row: beside its final name first, so that no file is ever half written."""

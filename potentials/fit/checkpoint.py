@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.files import write_atomically
+from rhopot.potentials.files import read_arrays, write_atomically
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.frames import frame_digest
 
@@ -75,18 +75,18 @@ class Checkpoint:
         if not self._path.exists():
             self._refuse_other_sizes(self._path)
             return 0
-        with np.load(self._path) as state:
-            if str(state["mark"]) != self._mark:
-                raise ValueError(
-                    f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, "
-                    "settings or element energies differ); start without resume or remove the file"
-                )
-            for qr, triangle, n_rows in zip(assembly.triangles, state["triangles"], state["n_rows"], strict=True):
-                qr.triangle = np.asfortranarray(triangle)
-                qr.n_rows = int(n_rows)
-            assembly.energies, assembly.frames = state["energies"], state["frames"]
-            assembly.energy_folds = state["energy_folds"]
-            return int(state["done"])
+        state = read_arrays(self._path)
+        if str(state["mark"]) != self._mark:
+            raise ValueError(
+                f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, "
+                "settings or element energies differ); start without resume or remove the file"
+            )
+        for qr, triangle, n_rows in zip(assembly.triangles, state["triangles"], state["n_rows"], strict=True):
+            qr.triangle = np.asfortranarray(triangle)
+            qr.n_rows = int(n_rows)
+        assembly.energies, assembly.frames = state["energies"], state["frames"]
+        assembly.energy_folds = state["energy_folds"]
+        return int(state["done"])
 
     def _refuse_other_sizes(self, path: Path) -> None:
         """Raise ValueError when the files that are there were left by another number of ranks."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ Item = TypeVar("Item")
 LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 # Set by torchrun, all of them.
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# How long processes wait for one that works alone (reports, say); torchrun ends all of them when one has died.
+PATIENCE = timedelta(days=7)
 
 
 class Ranks(Protocol):
@@ -94,7 +97,8 @@ class TorchRanks:
         from torch import distributed
 
         if not distributed.is_initialized():
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            distributed.init_process_group(backend, timeout=PATIENCE)
             atexit.register(_leave_process_group)
         self._distributed = distributed
         self.rank = int(distributed.get_rank())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.files import write_atomically
+from rhopot.potentials.files import read_arrays, write_atomically
 from rhopot.potentials.greedy.hypers import GreedyHypers
 from rhopot.potentials.greedy.member import Member
 from rhopot.potentials.greedy.path import GreedyPath
@@ -61,13 +61,13 @@ class MemberFiles:
         if self._folder is None or not self._file(self._folder, number).exists():
             return None
         path = self._file(self._folder, number)
-        with np.load(path) as state:
-            if str(state["mark"]) != self._mark:
-                raise ValueError(
-                    f"checkpoint {path} must belong to the ensemble that is resumed, got another one's (rows, features "
-                    "or settings differ); start without resume or remove the files"
-                )
-            content = {name: _plain(state[name]) for name in state.files if name != "mark"}
+        state = read_arrays(path)
+        if str(state.pop("mark")) != self._mark:
+            raise ValueError(
+                f"checkpoint {path} must belong to the ensemble that is resumed, got another one's (rows, features "
+                "or settings differ); start without resume or remove the files"
+            )
+        content = {name: _plain(array) for name, array in state.items()}
         kept = {name.removeprefix(PATH): content.pop(name) for name in list(content) if name.startswith(PATH)}
         return Member(**content, path=GreedyPath(**kept) if kept else None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rhopot.potentials.files import write_bytes
+from rhopot.potentials.files import reading, write_bytes
 
 NAME = "training.pt"
 
@@ -53,7 +53,8 @@ class TrainingCheckpoint:
         """
         if self._path is None or not self._path.exists():
             return None
-        found = torch.load(self._path, map_location="cpu", weights_only=True)
+        with reading(self._path):
+            found = torch.load(self._path, map_location="cpu", weights_only=True)
         if found["mark"] != self._mark:
             raise ValueError(
                 f"checkpoint {self._path} must belong to the training that is resumed, got another one's (data, "
