@@ -26,6 +26,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
+from ase.parallel import DummyMPI
 
 from rhopot.export import ModelCard
 from rhopot.potentials.pair import ZblHypers, shortest_distances
@@ -139,7 +140,13 @@ def hot_dynamics(
     timestep = 0.5 if moving.get_masses().min() < LIGHT else 2.0
     rng = np.random.default_rng(seed)
     motion = Langevin(
-        moving, timestep * units.fs, temperature_K=temperature, friction=FRICTION / units.fs, fixcm=False, rng=rng
+        moving,
+        timestep * units.fs,
+        temperature_K=temperature,
+        friction=FRICTION / units.fs,
+        fixcm=False,
+        rng=rng,
+        comm=DummyMPI(),  # of this process alone: under MPI, ASE would wait for ranks that run no dynamics
     )
     limits = _Limits(card, temperature)
     energies, closest, temperatures, fault = [limits.energy(moving)], [limits.closest(moving)], [temperature], ""
