@@ -121,7 +121,7 @@ def _write(
     archive: bytes, model: LoadedModel, expected: Sequence[Evaluation], probe: Sequence[ase.Atoms], path: Path
 ) -> None:
     """Write beside the final name, check, move; the temporary file never survives."""
-    unchecked = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.name}")
+    unchecked = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.stem}.tmp")
     try:
         with naming(path), unchecked.open("xb") as stream:
             stream.write(archive)
