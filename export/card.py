@@ -149,6 +149,25 @@ class ModelCard(_Part):
             super().__init__(**fields)
         except ValidationError as error:
             raise CardError(_sentences(error, fields)) from error
+        contradictions = self._contradictions()
+        if contradictions:
+            raise CardError("\n".join(contradictions))
+
+    def _contradictions(self) -> list[str]:
+        """One sentence for each field that the descriptor's settings contradict; the model was made with those."""
+        found = []
+        symbols, cutoff = self.descriptor.get("symbols", list(self.symbols)), self.descriptor.get("cutoff", 0.0)
+        if symbols != list(self.symbols):
+            found.append(
+                f"card.symbols must be those of card.descriptor, got {list(self.symbols)} beside {symbols}; "
+                "export it again"
+            )
+        if isinstance(cutoff, int | float) and self.cutoff < cutoff:
+            found.append(
+                f"card.cutoff must reach as far as that of card.descriptor, got {self.cutoff} beside {cutoff}; "
+                "export it again"
+            )
+        return found
 
     @field_validator("symbols")
     @classmethod

@@ -169,6 +169,22 @@ const Rule RULES[] = {
 
 #undef HOLDS
 
+// Fields that the descriptor's settings contradict; the model was made with those.
+std::vector<std::string> contradictions(const json &card)
+{
+  std::vector<std::string> found;
+  const json &descriptor = card.at("descriptor"), &symbols = card.at("symbols");
+  const json made_with = descriptor.value("symbols", symbols), reach = descriptor.value("cutoff", json(0.0));
+  const double cutoff = card.at("cutoff").get<double>();
+  if (made_with != symbols)
+    found.push_back("card.symbols must be those of card.descriptor, got " + python_text(symbols) + " beside " +
+                    python_text(made_with) + "; export it again");
+  if (reach.is_number() && cutoff < reach.get<double>())
+    found.push_back("card.cutoff must reach as far as that of card.descriptor, got " + python_text(json(cutoff)) + " beside " +
+                    python_text(reach) + "; export it again");
+  return found;
+}
+
 }    // namespace
 
 std::vector<std::string> card_faults(const json &card)
@@ -187,7 +203,7 @@ std::vector<std::string> card_faults(const json &card)
   for (const auto &item : card.items())
     if (std::none_of(std::begin(RULES), std::end(RULES), [&](const Rule &rule) { return item.key() == rule.field; }))
       faults.push_back("card." + item.key() + " must not be given, it is not a field of format 1");
-  return faults;
+  return faults.empty() ? contradictions(card) : faults;
 }
 
 }    // namespace rhopot

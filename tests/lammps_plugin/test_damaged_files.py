@@ -143,13 +143,28 @@ def test_cards_with_a_wrong_field(
 def test_a_card_that_was_changed_after_the_export(
     family: str, trained_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values that are possible but not the model's would give wrong numbers: elements in another order, a cutoff."""
-    changes: tuple[dict[str, object], ...] = ({"symbols": ["Si", "Li"]}, {"cutoff": 3.9}, {"dtype": "float32"})
+    """Values that are possible, but not the model's."""
+    baseline = {"Li": -1.0, "Si": -4.0}
+    changes: tuple[dict[str, object], ...] = ({"cutoff": 9.5}, {"dtype": "float32"}, {"baseline_energies": baseline})
     names = [f"{k}.pt" for k in range(len(changes))]
     for name, change in zip(names, changes, strict=True):
         model_archives.with_card(shutil.copy(trained_model(family), tmp_path / name), sealed=True, **change)
     for sentence in assert_refused_alike(tmp_path, names, monkeypatch):
         assert "which was changed after its export" in sentence
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_a_card_that_contradicts_the_settings_of_its_model(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in files from before the seal."""
+    changes: tuple[dict[str, object], ...] = ({"symbols": ["Si", "Li"]}, {"cutoff": 3.5})
+    names = ["elements.pt", "cutoff.pt"]
+    for name, change in zip(names, changes, strict=True):
+        model_archives.with_card(shutil.copy(trained_model(family), tmp_path / name), **change)
+    elements, cutoff = assert_refused_alike(tmp_path, names, monkeypatch)
+    assert "card.symbols must be those of card.descriptor, got ['Si', 'Li'] beside ['Li', 'Si']; export" in elements
+    assert "card.cutoff must reach as far as that of card.descriptor, got 3.5 beside 4.5; export" in cutoff
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
