@@ -85,6 +85,7 @@ void PairRhopot::settings(int narg, char **arg)
 {
   device_ = "auto";
   stretch_ = 0.0;
+  unset_pairs();
   for (int i = 0; i < narg; i += 2) {
     const std::string keyword = arg[i], value = i + 1 < narg ? arg[i + 1] : "nothing";
     if (keyword == "device")
@@ -124,9 +125,15 @@ void PairRhopot::coeff(int narg, char **arg)
   } catch (const std::runtime_error &reason) {
     error->all(FLERR, reason.what());
   }
+  std::unique_ptr<rhopot::Model> model = load(arg[2]);
+  std::vector<int64_t> species = species_of_types(*model, arg[2], narg - 3, arg + 3);
+
+  // Nothing has changed so far: a Python session that goes on after an error has the model of before.
+  evaluator_.reset();
+  model_ = std::move(model);
+  species_of_type_ = std::move(species);
+  has_warned_of_masses_ = false;
   if (!allocated) allocate();
-  load(arg[2]);
-  map_types(arg[2], narg - 3, arg + 3);
   set_pairs();
   const rhopot::Task task{*this, *model_, species_of_type_, scale_, stretch_ > 0.0 ? stretch_ : STRETCH};
   evaluator_ = rhopot::make_evaluator(lmp, task);
@@ -164,30 +171,31 @@ std::string PairRhopot::read_on_first_rank(const std::string &path)
   return bytes;
 }
 
-void PairRhopot::load(const std::string &path)
+std::unique_ptr<rhopot::Model> PairRhopot::load(const std::string &path)
 {
   const std::string bytes = read_on_first_rank(path);
-  evaluator_.reset();
+  std::unique_ptr<rhopot::Model> model;
   try {
-    model_ = std::make_unique<rhopot::Model>(bytes, path, device_, seat_on_machine(world));
+    model = std::make_unique<rhopot::Model>(bytes, path, device_, seat_on_machine(world));
   } catch (const std::exception &reason) {
     error->all(FLERR, std::string("pair style rhopot: ") + reason.what());
   }
-  if (stretch_ > 0.0 && model_->header().kind != "global")
+  if (stretch_ > 0.0 && model->header().kind != "global")
     error->all(FLERR, "pair_style rhopot: stretch must go with a model of kind 'global', got model '{}' of kind '{}'; "
-               "leave the keyword out", path, model_->header().kind);
+               "leave the keyword out", path, model->header().kind);
+  return model;
 }
 
-void PairRhopot::map_types(const std::string &path, int narg, char **arg)
+// Index of every type's element among the model's symbols, -1 for NULL.
+std::vector<int64_t> PairRhopot::species_of_types(const rhopot::Model &model, const std::string &path, int narg, char **arg)
 {
-  const auto &symbols = model_->header().symbols;
+  const auto &symbols = model.header().symbols;
   if (narg != atom->ntypes)
     error->all(FLERR,
                "pair_coeff for rhopot must name one element (or NULL) for each of the {} atom types, got {}; "
                "model '{}' knows {}",
                atom->ntypes, narg, path, joined(symbols));
-  species_of_type_.assign(atom->ntypes + 1, -1);
-  has_warned_of_masses_ = false;
+  std::vector<int64_t> species(atom->ntypes + 1, -1);
   for (int type = 1; type <= atom->ntypes; type++) {
     const std::string name = arg[type - 1];
     if (name == "NULL") continue;
@@ -195,8 +203,19 @@ void PairRhopot::map_types(const std::string &path, int narg, char **arg)
     if (found == symbols.end())
       error->all(FLERR, "model '{}' does not know element {} (it knows {}); retrain or map the type to NULL", path, name,
                  joined(symbols));
-    species_of_type_[type] = found - symbols.begin();
+    species[type] = found - symbols.begin();
   }
+  if (std::all_of(species.begin(), species.end(), [](int64_t each) { return each < 0; }))
+    error->all(FLERR, "pair_coeff for rhopot must map at least one atom type to an element, got only NULL");
+  return species;
+}
+
+// A second `pair_style rhopot` comes here too. The loaded model has the settings of before: LAMMPS asks for pair_coeff again.
+void PairRhopot::unset_pairs()
+{
+  if (!allocated) return;
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = 1; j <= atom->ntypes; j++) setflag[i][j] = 0;
 }
 
 // Pairs of this style. Under hybrid a NULL type belongs to the other styles; alone it simply feels nothing.
@@ -209,7 +228,6 @@ void PairRhopot::set_pairs()
     for (int j = 1; j <= atom->ntypes; j++)
       setflag[i][j] = alone || (species_of_type_[i] >= 0 && species_of_type_[j] >= 0) ? 1 : 0;
   }
-  if (mapped == 0) error->all(FLERR, "pair_coeff for rhopot must map at least one atom type to an element, got only NULL");
   if (alone && mapped < atom->ntypes && comm->me == 0)
     error->warning(FLERR, "pair style rhopot: atoms of types mapped to NULL feel no forces");
 }

@@ -41,8 +41,9 @@ class PairRhopot : public Pair {
   // pair_coeff
   void allocate();
   std::string read_on_first_rank(const std::string &path);
-  void load(const std::string &path);
-  void map_types(const std::string &path, int narg, char **arg);
+  std::unique_ptr<rhopot::Model> load(const std::string &path);
+  std::vector<int64_t> species_of_types(const rhopot::Model &model, const std::string &path, int narg, char **arg);
+  void unset_pairs();
   void set_pairs();
   void print_mapping(const std::string &path) const;
   void check_types();
