@@ -128,6 +128,7 @@ void PairRhopot::coeff(int narg, char **arg)
   std::unique_ptr<rhopot::Model> model = load(arg[2]);
   std::vector<int64_t> species = species_of_types(*model, arg[2], narg - 3, arg + 3);
 
+  warn_of_dropped_types(species);
   // Nothing has changed so far: a Python session that goes on after an error has the model of before.
   evaluator_.reset();
   model_ = std::move(model);
@@ -208,6 +209,19 @@ std::vector<int64_t> PairRhopot::species_of_types(const rhopot::Model &model, co
   if (std::all_of(species.begin(), species.end(), [](int64_t each) { return each < 0; }))
     error->all(FLERR, "pair_coeff for rhopot must map at least one atom type to an element, got only NULL");
   return species;
+}
+
+// Lines of pair_coeff add up for many styles of LAMMPS, for this one the last counts: types that it leaves out are named.
+void PairRhopot::warn_of_dropped_types(const std::vector<int64_t> &species) const
+{
+  if (!allocated || comm->me != 0) return;
+  std::vector<std::string> dropped;
+  for (int type = 1; type <= atom->ntypes; type++)
+    if (setflag[type][type] && species_of_type_[type] >= 0 && species[type] < 0)
+      dropped.push_back(fmt::format("{} ({})", type, model_->header().symbols[species_of_type_[type]]));
+  if (!dropped.empty())
+    error->warning(FLERR, "pair_coeff for rhopot replaces the one before: type {} is NULL from now on; name the elements of all "
+                          "types in one line", joined(dropped));
 }
 
 // A second `pair_style rhopot` comes here too. The loaded model has the settings of before: LAMMPS asks for pair_coeff again.

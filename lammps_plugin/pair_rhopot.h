@@ -43,6 +43,7 @@ class PairRhopot : public Pair {
   std::string read_on_first_rank(const std::string &path);
   std::unique_ptr<rhopot::Model> load(const std::string &path);
   std::vector<int64_t> species_of_types(const rhopot::Model &model, const std::string &path, int narg, char **arg);
+  void warn_of_dropped_types(const std::vector<int64_t> &species) const;
   void unset_pairs();
   void set_pairs();
   void print_mapping(const std::string &path) const;

@@ -1,5 +1,6 @@
 """Types, units, and other pair styles beside this one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
@@ -72,6 +73,20 @@ def test_null_types_are_nobodys_neighbours(many_body: Path, tmp_path: Path) -> N
     check(run, expected(many_body, atoms[~lithium]), ~lithium)
     assert np.abs(lmp.forces(run.dump()[0])[lithium]).max() == 0.0
     assert "feel no forces" in run.output
+
+
+@pytest.mark.parametrize("style", ["rhopot", "hybrid/overlay rhopot zero 4.0"])
+def test_a_second_pair_coeff_replaces_the_first(
+    style: str, trained_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Elements given in two lines: the first is lost, unlike in LAMMPS' pairwise styles; a warning names its type."""
+    name = "rhopot " if "hybrid" in style else ""
+    lines = [f"pair_coeff * * {name}{trained_model('bpnn')} {elements}" for elements in ("Li NULL", "NULL Si")]
+    others = ["pair_coeff * * zero"] if "hybrid" in style else []
+    pair = "\n".join([f"pair_style {style}", *lines, *others])
+    script = lmp.setup(tmp_path, toy.tiny_ordered(), "", ["Li", "Si"], pair=pair)
+    run = lmp.succeed(tmp_path, script + "run 0 post no\n", 2)
+    assert run.output.count("replaces the one before: type 1 (Li) is NULL from now on") == 1
 
 
 ZBL = "pair_coeff 1 1 {0} 3.0 3.0\npair_coeff 1 2 {0} 3.0 14.0\npair_coeff 2 2 {0} 14.0 14.0\n"
