@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.greedy import Ensemble, Rows
-from rhopot.potentials.training.calibrate import SpreadCalibration, spread_calibration
+from rhopot.potentials.training.calibrate import SpreadCalibration, calibrate_spread
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def calibrated(ensemble: Ensemble, rows: Rows, features: Floats, reference: Floa
     """
     found = [unseen_by_some(ensemble, rows), unseen_by_all(ensemble, features, reference)]
     errors, deviations = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return spread_calibration(errors, deviations)
+    return calibrate_spread(errors, deviations)
 
 
 def unseen_by_all(ensemble: Ensemble, features: Floats, reference: Floats) -> tuple[Floats, Floats]:

@@ -12,6 +12,7 @@ from torch import nn
 from rhopot.potentials.fit.parallel import Alone, Ranks
 from rhopot.potentials.fit.progress import Progress, Silent
 from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.fit.uncertainty import ForceCalibration
 from rhopot.potentials.regressors.descriptor import Descriptor
 from rhopot.potentials.structures import Frame
 
@@ -60,8 +61,11 @@ class FitResult:
     model: fitted to the training part, the one that all numbers in `report` describe
     final: the same columns, fitted to the validation part as well where the task absorbs it, else `model` itself
     report: plain numbers about the fit
+    force_calibration: of the predicted uncertainty of forces, from a fit that has better evidence than errors of the
+        model on the validation part; None leaves it to the caller
     """
 
     model: nn.Module
     final: nn.Module
     report: dict[str, Any]
+    force_calibration: ForceCalibration | None = None

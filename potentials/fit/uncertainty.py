@@ -121,22 +121,32 @@ def quantile_scale(errors: Floats, deviations: Floats, n_frames: int | None = No
     return float(np.quantile(np.abs(errors) / deviations, min(level, 1.0), method="inverted_cdf"))
 
 
+def plain_scale(errors: Floats, deviations: Floats) -> float:
+    """Return the factor that brings 68.27% of these very |errors| within one deviation."""
+    return float(np.quantile(np.abs(errors) / deviations, NORMAL_QUANTILE))
+
+
 @dataclass(frozen=True)
 class ForceCalibration:
     """Factor on the standard deviation of the members' forces, from force errors of structures not fitted.
 
-    n_components of n_frames: errors it is based on; within_one, within_two, rank_correlation: of these, at the factor.
+    n_components of n_frames in n_groups (None: not all carry one): errors it is based on; widening: part of the factor
+    that is due to the small number of frames; within_one, within_two, rank_correlation: of these errors, at the factor.
     """
 
     factor: float
     n_components: int
     n_frames: int
+    n_groups: int | None
+    widening: float
     within_one: float
     within_two: float
     rank_correlation: float
 
 
-def calibrate_forces(errors: Floats, deviations: Floats, n_frames: int) -> ForceCalibration | None:
+def calibrate_forces(
+    errors: Floats, deviations: Floats, n_frames: int, n_groups: int | None = None
+) -> ForceCalibration | None:
     """Return the calibration from errors and standard deviations (m) of force components in eV/A of some frames.
 
     None with fewer than `FEWEST_ERRORS` frames, or members that agree but for rounding. Components without a deviation
@@ -155,6 +165,8 @@ def calibrate_forces(errors: Floats, deviations: Floats, n_frames: int) -> Force
         factor=factor,
         n_components=len(errors),
         n_frames=n_frames,
+        n_groups=n_groups,
+        widening=factor / plain_scale(errors, deviations),
         within_one=float(np.mean(np.abs(errors) <= factor * deviations)),
         within_two=float(np.mean(np.abs(errors) <= 2.0 * factor * deviations)),
         rank_correlation=rank_correlation(np.abs(errors), deviations),

@@ -80,6 +80,24 @@ def fold_numbers(frames: Sequence[Frame], most: int, seed: int = 0) -> NDArray[n
     return folds
 
 
+def whole_folds(frames: Sequence[Frame], most: int, seed: int = 0) -> NDArray[np.int64]:
+    """The fold (0, 1, ...) of every frame, with at most `most` folds, no group in two of them where there are several.
+
+    Frames of one group alone are cut into stretches, because neighbours of a trajectory resemble each other; frames
+    without groups are dealt evenly, config_type by config_type.
+    """
+    sizes = Counter(str(frame.group) for frame in frames if frame.group is not None)
+    if sizes.total() < len(frames):
+        folds = np.empty(len(frames), dtype=np.int64)
+        folds[_by_type(frames, np.random.default_rng(seed))] = np.arange(len(frames)) % most
+        return folds
+    if len(sizes) > 1:
+        fold_of = _balanced(sizes, min(most, len(sizes)), seed)
+        return np.array([fold_of[str(frame.group)] for frame in frames], dtype=np.int64)
+    count = min(most, len(frames))
+    return np.arange(len(frames), dtype=np.int64) * count // max(len(frames), 1)
+
+
 def _by_type(frames: Sequence[Frame], random: np.random.Generator) -> NDArray[np.int64]:
     """Positions of all frames, one config_type after the other, shuffled within each."""
     types = np.array([frame.config_type for frame in frames])

@@ -11,6 +11,7 @@ from torch import Tensor
 from rhopot.potentials.fit.parallel import Ranks
 from rhopot.potentials.regressors.network import Networks
 from rhopot.potentials.training.cache import Batch, Cache
+from rhopot.potentials.training.judges import Judges
 from rhopot.potentials.training.loss import Labels, Loss, Predictions
 from rhopot.potentials.training.slopes import sums_of_images
 from rhopot.potentials.units import MEV_PER_EV
@@ -73,6 +74,10 @@ class ErrorSums:
         row = torch.cat(parts)
         self._sums[: len(row)] += row
 
+    def join(self, other: ErrorSums) -> None:
+        """Add what another has summed up."""
+        self._sums += other._sums
+
     def total(self, ranks: Ranks) -> Errors:
         """Return the errors over all processes."""
         sums = ranks.sum(self._sums).cpu()
@@ -92,14 +97,23 @@ def _moments(error: Tensor, counted: Tensor) -> Tensor:
     return torch.stack([counted.sum().to(torch.float64), kept.abs().sum(), kept.square().sum()])
 
 
-def errors(networks: Networks, cache: Cache, loss: Loss, strain: bool, ranks: Ranks) -> Errors:
-    """Return the errors for all structures of a cache, in batches of about `EVALUATED_ATOMS` atoms."""
-    sums = ErrorSums(networks.n_members, cache.features.device)
-    for frames in stretches(cache):
-        batch = cache.batch(frames)
-        predictions = predict(networks, batch, strain, graph=False)
-        sums.add(loss(predictions, batch.labels), predictions, batch.labels, batch.n_atoms)
-    return sums.total(ranks)
+def errors(networks: Networks, cache: Cache, loss: Loss, strain: bool, ranks: Ranks, judges: Judges) -> Errors:
+    """Return the errors for all labelled structures of a cache, in batches of about `EVALUATED_ATOMS` atoms.
+
+    The loss of each member is that of the fold which stops it.
+    """
+    every = ErrorSums(networks.n_members, cache.features.device)
+    own = torch.zeros(networks.n_members, dtype=torch.float64)
+    for fold, rows in enumerate(judges.parts):
+        sums = ErrorSums(networks.n_members, cache.features.device)
+        for frames in stretches(cache, rows):
+            batch = cache.batch(frames)
+            predictions = predict(networks, batch, strain, graph=False)
+            sums.add(loss(predictions, batch.labels), predictions, batch.labels, batch.n_atoms)
+        every.join(sums)
+        mine = torch.from_numpy(judges.of_member == fold)
+        own[mine] = sums.total(ranks).loss[mine]
+    return Errors(own, every.total(ranks).table)
 
 
 def energies(networks: Networks, cache: Cache) -> Tensor:
@@ -113,12 +127,26 @@ def energies(networks: Networks, cache: Cache) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def stretches(cache: Cache) -> list[Sequence[int]]:
-    """Return consecutive structures in parts of about `EVALUATED_ATOMS` atoms."""
+def forces(networks: Networks, cache: Cache) -> Tensor:
+    """Return the members' forces (K, N, 3) in eV/A of all atoms of a cache with derivatives, on the CPU in float64."""
+    parts = [torch.zeros((networks.n_members, 0, 3), dtype=torch.float64)]
+    for frames in stretches(cache):
+        found = predict(networks, cache.batch(frames), strain=False, graph=False).forces
+        if found is not None:
+            parts.append(found.to("cpu", torch.float64))
+    return torch.cat(parts, 1)
+
+
+def stretches(cache: Cache, rows: Sequence[int] | None = None) -> list[Sequence[int]]:
+    """Return all structures, or those of some rising rows, in parts of about `EVALUATED_ATOMS` atoms."""
     parts: list[Sequence[int]] = []
-    begin, first = 0, cache.first_atom.tolist()
-    for k in range(len(cache)):
-        if first[k + 1] - first[begin] >= EVALUATED_ATOMS or k + 1 == len(cache):
-            parts.append(range(begin, k + 1))
-            begin = k + 1
-    return parts
+    first = cache.first_atom.tolist()
+    part: list[int] = []
+    n_atoms = 0
+    for k in range(len(cache)) if rows is None else rows:
+        part.append(k)
+        n_atoms += first[k + 1] - first[k]
+        if n_atoms >= EVALUATED_ATOMS:
+            parts.append(part)
+            part, n_atoms = [], 0
+    return [*parts, part] if part else parts

@@ -26,6 +26,7 @@ from rhopot.potentials.training.batches import epoch_batches, own_share
 from rhopot.potentials.training.cache import Cache
 from rhopot.potentials.training.evaluate import Errors, ErrorSums, errors, predict
 from rhopot.potentials.training.hypers import TrainingHypers
+from rhopot.potentials.training.judges import Judges
 from rhopot.potentials.training.log import Row
 from rhopot.potentials.training.loss import Loss
 from rhopot.potentials.training.optimise import Adam, Average, Clipping
@@ -42,6 +43,7 @@ class Trainer:
         train, validation: this process's structures.
         sizes: atoms of every training structure, over all processes in the order of the data.
         n_validation: validation structures over all processes.
+        judges: which of this process's validation structures stop which member.
         hypers: settings.
         n_epochs: how many there will be, if no member stops.
         strain: whether stresses are trained.
@@ -60,6 +62,7 @@ class Trainer:
         validation: Cache,
         sizes: Sequence[int],
         n_validation: int,
+        judges: Judges,
         hypers: TrainingHypers,
         n_epochs: int,
         strain: bool,
@@ -68,7 +71,7 @@ class Trainer:
     ) -> None:
         self.networks = networks.train()
         self._train, self._validation = train, validation
-        self._sizes, self._n_validation = sizes, n_validation
+        self._sizes, self._n_validation, self._judges = sizes, n_validation, judges
         self._hypers, self._strain, self._seed, self._ranks = hypers, strain, seed, ranks
         self._loss = Loss(hypers.loss)
         self._batch_statistics = train.slopes is None
@@ -107,8 +110,8 @@ class Trainer:
         self._settle()
 
     def validate(self) -> Errors:
-        """Return the validation errors of `averaged`."""
-        return errors(self.averaged, self._validation, self._loss, self._strain, self._ranks)
+        """Return the validation errors of `averaged`, with the loss of each member on its own fold."""
+        return errors(self.averaged, self._validation, self._loss, self._strain, self._ranks, self._judges)
 
     def _one_epoch(self) -> Row:
         """Make the steps of an epoch and, where it is due, validate; return its row."""

@@ -11,17 +11,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rhopot.potentials.device import find_device
 from rhopot.potentials.fit.checkpoint import fingerprint
 from rhopot.potentials.fit.parallel import deal
 from rhopot.potentials.fit.task import FitResult, FitTask
+from rhopot.potentials.fit.uncertainty import ForceCalibration, calibrate_forces
 from rhopot.potentials.regressors.baseline import Baseline
 from rhopot.potentials.regressors.network import Networks
 from rhopot.potentials.regressors.network_hypers import NetworkHypers
@@ -31,8 +31,9 @@ from rhopot.potentials.training.cache import GIB, Cache, Structures, make_cache,
 from rhopot.potentials.training.calibrate import SpreadCalibration, calibrate_spread
 from rhopot.potentials.training.checkpoint import TrainingCheckpoint
 from rhopot.potentials.training.epochs import length_of
-from rhopot.potentials.training.evaluate import energies
+from rhopot.potentials.training.evidence import Evidence
 from rhopot.potentials.training.hypers import TrainingHypers
+from rhopot.potentials.training.judges import Judges, divide
 from rhopot.potentials.training.log import Log, Row
 from rhopot.potentials.training.loop import Trainer
 from rhopot.potentials.training.slopes import OperatorSlopes
@@ -48,12 +49,17 @@ CIRCUMSTANCES = {"cache_gib", "device", "checkpoint_seconds", "tensorboard"}
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Networks with their constants in float64, this process's caches and the quantities that are trained."""
+    """Networks with their constants in float64, this process's caches and the quantities that are trained.
+
+    judges: of all validation structures; mine: of this process's.
+    """
 
     networks: Networks
     train: Cache
     validation: Cache
     quantities: tuple[str, ...]
+    judges: Judges
+    mine: Judges
 
 
 def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHypers) -> FitResult:
@@ -83,7 +89,7 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
     log.close()
     trainer.use_best()
     validation = trainer.validate().table if len(task.validation) else {}
-    calibration = _calibrate(task, trainer.averaged, prepared.validation)
+    calibration, of_forces = _calibrate(task, trainer.averaged, prepared)
     networks = _as_trained(prepared.networks, trainer.averaged)
     factor = 1.0 if calibration is None else calibration.factor
     model = NetworkModel(task.descriptor, networks, task.baseline, task.pair, factor)
@@ -98,7 +104,7 @@ def train_networks(task: FitTask, network: NetworkHypers, training: TrainingHype
         "calibration": None if calibration is None else asdict(calibration),
         "seconds": {"cache": ready - begin, "training": time.perf_counter() - ready},
     }
-    return FitResult(model, model, task.ranks.broadcast(report))
+    return FitResult(model, model, task.ranks.broadcast(report), of_forces)
 
 
 def _prepare(task: FitTask, network: NetworkHypers, training: TrainingHypers) -> _Prepared:
@@ -130,7 +136,10 @@ def _prepare(task: FitTask, network: NetworkHypers, training: TrainingHypers) ->
         caches.append(make_cache(data, task.descriptor, constants, quantities, allowed, device, dtype))
         allowed -= caches[-1].nbytes
     _announce(task, network, caches, device)
-    return _Prepared(networks, caches[0], caches[1], quantities)
+    labelled = [bool({"energy", "forces"} & set(task.targets.sigmas(frame))) for frame in task.validation]
+    judges = divide(task.validation, np.array(labelled, dtype=bool), task.members, task.seed)
+    mine = judges.select([k for k, _ in deal(task.validation, ranks)])
+    return _Prepared(networks, caches[0], caches[1], quantities, judges, mine)
 
 
 def _structures(task: FitTask, training: TrainingHypers, name: str, frames: Sequence[Frame]) -> Structures:
@@ -174,7 +183,8 @@ def _trainer(task: FitTask, training: TrainingHypers, epochs: int, prepared: _Pr
         prepared.train,
         prepared.validation,
         sizes,
-        sum("energy" in task.targets.sigmas(f) or "forces" in task.targets.sigmas(f) for f in task.validation),
+        int((prepared.judges.folds >= 0).sum()),
+        prepared.mine,
         training,
         epochs,
         "stress" in prepared.quantities,
@@ -242,25 +252,43 @@ def _mark(task: FitTask, network: NetworkHypers, training: TrainingHypers) -> st
         training.model_dump_json(exclude=CIRCUMSTANCES),
         task.targets.model_dump_json(),
         repr([float(e) for e in task.baseline]),
-        repr((task.members, task.seed)),
+        repr((task.members, task.seed, "members stop on halves")),
     ]
     return fingerprint([*task.train, *task.validation], arrays, [*texts, *task.symbols])
 
 
-def _calibrate(task: FitTask, networks: Networks, validation: Cache) -> SpreadCalibration | None:
-    """Return the calibration of a committee's spread on the validation energies of all processes."""
+def _calibrate(
+    task: FitTask, networks: Networks, prepared: _Prepared
+) -> tuple[SpreadCalibration | None, ForceCalibration | None]:
+    """Return the calibrations of energies and of forces by members that have not seen a structure, on every process.
+
+    The factor on forces multiplies deviations that carry the factor on energies already, as the model's do.
+    """
     if task.members == 0:
-        return None
-    labelled = (validation.labels.energy.weight > 0).cpu()
-    n_atoms = validation.first_atom.diff().cpu().to(torch.float64)
-    mine = (energies(networks, validation), validation.labels.energy.value[:, 0].cpu(), n_atoms)
-    gathered = task.ranks.gather([_numpy(part[..., labelled]) for part in mine])
-    found = None
+        return None, None
+    gathered = task.ranks.gather(Evidence.of(networks, prepared.validation, prepared.mine))
+    found: tuple[SpreadCalibration | None, ForceCalibration | None] = (None, None)
     if task.ranks.rank == 0:
-        found = calibrate_spread(*(np.concatenate(parts, axis=-1) for parts in zip(*gathered, strict=True)))
-    calibration: SpreadCalibration | None = task.ranks.broadcast(found)
-    return calibration
+        evidence = Evidence.joined(gathered)
+        n_groups = prepared.judges.n_groups
+        of_energies = calibrate_spread(evidence.energy_errors, evidence.energy_deviations, n_groups)
+        of_forces = calibrate_forces(evidence.force_errors, evidence.force_deviations, evidence.n_frames, n_groups)
+        if of_forces is not None and of_energies is not None:
+            of_forces = replace(of_forces, factor=of_forces.factor / of_energies.factor)
+        found = of_energies, of_forces
+        _say_calibration(task, of_energies)
+    both: tuple[SpreadCalibration | None, ForceCalibration | None] = task.ranks.broadcast(found)
+    return both
 
 
-def _numpy(values: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.asarray(values.to(torch.float64).numpy())
+def _say_calibration(task: FitTask, found: SpreadCalibration | None) -> None:
+    """Say what the calibration of the predicted uncertainty rests on."""
+    if found is None:
+        text = "none: fewer than three validation energies, or members that agree"
+    else:
+        groups = "" if found.n_groups is None else f" of {found.n_groups} groups"
+        text = (
+            f"{found.n_energies} validation energies{groups}, each by members that were not stopped on it; factor "
+            f"{found.factor:.2f}, of it {found.widening:.2f} for their small number"
+        )
+    task.progress.message(f"calibration of the predicted uncertainty: {text}")

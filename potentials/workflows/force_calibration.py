@@ -50,7 +50,8 @@ def calibrate_on(
     calibration = None
     if ranks.rank == 0:
         errors, deviations = np.concatenate([found[k] for k in sorted(found)], axis=1)
-        calibration = calibrate_forces(errors, deviations, len(chosen))
+        groups = {frame.group for frame in chosen}
+        calibration = calibrate_forces(errors, deviations, len(chosen), None if None in groups else len(groups))
     result: ForceCalibration | None = ranks.broadcast(calibration)
     return result
 

@@ -172,15 +172,17 @@ def fit_model(
     result = family.fit(task, config)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     model, final = _as(result.model, dtype), _as(result.final, dtype)
-    card, report = _with_force_factor(model, _card(config, data, baseline, result, shortest), result.report, task)
+    card, report = _with_force_factor(model, _card(config, data, baseline, result, shortest), result, task)
     return Trained(model, final, card, report)
 
 
 def _with_force_factor(
-    model: nn.Module, card: ModelCard, report: dict[str, Any], task: FitTask
+    model: nn.Module, card: ModelCard, result: FitResult, task: FitTask
 ) -> tuple[ModelCard, dict[str, Any]]:
     """Return card and report with the calibration of the uncertainty of forces."""
-    found = calibrate_on(LoadedModel(card, model.eval()), task.validation, task.ranks, task.progress)
+    report, found = result.report, result.force_calibration
+    if found is None:
+        found = calibrate_on(LoadedModel(card, model.eval()), task.validation, task.ranks, task.progress)
     if found is None:
         return card, report | {"force_calibration": None}
     numbers = asdict(found)

@@ -27,7 +27,9 @@ def results(ranks: Ranks) -> dict[str, np.ndarray]:
         found[name] = weights(result.model).numpy()
         found[name + "_losses"] = np.array([row["validation_loss"] for row in result.report["epochs"]])
         found[name + "_errors"] = np.array(list(result.report["validation"].values()))
-        found[name + "_factor"] = np.array(result.report["calibration"]["factor"])
+        of_forces = result.force_calibration
+        factors = [result.report["calibration"]["factor"], 1.0 if of_forces is None else of_forces.factor]
+        found[name + "_factor"] = np.array(factors)
     return found
 
 

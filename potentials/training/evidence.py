@@ -1,0 +1,66 @@
+"""Errors of validation structures, and standard deviations, by the members that have not seen them (see `judges`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rhopot.potentials.regressors.network import Networks
+from rhopot.potentials.training.cache import Cache
+from rhopot.potentials.training.evaluate import energies, forces
+from rhopot.potentials.training.judges import Judges, judged
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Errors and standard deviations of energies (eV per atom), and of the force components (eV/A) of n_frames."""
+
+    energy_errors: Floats
+    energy_deviations: Floats
+    force_errors: Floats
+    force_deviations: Floats
+    n_frames: int
+
+    @staticmethod
+    def of(networks: Networks, validation: Cache, judges: Judges) -> Evidence:
+        """Return what one process's validation structures give; no forces where only energies are trained."""
+        matrix = judges.matrix
+        n_atoms = _numpy(validation.first_atom.diff())
+        totals = _numpy(energies(networks, validation))
+        labels = validation.labels.energy
+        kept = matrix.any(axis=0) & _known(labels.weight)
+        errors = (judged(totals, matrix) - _numpy(labels.value)[:, 0]) / n_atoms
+        found = Evidence(errors[kept], (totals.std(axis=0) / n_atoms)[kept], np.zeros(0), np.zeros(0), 0)
+        return found if validation.slopes is None else found._with_forces(networks, validation, matrix)
+
+    def _with_forces(self, networks: Networks, validation: Cache, matrix: NDArray[np.bool_]) -> Evidence:
+        """Return the same with force components of atoms that no constraint held."""
+        rows = np.repeat(np.arange(len(validation)), _numpy(validation.first_atom.diff()).astype(np.int64))
+        labels = validation.labels.forces
+        of_members = _numpy(forces(networks, validation))
+        spread = np.sqrt(of_members.var(axis=0).mean(axis=1))
+        free = matrix[:, rows].any(axis=0) & _known(labels.weight)
+        errors = (judged(of_members, matrix[:, rows]) - _numpy(labels.value))[free].ravel()
+        n_frames = len(np.unique(rows[free]))
+        return Evidence(self.energy_errors, self.energy_deviations, errors, np.repeat(spread[free], 3), n_frames)
+
+    @staticmethod
+    def joined(parts: Sequence[Evidence]) -> Evidence:
+        """Return what the structures of all processes give."""
+        names = ("energy_errors", "energy_deviations", "force_errors", "force_deviations")
+        a, b, c, d = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        return Evidence(a, b, c, d, sum(part.n_frames for part in parts))
+
+
+def _known(weight: Tensor) -> NDArray[np.bool_]:
+    return np.asarray((weight > 0).cpu().numpy(), dtype=np.bool_)
+
+
+def _numpy(values: Tensor) -> Floats:
+    return np.asarray(values.detach().cpu().numpy(), dtype=np.float64)
