@@ -33,7 +33,7 @@ from rhopot.export.local import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
 from rhopot.export.skin import SkinEdges
-from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces
+from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
 
 _GRADIENTS = {"forces", "stress", "stresses"}
@@ -169,6 +169,14 @@ class RhopotCalculator(Calculator):
                 "atom, eV/A), got energies_uncertainty; members share only the total energy, so that an atom's part of "
                 "it has no uncertainty"
             )
+        unknown = sorted((wanted & _UNCERTAINTIES) - {*self.implemented_properties})
+        if unknown and not self.model.card.uncertainty.members:
+            raise PropertyNotImplementedError(
+                f"{' and '.join(unknown)} must be asked of a model with members, '{self.model.name}' has none; train "
+                "with uncertainty.members=20"
+            )
+        if unknown:
+            raise PropertyNotImplementedError(without_member_forces(self.model))
         if self._is_global and wanted & _OF_ATOMS:
             raise PropertyNotImplementedError(
                 f"{' and '.join(sorted(wanted & _OF_ATOMS))} must be asked of a model of kind 'local', got model "

@@ -151,13 +151,18 @@ def knows_member_forces(model: LoadedModel) -> bool:
     return n_force_members(model) > 0 and hasattr(model.module, "member_gradients")
 
 
+def without_member_forces(model: LoadedModel) -> str:
+    """The sentence that refuses `forces_uncertainty` for a model that `knows_member_forces` denies."""
+    return (
+        f"forces_uncertainty must be asked of a model whose members have forces, got '{model.name}', written by "
+        f"rhopot {model.card.versions.rhopot} without them; train it again"
+    )
+
+
 def _force_deviations(model: LoadedModel, inputs: tuple[torch.Tensor, ...], n_shares: int) -> Floats:
     """Standard deviations (N,) in eV/A of the members' forces, summed over shares."""
     if not knows_member_forces(model):
-        raise ValueError(
-            f"forces_uncertainty must be asked of a model whose members have forces, got '{model.name}', written by "
-            f"rhopot {model.card.versions.rhopot} without them; train it again"
-        )
+        raise ValueError(without_member_forces(model))
     positions, species, cell, pbc, prepared = inputs
     count = n_force_members(model)
     if len(species) == 0:

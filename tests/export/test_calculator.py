@@ -137,7 +137,7 @@ def test_stress_without_a_volume_is_refused() -> None:
 def test_uncertainty_of_a_model_without_members_is_refused() -> None:
     atoms = toy.skewed()
     atoms.calc = RhopotCalculator(toy.in_memory(members=0))
-    with pytest.raises(PropertyNotImplementedError, match="energy_uncertainty"):
+    with pytest.raises(PropertyNotImplementedError, match="energy_uncertainty must be asked of a model with members"):
         atoms.calc.get_property("energy_uncertainty", atoms)
 
 
