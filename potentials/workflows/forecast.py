@@ -24,4 +24,4 @@ def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet) -> Forecast:
     evaluated = min(1.0, (config.report.train_frames or len(data.train)) / len(data.train))
     atoms = evaluated * data.train.n_atoms + data.validation.n_atoms
     after["error tables"] = fit.seconds_per_atom * atoms
-    return replace(fit, stages={**fit.stages, **after}, without="saving and plots are")
+    return replace(fit, stages={**fit.stages, **after}, without="saving, plots and the stability run are")

@@ -80,7 +80,7 @@ def test_the_run_around_the_fit_is_in_the_forecast() -> None:
     assert run.stages["error tables"] == 0.5 * 26
     assert str(run) == (
         "about 109 s (equations 40, solve 2, members 8, validation 4, learning curve 42, error tables 13) and 1 MiB "
-        "for 10 coefficients from 20 equations; saving and plots are not in it"
+        "for 10 coefficients from 20 equations; saving, plots and the stability run are not in it"
     )
     bare = RunConfig(family="soap_linear", report={"learning_curve": [], "train_frames": 1})
     assert whole_run(fit, bare, data).stages["error tables"] == 0.5 * 16
