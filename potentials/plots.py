@@ -20,6 +20,11 @@ INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
 MANY_POINTS = 300  # beyond this number, points of a scatter plot are drawn small and transparent
 
 
+def formats() -> frozenset[str]:
+    """Endings of file names, without the dot, that a picture can be saved under."""
+    return frozenset(FigureCanvasAgg(Figure()).get_supported_filetypes())
+
+
 def parity(path: str | Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
     """Predicted against reference values, one panel per entry.
 

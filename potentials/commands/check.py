@@ -14,6 +14,7 @@ import ase.io
 import typer
 from ase import Atoms
 from rich.console import Console
+from rich.text import Text
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands.console import make_console, table
@@ -65,7 +66,7 @@ def check(
         progress=lambda text: console.print(f"  {text}"),
     )
     rows = (
-        (f.name, f"{f.value:.2e}", f"{f.limit:.0e}", f.unit, "ok" if f.passed else "[red]FAILED[/red]")
+        (f.name, f"{f.value:.2e}", f"{f.limit:.0e}", f.unit, "ok" if f.passed else Text("FAILED", style="red"))
         for f in findings
     )
     console.print(table("", ("comparison", "difference", "limit", "unit", ""), rows))

@@ -18,18 +18,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from rhopot.potentials.fit import Forecast
 
 
 def make_console(quiet: bool = False) -> Console:
-    """Console on stdout; bars and colours appear only on a terminal, other outputs are as wide as their tables."""
-    console = Console(quiet=quiet, highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(quiet=quiet, highlight=False, soft_wrap=True, width=220)
+    """Console on stdout; bars and colours appear only on a terminal, other outputs are as wide as their tables.
+
+    Text is printed as it is: names of files and config_types may hold brackets, which rich would take for markup.
+    """
+    console = Console(quiet=quiet, highlight=False, soft_wrap=True, markup=False)
+    if console.is_terminal:
+        return console
+    return Console(quiet=quiet, highlight=False, soft_wrap=True, markup=False, width=220)
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: bool = False) -> Table:
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str | Text]], words: bool = False) -> Table:
     """Plain table: first column left, the others right (numbers) or, with `words`, left."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for k, column in enumerate(columns):
@@ -50,7 +56,7 @@ def rounded(value: Any) -> Any:
 
 def _bars(console: Console) -> Progress:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

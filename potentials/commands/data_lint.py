@@ -38,18 +38,17 @@ def data_lint(
     if len(structures) > 1 and held is None:
         console.print(
             f"{len(files)} files are looked at as one data set; to look for leakage: "
-            f"rhopot data lint {structures[0]} --test {structures[1]}",
-            markup=False,
+            f"rhopot data lint {structures[0]} --test {structures[1]}"
         )
     for title, frames in (("data", train), ("test data", held)):
         if frames is not None:
             console.print(table(title, ("", "frames"), _counts(frames)))
             for note in frames.notes:
-                console.print(f"note: {note}", markup=False)
+                console.print(f"note: {note}")
     findings = by_severity([*findings, *lint(train, held)])
     for finding in findings:
         where = f"{finding.frame}: " if finding.frame else ""
-        console.print(f"{finding.severity} [{finding.check}] {where}{finding.sentence}", markup=False)
+        console.print(f"{finding.severity} [{finding.check}] {where}{finding.sentence}")
     if held is not None:
         copies = sum(finding.check == "leakage" and finding.frame != "" for finding in findings)
         console.print(f"leakage: {copies} of the {len(held)} test structures are in the data")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rhopot.export import LoadedModel, load_model
+from rhopot.potentials import plots
 from rhopot.potentials.commands.console import bar, make_console, table
 from rhopot.potentials.commands.files import write_text
 from rhopot.potentials.commands.keys import OPTION, trained_keys
@@ -46,14 +47,20 @@ def evaluate(
     keys: Keys = AUTO,
 ) -> None:
     """Print the error table and write what was asked for. Labels are read from the keys of the training data."""
+    _check_output("--json", json_file)
+    _check_output("--plot", plot)
+    if plot is not None and plot.suffix.lower().lstrip(".") not in plots.formats():
+        raise ValueError(f"--plot must end in the format of a picture, got '{plot}'; name it for instance '{plot}.png'")
     loaded = load_model(model, device)
     console = make_console()
     trained = trained_keys(loaded.card)
     frames = read_labelled(structures, console, keys, trained)
+    others = read_labelled(shift_from, console, keys, trained) if shift_from else None
+    if others is not None:
+        _check_shift(others, frames)
     predictions = _predict(loaded, frames, console, "evaluating")
     constants = None
-    if shift_from:
-        others = read_labelled(shift_from, console, keys, trained)
+    if others is not None:
         constants = element_constants(others, _predict(loaded, others, console, "constants"))
         shifts = ", ".join(f"{symbol} {1000 * energy:+.3f}" for symbol, energy in constants.as_dict().items())
         console.print(f"energies compared up to one constant per element (meV/atom): {shifts}")
@@ -78,7 +85,7 @@ def read_labelled(
     read_from = ", ".join(f"{target} from {'/'.join(names_of(key))}" for target, key in frames.used.items())
     console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {found}{'; ' * bool(read_from)}{read_from}")
     for note in frames.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
         frames.require(("energy",), OPTION)
     return frames
@@ -116,6 +123,31 @@ def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
     made = table(title, ["config_type", *(column[0] for column in columns)], rows)
     made.caption, made.caption_justify = explanation(errors), "left"
     return made
+
+
+def _check_output(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is evaluated."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{option} must name a file, got the folder '{path}'; add a file name")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} must lie in an existing folder, got '{path}'; make '{path.parent}' first")
+
+
+def _check_shift(others: FrameSet, frames: FrameSet) -> None:
+    """Refuse data of --shift-from that cannot give a constant for every element of the energies in `frames`."""
+    if others.count("energy") == 0:
+        raise ValueError(
+            "--shift-from must name data with energies, got none; name other data or set --key energy=NAME"
+        )
+    known = {symbol for frame in others if frame.energy is not None for symbol in frame.atoms.symbols}
+    asked = {symbol for frame in frames if frame.energy is not None for symbol in frame.atoms.symbols}
+    if asked - known:
+        raise ValueError(
+            f"--shift-from must name data with energies of every element, got none with "
+            f"{', '.join(sorted(asked - known))}; add data with it"
+        )
 
 
 def _predict(model: LoadedModel, frames: FrameSet, console: Console, description: str) -> list[Prediction]:

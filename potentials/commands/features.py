@@ -45,7 +45,7 @@ def features(source: Path, structures: Sequence[str], output: Path) -> None:
     module = FAMILIES[family].build(settings, symbols)
     console = make_console()
     for note in frames.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     with bar(console, "features", len(frames)) as advance, torch.no_grad():
         if FAMILIES[family].kind == "local":
             rows = "atoms"

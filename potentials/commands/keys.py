@@ -26,6 +26,8 @@ def parse_keys(words: Sequence[str]) -> Keys:
             )
         if target in found:
             raise ValueError(f"--key must name {target} once, got it twice; join several names: {target}=a,b")
+        if target == "config_type" and len(names) > 1:
+            raise ValueError(f"--key config_type must be one name, got {value!r}; choose one")
         found[target] = names[0] if len(names) == 1 else names
     return Keys.model_validate(found)
 

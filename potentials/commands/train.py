@@ -189,7 +189,7 @@ def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
         f"{len(data.validation)} for validation ({data.split})"
     )
     for note in dict.fromkeys((*data.train.notes, *data.validation.notes, *data.notes)):
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
 
 
 def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:

@@ -206,3 +206,36 @@ def test_devices_that_are_not_there(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     model = str(ROOT / "tests/data/format_1_linear.pt")
     assert message in sentence(capsys, [command, model, str(FRAMES), "--device", device])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--json", "nowhere/e.json"], "--json must lie in an existing folder, got 'nowhere/e.json'; make 'nowhere'"),
+        (["--json", "."], "--json must name a file, got the folder '.'"),
+        (["--plot", "nowhere/p.png"], "--plot must lie in an existing folder"),
+        (["--plot", "p.foo"], "--plot must end in the format of a picture, got 'p.foo'"),
+        (["--key", "config_type=a,b"], "--key config_type must be one name, got 'a,b'"),
+        (["--shift-from", "forces.xyz"], "--shift-from must name data with energies, got none"),
+        (
+            ["--shift-from", "lithium.xyz"],
+            "--shift-from must name data with energies of every element, got none with Si",
+        ),
+    ],
+)
+def test_evaluate_refuses_options_before_it_evaluates(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frames: list[Atoms] = read(FRAMES, ":2")
+    write("lithium.xyz", Atoms("Li", info={"REF_energy": -1.0}), format="extxyz")
+    for atoms in frames:
+        del atoms.info["REF_energy"]
+    write("forces.xyz", frames, format="extxyz")
+    model = str(ROOT / "tests/data/format_1_linear.pt")
+    monkeypatch.setattr("rhopot.potentials.commands.evaluate.predict", None)
+    assert message in sentence(capsys, ["evaluate", model, str(FRAMES), *words])

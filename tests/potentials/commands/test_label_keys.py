@@ -132,3 +132,18 @@ def test_lint_of_two_files_says_what_it_does(capsys: pytest.CaptureFixture[str])
     assert main(["data", "lint", str(SOURCE), "--test", str(SOURCE)]) == 1
     printed = capsys.readouterr().out
     assert "leakage: 10 of the 10 test structures are in the data" in printed
+
+
+def test_names_with_brackets_are_printed_as_they_are(
+    trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files and config_types may be called `[bulk]` or `[/a]`, which rich would take for markup."""
+    frames: list[Atoms] = read(SOURCE, ":2")
+    frames[0].info["config_type"], frames[1].info["config_type"] = "slab[bcc]", "[/a]"
+    file = tmp_path / "run[one].xyz"
+    write(file, frames, format="extxyz")
+    assert main(["evaluate", str(trained_model("soap_linear")), str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "slab[bcc] " in printed
+    assert "[/a] " in printed
+    assert "run[one].xyz" in printed
