@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_models
 from examples_at_hand import EXAMPLES, example
 
+from rhopot.export import read_card
 from rhopot.potentials.workflows.lammps_run import run_lammps
 
 RUNS = {
@@ -57,6 +59,27 @@ def test_deck_runs(name: str, trained_run: Path, tmp_path: Path) -> None:
     words = ["-var", "model", str(trained_run / "model.pt"), "-var", "cells", "2", "-var", "steps", "20"]
     thermo = run_lammps(deck, tmp_path, ranks=2, arguments=words).thermo()
     assert thermo["Step"].tolist() == [0, 10, 20]
+
+
+def test_stability_study_judges_what_runs_did(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run too short for its mean temperature is printed and logged; runs that ran away have every fault named."""
+    main = example("md_stability/run")
+    log = tmp_path / "log.txt"
+    words = ["--alloys", "Li8Si24_0", "--temperatures", "300", "--ps", "0.4", "--repeat", "1", "--log", str(log)]
+    assert main([str(trained_run / "model.pt"), *words]) in (0, 1)
+    line = capsys.readouterr().out.strip()
+    assert line == log.read_text().strip()
+    assert line.startswith("run (soap_linear), Li8Si24, 300 K, 0.4 ps: ")
+    card = read_card(trained_run / "model.pt")
+    low, high = card.training_data.summary["energy_range"]
+    steady, still = np.full(10, 300.0), {"Si": np.zeros(10), "Li": np.arange(10.0)}
+    made = main.__globals__["Run"]
+    assert made(steady, np.full(10, low), 0.9, still).faults(card, 300.0) == []
+    moved = {"Si": np.linspace(0, 9, 10)}
+    faults = made(np.full(10, 500.0), np.linspace(low - 1, high + 1, 10), 0.5, moved).faults(card, 300.0)
+    assert [fault.split()[0] for fault in faults] == ["temperature", "mean", "energy", "energy", "closest", "silicon"]
 
 
 def test_demonstration_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ def notes(card: ModelCard) -> list[str]:
         found.append(
             "a model of whole structures: no energies or stresses of atoms, and every process holds the whole structure"
         )
+        found.append("no repulsion at short distances: atoms closer than those of the training data may fuse")
         found.append(
             f"energies are one smooth curve as long as edges of the cell stay below {STRETCH:g} times those at the "
             "start of a run; ask for more by stretch=... (ASE) or 'pair_style rhopot stretch ...' (LAMMPS)"
