@@ -27,7 +27,7 @@ from rhopot.potentials.workflows.structures import enlarged, sample_structure
 STEPS = {"local": 200, "global": 60}
 ATOMS = {"local": 64, "global": 32}
 FEWEST, FEWEST_PERIODIC = 2, 8  # atoms that can move against each other; of the supercell of a smaller structure
-HOT_SECONDS = 10.0  # most wall time of the hot dynamics of one structure
+HOT_SECONDS = 10.0  # most processor time of the hot dynamics of one structure
 
 
 def check(
@@ -91,7 +91,7 @@ def _hot(
     if not structures:
         console.print("hot dynamics left out: this file carries no training structure; name one to run it")
         return
-    console.print(f"hot dynamics: {temperature:g} K, {picoseconds:g} ps or {HOT_SECONDS:g} s a structure")
+    console.print(f"hot dynamics: {temperature:g} K; {picoseconds:g} ps, {HOT_SECONDS:g} s at most, a structure")
     limits = {"temperature": temperature, "picoseconds": picoseconds, "seconds": HOT_SECONDS}
     for run in survive(structures, calculator, calculator.model.card, **limits):
         console.print(f"  {run.sentence()}")

@@ -94,7 +94,7 @@ class Uncertainty(Section):
 class HotDynamics(Section):
     """Short dynamics of training structures that shows whether the model runs away (see `workflows.stability`).
 
-    temperature in K; picoseconds of each run; seconds: most wall time of each run, which ends it early.
+    temperature in K; picoseconds of each run; seconds: most processor time of each run, which ends it early.
     """
 
     temperature: float = Field(default=600.0, gt=0.0)

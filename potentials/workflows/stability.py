@@ -48,8 +48,8 @@ BLOCK = 20  # time steps between looks
 class Stability:
     """What a hot run did.
 
-    picoseconds: length of the run (`asked`: without the limit of its wall time); energies in eV/atom without those of
-    the elements; closest: smallest ratio of a distance to the shortest one that counts as known; fault: empty, or what
+    picoseconds: length of the run (`asked`: without the limit of its processor time); energies in eV/atom without those
+    of the elements; closest: smallest ratio of a distance to the shortest one that counts as known; fault: empty, or what
     the run ended with.
     """
 
@@ -80,7 +80,7 @@ class Stability:
             return f"{what}: RUNAWAY after {self.picoseconds:.2g} ps: {self.fault}"
         reached = f"{self.picoseconds:.2g} ps"
         if self.picoseconds < 0.999 * self.asked:
-            reached += f" (of {self.asked:g} asked for: its wall time was up)"
+            reached += f" (of {self.asked:g} asked for: its processor time was up)"
         return (
             f"{what}: stable for {reached}; mean temperature {self.mean_temperature:.0f} K, "
             f"energies {self.lowest_energy:+.3f} to {self.highest_energy:+.3f} eV/atom, "
@@ -133,7 +133,7 @@ def hot_dynamics(
     seconds: float,
     seed: int = 0,
 ) -> Stability:
-    """Run `atoms` (several of them) at `temperature` K for `picoseconds`, at most `seconds` of wall time."""
+    """Run `atoms` (several of them) at `temperature` K for `picoseconds`, at most `seconds` of processor time."""
     moving = atoms.copy()
     moving.calc = calculator
     moving.set_momenta(thermal_momenta(moving, temperature, seed))
@@ -150,8 +150,8 @@ def hot_dynamics(
     )
     limits = _Limits(card, temperature)
     energies, closest, temperatures, fault = [limits.energy(moving)], [limits.closest(moving)], [temperature], ""
-    end, steps = time.monotonic() + seconds, max(BLOCK, round(1000 * picoseconds / timestep))
-    while not fault and motion.nsteps < steps and time.monotonic() < end:
+    end, steps = time.thread_time() + seconds, max(BLOCK, round(1000 * picoseconds / timestep))
+    while not fault and motion.nsteps < steps and time.thread_time() < end:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # atoms far outside what a grid was prepared for: seen below
