@@ -49,8 +49,8 @@ class Stability:
     """What a hot run did.
 
     picoseconds: length of the run (`asked`: without the limit of its processor time); energies in eV/atom without those
-    of the elements; closest: smallest ratio of a distance to the shortest one that counts as known; fault: empty, or what
-    the run ended with.
+    of the elements; closest: smallest ratio of a distance to the shortest one that counts as known; fault: empty, or
+    what the run ended with.
     """
 
     structure: str
