@@ -117,5 +117,15 @@ def _fits(squares: list[Floats], pulls: list[Floats]) -> Floats:
 
 
 def _factor(square: Floats) -> Floats:
-    """Return the lower Cholesky factor of 1 - Z^T Z."""
-    return np.asarray(cholesky((1.0 + KEPT) * np.eye(len(square)) - square, lower=True))
+    """Return the lower Cholesky factor of 1 - Z^T Z.
+
+    Raises:
+        ValueError: equations outweigh the prior by more than double precision holds.
+    """
+    try:
+        return np.asarray(cholesky((1.0 + KEPT) * np.eye(len(square)) - square, lower=True))
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "sigmas of targets must leave the prior some weight in fits without a fold of the data, got some that are "
+            "too small for double precision; take larger sigmas, a smaller regressor.prior, or uncertainty.members=0"
+        ) from error

@@ -143,6 +143,8 @@ def fit_model(
     settings = family.complete(config.descriptor, [frame.atoms for frame in data.train])
     config = config.model_copy(update={"descriptor": settings})
     shortest = shortest_distances(data.train, data.symbols, min(_reach(config), FARTHEST))
+    if family.kind == "local" and not shortest:
+        _check_reach(config, data.train)
     config = _with_distances(config, data.symbols, shortest)
     descriptor = cast("Descriptor", family.build(settings, data.symbols))
     pair = _pair(config, data)
@@ -174,6 +176,15 @@ def fit_model(
     model, final = _as(result.model, dtype), _as(result.final, dtype)
     card, report = _with_force_factor(model, _card(config, data, baseline, result, shortest), result, task)
     return Trained(model, final, card, report)
+
+
+def _check_reach(config: RunConfig, frames: FrameSet) -> None:
+    """Refuse a cutoff within which no atom of the training data has a neighbor (one in nm, say)."""
+    if _reach(config) <= FARTHEST and any(len(frame) > 1 for frame in frames):
+        raise ValueError(
+            "descriptor.cutoff must reach neighbors of atoms in the training data, got "
+            f"{_reach(config):g} A, within which no atom has one; give it in A"
+        )
 
 
 def _with_force_factor(

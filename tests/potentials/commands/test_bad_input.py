@@ -239,3 +239,18 @@ def test_evaluate_refuses_options_before_it_evaluates(
     model = str(ROOT / "tests/data/format_1_linear.pt")
     monkeypatch.setattr("rhopot.potentials.commands.evaluate.predict", None)
     assert message in sentence(capsys, ["evaluate", model, str(FRAMES), *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["descriptor.cutoff=0.5", "descriptor.cutoff_width=0.4"], "descriptor.cutoff must reach neighbors of atoms"),
+        (["targets.energy=1.0e-12"], "sigmas of targets must leave the prior some weight"),
+    ],
+)
+def test_settings_that_leave_nothing_to_fit(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cutoff in nm, and sigmas beyond double precision."""
+    small = ["descriptor.n_max=2", "descriptor.l_max=1", "descriptor.cutoff=4.0", "descriptor.cutoff_width=1.5"]
+    assert message in sentence(capsys, ["train", CONFIG, f"data.train={FRAMES}", f"output={tmp_path}", *small, *words])
