@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.structures.composition import Baseline, fit_baseline
 from rhopot.potentials.structures.frames import Frame
-from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, to_voigt
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, NEGLIGIBLE_FORCE, to_voigt
 
 Floats = NDArray[np.float64]
 
@@ -126,15 +126,21 @@ def _add_coverage(table: dict[str, Any], target: tuple[str, str], errors: Floats
 
 
 def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, Prediction]]) -> None:
-    """The same of force components, in the frames whose deviations were evaluated."""
+    """The same of force components, in the frames whose deviations were evaluated.
+
+    Components whose error and deviation are both rounding (forces that vanish by symmetry) do not count.
+    """
     errors, deviations = [], []
     for frame, p in pairs:
         if frame.forces is not None and p.forces is not None and p.force_deviations is not None:
             errors.append((p.forces - frame.forces).ravel())
             deviations.append(np.repeat(p.force_deviations, 3))
     if errors:
-        table["n_frames_with_force_deviations"] = len(errors)
-        _add_coverage(table, FORCES, np.concatenate(errors), np.concatenate(deviations))
+        every, sizes = np.concatenate(errors), np.concatenate(deviations)
+        known = (np.abs(every) > NEGLIGIBLE_FORCE) | (sizes > NEGLIGIBLE_FORCE)
+        if known.any():
+            table["n_frames_with_force_deviations"] = len(errors)
+            _add_coverage(table, FORCES, every[known], sizes[known])
 
 
 def _rms(values: Floats) -> float:

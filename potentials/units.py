@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MEV_PER_EV = 1000.0
+# eV/A: force components smaller than this, and their errors, are rounding. Sites of high symmetry have many.
+NEGLIGIBLE_FORCE = 1e-4
 GPA_PER_EV_PER_CUBIC_ANGSTROM = 1.0 / ase.units.GPa
 
 ASE_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.fit.jackknife import Evidence
 from rhopot.potentials.fit.solve import Posterior
+from rhopot.potentials.units import NEGLIGIBLE_FORCE
 
 Floats = NDArray[np.float64]
 
@@ -149,11 +150,11 @@ def calibrate_forces(
 ) -> ForceCalibration | None:
     """Return the calibration from errors and standard deviations (m) of force components in eV/A of some frames.
 
-    None with fewer than `FEWEST_ERRORS` frames, or members that agree but for rounding. Components without a deviation
-    (atoms without neighbours) are left out.
+    None with fewer than `FEWEST_ERRORS` frames, or members that agree but for rounding. Components whose error and
+    deviation are both rounding (forces that vanish by symmetry, atoms without neighbours) are left out.
     """
-    known = deviations > 0.0
-    errors, deviations = errors[known], deviations[known]
+    known = (np.abs(errors) > NEGLIGIBLE_FORCE) | (deviations > NEGLIGIBLE_FORCE)
+    errors, deviations = errors[known], np.maximum(deviations[known], np.finfo(np.float64).tiny)
     if n_frames < FEWEST_ERRORS or len(errors) < FEWEST_ERRORS:
         return None
     if np.median(deviations) < ROUNDING * np.median(np.abs(errors)):

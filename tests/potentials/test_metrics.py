@@ -60,7 +60,9 @@ def test_uncertainty_beside_the_errors() -> None:
 def test_coverage_of_force_components() -> None:
     """Labels are 2 eV/A: errors of 0.1 with 0.08 expected on one atom and 0.2 on the other, in one of two frames."""
     frames = [frame("Li2", 1.0), frame("Si4", 2.0)]
-    known = Prediction(1.0, np.full((2, 3), 2.1), force_deviations=np.array([0.08, 0.2]))
+    forces = np.array([[2.1, 2.1, 2.1], [2.1, 2.1, 2.1], [2.0, 2.0, 2.0]])
+    frames[0] = frame("Li3", 1.0)  # the third atom's force vanishes by symmetry: rounding, of which nothing is said
+    known = Prediction(1.0, forces, force_deviations=np.array([0.08, 0.2, 1e-9]))
     table = error_table(frames, [known, Prediction(2.0, np.zeros((4, 3)))])
     assert table["n_frames_with_force_deviations"] == 1
     assert table["forces_within_one_deviation"] == 0.5

@@ -153,6 +153,16 @@ def test_force_components_of_few_frames() -> None:
         inside.append(np.mean(np.abs(errors) <= found.factor * deviations))
     assert 0.68 < np.mean(inside) < 0.80
     assert calibrate_forces(*sample(2), 2) is None
-    isolated = calibrate_forces(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 1.0, 1.0]), 3)
-    assert isolated is not None
-    assert isolated.n_components == 3
+
+
+def test_forces_that_vanish_by_symmetry_do_not_calibrate() -> None:
+    """Half of the components are rounding, of the error as of the deviation: the factor is that of the others."""
+    random = np.random.default_rng(2)
+    deviations = random.uniform(0.1, 1.0, 900)
+    errors = 2.0 * deviations * random.standard_normal(900)
+    rounding = 1e-8 * random.standard_normal((2, 900))
+    found = calibrate_forces(errors, deviations, 50)
+    mixed = calibrate_forces(np.append(errors, rounding[0]), np.append(deviations, np.abs(rounding[1])), 50)
+    assert found is not None
+    assert mixed == found
+    assert found.factor == pytest.approx(2.0, rel=0.1)
