@@ -176,16 +176,12 @@ def test_hybrid_overlay_adds(models: Path, scattering: Path, tmp_path: Path) -> 
 
 
 def test_excluded_atoms_are_not_seen(scattering: Path, tmp_path: Path) -> None:
-    """`fix gcmc` asks in this way for the energy without an atom. Exclusions of pairs mean nothing here."""
+    """`fix gcmc` asks in this way for the energy without an atom. Exclusions of pairs are refused: `test_exclusions`."""
     atoms = toy.crystal((2, 1, 1))
     script = lmp.setup(tmp_path, atoms, scattering, ["Li", "Si"])
     rows = np.arange(len(atoms)) != 4
     exclude = "group gone id 5\nneigh_modify exclude group gone all\n"
     check(lmp.succeed(tmp_path, script + exclude + lmp.WHOLE, 2), expected(scattering, atoms[rows]), rows)
-    for pairs in ("type 1 2", "group gone gone"):
-        run = lmp.succeed(tmp_path, f"{script}group gone id 5\nneigh_modify exclude {pairs}\n{lmp.WHOLE}", 2)
-        check(run, expected(scattering, atoms))
-        assert "WARNING: pair style rhopot: a model of kind 'global' sees all its atoms" in run.output
 
 
 def test_newton_off(scattering: Path, tmp_path: Path) -> None:

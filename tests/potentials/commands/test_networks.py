@@ -163,7 +163,8 @@ def test_two_processes_train_the_same_model(launcher: str, runs: dict[str, Path]
 
 
 def test_a_failure_under_torchrun_is_one_sentence(tmp_path: Path) -> None:
-    done = start(RUN, [*words("gmp_snn", tmp_path / "run"), "data.train=absent.xyz"], LAUNCHERS["torchrun"])
+    settings = [word for word in words("gmp_snn", tmp_path / "run") if not word.startswith("data.train=")]
+    done = start(RUN, [*settings, "data.train=absent.xyz"], LAUNCHERS["torchrun"])
     assert done.returncode != 0
     assert done.stderr.count("rhopot: data path must name an existing file, got 'absent.xyz'") == 1
     assert not (tmp_path / "run").exists()
