@@ -176,7 +176,7 @@ def test_hybrid_overlay_adds(models: Path, scattering: Path, tmp_path: Path) -> 
 
 
 def test_excluded_atoms_are_not_seen(scattering: Path, tmp_path: Path) -> None:
-    """`fix gcmc` asks in this way for the energy without an atom. Exclusions of pairs are refused: `test_exclusions`."""
+    """`fix gcmc` asks in this way for the energy without an atom. Pairs: see `test_exclusions`."""
     atoms = toy.crystal((2, 1, 1))
     script = lmp.setup(tmp_path, atoms, scattering, ["Li", "Si"])
     rows = np.arange(len(atoms)) != 4
