@@ -21,8 +21,9 @@ from rhopot.lammps_plugin import plugin_path
 
 SOURCE = Path(__file__).resolve().parents[1] / "lammps_plugin"
 FILES = (
-    "pair_rhopot.cpp", "evaluator.cpp", "local_evaluator.cpp", "edge_graph.cpp", "global_evaluator.cpp",
-    "whole_structure.cpp", "model_header.cpp", "torch_model.cpp",
+    "pair_rhopot.cpp", "evaluator.cpp", "exclusions.cpp", "local_evaluator.cpp", "edge_graph.cpp",
+    "global_evaluator.cpp", "type_check.cpp", "whole_structure.cpp", "archive.cpp", "card_rules.cpp",
+    "model_header.cpp", "torch_model.cpp",
 )  # fmt: skip
 
 
@@ -50,7 +51,9 @@ FAULTS = {
         "local_evaluator.cpp", "const double w = -r[A[k]] * g[B[k]];", "const double w = r[A[k]] * g[B[k]];"
     ),
     "dropped ghost force": Fault(
-        "local_evaluator.cpp", "fj[a] -= g[a];", "if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];"
+        "local_evaluator.cpp",
+        "        fi[a] += g[a];\n        fj[a] -= g[a];",
+        "        fi[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
     ),
     "swapped types": Fault(
         "pair_rhopot.cpp",

@@ -15,8 +15,10 @@ endif()
 execute_process(
   COMMAND ${Python_EXECUTABLE} -c "from importlib.metadata import version; print(version('torch'), end='')"
   OUTPUT_VARIABLE RHOPOT_TORCH_VERSION COMMAND_ERROR_IS_FATAL ANY)
-file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt CONTENT "${RHOPOT_TORCH_VERSION}\n")
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt DESTINATION ${RHOPOT_INSTALL_DIR})
+if(DEFINED RHOPOT_INSTALL_DIR)
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt CONTENT "${RHOPOT_TORCH_VERSION}\n")
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/torch_version.txt DESTINATION ${RHOPOT_INSTALL_DIR})
+endif()
 
 add_library(torch_wheel INTERFACE)
 target_include_directories(torch_wheel SYSTEM INTERFACE

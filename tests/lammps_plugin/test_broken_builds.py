@@ -18,7 +18,9 @@ FILES = (
     "evaluator.cpp",
     "local_evaluator.cpp",
     "edge_graph.cpp",
+    "exclusions.cpp",
     "global_evaluator.cpp",
+    "type_check.cpp",
     "whole_structure.cpp",
 )
 
@@ -41,8 +43,8 @@ BREAKS = {
     ),
     "forces on ghosts dropped": (
         "local_evaluator.cpp",
-        "fj[a] -= g[a];",
-        "if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
+        "        fi[a] += g[a];\n        fj[a] -= g[a];",
+        "        fi[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
         "LAMMPS, 1 rank(s): forces",
     ),
     "types taken for species": (
