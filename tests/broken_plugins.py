@@ -57,8 +57,8 @@ FAULTS = {
     ),
     "swapped types": Fault(
         "pair_rhopot.cpp",
-        "species_of_type_[type] = found - symbols.begin();",
-        "species_of_type_[type] = symbols.end() - found - 1;",
+        "species[type] = found - symbols.begin();",
+        "species[type] = symbols.end() - found - 1;",
     ),
     "float32 edge vectors": Fault("edge_graph.cpp", "r[0] = dx;", "r[0] = static_cast<float>(dx);"),
     "stale neighbour list": Fault(

@@ -49,8 +49,8 @@ BREAKS = {
     ),
     "types taken for species": (
         "pair_rhopot.cpp",
-        "species_of_type_[type] = found - symbols.begin();",
-        "species_of_type_[type] = type - 1;",
+        "species[type] = found - symbols.begin();",
+        "species[type] = type - 1;",
         "LAMMPS, 1 rank(s): energy",
     ),
     "edge vectors in float32": (
@@ -96,8 +96,8 @@ WHOLE_BREAKS = {
     ),
     "positions of the run's start": (
         "global_evaluator.cpp",
-        "  atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);",
-        "  if (prepared_atoms_ < 0) atoms_.gather(*atom, *domain, *neighbor, task_.species_of_type, world);",
+        "  atoms_.gather(*atom, *domain, exclusions_, task_.species_of_type, world);",
+        "  if (prepared_atoms_ < 0) atoms_.gather(*atom, *domain, exclusions_, task_.species_of_type, world);",
         "LAMMPS, 1 rank(s), after NVE: energy",
     ),
 }
