@@ -16,8 +16,9 @@ and `versions` are known to the exporter and may be left out.
     units               obj     length A, energy eV
     baseline_energies   obj     symbol -> eV, already contained in the model's energies
     uncertainty         obj     members: K columns of member energies after the energy itself, 0 for none;
-                                force_factor: on the standard deviation of the members' forces, from force errors of
-                                the validation set; 1, uncalibrated, in files without it
+                                force_factors: symbol -> factor on the standard deviation of the members' forces on
+                                its atoms, from force errors of the validation set; files without it have 1,
+                                uncalibrated
     descriptor, fit     obj     settings, as used
     training_data       obj     summary: what it was trained on;  hash: of the structures and labels
     metrics             obj     errors after the fit
@@ -61,7 +62,7 @@ _RULES: dict[str, tuple[str, str]] = {
     "units": ("length 'A' and energy 'eV'", "leave it to the exporter"),
     "baseline_energies": ("one energy in eV for each of the symbols", "give 0.0 where there is none"),
     "uncertainty": (
-        "a number of members, 0 or more, and a positive force_factor",
+        "a number of members, 0 or more, and positive force_factors, one for each of the symbols",
         "give 0 members if the model has no uncertainty",
     ),
     "descriptor": ("a non-empty JSON object of finite values", "give the descriptor's settings"),
@@ -93,12 +94,13 @@ class Units(_Part):
 class Uncertainty(_Part):
     """Number K of member columns; 0 where the model does not know its own uncertainty.
 
-    force_factor: calibration of the predicted uncertainty of forces. Member columns are calibrated for total energies;
-    the standard deviation of their forces is multiplied by this factor as well.
+    force_factors: calibration of the predicted uncertainty of forces, for each element; empty: 1, not calibrated.
+    Member columns are calibrated for total energies; the standard deviation of the members' forces on an atom is
+    multiplied by the factor of its element as well.
     """
 
     members: Annotated[StrictInt, Field(ge=0)]
-    force_factor: Annotated[float, Field(gt=0)] = 1.0
+    force_factors: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default_factory=dict)
 
 
 class TrainingData(_Part):
@@ -181,6 +183,14 @@ class ModelCard(_Part):
     def _is_finite(cls, settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
         json.dumps(settings, allow_nan=False)
         return settings
+
+    @field_validator("uncertainty")
+    @classmethod
+    def _calibrates_the_symbols(cls, uncertainty: Uncertainty, given: ValidationInfo) -> Uncertainty:
+        factors = uncertainty.force_factors
+        if factors and set(factors) != set(given.data.get("symbols", factors)):
+            raise ValueError("not one factor for each symbol")
+        return uncertainty
 
     @field_validator("baseline_energies")
     @classmethod

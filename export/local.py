@@ -119,7 +119,7 @@ def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], requ
     species = np.concatenate([species_of(model, atoms) for atoms, _ in pack])
     graph = pack[0][1] if len(pack) == 1 else concatenate([edges for _, edges in pack], sizes)
     found = _run(model, graph, species, request)
-    spread = None if found.member_forces is None else force_deviations(model, found.member_forces)
+    spread = None if found.member_forces is None else force_deviations(model, species, found.member_forces)
     results = []
     first_atom, first_edge = 0, 0
     for (_, edges), size in zip(pack, sizes, strict=True):

@@ -57,13 +57,16 @@ def n_force_members(model: LoadedModel) -> int:
     return min(model.card.uncertainty.members, FORCE_MEMBERS)
 
 
-def force_deviations(model: LoadedModel, member_forces: Floats) -> Floats:
+def force_deviations(model: LoadedModel, species: NDArray[np.int64], member_forces: Floats) -> Floats:
     """Standard deviation (N,) in eV/A of the force on each atom, from the members' forces (K, N, 3).
 
-    sigma_i = factor sqrt( 1/(3 K) sum_k |F_ki - <F_i>|^2 ): around the members' own mean, over K as that of the total
-    energy, per Cartesian component, so that it compares with a force RMSE. `factor` is the card's calibration.
+    sigma_i = factor_i sqrt( 1/(3 K) sum_k |F_ki - <F_i>|^2 ): around the members' own mean, over K as that of the total
+    energy, per Cartesian component, so that it compares with a force RMSE. factor_i is the card's calibration for the
+    element of atom i (`species`, N).
     """
-    return np.asarray(model.card.uncertainty.force_factor * np.sqrt(np.var(member_forces, axis=0).mean(axis=1)))
+    factors = model.card.uncertainty.force_factors
+    of_species = np.array([factors.get(symbol, 1.0) for symbol in model.card.symbols])
+    return np.asarray(of_species[species] * np.sqrt(np.var(member_forces, axis=0).mean(axis=1)))
 
 
 def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:

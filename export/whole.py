@@ -174,7 +174,7 @@ def _force_deviations(model: LoadedModel, inputs: tuple[torch.Tensor, ...], n_sh
             arguments = (positions.detach(), species, cell.detach(), pbc, prepared, share, n_shares, count)
             total += method(*arguments).detach().cpu()
     require_finite(model, np.zeros(1), total)
-    return force_deviations(model, -total.numpy())
+    return force_deviations(model, species.cpu().numpy(), -total.numpy())
 
 
 def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -77,14 +77,20 @@ bool is_symbols(const json &value)
   return distinct.size() == value.size();
 }
 
+// One value for each symbol and for nothing else.
+bool covers(const json &value, const json &symbols)
+{
+  if (!is_symbols(symbols)) return true;    // reported as such
+  return value.size() == symbols.size() &&
+      std::all_of(symbols.begin(), symbols.end(), [&](const json &symbol) { return value.contains(symbol.get<std::string>()); });
+}
+
 bool is_baseline(const json &value, const json &symbols)
 {
   if (!value.is_object()) return false;
   for (const json &energy : value)
     if (!energy.is_number() || !std::isfinite(energy.get<double>())) return false;
-  if (!is_symbols(symbols)) return true;    // reported as such
-  return value.size() == symbols.size() &&
-      std::all_of(symbols.begin(), symbols.end(), [&](const json &symbol) { return value.contains(symbol.get<std::string>()); });
+  return covers(value, symbols);
 }
 
 bool is_units(const json &value)
@@ -93,10 +99,12 @@ bool is_units(const json &value)
       value.value("energy", json("eV")) == "eV";
 }
 
-bool is_uncertainty(const json &value)
+bool is_uncertainty(const json &value, const json &symbols)
 {
-  return value.is_object() && has_only(value, {"members", "force_factor"}) && is_integer_from(value.value("members", json()), 0) &&
-      is_positive(value.value("force_factor", json(1.0)));
+  if (!value.is_object() || !has_only(value, {"members", "force_factors"})) return false;
+  const json factors = value.value("force_factors", json::object());
+  return is_integer_from(value.value("members", json()), 0) && factors.is_object() && std::all_of(factors.begin(), factors.end(), is_positive) &&
+      (factors.empty() || covers(factors, symbols));
 }
 
 bool is_training_data(const json &value)
@@ -156,7 +164,8 @@ const Rule RULES[] = {
     {"units", HOLDS(is_units(value)), "length 'A' and energy 'eV'", "leave it to the exporter"},
     {"baseline_energies", HOLDS(is_baseline(value, card.at("symbols"))), "one energy in eV for each of the symbols",
      "give 0.0 where there is none"},
-    {"uncertainty", HOLDS(is_uncertainty(value)), "a number of members, 0 or more, and a positive force_factor",
+    {"uncertainty", HOLDS(is_uncertainty(value, card.at("symbols"))),
+     "a number of members, 0 or more, and positive force_factors, one for each of the symbols",
      "give 0 members if the model has no uncertainty"},
     {"descriptor", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the descriptor's settings"},
     {"fit", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the fit's settings"},

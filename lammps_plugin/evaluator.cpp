@@ -44,7 +44,8 @@ void Evaluator::set_deviation(int i, const double *forces)
     for (int k = 0; k < n; k++) mean += forces[3 * k + a] / n;
     for (int k = 0; k < n; k++) variance += (forces[3 * k + a] - mean) * (forces[3 * k + a] - mean) / (3.0 * n);
   }
-  deviations_[i] = task_.model.header().force_factor * std::sqrt(variance);
+  const int64_t species = task_.species_of_type[atom->type[i]];
+  deviations_[i] = species < 0 ? 0.0 : task_.model.header().force_factors[species] * std::sqrt(variance);
 }
 
 double standard_deviation(const double *values, int n)

@@ -23,7 +23,7 @@ struct ModelHeader {
   int members = 0;                     // K: member columns for the uncertainty
   std::vector<std::string> operators;  // custom operators that the file calls
   std::string written_by;              // version of rhopot
-  double force_factor = 1.0;           // calibration of the standard deviation of the members' forces
+  std::vector<double> force_factors;   // calibration of the standard deviation of the members' forces on a species
 };
 
 // The surroundings of C centres: E edge vectors r_ij = r_j - r_i (A), sorted by centre; those of centre c are

@@ -45,7 +45,9 @@ ModelHeader parse_header(const std::string &text, const std::string &name)
   header.cutoff = card.at("cutoff").get<double>();
   header.n_layers = card.at("n_layers").get<int>();
   header.members = card.at("uncertainty").at("members").get<int>();
-  header.force_factor = card.at("uncertainty").value("force_factor", 1.0);    // 1, not calibrated, in older files
+  const json factors = card.at("uncertainty").value("force_factors", json::object());
+  for (const std::string &symbol : header.symbols)
+    header.force_factors.push_back(factors.value(symbol, 1.0));    // 1, not calibrated, in files without any
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
   header.written_by = card.at("versions").at("rhopot").get<std::string>();
   if (header.n_layers > 1)

@@ -53,9 +53,7 @@ def errors_table(errors: Mapping[str, Mapping[str, ByFold]], forces: Mapping[str
     return markdown(["model", "energies (meV/atom) of", "RMSE", "MAE"], rows)
 
 
-def coverage_table(
-    errors: Mapping[str, Mapping[str, ByFold]], deviations: Mapping[str, Mapping[str, ByFold]]
-) -> str:
+def coverage_table(errors: Mapping[str, Mapping[str, ByFold]], deviations: Mapping[str, Mapping[str, ByFold]]) -> str:
     """How many energies lie within one and two of the deviations that models state, and how large those are.
 
     Models that state none (nan) are left out.

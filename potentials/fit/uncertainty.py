@@ -21,6 +21,7 @@ In : evidence, energies in eV per atom;  out: a and b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -32,6 +33,7 @@ from rhopot.potentials.fit.solve import Posterior
 from rhopot.potentials.units import NEGLIGIBLE_FORCE
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 NORMAL_QUANTILE = 0.6827
 # Fewest errors that calibrate a factor, and the part of the errors below which members differ by rounding alone.
@@ -128,14 +130,59 @@ def plain_scale(errors: Floats, deviations: Floats) -> float:
 
 
 @dataclass(frozen=True)
-class ForceCalibration:
-    """Factor on the standard deviation of the members' forces, from force errors of structures not fitted.
+class ForceErrors:
+    """Force components (m) of structures that a model was not fitted to.
 
-    n_components of n_frames in n_groups (None: not all carry one): errors it is based on; widening: part of the factor
-    that is due to the small number of frames; within_one, within_two, rank_correlation: of these errors, at the factor.
+    errors, deviations: eV/A, the latter predicted; species: index of the atom's element; frames: its structure.
     """
 
-    factor: float
+    errors: Floats
+    deviations: Floats
+    species: Integers
+    frames: Integers
+
+    @staticmethod
+    def of(errors: Floats, deviations: Floats, species: Integers, frames: Integers) -> ForceErrors:
+        """Return the components of errors (n, 3) on n atoms with deviations, species and numbers of structures (n)."""
+        return ForceErrors(errors.ravel(), *(np.repeat(part, 3) for part in (deviations, species, frames)))
+
+    @staticmethod
+    def joined(parts: Sequence[ForceErrors]) -> ForceErrors:
+        """Return the components of all parts, whose structures are different ones."""
+        names, first, frames = ("errors", "deviations", "species"), 0, [np.zeros(0, dtype=np.int64)]
+        for part in parts:
+            frames.append(part.frames + first)
+            first += int(part.frames.max(initial=-1)) + 1
+        joined = {
+            name: np.concatenate([getattr(NO_FORCES, name), *(getattr(p, name) for p in parts)]) for name in names
+        }
+        return ForceErrors(**joined, frames=np.concatenate(frames))
+
+    def select(self, chosen: NDArray[np.bool_]) -> ForceErrors:
+        """Return some of the components."""
+        return ForceErrors(self.errors[chosen], self.deviations[chosen], self.species[chosen], self.frames[chosen])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of structures."""
+        return len(np.unique(self.frames))
+
+
+NO_FORCES = ForceErrors(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class ForceCalibration:
+    """Factors on the standard deviation of the members' forces, from force errors of structures not fitted.
+
+    factors: symbol -> factor for forces on atoms of that element. Members of a fit differ about as much for every
+    element, while errors may be several times as large for one element as for another.
+    n_components of n_frames in n_groups (None: not all carry one): errors they are based on; widening: part of the
+    factors that is due to the small number of frames, at most; within_one, within_two, rank_correlation: of these
+    errors, at the factors.
+    """
+
+    factors: dict[str, float]
     n_components: int
     n_frames: int
     n_groups: int | None
@@ -146,32 +193,47 @@ class ForceCalibration:
 
 
 def calibrate_forces(
-    errors: Floats, deviations: Floats, n_frames: int, n_groups: int | None = None
+    found: ForceErrors, symbols: Sequence[str], n_groups: int | None = None
 ) -> ForceCalibration | None:
-    """Return the calibration from errors and standard deviations (m) of force components in eV/A of some frames.
+    """Return the calibration from errors of force components; `symbols` names the species.
 
-    None with fewer than `FEWEST_ERRORS` frames, or members that agree but for rounding. Components whose error and
-    deviation are both rounding (forces that vanish by symmetry, atoms without neighbours) are left out.
+    None with fewer than `FEWEST_ERRORS` structures, or members that agree but for rounding. Components whose error and
+    deviation are both rounding (forces that vanish by symmetry, atoms without neighbours) are left out. An element that
+    fewer structures hold, or whose members agree, takes the factor of all components together.
     """
-    known = (np.abs(errors) > NEGLIGIBLE_FORCE) | (deviations > NEGLIGIBLE_FORCE)
-    errors, deviations = errors[known], np.maximum(deviations[known], np.finfo(np.float64).tiny)
-    if n_frames < FEWEST_ERRORS or len(errors) < FEWEST_ERRORS:
+    known = (np.abs(found.errors) > NEGLIGIBLE_FORCE) | (found.deviations > NEGLIGIBLE_FORCE)
+    found = found.select(known)
+    together = _force_factor(found)
+    if together is None:
         return None
+    factors, scaled, widening = {}, np.empty(len(found.errors)), 1.0
+    for s, symbol in enumerate(symbols):
+        atoms = found.species == s
+        factor, wider = _force_factor(found.select(atoms)) or together
+        factors[symbol] = factor
+        scaled[atoms] = factor * np.maximum(found.deviations[atoms], np.finfo(np.float64).tiny)
+        widening = max(widening, wider)
+    return ForceCalibration(
+        factors=factors,
+        n_components=len(found.errors),
+        n_frames=found.n_frames,
+        n_groups=n_groups,
+        widening=widening,
+        within_one=float(np.mean(np.abs(found.errors) <= scaled)),
+        within_two=float(np.mean(np.abs(found.errors) <= 2.0 * scaled)),
+        rank_correlation=rank_correlation(np.abs(found.errors), scaled),
+    )
+
+
+def _force_factor(found: ForceErrors) -> tuple[float, float] | None:
+    """Return the factor of these components and its widening; None where they do not give one."""
+    if found.n_frames < FEWEST_ERRORS:
+        return None
+    errors, deviations = found.errors, np.maximum(found.deviations, np.finfo(np.float64).tiny)
     if np.median(deviations) < ROUNDING * np.median(np.abs(errors)):
         return None
-    factor = quantile_scale(errors, deviations, n_frames)
-    if not factor > 0.0:
-        return None
-    return ForceCalibration(
-        factor=factor,
-        n_components=len(errors),
-        n_frames=n_frames,
-        n_groups=n_groups,
-        widening=factor / plain_scale(errors, deviations),
-        within_one=float(np.mean(np.abs(errors) <= factor * deviations)),
-        within_two=float(np.mean(np.abs(errors) <= 2.0 * factor * deviations)),
-        rank_correlation=rank_correlation(np.abs(errors), deviations),
-    )
+    factor = quantile_scale(errors, deviations, found.n_frames)
+    return (factor, factor / plain_scale(errors, deviations)) if factor > 0.0 else None
 
 
 def log_likelihood(errors: Floats, deviations: Floats) -> float:

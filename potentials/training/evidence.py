@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rhopot.potentials.fit.uncertainty import NO_FORCES, ForceErrors
 from rhopot.potentials.regressors.network import Networks
 from rhopot.potentials.training.cache import Cache
 from rhopot.potentials.training.evaluate import energies, forces
@@ -19,13 +20,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Errors and standard deviations of energies (eV per atom), and of the force components (eV/A) of n_frames."""
+    """Errors and standard deviations of energies (eV per atom), and of force components."""
 
     energy_errors: Floats
     energy_deviations: Floats
-    force_errors: Floats
-    force_deviations: Floats
-    n_frames: int
+    forces: ForceErrors
 
     @staticmethod
     def of(networks: Networks, validation: Cache, judges: Judges) -> Evidence:
@@ -36,7 +35,7 @@ class Evidence:
         labels = validation.labels.energy
         kept = matrix.any(axis=0) & _known(labels.weight)
         errors = (judged(totals, matrix) - _numpy(labels.value)[:, 0]) / n_atoms
-        found = Evidence(errors[kept], (totals.std(axis=0) / n_atoms)[kept], np.zeros(0), np.zeros(0), 0)
+        found = Evidence(errors[kept], (totals.std(axis=0) / n_atoms)[kept], NO_FORCES)
         return found if validation.slopes is None else found._with_forces(networks, validation, matrix)
 
     def _with_forces(self, networks: Networks, validation: Cache, matrix: NDArray[np.bool_]) -> Evidence:
@@ -46,16 +45,17 @@ class Evidence:
         of_members = _numpy(forces(networks, validation))
         spread = np.sqrt(of_members.var(axis=0).mean(axis=1))
         free = matrix[:, rows].any(axis=0) & _known(labels.weight)
-        errors = (judged(of_members, matrix[:, rows]) - _numpy(labels.value))[free].ravel()
-        n_frames = len(np.unique(rows[free]))
-        return Evidence(self.energy_errors, self.energy_deviations, errors, np.repeat(spread[free], 3), n_frames)
+        errors = (judged(of_members, matrix[:, rows]) - _numpy(labels.value))[free]
+        species = validation.species.cpu().numpy()[free]
+        return replace(self, forces=ForceErrors.of(errors, spread[free], species, rows[free]))
 
     @staticmethod
     def joined(parts: Sequence[Evidence]) -> Evidence:
         """Return what the structures of all processes give."""
-        names = ("energy_errors", "energy_deviations", "force_errors", "force_deviations")
-        a, b, c, d = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-        return Evidence(a, b, c, d, sum(part.n_frames for part in parts))
+        errors, deviations = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("energy_errors", "energy_deviations")
+        )
+        return Evidence(errors, deviations, ForceErrors.joined([part.forces for part in parts]))
 
 
 def _known(weight: Tensor) -> NDArray[np.bool_]:

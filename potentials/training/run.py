@@ -262,7 +262,7 @@ def _calibrate(
 ) -> tuple[SpreadCalibration | None, ForceCalibration | None]:
     """Return the calibrations of energies and of forces by members that have not seen a structure, on every process.
 
-    The factor on forces multiplies deviations that carry the factor on energies already, as the model's do.
+    Factors on forces multiply deviations that carry the factor on energies already, as the model's do.
     """
     if task.members == 0:
         return None, None
@@ -272,9 +272,10 @@ def _calibrate(
         evidence = Evidence.joined(gathered)
         n_groups = prepared.judges.n_groups
         of_energies = calibrate_spread(evidence.energy_errors, evidence.energy_deviations, n_groups)
-        of_forces = calibrate_forces(evidence.force_errors, evidence.force_deviations, evidence.n_frames, n_groups)
+        of_forces = calibrate_forces(evidence.forces, task.symbols, n_groups)
         if of_forces is not None and of_energies is not None:
-            of_forces = replace(of_forces, factor=of_forces.factor / of_energies.factor)
+            factors = {symbol: factor / of_energies.factor for symbol, factor in of_forces.factors.items()}
+            of_forces = replace(of_forces, factors=factors)
         found = of_energies, of_forces
         _say_calibration(task, of_energies)
     both: tuple[SpreadCalibration | None, ForceCalibration | None] = task.ranks.broadcast(found)

@@ -1,7 +1,7 @@
 """Calibration of the predicted uncertainty of forces: force errors of structures that the model was not fitted to.
 
 The member columns of a model are calibrated for total energies. The standard deviation of their forces gets a factor
-of its own, with which 68.27% of the force components lie within one deviation of their label.
+of its own for each element, with which 68.27% of the force components lie within one deviation of their label.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.export.results import species_of
 from rhopot.export.whole import knows_member_forces
 from rhopot.potentials.fit import Progress, Ranks
 from rhopot.potentials.fit.parallel import deal
-from rhopot.potentials.fit.uncertainty import FEWEST_ERRORS, ForceCalibration, calibrate_forces
+from rhopot.potentials.fit.uncertainty import FEWEST_ERRORS, ForceCalibration, ForceErrors, calibrate_forces
 from rhopot.potentials.structures import Frame
-
-Floats = NDArray[np.float64]
 
 # Atoms, in frames evenly chosen, whose deviations are evaluated: a gradient for each member, and in global models that
 # is as much as an evaluation of the whole structure.
@@ -31,7 +29,7 @@ def calibrate_on(
 ) -> ForceCalibration | None:
     """Return the calibration on frames with forces, on every process; None where the frames do not allow one.
 
-    model: with a `force_factor` of 1; its members' forces are evaluated on at most `MOST_ATOMS` atoms.
+    model: without `force_factors`; its members' forces are evaluated on at most `MOST_ATOMS` atoms.
     """
     with_forces = [frame for frame in frames if frame.forces is not None]
     chosen = [with_forces[k] for k in sampled([len(frame) for frame in with_forces], model.card.kind)]
@@ -40,18 +38,18 @@ def calibrate_on(
     stage = "uncertainty of forces"
     share = deal(chosen, ranks)
     progress.start(stage, len(share))
-    mine: dict[int, Floats] = {}
+    mine: dict[int, ForceErrors] = {}
     for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _errors_and_deviations(model, frame)
+        mine[k] = _force_errors(model, frame)
         progress.advance(stage, done)
-    found: dict[int, Floats] = {}
+    found: dict[int, ForceErrors] = {}
     for part in ranks.gather(mine):
         found.update(part)
     calibration = None
     if ranks.rank == 0:
-        errors, deviations = np.concatenate([found[k] for k in sorted(found)], axis=1)
+        errors = ForceErrors.joined([found[k] for k in sorted(found)])
         groups = {frame.group for frame in chosen}
-        calibration = calibrate_forces(errors, deviations, len(chosen), None if None in groups else len(groups))
+        calibration = calibrate_forces(errors, model.card.symbols, None if None in groups else len(groups))
     result: ForceCalibration | None = ranks.broadcast(calibration)
     return result
 
@@ -70,9 +68,10 @@ def sampled(sizes: Sequence[int], kind: str) -> list[int]:
     return [k * len(sizes) // count for k in range(count)]
 
 
-def _errors_and_deviations(model: LoadedModel, frame: Frame) -> Floats:
-    """Return errors and standard deviations (2, m) of the force components of atoms that no constraint held."""
+def _force_errors(model: LoadedModel, frame: Frame) -> ForceErrors:
+    """Return errors and standard deviations of the force components of atoms that no constraint held."""
     result: Any = evaluate(model, [frame.atoms], deviations=True)[0]
     free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
     errors = (result.forces - frame.forces)[free]
-    return np.stack([errors.ravel(), np.repeat(result.forces_uncertainty[free], 3)])
+    species = species_of(model, frame.atoms)[free]
+    return ForceErrors.of(errors, result.forces_uncertainty[free], species, np.zeros_like(species))

@@ -174,7 +174,7 @@ def fit_model(
     result = family.fit(task, config)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     model, final = _as(result.model, dtype), _as(result.final, dtype)
-    card, report = _with_force_factor(model, _card(config, data, baseline, result, shortest), result, task)
+    card, report = _with_force_factors(model, _card(config, data, baseline, result, shortest), result, task)
     return Trained(model, final, card, report)
 
 
@@ -187,7 +187,7 @@ def _check_reach(config: RunConfig, frames: FrameSet) -> None:
         )
 
 
-def _with_force_factor(
+def _with_force_factors(
     model: nn.Module, card: ModelCard, result: FitResult, task: FitTask
 ) -> tuple[ModelCard, dict[str, Any]]:
     """Return card and report with the calibration of the uncertainty of forces."""
@@ -197,7 +197,7 @@ def _with_force_factor(
     if found is None:
         return card, report | {"force_calibration": None}
     numbers = asdict(found)
-    uncertainty = card.uncertainty.model_copy(update={"force_factor": found.factor})
+    uncertainty = card.uncertainty.model_copy(update={"force_factors": found.factors})
     card = card.model_copy(update={"uncertainty": uncertainty, "fit": {**card.fit, "force_calibration": numbers}})
     return card, report | {"force_calibration": numbers}
 

@@ -58,7 +58,16 @@ def test_no_field_may_be_left_out_at_export(name: str) -> None:
         ("baseline_energies", {"Li": 0.0}, "one energy in eV for each of the symbols"),
         ("uncertainty", {"members": -1}, "a number of members, 0 or more"),
         ("uncertainty", {"members": 1.5}, "a number of members, 0 or more"),
-        ("uncertainty", {"members": 2, "force_factor": 0.0}, "a number of members, 0 or more"),
+        (
+            "uncertainty",
+            {"members": 2, "force_factors": {"Li": 1.0, "Si": 0.0}},
+            "a number of members, 0 or more, and positive force_factors",
+        ),
+        (
+            "uncertainty",
+            {"members": 2, "force_factors": {"Li": 1.0}},
+            "a number of members, 0 or more, and positive force_factors",
+        ),
         ("descriptor", {}, "a non-empty JSON object of finite values"),
         ("fit", {"sigma": float("nan")}, "a non-empty JSON object of finite values"),
         ("training_data", {"summary": {"frames": 3}}, "a summary and a hash"),

@@ -82,9 +82,11 @@ def test_deviation_of_forces_is_that_of_the_members_forces() -> None:
     found = evaluate(MODEL, [atoms], gradients=False, deviations=True)[0]
     np.testing.assert_allclose(found.forces_uncertainty, expected, rtol=1e-5)
     assert found.members is None
-    card = MODEL.card.model_copy(update={"uncertainty": Uncertainty(members=3, force_factor=2.5)})
+    factors = {"Li": 0.4, "Si": 2.5}
+    card = MODEL.card.model_copy(update={"uncertainty": Uncertainty(members=3, force_factors=factors)})
     scaled = evaluate(replace(MODEL, card=card), [atoms], deviations=True)[0]
-    np.testing.assert_allclose(scaled.forces_uncertainty, 2.5 * found.forces_uncertainty, rtol=1e-12)
+    of_atoms = [factors[symbol] for symbol in atoms.symbols]
+    np.testing.assert_allclose(scaled.forces_uncertainty, of_atoms * found.forces_uncertainty, rtol=1e-12)
 
 
 @pytest.mark.parametrize("max_edges", [1, 40, 10**6])

@@ -109,7 +109,10 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
         "card.units must be length 'A' and energy 'eV', got {'energy': 'eV', ",
     ),
     ({"baseline_energies": {"Li": 0.0}}, "card.baseline_energies must be one energy in eV for each of the symbols"),
-    ({"uncertainty": {"members": -1}}, "card.uncertainty must be a number of members, 0 or more, and a positive"),
+    (
+        {"uncertainty": {"members": -1}},
+        "card.uncertainty must be a number of members, 0 or more, and positive force_factors",
+    ),
     ({"uncertainty": {"members": 7}}, "model '{}' must return float64 ["),
     ({"uncertainty": {"members": 0}}, "model '{}' must return float64 ["),
     ({"descriptor": {}}, "card.descriptor must be a non-empty JSON object of finite values, got {}"),

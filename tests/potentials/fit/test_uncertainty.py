@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import many_body_toy as toy
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from rhopot.potentials.fit.jackknife import Evidence
 from rhopot.potentials.fit.qr import SequentialQR
 from rhopot.potentials.fit.solve import Posterior, solve
 from rhopot.potentials.fit.uncertainty import (
+    NO_FORCES,
     Calibration,
+    ForceErrors,
     calibrate,
     calibrate_forces,
     centred_columns,
@@ -136,23 +140,29 @@ def test_a_factor_from_few_errors_covers_further_ones(count: int) -> None:
     assert np.mean(inside) > 0.6827 - 0.02
 
 
+def force_errors(errors: np.ndarray, deviations: np.ndarray, n_frames: int, species: int = 0) -> ForceErrors:
+    """Components that are dealt to frames in blocks, all of one element."""
+    frames = np.repeat(np.arange(n_frames), len(errors) // n_frames)
+    return ForceErrors(errors, deviations, np.full(len(errors), species), frames)
+
+
 def test_force_components_of_few_frames() -> None:
     """Frames differ in how far errors exceed the deviations, so their number widens the factor, not the components'."""
     random = np.random.default_rng(1)
 
-    def sample(n: int) -> tuple[np.ndarray, np.ndarray]:
+    def sample(n: int) -> ForceErrors:
         deviations = random.uniform(0.1, 1.0, (n, 96))
         frame = np.exp(0.4 * random.standard_normal((n, 1)))
-        return (frame * deviations * random.standard_normal((n, 96))).ravel(), deviations.ravel()
+        return force_errors((frame * deviations * random.standard_normal((n, 96))).ravel(), deviations.ravel(), n)
 
     inside = []
     for _ in range(200):
-        found = calibrate_forces(*sample(6), 6)
+        found = calibrate_forces(sample(6), ["Si"])
         assert found is not None
-        errors, deviations = sample(20)
-        inside.append(np.mean(np.abs(errors) <= found.factor * deviations))
+        further = sample(20)
+        inside.append(np.mean(np.abs(further.errors) <= found.factors["Si"] * further.deviations))
     assert 0.68 < np.mean(inside) < 0.80
-    assert calibrate_forces(*sample(2), 2) is None
+    assert calibrate_forces(sample(2), ["Si"]) is None
 
 
 def test_forces_that_vanish_by_symmetry_do_not_calibrate() -> None:
@@ -161,8 +171,39 @@ def test_forces_that_vanish_by_symmetry_do_not_calibrate() -> None:
     deviations = random.uniform(0.1, 1.0, 900)
     errors = 2.0 * deviations * random.standard_normal(900)
     rounding = 1e-8 * random.standard_normal((2, 900))
-    found = calibrate_forces(errors, deviations, 50)
-    mixed = calibrate_forces(np.append(errors, rounding[0]), np.append(deviations, np.abs(rounding[1])), 50)
+    alone = force_errors(errors, deviations, 50)
+    mixed = ForceErrors(
+        np.append(errors, rounding[0]), np.append(deviations, np.abs(rounding[1])), np.zeros(1800, dtype=np.int64),
+        np.tile(alone.frames, 2),
+    )  # fmt: skip
+    found = calibrate_forces(alone, ["Si"])
     assert found is not None
-    assert mixed == found
-    assert found.factor == pytest.approx(2.0, rel=0.1)
+    assert calibrate_forces(mixed, ["Si"]) == found
+    assert found.factors["Si"] == pytest.approx(2.0, rel=0.1)
+
+
+def test_each_element_has_its_factor_of_forces() -> None:
+    """Errors of one element are six times those of the other at equal deviations; a third is in two frames only."""
+    random = np.random.default_rng(3)
+    deviations = random.uniform(0.1, 1.0, (3, 1800))
+    noise = random.standard_normal((3, 1800))
+    parts = [force_errors(scale * deviations[s] * noise[s], deviations[s], 60, s) for s, scale in enumerate((0.5, 3.0))]
+    rare = force_errors(deviations[2, :20] * noise[2, :20], deviations[2, :20], 2, 2)
+    together = ForceErrors(
+        *(np.concatenate([getattr(part, field.name) for part in (*parts, rare)]) for field in fields(ForceErrors))
+    )
+    found = calibrate_forces(together, ["Li", "Si", "H"])
+    assert found is not None
+    assert found.factors["Li"] == pytest.approx(0.5, rel=0.1)
+    assert found.factors["Si"] == pytest.approx(3.0, rel=0.1)
+    assert found.factors["Li"] < found.factors["H"] < found.factors["Si"]
+    assert found.within_one == pytest.approx(0.6827, abs=0.02)
+    assert found.rank_correlation > 0.5
+    assert found.n_frames == 60
+
+
+def test_structures_of_several_processes_stay_apart() -> None:
+    one = force_errors(np.ones(12), np.ones(12), 3)
+    joined = ForceErrors.joined([one, NO_FORCES, one])
+    assert joined.n_frames == 6
+    assert len(joined.errors) == 24

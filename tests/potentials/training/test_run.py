@@ -114,18 +114,19 @@ def test_members_that_were_not_stopped_on_a_structure_calibrate() -> None:
     judges = divide(VALIDATION, np.ones(8, dtype=bool), 4, seed=0).matrix
     assert (judges.sum(axis=0) == 2).all()
     ratios, of_forces = [], []
+    assert result.force_calibration is not None
     for k, (one, frame) in enumerate(zip(found, VALIDATION, strict=True)):
         departures = (one.members.sum(axis=0) - one.energy) / calibration["factor"]
         ratios.append(abs(one.energy + departures[judges[:, k]].mean() - frame.energy) / one.energy_uncertainty())
-        of_forces.append(np.abs(one.forces - frame.forces) / one.forces_uncertainty[:, None])
+        factors = [result.force_calibration.factors[symbol] for symbol in frame.atoms.symbols]
+        of_forces.append(np.abs(one.forces - frame.forces) / (factors * one.forces_uncertainty)[:, None])
     assert sorted(ratios)[6] == pytest.approx(1.0, rel=1e-6)
-    # Errors of all members' mean beside those of the judges, which the factor is for.
-    assert result.force_calibration is not None
+    # Errors of all members' mean beside those of the judges, which the factors are for.
     assert (result.force_calibration.n_frames, result.force_calibration.n_components) == (
         8,
         3 * sum(len(frame) for frame in VALIDATION),
     )
-    assert np.mean(np.concatenate(of_forces) <= result.force_calibration.factor) == pytest.approx(0.77, abs=0.08)
+    assert np.mean(np.concatenate(of_forces) <= 1.0) == pytest.approx(0.77, abs=0.08)
 
 
 @pytest.mark.parametrize("per_element", [False, True])

@@ -28,7 +28,7 @@ def results(ranks: Ranks) -> dict[str, np.ndarray]:
         found[name + "_losses"] = np.array([row["validation_loss"] for row in result.report["epochs"]])
         found[name + "_errors"] = np.array(list(result.report["validation"].values()))
         of_forces = result.force_calibration
-        factors = [result.report["calibration"]["factor"], 1.0 if of_forces is None else of_forces.factor]
+        factors = [result.report["calibration"]["factor"], *([] if of_forces is None else of_forces.factors.values())]
         found[name + "_factor"] = np.array(factors)
     return found
 
