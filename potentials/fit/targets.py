@@ -65,18 +65,17 @@ class Targets(BaseModel):
     def _one_at_least(self) -> Targets:
         if self.energy is None and self.forces is None and self.stress is None:
             raise ValueError("targets must ask for at least one of energy, forces and stress, got none; give a sigma")
-        if not self.required:
-            raise ValueError(
-                "targets must require at least one of energy, forces and stress, got required: false for all; "
-                "let one be required"
-            )
         return self
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Names of the quantities that the data must carry."""
-        named = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
-        return tuple(name for name, target in named.items() if target is not None and target.required)
+        """Names of the quantities that the data must carry each; empty: any one of `fitted` will do."""
+        return tuple(name for name in self.fitted if getattr(self, name).required)
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Names of the quantities that are fitted where the data carry them."""
+        return tuple(name for name in ("energy", "forces", "stress") if getattr(self, name) is not None)
 
     def of(self, name: str, config_type: str) -> float | None:
         """Return the sigma of a quantity for frames of `config_type`, None where it is left out."""

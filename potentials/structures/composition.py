@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import ase
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from rhopot.potentials.structures.frames import DataError, Floats, Frame
@@ -80,6 +81,11 @@ def fit_baseline(
 
 def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> Baseline:
     """Baseline given by the user in eV per atom; every one of `symbols` must be named."""
+    unknown = [symbol for symbol in energies if atomic_numbers.get(symbol, 0) < 1]
+    if unknown:
+        raise ValueError(
+            f"baseline.elements must give energies of chemical elements, got {', '.join(unknown)}; correct the symbol"
+        )
     missing = [symbol for symbol in symbols if symbol not in energies]
     if missing:
         raise ValueError(

@@ -117,12 +117,23 @@ class FrameSet(Sequence[Frame]):
             if target not in TARGETS:
                 raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}; correct its name")
             if self.count(target) == 0:
-                keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items())
-                keys = keys or "; ".join(self.notes) or "no label keys"
                 raise DataError(
-                    f"target {target} must be present in the data, got {keys} in {len(self)} frames; "
+                    f"target {target} must be present in the data, got {self._keys()} in {len(self)} frames; "
                     f"name its key with {option.format(target, 'KEY')} or drop the target"
                 )
+
+    def require_any(self, targets: Sequence[str], option: str = "data.keys.{}={}") -> None:
+        """Stop with one sentence if no frame carries any of the targets; `option` as in `require`."""
+        if not any(self.count(target) for target in targets):
+            raise DataError(
+                f"{' or '.join(targets)} must be present in the data, got {self._keys()} in {len(self)} frames; "
+                f"name a key with {option.format(targets[0], 'KEY')}"
+            )
+
+    def _keys(self) -> str:
+        """Label keys found, for a sentence."""
+        keys = ", ".join(f"{key} ({count} frames)" for key, count in self.found.items())
+        return keys or "; ".join(self.notes) or "no label keys"
 
     def digest(self) -> str:
         """SHA-256 of structures and labels in order: the same data give the same digest, wherever they are read."""

@@ -13,6 +13,8 @@ from rhopot.potentials.structures.frames import DataError, Floats
 COINCIDENT = 1e-3
 # Least singular value of the periodic cell vectors, each divided by its length.
 DEPENDENT = 1e-6
+# A: beyond this distance from the origin double precision holds no more than 1e-7 A.
+FARTHEST = 1e9
 
 
 def check_geometry(atoms: ase.Atoms) -> None:
@@ -24,6 +26,12 @@ def check_geometry(atoms: ase.Atoms) -> None:
         raise DataError(f"atoms must be chemical elements, got {atoms.symbols[first]} (atom {first}); name its element")
     if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
         raise DataError("positions and cell must be finite, got NaN or infinity; remove or recompute the frame")
+    farthest = float(np.abs(atoms.positions).max())
+    if farthest > FARTHEST:
+        raise DataError(
+            f"positions must lie within {FARTHEST:g} A of the origin to be known to 1e-7 A, got {farthest:.3g} A; "
+            "move them"
+        )
     _check_cell(atoms)
     pair = coincident_pair(atoms)
     if pair is not None:

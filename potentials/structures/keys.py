@@ -198,7 +198,7 @@ def choose_keys(table: LabelTable, keys: Keys, preferred: Mapping[str, Key]) -> 
     found = {key: table.count(key) for row in known.values() for key in row if table.count(key)}
     if not found and not given:
         notes.append(f"no label under a known key; the frames carry: {_carried(table.labels)}")
-    return KeyChoice(used, found, (*_left_aside(found, used), *notes), tuple(faults))
+    return KeyChoice(used, found, (*(_left_aside(found, used) if keys != UNLABELLED else ()), *notes), tuple(faults))
 
 
 def absent(what: str, key: str, labels: Sequence[Labels]) -> str:

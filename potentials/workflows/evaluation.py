@@ -11,6 +11,7 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials import plots
 from rhopot.potentials.metrics import Prediction
 from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
 from rhopot.potentials.workflows.force_calibration import has_force_deviations, sampled
 
 
@@ -66,6 +67,12 @@ def parity_panels(
             np.concatenate([reference.ravel() for reference, _ in with_forces]),
             np.concatenate([predicted.ravel() for _, predicted in with_forces]),
         )
+    with_stress = [(f.stress, p.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
+    if with_stress:
+        reference, predicted = (
+            GPA_PER_EV_PER_CUBIC_ANGSTROM * to_voigt(np.array(part)).ravel() for part in zip(*with_stress, strict=True)
+        )
+        panels["stress (GPa)"] = (reference, predicted)
     return panels
 
 
@@ -76,5 +83,5 @@ def draw_parity(
     baseline: dict[str, float] | None = None,
     title: str = "",
 ) -> Path:
-    """Parity plot of energies and forces."""
+    """Parity plot of energies, forces and stresses, those that there are."""
     return plots.parity(path, parity_panels(frames, predictions, baseline), title)

@@ -5,7 +5,8 @@ into it, and no comparison of programs shows it. The run (Langevin thermostat; t
 lighter than lithium) ends at once when
 
     energy       per atom, without the energies of the elements, leaves the range of training energies by more than
-                 ENERGY_MARGIN (below) or that and 3 k T (above); the energy at the start counts as data
+                 ENERGY_MARGIN (below) or that and 3 k T (above); the energy at the start counts as data. Not judged of
+                 models that were trained without energies
     closest      a pair of atoms comes closer than CLOSEST_SHARE of its shortest distance in the training data (or of
                  the sum of its covalent radii, where that is shorter)
     temperature  the mean over its second half exceeds HOTTEST times the thermostat's
@@ -112,12 +113,13 @@ class _Limits:
 
     def fault(self, start: float, energy: float, closest: float) -> str:
         """What is wrong with a state, empty where nothing is."""
-        low, high = (self._range[0], self._range[1]) if self._range else (start, start)
-        low, high = min(low, start) - ENERGY_MARGIN, max(high, start) + ENERGY_MARGIN + self._thermal
         if not np.isfinite(energy):
             return "the energy is not a number"
-        if not low <= energy <= high:
-            return f"the energy reached {energy:+.2f} eV/atom, the data allow {low:+.2f} to {high:+.2f}"
+        if self._range is not None:
+            low, high = min(self._range[0], start) - ENERGY_MARGIN, max(self._range[1], start) + ENERGY_MARGIN
+            if not low <= energy <= high + self._thermal:
+                allowed = f"{low:+.2f} to {high + self._thermal:+.2f}"
+                return f"the energy reached {energy:+.2f} eV/atom, the data allow {allowed}"
         if closest < CLOSEST_SHARE:
             return f"atoms came as close as {closest:.2f} of the shortest distance known"
         return ""

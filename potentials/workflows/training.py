@@ -94,6 +94,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
     notes = left_out(config.targets, train)
     train = config.targets.kept(train)
     train.require(config.targets.required)
+    train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
     if given is not None:
         validation, split = config.targets.kept(given), "given"
@@ -101,7 +102,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
         train, validation = _split(train, config)
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
-    check_validation(config.targets, validation, bool(data.validation))
+    check_validation(config.targets, train, validation, bool(data.validation))
     notes += unlabelled + overlap(train, validation)
     symbols = tuple(config.descriptor.get("symbols") or train.symbols)
     for name, frames in (("train", train), ("validation", validation)):

@@ -26,9 +26,9 @@ def check_config_types(targets: Targets, frames: Iterable[Frame]) -> None:
                 )
 
 
-def check_validation(targets: Targets, validation: FrameSet, given: bool) -> None:
+def check_validation(targets: Targets, train: FrameSet, validation: FrameSet, given: bool) -> None:
     """Refuse a validation set that nothing can be measured on, before anything is fitted."""
-    fitted = [target for target in TARGETS if getattr(targets, target) is not None]
+    fitted = [target for target in targets.fitted if train.count(target)]
     measured = [target for target in fitted if target != "stress"] or fitted
     if any(validation.count(target) for target in measured):
         return

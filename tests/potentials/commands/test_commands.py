@@ -130,6 +130,11 @@ def test_evaluate_writes_the_documented_numbers(trained_run: Path, tmp_path: Pat
     assert errors["forces_rmse_mev_per_angstrom"] == pytest.approx(1000 * np.sqrt((forces**2).mean()))
     assert errors["n_frames"] == errors["per_config_type"]["relaxation"]["n_frames"] == 10
     assert plot.read_bytes()[:4] == PNG
+    for atoms in frames:
+        del atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+    write(tmp_path / "stress.xyz", frames, format="extxyz")
+    assert main(["evaluate", model, str(tmp_path / "stress.xyz"), "--plot", str(tmp_path / "stress.png")]) == 0
+    assert (tmp_path / "stress.png").read_bytes()[:4] == PNG
     assert main(["evaluate", model, UNSEEN, "--json", str(numbers), "--shift-from", UNSEEN]) == 0
     shifted = json.loads(numbers.read_text())
     assert shifted["energy_rmse_mev_per_atom"] == pytest.approx(1000 * np.std(energy))

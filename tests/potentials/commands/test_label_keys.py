@@ -100,7 +100,7 @@ def test_keys_that_cannot_be_are_refused(words: list[str], message: str, capsys:
         assert message in capsys.readouterr().err
 
 
-def test_features_need_no_labels(tmp_path: Path) -> None:
+def test_features_need_no_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Frames whose labels no training could read."""
     frames: list[Atoms] = read(SOURCE, ":2")
     frames[1].info["energy"] = frames[1].info.pop("REF_energy")
@@ -108,6 +108,7 @@ def test_features_need_no_labels(tmp_path: Path) -> None:
     write(tmp_path / "data.xyz", frames, format="extxyz")
     model = str(ROOT / "tests/data/format_1_linear.pt")
     assert main(["features", model, str(tmp_path / "data.xyz"), "-o", str(tmp_path / "f.npz")]) == 0
+    assert "left aside" not in capsys.readouterr().out
 
 
 def test_lint_finds_labels_of_two_families(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,10 @@ def test_faults_are_named(trained_model: Callable[[str], Path], monkeypatch: pyt
     assert fault() == ""
     monkeypatch.setattr(stability, "ENERGY_MARGIN", -1.0)
     assert "eV/atom, the data allow" in fault()
+    summary = {name: value for name, value in card.training_data.summary.items() if name != "energy_range"}
+    card = card.model_copy(update={"training_data": card.training_data.model_copy(update={"summary": summary})})
+    assert fault() == "", "trained without energies"
+    card = read_card(file)
     monkeypatch.setattr(stability, "ENERGY_MARGIN", 1.0)
     monkeypatch.setattr(stability, "CLOSEST_SHARE", 1.4)
     assert "of the shortest distance known" in fault()

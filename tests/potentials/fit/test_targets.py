@@ -43,5 +43,6 @@ def test_only_required_quantities_must_be_there() -> None:
     targets = Targets.model_validate({"energy": 0.01, "forces": {"sigma": 0.1, "required": False}})
     assert targets.required == ("energy",)
     assert set(targets.sigmas(frames(1)[0])) == {"energy", "forces"}  # fitted where present all the same
-    with pytest.raises(ValidationError, match="require at least one"):
-        Targets.model_validate({"energy": {"sigma": 1, "required": False}, "forces": None})
+    optional = Targets.model_validate({"energy": None, "forces": {"sigma": 1, "required": False}})
+    assert optional.required == ()
+    assert optional.fitted == ("forces",)

@@ -58,6 +58,8 @@ def test_faults_are_named() -> None:
         explicit_baseline(TRUTH, ["Li", "Xe"])
     with pytest.raises(ValueError, match="must be finite energies"):
         explicit_baseline({"Li": np.nan}, ["Li"])
+    with pytest.raises(ValueError, match="must give energies of chemical elements, got Lithium"):
+        explicit_baseline({"Li": 1.0, "Lithium": 2.0}, ["Li"])
     with pytest.raises(DataError, match="isolated atoms must be in the data for every element, got none for O"):
         isolated_atoms_baseline([Frame(ase.Atoms("Li"), energy=0.0)], ["Li", "O"])
     with pytest.raises(DataError, match="isolated Li must have one energy"):

@@ -8,6 +8,7 @@ import pytest
 from ase.build import bulk
 
 from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.structures import DataError
 from rhopot.potentials.structures.geometry import check_geometry, coincident_pair, volume
 
 CELLS = {
@@ -42,3 +43,10 @@ def test_atoms_far_apart_and_on_the_boundary() -> None:
 def test_volume_of_cells_that_span_nothing() -> None:
     assert volume(ase.Atoms("H")) == 0.0
     assert volume(bulk("Si", cubic=True, a=5.0)) == pytest.approx(125.0)
+
+
+@pytest.mark.parametrize("far", [2e9, 1e14, -1e14])
+def test_positions_that_double_precision_does_not_hold(far: float) -> None:
+    with pytest.raises(DataError, match=r"positions must lie within 1e\+09 A of the origin"):
+        check_geometry(ase.Atoms("H2", [[0, 0, 0], [0, far, 0]]))
+    check_geometry(ase.Atoms("H2", [[0, 0, 0], [0, 9e8, 0]]))

@@ -12,6 +12,7 @@ from ase.io import read, write
 
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.fit import find_ranks
+from rhopot.potentials.structures import DataError
 from rhopot.potentials.workflows.training import Trained, fit_model, load_training_set
 
 DATA = trained_models.DATA / "Li20Si12_0.xyz"
@@ -165,3 +166,23 @@ def test_validation_is_read_by_the_keys_of_the_training_data(files: dict[str, Pa
     data = load_training_set(config)
     assert [frame.energy for frame in data.validation] == [frame.energy for frame in data.train]
     assert "labels left aside: dft_energy (3 frames)" in data.validation.notes
+
+
+@pytest.mark.parametrize("kept", ["forces", "stress"])
+@pytest.mark.parametrize("family", ["soap_linear", "soap_gap"])
+def test_ready_configurations_without_energies(family: str, kept: str, tmp_path: Path) -> None:
+    """`targets.energy=null` is enough for data of forces or stresses alone; data without any label are refused."""
+    frames = read(DATA, ":")
+    for atoms in frames:
+        del atoms.info["REF_energy"]
+        del (atoms.info if kept == "forces" else atoms.arrays)["REF_stress" if kept == "forces" else "REF_forces"]
+    write(tmp_path / "some.xyz", frames, format="extxyz")
+    config = settings(family, f"data.train={tmp_path / 'some.xyz'}", "targets.energy=null")
+    data = load_training_set(config)
+    assert data.train.count(kept) == len(data.train) > 0
+    fitted_to = fit_model(config, data, find_ranks()).card.training_data.summary["targets"]
+    assert {target: count for target, count in fitted_to.items() if count} == {kept: len(data.train)}
+    unlabelled = [Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True) for atoms in frames]
+    write(tmp_path / "none.xyz", unlabelled, format="extxyz")
+    with pytest.raises(DataError, match="forces or stress must be present in the data, got no label under a known key"):
+        load_training_set(settings(family, f"data.train={tmp_path / 'none.xyz'}", "targets.energy=null"))
