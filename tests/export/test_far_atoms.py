@@ -17,18 +17,38 @@ def dimer(distance: float) -> ase.Atoms:
     return ase.Atoms("LiSi", [[0, 0, 0], [0, 0, distance]])
 
 
+# In 64ths of an A, so that moves by whole lengths are exact.
+TRIMER = ase.Atoms("LiSi2", [[0, 0, 0], [0, 0, 2.5], [2.25, 0, 1.0]])
+TETRAMER = ase.Atoms("Si2Li2", [[0, 0, 0], [2.375, 0, 0], [1.1875, 2.25, 0], [1.1875, -1.25, 2.1875]])
+
+
 @pytest.mark.parametrize("family", trained_models.LOCAL)
 def test_far_atoms_are_isolated_atoms(family: str, trained_model: Callable[[str], Path]) -> None:
     calc = RhopotCalculator(trained_model(family))
     alone = sum(calc.get_property("energy", ase.Atoms(symbol)) for symbol in ("Li", "Si"))
-    bound = calc.get_property("energy", dimer(2.4))
-    assert abs(bound - alone) > 1e-4
     for distance in (50.0, 6e5, 1e9, 1e100):
         assert calc.get_property("energy", dimer(distance)) == pytest.approx(alone, abs=1e-12)
         np.testing.assert_array_equal(calc.get_forces(dimer(distance)), 0.0)
     for distance in (np.nan, np.inf, 1e200):
         with pytest.raises(ValueError, match="positions must be finite"):
             calc.get_property("energy", dimer(distance))
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_fragments_far_apart_are_each_as_alone(family: str, trained_model: Callable[[str], Path]) -> None:
+    """Energies add up, and the forces within each fragment, which are not small, stay what they were."""
+    calc = RhopotCalculator(trained_model(family))
+    energy = sum(calc.get_property("energy", fragment) for fragment in (TRIMER, TETRAMER))
+    forces = [calc.get_forces(fragment) for fragment in (TRIMER, TETRAMER)]
+    assert min(np.abs(one).max() for one in forces) > 0.05
+    free = sum(calc.get_property("energy", ase.Atoms(symbol)) for symbol in (TRIMER + TETRAMER).symbols)
+    assert abs(energy - free) > 0.2, "their atoms interact"
+    for axis, distance in ((0, 50.0), (1, 6e5), (2, 1e9)):
+        moved = TETRAMER.copy()
+        moved.positions[:, axis] += distance
+        apart = TRIMER + moved
+        assert calc.get_property("energy", apart) == pytest.approx(energy, abs=1e-11)
+        np.testing.assert_allclose(calc.get_forces(apart), np.concatenate(forces), rtol=0, atol=1e-11)
 
 
 def test_far_atoms_do_not_fill_the_memory_with_a_grid(trained_model: Callable[[str], Path]) -> None:
