@@ -55,9 +55,10 @@ def said_by_python(name: str) -> str:
 
 def assert_refused_alike(folder: Path, names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(folder)
-    sentences = [said_by_python(name) for name in names]
-    for name, sentence, output in zip(names, sentences, said_by_lammps(folder, names), strict=True):
-        assert sentence != "accepted", name
+    sentences, outputs = [said_by_python(name) for name in names], said_by_lammps(folder, names)
+    assert [name for name, sentence in zip(names, sentences, strict=True) if sentence == "accepted"] == []
+    assert [name for name, output in zip(names, outputs, strict=True) if output == "accepted"] == [], "run by LAMMPS"
+    for name, sentence, output in zip(names, sentences, outputs, strict=True):
         assert f"pair style rhopot: {sentence}" in output, name
     return sentences
 
