@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import trained_models
 from ase import Atoms
 from ase.io import read, write
 
+from rhopot.export import read_card
+from rhopot.potentials.commands import main
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.fit import find_ranks
 from rhopot.potentials.structures import DataError
@@ -122,6 +125,34 @@ def test_structures_of_which_everything_is_left_out_are_not_used(files: dict[str
     assert {frame.config_type for frame in data.train} == {"relaxation"}
     assert data.symbols == ("Li", "Si")
     assert f"3 training frames carry no fitted label and are not used (first: {files['all']}, frame 6)" in data.notes
+
+
+SPLITS = {
+    "at random": "data.split.fraction=0.1",
+    "by group": "data.split={by: group, key: path, fraction: 0.2}",
+}
+
+
+@pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS.keys())
+def test_isolated_atoms_train_in_every_split_and_at_every_point_of_a_learning_curve(split: str, tmp_path: Path) -> None:
+    """Energies of elements come from them, so that no seed may hold them out; each point is a fit of its own."""
+    frames: list[Atoms] = [atoms for name in trained_models.PATHS for atoms in read(DATA.with_name(f"{name}.xyz"), ":")]
+    energies = {"Li": -0.5, "Si": -0.8}
+    for symbol, energy in energies.items():
+        labels = {"REF_energy": energy, "config_type": "IsolatedAtom", "path": f"free {symbol}"}
+        frames.append(Atoms(symbol, cell=[12.0] * 3, pbc=True, info=labels))
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    words = f"data.train={tmp_path / 'data.xyz'}", "baseline.elements=isolated", split
+    for seed in range(8):
+        data = load_training_set(settings("soap_linear", *words, f"seed={seed}"))
+        assert {len(frame.atoms) for frame in data.validation} == {32}, f"seed {seed}"
+    small = "descriptor.n_max=2", "descriptor.l_max=1", "uncertainty.members=0", "report.learning_curve=[0.2, 0.5]"
+    config = trained_models.ROOT / "examples" / "configs" / "soap_linear.yaml"
+    assert main(["train", str(config), *words, *small, f"output={tmp_path / 'run'}"]) == 0
+    assert read_card(tmp_path / "run" / "model.pt").baseline_energies == pytest.approx(energies)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    alloys = len(data.train) - len(energies)
+    assert report["learning_curve"]["n_frames"] == [round(part * alloys) + len(energies) for part in (0.2, 0.5, 1.0)]
 
 
 @pytest.mark.parametrize(
