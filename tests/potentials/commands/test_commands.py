@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io import read, write
+from trained_models import FAMILIES
 
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
@@ -138,6 +141,25 @@ def test_evaluate_writes_the_documented_numbers(trained_run: Path, tmp_path: Pat
     assert main(["evaluate", model, UNSEEN, "--json", str(numbers), "--shift-from", UNSEEN]) == 0
     shifted = json.loads(numbers.read_text())
     assert shifted["energy_rmse_mev_per_atom"] == pytest.approx(1000 * np.std(energy))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tables_explain_their_columns(
+    family: str, trained_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever stands above a column is explained below the table, in the report and where it is printed."""
+    file = trained_model(family)
+    assert main(["evaluate", str(file), UNSEEN]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    report = (file.parent / "report.md").read_text()
+    header = next(line for line in report.splitlines() if line.startswith("| validation"))
+    names = [re.sub(r" (meV/atom|meV/A|GPa)$", "", name) for name in header.strip("| ").split(" | ")[2:]]
+    assert {"E RMSE", "F MAE", "E std", "E <1 std", "F <2 std"} <= set(names)
+    for text in (report, printed):
+        explained = text[text.index("E: energy per atom") :]
+        for name in names:
+            parts = name.split() if name.endswith(("MAE", "RMSE")) else [name]
+            assert all(re.search(rf"{re.escape(part)}(, [^:.;]+)?: ", explained) for part in parts), name
 
 
 def test_features_of_a_model_and_of_a_configuration(trained_run: Path, tmp_path: Path) -> None:
