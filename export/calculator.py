@@ -173,7 +173,7 @@ class RhopotCalculator(Calculator):
         if unknown and not self.model.card.uncertainty.members:
             raise PropertyNotImplementedError(
                 f"{' and '.join(unknown)} must be asked of a model with members, '{self.model.name}' has none; train "
-                "with uncertainty.members=20"
+                "it on data with energies and uncertainty.members above 0"
             )
         if unknown:
             raise PropertyNotImplementedError(without_member_forces(self.model))

@@ -342,7 +342,9 @@ void *PairRhopot::extract_peratom(const char *name, int &columns)
   if (std::strcmp(name, "uncertainty") != 0) return nullptr;
   if (!evaluator_) error->all(FLERR, "pair style rhopot: uncertainty needs a model; write pair_coeff before fix pair");
   if (model_->header().members == 0)
-    error->all(FLERR, "uncertainty needs a model with members, this one has none; train with uncertainty.members=20");
+    error->all(FLERR,
+               "uncertainty needs a model with members, this one has none; train it on data with energies and "
+               "uncertainty.members above 0");
   if (!model_->has_member_forces())
     error->all(FLERR,
                "uncertainties of atoms need a model whose members have forces, this one of kind '{}' was written before they "

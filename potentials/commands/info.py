@@ -41,6 +41,8 @@ def notes(card: ModelCard) -> list[str]:
         )
     if card.uncertainty.members == 0:
         found.append("no members: the model does not know its own uncertainty")
+    elif not card.uncertainty.force_factors:
+        found.append("the predicted uncertainty of forces is not calibrated: no errors of forces were known")
     if card.dtype == "float32":
         found.append("computes in float32: energies carry rounding of about 1e-6 relative")
     return found

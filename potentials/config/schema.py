@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from rhopot.potentials.fit.targets import Targets
 from rhopot.potentials.pair import PairHypers
@@ -89,6 +89,13 @@ class Uncertainty(Section):
     """Number of member columns stored in the model (draws from the posterior, or networks); 0 stores none."""
 
     members: int = Field(default=16, ge=0, le=256)
+
+    @field_validator("members")
+    @classmethod
+    def _differ(cls, members: int) -> int:
+        if members == 1:
+            raise ValueError("must be 0 (no uncertainty) or at least 2, got 1; 16 is customary, 4 for networks")
+        return members
 
 
 class HotDynamics(Section):

@@ -196,6 +196,10 @@ def _with_force_factors(
     if found is None:
         found = calibrate_on(LoadedModel(card, model.eval()), task.validation, task.ranks, task.progress)
     if found is None:
+        if task.members and task.ranks.rank == 0:
+            task.progress.message(
+                "note: the predicted uncertainty of forces is not calibrated: too few forces in the validation set"
+            )
         return card, report | {"force_calibration": None}
     numbers = asdict(found)
     uncertainty = card.uncertainty.model_copy(update={"force_factors": found.factors})
@@ -337,7 +341,8 @@ def _say(task: FitTask, baseline: Baseline, members: int) -> None:
         task.progress.message(f"note: {baseline.note}")
     if members and not task.members:
         task.progress.message(
-            f"note: fewer than {MIN_VALIDATION} validation frames with energies, the model gets no uncertainty"
+            f"note: fewer than {MIN_VALIDATION} validation frames with energies, which calibrate the uncertainty: "
+            "the model gets none"
         )
 
 

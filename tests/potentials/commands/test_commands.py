@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trained_models
 from ase.build import bulk
 from ase.io import read, write
 from trained_models import FAMILIES
@@ -178,6 +179,19 @@ def test_info_says_what_the_file_is(trained_run: Path, capsys: pytest.CaptureFix
     output = capsys.readouterr().out
     for word in ("soap_linear", "Li, Si", "cutoff", "float64", "doi:10.1103/PhysRevB.87.184115", "n_max = 4"):
         assert word in output
+
+
+@pytest.mark.parametrize("family", ["soap_linear", "bpnn"])
+def test_forces_whose_uncertainty_is_not_calibrated_are_said(
+    family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Energies alone are fitted: in the training, and in what `info` says of the file."""
+    words = ("targets.forces=null", "targets.stress=null", "report.stability=null")
+    model = trained_models.train(family, tmp_path / "energies", *words)
+    assert "uncertainty of forces is not calibrated" in " ".join(capsys.readouterr().out.split())
+    assert read_card(model).uncertainty.force_factors == {}
+    assert main(["info", str(model)]) == 0
+    assert "uncertainty of forces is not calibrated" in " ".join(capsys.readouterr().out.split())
 
 
 def test_lint_and_doctor_run(capsys: pytest.CaptureFixture[str]) -> None:

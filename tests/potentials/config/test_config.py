@@ -229,6 +229,12 @@ def test_the_configuration_that_a_run_leaves_behind_loads(tmp_path: Path) -> Non
         assert load_config(write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))) == config
 
 
+def test_one_member_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    error = fault(tmp_path, GOOD, ["uncertainty.members=1"])
+    assert "uncertainty.members must be 0 (no uncertainty) or at least 2, got 1" in error
+    assert "\n" not in error
+
+
 @pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "gmp_snn", "bpnn", "scattering"])
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
@@ -237,7 +243,7 @@ def test_shipped_configurations_load(name: str) -> None:
     assert config.data.train == ("my.xyz.gz",)
 
 
-@pytest.mark.parametrize("value", ["inf", ".inf", "nan", ".nan", "-1", "0", "-.inf", "No", "true"])
+@pytest.mark.parametrize("value", ["inf", ".inf", "nan", ".nan", "-1", "0", "1e-300", "-.inf", "No", "true"])
 @pytest.mark.parametrize(
     "key", ["targets.energy", "targets.forces.sigma", "targets.forces.config_type.liquid", "targets.stress"]
 )
