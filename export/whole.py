@@ -38,7 +38,7 @@ from rhopot.export.results import (
     require_finite,
     species_of,
 )
-from rhopot.potentials.neighbours import LONGEST, complete_cell, require_distinct
+from rhopot.potentials.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
 
 # Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
 # structure has the same energy everywhere.
@@ -52,13 +52,14 @@ MOST_DENSE = 10.0
 def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> torch.Tensor:
     """What the model chooses for a structure whose periodic edges grow by `stretch` at most: numbers (P,).
 
-    Raises ValueError for a stretch below 1, positions that are not finite, cells that are flat where periodic, and
-    boxes beyond LARGEST_BOX.
+    Raises ValueError for a stretch below 1, positions or cells that are not finite, positions beyond
+    `neighbours.FARTHEST`, cells that are flat where periodic, and boxes beyond LARGEST_BOX.
     """
     require_stretch(stretch)
     periodic = atoms.cell.array[atoms.pbc]
-    if not (np.abs(atoms.positions) < LONGEST).all() or not (np.abs(periodic) < LONGEST).all():
-        raise ValueError("positions and cell must be finite, got NaN or infinity; look at the structure")
+    require_resolved(atoms.positions)
+    if not (np.abs(periodic) < LONGEST).all():
+        raise ValueError("cell must be finite, got NaN or infinity; look at the structure")
     if complete_cell(atoms.cell.array, atoms.pbc) is None:
         raise ValueError(
             f"cell must have independent vectors along periodic axes, got {atoms.cell.array.tolist()} with "

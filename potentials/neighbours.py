@@ -38,8 +38,10 @@ MOST_CELLS = 1e5
 SPARSE_CELLS = 2e4
 # Neighbours of an atom that no structure in A has: a hundred times those of a dense solid within 6 A.
 MOST_NEIGHBOURS = 2e4
-# Lengths whose squares are still finite (A).
+# Cell vectors whose squares are still finite (A).
 LONGEST = 1e150
+# Beyond this distance from the origin (A) doubles hold no more than 1e-7 A of a position.
+FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ class Edges:
 def find_edges(atoms: ase.Atoms, cutoff: float) -> Edges:
     """All edges shorter than `cutoff` (A); every atom is a centre.
 
-    Raises ValueError for a cutoff that is not positive, positions or a cell that are not finite, two atoms in one
-    place, periodic directions whose cell vectors do not span them, or so many neighbours that lengths cannot be in A.
+    Raises ValueError for a cutoff that is not positive, positions that are not finite or beyond FARTHEST, a cell that
+    is not finite, two atoms in one place, periodic directions whose cell vectors do not span them, or so many
+    neighbours that lengths cannot be in A.
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise ValueError(f"cutoff must be a positive length in A, got {cutoff}; typical values are 4 to 7")
     positions = np.ascontiguousarray(atoms.get_positions(), dtype=np.float64)
     pbc = np.asarray(atoms.pbc, dtype=bool)
-    if not (np.abs(positions) < LONGEST).all():
-        raise ValueError("positions must be finite, got NaN or infinity; remove or repair this structure")
+    require_resolved(positions)
     n_atoms = len(positions)
     if n_atoms == 0:
         return _pack(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64), 0)
@@ -115,6 +117,18 @@ def find_edges(atoms: ase.Atoms, cutoff: float) -> Edges:
     if not inside.all():
         vectors, i, j, shift = vectors[inside], i[inside], j[inside], shift[inside]
     return _pack(vectors, i, j, shift, n_atoms)
+
+
+def require_resolved(positions: Floats) -> None:
+    """Raise ValueError for positions (N, 3) in A that are not numbers, or too large for doubles to tell atoms apart."""
+    farthest = float(np.abs(positions).max(initial=0.0))
+    if not np.isfinite(farthest):
+        raise ValueError("positions must be finite, got NaN or infinity; remove or repair this structure")
+    if farthest > FARTHEST:
+        raise ValueError(
+            f"positions must lie within {FARTHEST:g} A of the origin to be known to 1e-7 A, got {farthest:.10g} A; "
+            "wrap the atoms into the cell, or move them towards the origin"
+        )
 
 
 def require_distinct(atoms: ase.Atoms) -> None:

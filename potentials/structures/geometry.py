@@ -7,14 +7,13 @@ import numpy as np
 from ase.geometry import complete_cell
 from scipy.spatial import cKDTree
 
+from rhopot.potentials.neighbours import require_resolved
 from rhopot.potentials.structures.frames import DataError, Floats
 
 # Atoms closer than this (A) are in one place.
 COINCIDENT = 1e-3
 # Least singular value of the periodic cell vectors, each divided by its length.
 DEPENDENT = 1e-6
-# A: beyond this distance from the origin double precision holds no more than 1e-7 A.
-FARTHEST = 1e9
 
 
 def check_geometry(atoms: ase.Atoms) -> None:
@@ -26,12 +25,10 @@ def check_geometry(atoms: ase.Atoms) -> None:
         raise DataError(f"atoms must be chemical elements, got {atoms.symbols[first]} (atom {first}); name its element")
     if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
         raise DataError("positions and cell must be finite, got NaN or infinity; remove or recompute the frame")
-    farthest = float(np.abs(atoms.positions).max())
-    if farthest > FARTHEST:
-        raise DataError(
-            f"positions must lie within {FARTHEST:g} A of the origin to be known to 1e-7 A, got {farthest:.3g} A; "
-            "move them"
-        )
+    try:
+        require_resolved(atoms.positions)
+    except ValueError as error:
+        raise DataError(str(error)) from None
     _check_cell(atoms)
     pair = coincident_pair(atoms)
     if pair is not None:

@@ -103,11 +103,11 @@ def cluster_pairs(atoms: ase.Atoms, cutoff: float) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 0.7, 1.0), (1.0, 0.7, 0.9)])
-@pytest.mark.parametrize("distance", [300.0, 2e3, 7e5, 1e9, 1e13, 1e100])
+@pytest.mark.parametrize("distance", [300.0, 2e3, 7e5, 9e8])
 def test_fragments_that_flew_apart_keep_their_edges(direction: tuple[float, ...], distance: float) -> None:
     """The cell list divides by zero where one axis is some 1e5 cutoffs, or two are some 400, and another is one."""
     here = ase.Atoms("H4", positions=[[0, 0, 0], [0.5, 1.5, 0], [0.4, 0, 2.9], [9, 0, 0]])
-    there = here[:1] if distance > 1e15 else here.copy()  # numbers of that size are coarser than a fragment
+    there = here.copy()
     there.positions += np.array(direction) * distance
     edges = find_edges(here + there, 3.0)
     found = list(zip(edges.edge_centre.tolist(), edges.neighbour.tolist(), strict=True))
@@ -116,7 +116,7 @@ def test_fragments_that_flew_apart_keep_their_edges(direction: tuple[float, ...]
 
 
 @pytest.mark.parametrize("pbc", PERIODICITIES, ids=lambda pbc: "".join("TF"[not p] for p in pbc))
-@pytest.mark.parametrize("length", [1e4, 1e7, 1e12])
+@pytest.mark.parametrize("length", [1e4, 1e7, 1e8])
 @pytest.mark.parametrize("axes", [(0,), (1, 2), (0, 1, 2)])
 def test_huge_cells(pbc: tuple[bool, ...], length: float, axes: tuple[int, ...]) -> None:
     """Long axes are cut where nothing is; atoms near a face see those behind the opposite one."""
@@ -189,9 +189,10 @@ def test_bad_cutoff(cutoff: float) -> None:
 def test_bad_structures() -> None:
     with pytest.raises(ValueError, match="positions must be finite"):
         find_edges(ase.Atoms("H", positions=[[np.nan, 0, 0]]), 3.0)
-    for huge in (1e200, 1e308, np.inf):
-        with pytest.raises(ValueError, match="positions must be finite"):
+    for huge, sentence in ((2e9, "must lie within"), (1e308, "must lie within"), (np.inf, "must be finite")):
+        with pytest.raises(ValueError, match=f"positions {sentence}"):
             find_edges(ase.Atoms("H2", positions=[[0, 0, 0], [huge, 0, 0]]), 3.0)
+    for huge in (1e200, 1e308, np.inf):
         with pytest.raises(ValueError, match="cell must be finite"):
             find_edges(ase.Atoms("H", cell=[3, 3, huge], pbc=True), 3.0)
     for cell in ([1e-3] * 3, [1e-9] * 3, [1e-5, 10, 10], [1e-9, 1e5, 1e5]):
