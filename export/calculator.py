@@ -7,20 +7,30 @@ Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz x
 `get_property("forces_uncertainty")` (N,) that of their forces on each atom in eV/A, per Cartesian component, which
 costs a gradient for each member (16 at most). One calculator may serve many structures in turn
 (`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`): the model travels
-with it, whatever has become of the file.
+with it, whatever has become of the file. What it was made with does not change: other settings are another calculator.
+
+Threads may share a calculator, but they take turns, and its attributes (`results`, `atoms`) are those of the thread
+that came last: let each thread ask by methods (`atoms.get_forces()`). Threads that are to compute at the same time have
+a calculator each, of the same loaded model, which takes no more memory: `RhopotCalculator(calc.model)` or
+`copy.copy(calc)`.
 
 Models of kind `local` know energies and virials of atoms, with `energies.sum() = energy` and
 `stresses.sum(0) = stress`. How members share a total among atoms is arbitrary, so there is no uncertainty of an atom's
 energy.
 
-Models of kind `global` know whole structures only. They prepare for the structure they see first and keep that while
-it moves, so that energies are smooth (see `rhopot.export.prepared`); `prepare` chooses the structure and the cells.
+Models of kind `global` know whole structures only. They prepare for the structure they see first (for scattering,
+they choose grids) and keep that while it moves and its cell changes, so that energies are smooth (see
+`rhopot.export.prepared`). After the cell has changed, a fresh calculator chooses grids for the cell as it is then, so
+that its energies may differ slightly from those of the run; the same holds for threads and copies that have seen other
+structures first. `prepare` chooses the structure and the cells: give the same to both for the same numbers.
 """
 
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +77,8 @@ class RhopotCalculator(Calculator):
         stretch: float = STRETCH,
     ) -> None:
         super().__init__()
-        self.model = model if isinstance(model, LoadedModel) else load_model(model, device)
+        self._turn = threading.RLock()
+        self._model = model if isinstance(model, LoadedModel) else load_model(model, device)
         self.max_edges = max_edges
         self.neighbours = SkinEdges(self.model.card.cutoff, skin)
         self.prepared = Prepared(self.model, stretch)
@@ -81,11 +92,33 @@ class RhopotCalculator(Calculator):
         self.implemented_properties = known
 
     @property
+    def model(self) -> LoadedModel:
+        """The model it runs."""
+        return self._model
+
+    @property
     def _is_global(self) -> bool:
         return self.model.card.kind == "global"
 
     def _get_name(self) -> str:
         return "rhopot"
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Part of ASE's protocol, without settings to change: the model and what is kept for it were chosen at first.
+
+        Raises ValueError for any argument.
+        """
+        if kwargs:
+            raise ValueError(
+                f"settings of a RhopotCalculator must be given when it is made, got set({', '.join(kwargs)}); make a "
+                "new one, RhopotCalculator(model, device=..., skin=..., max_edges=..., stretch=...)"
+            )
+        return {}
+
+    def reset(self) -> None:
+        """Called by ASE: forget the results; the neighbours and what was prepared stay."""
+        with self._turn:
+            super().reset()
 
     def prepare(self, atoms: ase.Atoms, stretch: float | None = None) -> None:
         """Prepare a global model for `atoms` and cells whose edges reach `stretch` times theirs.
@@ -94,13 +127,20 @@ class RhopotCalculator(Calculator):
         than the calculator's. Local models prepare nothing.
         """
         if self._is_global:
-            self.prepared.prepare(atoms, stretch)
-            self.reset()
+            with self._turn:
+                self.prepared.prepare(atoms, stretch)
+                self.reset()
 
     def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
         """Called by ASE: one result; what the model does not know is refused by name."""
         self._refuse({name})
-        return super().get_property(name, atoms, allow_calculation)
+        with self._turn:
+            return super().get_property(name, atoms, allow_calculation)
+
+    def calculate_properties(self, atoms: ase.Atoms, properties: Sequence[str]) -> Properties:
+        """Called by `atoms.get_properties`: copies of several results of one structure."""
+        with self._turn:
+            return super().calculate_properties(atoms, properties)
 
     def calculate(
         self,
@@ -113,14 +153,18 @@ class RhopotCalculator(Calculator):
         Results of another structure are dropped first, whatever `system_changes` says: ASE clears them in
         `get_property` only, and not where it calls this method itself.
         """
-        if atoms is None or self.check_state(atoms):
-            self.results = {}
-        super().calculate(atoms, list(properties), list(system_changes))
-        if self.atoms is None:
-            raise ValueError("atoms must be a structure, got None; attach the calculator to one")
-        wanted = set(properties)
+        with self._turn:
+            if atoms is None or self.check_state(atoms):
+                self.results = {}
+            super().calculate(atoms, list(properties), list(system_changes))
+            if self.atoms is None:
+                raise ValueError("atoms must be a structure, got None; attach the calculator to one")
+            self._fill_results(self.atoms, set(properties))
+
+    def _fill_results(self, atoms: ase.Atoms, wanted: AbstractSet[str]) -> None:
+        """Add what is wanted of `atoms`, and what comes with it, to the results."""
         self._refuse(wanted)
-        result = self._evaluate(self.atoms, wanted)
+        result = self._evaluate(atoms, wanted)
         found = {
             "energy": result.energy,
             "free_energy": result.energy,
@@ -130,18 +174,18 @@ class RhopotCalculator(Calculator):
             "forces_uncertainty": result.forces_uncertainty,
         }
         self.results.update({name: value for name, value in found.items() if value is not None})
-        stress = result.stress(self.atoms)
+        stress = result.stress(atoms)
         if stress is not None:
             self.results["stress"] = units.to_voigt(stress)
             if result.virials is not None:
-                stresses = units.stress_from_virial(result.virials, self.atoms.get_volume())
+                stresses = units.stress_from_virial(result.virials, atoms.get_volume())
                 self.results["stresses"] = units.to_voigt(stresses)
         elif wanted & {"stress", "stresses"}:
             raise PropertyNotImplementedError(
-                f"cell must span a volume for a stress, got {self.atoms.cell.array.tolist()}; give three cell vectors"
+                f"cell must span a volume for a stress, got {atoms.cell.array.tolist()}; give three cell vectors"
             )
 
-    def _evaluate(self, atoms: ase.Atoms, wanted: set[str]) -> Evaluation:
+    def _evaluate(self, atoms: ase.Atoms, wanted: AbstractSet[str]) -> Evaluation:
         """Evaluate `atoms` with what is kept of the last call: neighbours, or what was prepared."""
         gradients, members = bool(wanted & _GRADIENTS), bool(wanted & _UNCERTAINTIES)
         deviations = "forces_uncertainty" in wanted
@@ -161,7 +205,7 @@ class RhopotCalculator(Calculator):
             max_edges=self.max_edges,
         )
 
-    def _refuse(self, wanted: set[str]) -> None:
+    def _refuse(self, wanted: AbstractSet[str]) -> None:
         """Refuse by name the uncertainty that does not exist, and what global models do not know."""
         if "energies_uncertainty" in wanted:
             raise PropertyNotImplementedError(
@@ -191,13 +235,24 @@ class RhopotCalculator(Calculator):
     def __copy__(self) -> RhopotCalculator:
         """A calculator with the same model and results that shares nothing that changes."""
         twin = object.__new__(type(self))
-        twin.__dict__ = self.__dict__ | {
-            "parameters": dict(self.parameters),
-            "results": dict(self.results),
-            "neighbours": copy.copy(self.neighbours),
-            "prepared": copy.copy(self.prepared),
-        }
+        with self._turn:
+            twin.__dict__ = self.__dict__ | {
+                "parameters": dict(self.parameters),
+                "results": dict(self.results),
+                "neighbours": copy.copy(self.neighbours),
+                "prepared": copy.copy(self.prepared),
+                "_turn": threading.RLock(),
+            }
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the lock."""
+        with self._turn:
+            return {name: value for name, value in self.__dict__.items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What was pickled, with a lock of its own."""
+        self.__dict__ = state | {"_turn": threading.RLock()}
 
     def get_spin_polarized(self) -> bool:
         """Called by ASE: never; a method of the class, because ASE would give each calculator a reference to itself."""

@@ -69,10 +69,8 @@ def parity_panels(
         )
     with_stress = [(f.stress, p.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
     if with_stress:
-        reference, predicted = (
-            GPA_PER_EV_PER_CUBIC_ANGSTROM * to_voigt(np.array(part)).ravel() for part in zip(*with_stress, strict=True)
-        )
-        panels["stress (GPa)"] = (reference, predicted)
+        in_gpa = [GPA_PER_EV_PER_CUBIC_ANGSTROM * to_voigt(np.array(part)) for part in zip(*with_stress, strict=True)]
+        panels["stress (GPa)"] = (in_gpa[0].ravel(), in_gpa[1].ravel())
     return panels
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import trained_models
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
 from ase.filters import FrechetCellFilter, StrainFilter
 from ase.io import read
 from ase.md.verlet import VelocityVerlet
@@ -179,3 +180,26 @@ def test_restarted_dynamics_continue(model: LoadedModel, tmp_path: Path) -> None
     restarted.calc = RhopotCalculator(model)
     restarted.calc.get_property("energy", start())  # the structure that a global model prepares for
     np.testing.assert_allclose(run(restarted, 2).positions, straight.positions, atol=1e-12)
+
+
+def test_settings_are_those_it_was_made_with(known: RhopotCalculator, tmp_path: Path) -> None:
+    """ASE's `set` would keep a new model's name and run the old one; what ASE does itself still works."""
+    calc = copy.deepcopy(copy.copy(known))
+    for settings in ({"model": "other.pt"}, {"device": "cuda"}, {"skin": 0.1, "nonsense": 1}, {"parameters": "file"}):
+        sentence = (
+            f"must be given when it is made, got set\\({', '.join(settings)}\\); make a new one, RhopotCalculator"
+        )
+        with pytest.raises(ValueError, match=sentence):
+            calc.set(**settings)
+    with pytest.raises(AttributeError):
+        calc.model = known.model
+    assert calc.set() == {}
+    assert calc.todict() == {"model": known.model.name}
+    atoms = start()
+    atoms.calc = calc
+    energy = atoms.get_potential_energy()
+    with connect(tmp_path / "results.db") as database:
+        database.write(atoms)
+    row = connect(tmp_path / "results.db").get(1)
+    assert row.energy == pytest.approx(energy)
+    assert row.calculator_parameters == {"model": known.model.name}
