@@ -68,12 +68,12 @@ def evaluate(
             console.print(f"note: {constants.note}")
     errors = error_table(frames, predictions, constants)
     console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
-    if plot is not None:
-        draw_parity(plot, frames, predictions, loaded.card.baseline_energies)
-        console.print(f"parity plot: {plot}")
     if json_file is not None:
         write_text(json_file, json.dumps(errors, indent=2) + "\n")
         console.print(f"numbers: {json_file}")
+    if plot is not None:
+        draw_parity(plot, frames, predictions, loaded.card.baseline_energies)
+        console.print(f"parity plot: {plot}")
 
 
 def read_labelled(

@@ -17,6 +17,7 @@ from ase.io import read, write
 from trained_models import FAMILIES
 
 from rhopot.export import RhopotCalculator, read_card
+from rhopot.potentials import plots
 from rhopot.potentials.commands import main
 from rhopot.potentials.commands.files import write_atomically
 
@@ -97,6 +98,19 @@ def test_bad_input_is_one_sentence(capsys: pytest.CaptureFixture[str], words: li
     assert message in error
     assert error.startswith("rhopot: ")
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_plot_that_fails_loses_no_numbers(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(plots, "parity", fails)
+    words = ["--json", str(tmp_path / "errors.json"), "--plot", str(tmp_path / "parity.png")]
+    assert "disk full" in refused(capsys, ["evaluate", str(trained_run / "model.pt"), UNSEEN, *words])
+    assert json.loads((tmp_path / "errors.json").read_text())["n_frames"] == 10
+    assert not (tmp_path / "parity.png").exists()
 
 
 def test_wrong_use_has_its_own_status(capsys: pytest.CaptureFixture[str]) -> None:
