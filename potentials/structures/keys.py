@@ -132,11 +132,13 @@ class LabelTable:
     """Everything that frames carry (missing values taken out), their names, and how messages write a setting.
 
     option: with places for target and value, as `data.keys.{}={}` or `--key {}={}`
+    shared: whether a setting counts for other data, those that the preferred keys are from, as well
     """
 
     labels: Sequence[Labels]
     names: Sequence[str]
     option: str
+    shared: bool = False
 
     def count(self, key: str) -> int:
         """Number of frames that carry `key`."""
@@ -194,11 +196,13 @@ def choose_keys(table: LabelTable, keys: Keys, preferred: Mapping[str, Key]) -> 
         )
         for target in WORDS
     }
-    faults += _faults(table, used, known, given, fixed)
+    more, named_in_faults = _faults(table, used, known, given, fixed)
+    faults += more
     found = {key: table.count(key) for row in known.values() for key in row if table.count(key)}
     if not found and not given:
         notes.append(f"no label under a known key; the frames carry: {_carried(table.labels)}")
-    return KeyChoice(used, found, (*(_left_aside(found, used) if keys != UNLABELLED else ()), *notes), tuple(faults))
+    said = {**found, **dict.fromkeys(named_in_faults, 0)}
+    return KeyChoice(used, found, (*(_left_aside(said, used) if keys != UNLABELLED else ()), *notes), tuple(faults))
 
 
 def absent(what: str, key: str, labels: Sequence[Labels]) -> str:
@@ -264,9 +268,12 @@ def _faults(
     known: Mapping[str, Sequence[str]],
     given: Mapping[str, Key],
     fixed: Mapping[str, Key],
-) -> list[str]:
-    """One sentence for each quantity that frames carry under another key alone, where the user has not chosen."""
-    faults = []
+) -> tuple[list[str], set[str]]:
+    """Sentences on quantities that frames carry under another key alone, where the user has not chosen; those keys.
+
+    One setting, for the energy, decides for forces and stresses that are named in the same way: one sentence.
+    """
+    found: list[_Fault] = []
     for targets in (("energy",), ("forces",), ("stress", "virial")):
         taken = [name for target in targets if target in used for name in names_of(used[target])]
         chosen = any(target in given for target in targets) or (taken and "energy" in given)
@@ -275,31 +282,64 @@ def _faults(
             continue
         target = next((target for target in targets if next(iter(others)) in ALIASES[target]), targets[0])
         expected = [name for target in targets for name in names_of(fixed.get(target, ())) if name != NO_KEY]
-        faults.append(_fault(table, target, taken, expected, others))
-    return faults
+        found.append(_Fault(target, taken, expected, others))
+    likewise = [fault for fault in found[1:] if found[0].settles(fault)]
+    sentences = [
+        _sentence(table, fault, [one.target for one in likewise] if fault is found[0] else [])
+        for fault in found
+        if fault not in likewise
+    ]
+    return sentences, {key for fault in found for key in fault.others}
 
 
-def _fault(
-    table: LabelTable, target: str, taken: Sequence[str], expected: Sequence[str], others: Mapping[str, Sequence[int]]
-) -> str:
-    """Sentence on frames that carry a target under other keys alone."""
+@dataclass(frozen=True)
+class _Fault:
+    """Frames (rows by key) that carry a target under `others` alone, not under those `taken`, or those `expected`."""
+
+    target: str
+    taken: Sequence[str]
+    expected: Sequence[str]
+    others: Mapping[str, Sequence[int]]
+
+    def settles(self, other: _Fault) -> bool:
+        """Whether the setting that mends this one, an energy's, mends the other: the same frames and families."""
+        families = [family_of(self.target, key) for key in self.others]
+        return (
+            self.target == "energy"
+            and bool(self.taken) == bool(other.taken)
+            and [*self.others.values()] == [*other.others.values()]
+            and None not in families
+            and families == [family_of(other.target, key) for key in other.others]
+        )
+
+
+def _sentence(table: LabelTable, fault: _Fault, likewise: Sequence[str]) -> str:
+    """Sentence on frames that carry a target, and others `likewise`, under other keys alone."""
+    target, taken, others = fault.target, fault.taken, fault.others
     alone = ", ".join(
         f"{key} alone ({len(where)} frames, first: {table.names[where[0]]})" for key, where in others.items()
     )
-    one = table.setting(target, next(iter(others)))
+    alone += f", and {' and '.join(likewise)} likewise" if likewise else ""
+    other = next(iter(others))
     if taken:
         counts = ", ".join(f"{key} ({table.count(key)} frames)" for key in taken)
         return (
             f"{target} must be under one key in the whole data set, got {counts} and {alone}; "
-            f"write {table.setting(target, taken[0])} or {one} to take one of them, "
+            f"write {table.setting(target, taken[0])} or {table.setting(target, other)} to take one of them, "
             f"{table.setting(target, *taken, *others)} if all are of the same method"
         )
-    rule = f"under {', '.join(expected)}" if expected else "of the same family of keys as the other labels"
+    rule = "of the same family of keys as the other labels"
+    if fault.expected:
+        rule = f"under {', '.join(fault.expected)}"
+    if fault.expected and table.shared:
+        both = f"{table.setting(target, *fault.expected, *others)} if all are of the same method"
+        return f"{target} must be {rule}, got {alone}; write {both}, or {table.setting(target, NO_KEY)}"
+    one = table.setting(target, other)
     return f"{target} must be {rule}, got {alone}; write {one} or {table.setting(target, NO_KEY)}"
 
 
 def _left_aside(found: Mapping[str, int], used: Mapping[str, Key]) -> list[str]:
     """What the data carry beside the chosen keys."""
     taken = {name for key in used.values() for name in names_of(key)}
-    others = [f"{key} ({count} frames)" for key, count in found.items() if key not in taken]
+    others = [f"{key} ({count} frames)" for key, count in found.items() if count and key not in taken]
     return [f"labels left aside: {', '.join(others)}"] if others else []

@@ -49,7 +49,10 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
     checks: tuple[Callable[[FrameSet], Iterable[Finding]], ...]
-    checks = (_targets, _distances, _fixed, _energies, _sources, _free_atoms, lint_stress)
+    checks = (_distances, _fixed, _energies, _sources, _free_atoms, lint_stress)
+    findings += _targets(frames)
+    if test is not None:
+        findings += _targets(test, "test ")
     for check in checks:
         findings += check(sound)
     findings += _duplicates(frames)
@@ -70,14 +73,14 @@ def _finite(frames: FrameSet) -> Iterable[Finding]:
                 yield Finding("error", "finite", frame.name, f"{target} holds NaN or infinity; remove or recompute it")
 
 
-def _targets(frames: FrameSet) -> Iterable[Finding]:
+def _targets(frames: FrameSet, kind: str = "") -> Iterable[Finding]:
     for target in ("energy", "forces"):
-        count = frames.count(target)
-        if count == 0:
-            yield Finding("warning", "targets", "", f"no frame carries {target}")
-        elif count < len(frames):
-            first = next(frame.name for frame in frames if not frame.has(target))
-            yield Finding("warning", "targets", first, f"{len(frames) - count} of {len(frames)} frames lack {target}")
+        without = [frame.name for frame in frames if not frame.has(target)]
+        if len(without) == len(frames):
+            yield Finding("warning", "targets", "", f"no {kind}frame carries {target}")
+        elif without:
+            sentence = f"{len(without)} of {len(frames)} {kind}frames lack {target} (first: {without[0]})"
+            yield Finding("warning", "targets", "", sentence)
     for target, used in frames.used.items():
         others = {key: n for key, n in frames.found.items() if key in ALIASES[target] and key not in names_of(used)}
         if others:

@@ -61,10 +61,14 @@ def inspect_frames(
     *,
     preferred: Mapping[str, Key] | None = None,
     option: str = SETTING,
+    shared: bool = False,
 ) -> tuple[FrameSet, list[Finding]]:
-    """As `read_frames`, with faults of frames and keys as findings: such frames are left out, NaN labels are kept."""
+    """As `read_frames`, with faults of frames and keys as findings: such frames are left out, NaN labels are kept.
+
+    `shared` says that `keys` are also those of the data that the preferred keys are from.
+    """
     findings: list[Finding] = []
-    frames = _read(path, keys, group_key, preferred or {}, option, findings)
+    frames = _read(path, keys, group_key, preferred or {}, option, findings, shared)
     return frames, findings
 
 
@@ -75,13 +79,14 @@ def _read(
     preferred: Mapping[str, Key],
     option: str,
     findings: list[Finding] | None,
+    shared: bool = False,
 ) -> FrameSet:
     """Read; faults are raised, or appended to `findings`."""
     raw, notes = _structures(path)
     names = [f"{file}, frame {index}" for file, index, _ in raw]
     dropped: Dropped = {}
     labels = [_labels(atoms, name, dropped) for (_, _, atoms), name in zip(raw, names, strict=True)]
-    choice = choose_keys(LabelTable(labels, names, option), keys, preferred)
+    choice = choose_keys(LabelTable(labels, names, option, shared), keys, preferred)
     for fault in choice.faults:
         if findings is None:
             raise DataError(fault)

@@ -136,6 +136,33 @@ def test_lint_of_two_files_says_what_it_does(capsys: pytest.CaptureFixture[str])
     assert "leakage: 10 of the 10 test structures are in the data" in printed
 
 
+def test_lint_of_test_data_with_other_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One advice, which works; copies are summed up; frames that lack something are those of the data they are in."""
+    train, test = str(tmp_path / "train.xyz"), str(tmp_path / "test.xyz")
+    write(train, renamed("REF_", n_frames=10), format="extxyz")
+    write(test, renamed("", n_frames=10), format="extxyz")
+    assert main(["data", "lint", train, "--test", test]) == 1
+    printed = capsys.readouterr().out
+    advice = "--key energy=REF_energy,energy"
+    assert (
+        f"error [keys] energy must be under REF_energy, got energy alone (10 frames, first: {test}, frame 0), and "
+        f"forces likewise; write {advice} if all are of the same method, or --key energy=none\n"
+    ) in printed
+    assert printed.count("[keys]") == 1
+    assert "labels left aside: energy" not in printed
+    assert "warning [targets] no test frame carries energy\n" in printed
+    assert "frames lack" not in printed
+    assert printed.count("error [leakage]") == 4
+    assert f"error [leakage] and 7 more: {test}, frames 3-9\n" in printed
+    assert "leakage: 10 of the 10 test structures are in the data" in printed
+    assert "11 errors, 2 warnings in 20 frames" in printed
+    assert main(["data", "lint", train, "--test", test, *advice.split()]) == 1
+    printed = capsys.readouterr().out
+    assert "[keys]" not in printed
+    assert "[targets]" not in printed
+    assert "10 errors, 0 warnings in 20 frames" in printed
+
+
 def test_names_with_brackets_are_printed_as_they_are(
     trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

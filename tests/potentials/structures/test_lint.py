@@ -108,7 +108,7 @@ def test_nan_labels(sound: FrameSet) -> None:
 
 def test_missing_labels_and_second_keys(sound: FrameSet) -> None:
     partial = changed(sound, [3], forces=None)
-    assert "1 of 24 frames lack forces" in [finding.sentence for finding in faults(partial)]
+    assert "1 of 24 frames lack forces (first: emt, frame 3)" in [finding.sentence for finding in faults(partial)]
     keyed = replace(sound, found={"REF_energy": 24, "energy": 24}, used={"energy": "REF_energy"})
     (finding,) = faults(keyed)
     assert finding.sentence == "energy is read from REF_energy; energy (24 frames) is not used"
