@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Left to right. A module belongs to the longest matching prefix.
 LAYERS = [
+    "rhopot.potentials.threads",  # before torch is loaded
     "rhopot.potentials.units",
     "rhopot.potentials.device",
     "rhopot.potentials.files",

@@ -17,6 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rhopot.potentials import threads
+
 app = typer.Typer(
     name="rhopot",
     help="Machine-learning interatomic potentials from atomic densities: train once, run in ASE and in LAMMPS.",
@@ -189,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    threads.settle()
     words = [word for word in words if word != "--debug"]
     try:
         with _orderly_termination():

