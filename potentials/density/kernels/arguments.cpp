@@ -67,7 +67,7 @@ Columns GraphArguments::all_columns() const {
     }
     columns.n_runs = 1;
     columns.runs[0] = {0, 0, n};
-    columns.row = (n + 7) / 8 * 8;
+    columns.row = Columns::padded(n);
     return columns;
 }
 

@@ -9,7 +9,7 @@ template <class T> struct Centre {
     const Graph<T>& graph;
     const Basis<T>& basis;
     Shape<T> shape;
-    Field<T, false> c, d, scratch;  // density [lm, row], its adjoint, and [3, lm, 8]
+    Field<T, false> c, d, scratch;  // density [lm, row], its adjoint, and [3, lm, WIDTH]
     T* batch_memory;
     int used = 0;
 
@@ -17,12 +17,12 @@ template <class T> struct Centre {
     Centre(const Graph<T>& g, const Basis<T>& b, Arena<T> arena) : graph(g), basis(b), shape(b) {
         c = arena.template take<false>(shape.angular() * shape.row);
         d = arena.template take<false>(shape.angular() * shape.row);
-        scratch = arena.template take<false>(3 * WIDTH * shape.angular());
+        scratch = arena.template take<false>(3 * WIDTH<T> * shape.angular());
         batch_memory = arena.next;
     }
     static std::ptrdiff_t size(const Basis<T>& basis, std::int64_t edges) {
         const Shape<T> shape(basis);
-        return 2 * shape.angular() * shape.row + 3 * WIDTH * shape.angular() + batches_needed(basis, edges) * slot(basis);
+        return 2 * shape.angular() * shape.row + 3 * WIDTH<T> * shape.angular() + batches_needed(basis, edges) * slot(basis);
     }
     EdgeBatch<T, false>& batch(int k) const { return *reinterpret_cast<EdgeBatch<T, false>*>(batch_memory + k * slot(basis)); }
 
@@ -43,8 +43,8 @@ template <class T> struct Centre {
     }
 
 private:
-    static constexpr std::ptrdiff_t HEADER = 2 * WIDTH * WIDTH;
-    static_assert(sizeof(EdgeBatch<T, false>) <= HEADER * sizeof(T));
+    // numbers before a batch's arrays: the batch itself, in whole packs
+    static constexpr std::ptrdiff_t HEADER = padded<T>((sizeof(EdgeBatch<T, false>) + sizeof(T) - 1) / sizeof(T));
 
     static std::ptrdiff_t slot(const Basis<T>& basis) { return HEADER + EdgeBatch<T, false>::size(basis); }
     EdgeBatch<T, false>* next() {

@@ -1,4 +1,5 @@
-// Eight edges of one centre, ready for the matrix products: harmonics by lanes, radial functions both ways round.
+// A pack of edges of one centre (as many as a register has lanes), ready for the matrix products: harmonics by lanes, radial
+// functions both ways round.
 //
 // The radial functions are a quintic Hermite spline: with s = r/h - k in [0, 1) on the interval [r_k, r_{k+1}]
 //   R = sum over the six rows of the two knots (value, slope, curvature) of a weight w(s) times the row,
@@ -39,27 +40,27 @@ template <class T, bool DUAL> struct EdgeBatch {
     using V = typename Field<T, DUAL>::Vector;
     int channel;
     int count;                 // edges in use; the other lanes lie beyond the cutoff and contribute zero
-    std::int64_t edge[WIDTH];  // their numbers
-    Field<T, DUAL> direction;  // [4, 8]: x, y, z of the unit vector, and 1 / r
+    std::int64_t edge[WIDTH<T>];  // their numbers
+    Field<T, DUAL> direction;  // [4, WIDTH]: x, y, z of the unit vector, and 1 / r
     Harmonics<T, DUAL> harmonics;
-    Field<T, DUAL> radial;     // [8, (l, q) as in Columns]
+    Field<T, DUAL> radial;     // [WIDTH, (l, q) as in Columns]
     Field<T, DUAL> slope;      // the same, d/dr
-    Field<T, DUAL> radial_by_lane;  // [(l, q), 8]
+    Field<T, DUAL> radial_by_lane;  // [(l, q), WIDTH]
     Field<T, DUAL> slope_by_lane;
 
     static std::ptrdiff_t rows(const Basis<T>& b) { return b.columns.row; }
     static std::ptrdiff_t size(const Basis<T>& b) {
-        return Harmonics<T, DUAL>::size(b.l_max) + WIDTH * (5 + 4 * rows(b)) * (DUAL ? 2 : 1);
+        return Harmonics<T, DUAL>::size(b.l_max) + WIDTH<T> * (5 + 4 * rows(b)) * (DUAL ? 2 : 1);
     }
     static EdgeBatch from(Arena<T>& arena, const Basis<T>& b) {
         EdgeBatch batch;
-        batch.direction = arena.template take<DUAL>(4 * WIDTH);
+        batch.direction = arena.template take<DUAL>(4 * WIDTH<T>);
         batch.harmonics = Harmonics<T, DUAL>::from(arena, b.l_max);
-        batch.radial = arena.template take<DUAL>(WIDTH * (rows(b) + 1));
-        batch.radial.store(WIDTH * rows(b), zero<T, DUAL>());  // the last row is read up to eight numbers too far
-        batch.slope = arena.template take<DUAL>(WIDTH * rows(b));
-        batch.radial_by_lane = arena.template take<DUAL>(WIDTH * rows(b));
-        batch.slope_by_lane = arena.template take<DUAL>(WIDTH * rows(b));
+        batch.radial = arena.template take<DUAL>(WIDTH<T> * (rows(b) + 1));
+        batch.radial.store(WIDTH<T> * rows(b), zero<T, DUAL>());  // the last row is read up to a pack too far
+        batch.slope = arena.template take<DUAL>(WIDTH<T> * rows(b));
+        batch.radial_by_lane = arena.template take<DUAL>(WIDTH<T> * rows(b));
+        batch.slope_by_lane = arena.template take<DUAL>(WIDTH<T> * rows(b));
         return batch;
     }
 };
@@ -68,7 +69,7 @@ template <class T, bool DUAL> struct EdgeBatch {
 template <class T, bool DUAL>
 RHOPOT_INLINE auto gather(const Graph<T>& graph, const EdgeBatch<T, DUAL>& batch, int axis, T filler) {
     typename Field<T, DUAL>::Vector result{};
-    for (int lane = 0; lane < WIDTH; ++lane) {
+    for (int lane = 0; lane < WIDTH<T>; ++lane) {
         const bool used = lane < batch.count;
         const std::int64_t at = used ? 3 * batch.edge[lane] + axis : 0;
         if constexpr (DUAL) {
@@ -89,7 +90,7 @@ RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUA
     using Number = decltype(weights.scalar(0));
     constexpr int N_WEIGHTS = SLOPE ? 2 * SPLINE_ROWS : SPLINE_ROWS;
     Number w[N_WEIGHTS];
-    for (int i = 0; i < N_WEIGHTS; ++i) w[i] = weights.scalar(WIDTH * i + lane);
+    for (int i = 0; i < N_WEIGHTS; ++i) w[i] = weights.scalar(WIDTH<T> * i + lane);
     const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
     const Field<T, DUAL> radial = batch.radial.at(lane * basis.columns.row), slope = batch.slope.at(lane * basis.columns.row);
     const auto evaluate = [&](std::ptrdiff_t to, auto load) {
@@ -105,20 +106,28 @@ RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUA
     for (int k = 0; k < basis.columns.n_runs; ++k) {
         const Columns::Run& run = basis.columns.runs[k];
         // whole packs may read past the run, but not past the table's row
-        const std::ptrdiff_t whole = (n - run.from) / WIDTH * WIDTH;
+        const std::ptrdiff_t whole = (n - run.from) / WIDTH<T> * WIDTH<T>;
         std::ptrdiff_t i = 0;
-        for (; i < run.count && i < whole; i += WIDTH) {
+        for (; i < run.count && i < whole; i += WIDTH<T>) {
             evaluate(run.to + i, [&](const T* row) { return load_pack<T>(row + run.from + i); });
         }
-        if (i < run.count) evaluate(run.to + i, [&](const T* row) { return load_some(row + run.from + i, run.count - i); });
+        if (i < run.count) {
+            evaluate(run.to + i, [&](const T* row) { return load_some(row + run.from + i, run.count - i); });
+            i += WIDTH<T>;
+        }
+        // what a pack narrower than the padding leaves of it: packs at the end of one degree read the beginning of it
+        for (; i % Columns::MULTIPLE != 0; i += WIDTH<T>) {
+            radial.store(run.to + i, zero<T, DUAL>());
+            if constexpr (SLOPE) slope.store(run.to + i, zero<T, DUAL>());
+        }
     }
 }
 
 template <class T, bool DUAL>
 RHOPOT_INLINE void transpose(const Field<T, DUAL>& from, const Field<T, DUAL>& to, std::ptrdiff_t rows) {
-    for (std::ptrdiff_t i = 0; i < rows; i += WIDTH) {
-        transpose_block(from.value + i, rows, to.value + i * WIDTH);
-        if constexpr (DUAL) transpose_block(from.derivative + i, rows, to.derivative + i * WIDTH);
+    for (std::ptrdiff_t i = 0; i < rows; i += WIDTH<T>) {
+        transpose_block(from.value + i, rows, to.value + i * WIDTH<T>);
+        if constexpr (DUAL) transpose_block(from.derivative + i, rows, to.derivative + i * WIDTH<T>);
     }
 }
 
@@ -134,16 +143,16 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
     const V inverse = where(apart, reciprocal(length), T(0)), r = where(apart, length, T(0));
     const V ux = x * inverse, uy = y * inverse, uz = z * inverse;
     batch.direction.store(0, ux);
-    batch.direction.store(WIDTH, uy);
-    batch.direction.store(2 * WIDTH, uz);
-    batch.direction.store(3 * WIDTH, inverse);
+    batch.direction.store(WIDTH<T>, uy);
+    batch.direction.store(2 * WIDTH<T>, uz);
+    batch.direction.store(3 * WIDTH<T>, inverse);
     evaluate_harmonics(batch.harmonics, *basis.constants, basis.l_max, ux, uy, uz);
 
     const T h = basis.cutoff / T(basis.n_knots - 1);
     const auto inside = values(r) < basis.cutoff;
-    std::int64_t knot[WIDTH];
+    std::int64_t knot[WIDTH<T>];
     Pack<T> start;
-    for (int lane = 0; lane < WIDTH; ++lane) {
+    for (int lane = 0; lane < WIDTH<T>; ++lane) {
         const T scaled = values(r)[lane] / h;
         const std::int64_t last = basis.n_knots - 2;
         knot[lane] = scaled < T(last) ? std::int64_t(scaled) : last;
@@ -151,14 +160,14 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
     }
     V w[2 * SPLINE_ROWS];
     spline_weights(r * (1 / h) - start, h, w);
-    T memory[2 * SPLINE_ROWS * WIDTH * (DUAL ? 2 : 1)] __attribute__((aligned(64)));
+    T memory[2 * SPLINE_ROWS * WIDTH<T> * (DUAL ? 2 : 1)] __attribute__((aligned(64)));
     Arena<T> arena{memory};
-    const Field<T, DUAL> weights = arena.template take<DUAL>(2 * SPLINE_ROWS * WIDTH);
+    const Field<T, DUAL> weights = arena.template take<DUAL>(2 * SPLINE_ROWS * WIDTH<T>);
     constexpr bool slope = NEED != Need::value;
-    for (int i = 0; i < (slope ? 2 : 1) * SPLINE_ROWS; ++i) weights.store(WIDTH * i, where(inside, w[i], T(0)));
+    for (int i = 0; i < (slope ? 2 : 1) * SPLINE_ROWS; ++i) weights.store(WIDTH<T> * i, where(inside, w[i], T(0)));
 
     const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
-    for (int lane = 0; lane < WIDTH; ++lane) {
+    for (int lane = 0; lane < WIDTH<T>; ++lane) {
         const std::int64_t a = lane < batch.count ? graph.species[graph.neighbour[batch.edge[lane]]] : 0;
         const T* table = basis.radial + (a * basis.n_knots + knot[lane]) * 3 * n;
         evaluate_spline<T, DUAL, slope>(basis, batch, weights, table, lane);
@@ -169,7 +178,7 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
     }
 }
 
-// calls visit(batch) for the edges [begin, end) in groups of at most eight of one channel; `next` hands out the batch to fill
+// calls visit(batch) for the edges [begin, end) in packs of one channel; `next` hands out the batch to fill
 template <class T, bool DUAL, class Next, class Visit>
 RHOPOT_INLINE void for_each_batch(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end,
                                   Next next, Visit visit) {
@@ -183,7 +192,7 @@ RHOPOT_INLINE void for_each_batch(const Graph<T>& graph, const Basis<T>& basis, 
                 batch->count = 0;
             }
             batch->edge[batch->count++] = e;
-            if (batch->count == WIDTH) {
+            if (batch->count == WIDTH<T>) {
                 visit(*batch);
                 batch = nullptr;
             }
@@ -194,7 +203,7 @@ RHOPOT_INLINE void for_each_batch(const Graph<T>& graph, const Basis<T>& basis, 
 
 // batches that a centre with this many edges can need
 template <class T> RHOPOT_INLINE std::ptrdiff_t batches_needed(const Basis<T>& basis, std::int64_t edges) {
-    return edges / WIDTH + basis.n_channels;
+    return edges / WIDTH<T> + basis.n_channels;
 }
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -1,4 +1,4 @@
-// Exponential, sine, cosine and whole powers of vectors of eight numbers, and of their duals.
+// Exponential, sine, cosine and whole powers of packs of numbers, and of their duals.
 #pragma once
 
 #include "simd.hpp"

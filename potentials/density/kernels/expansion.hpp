@@ -3,8 +3,8 @@
 // Forward, per batch of edges:   c[lm, q] += sum_e Y[lm, e] R[e, l, q]
 // Adjoint, with d = dE/dc:       A[lm, e] = sum_q d[lm, q] R[l, q, e],   B[lm, e] = sum_q d[lm, q] R'[l, q, e]
 //                                dE/dr_e = u sum_lm B Y_lm + (1 - u u^T) / r sum_lm A grad Y_lm
-// No array of size edges x lm x q exists. Inside the kernels a channel block is padded to a multiple of eight:
-// c[lm, block * Q8 + q]; the padding holds finite numbers that nobody reads.
+// No array of size edges x lm x q exists. Inside the kernels a channel block is padded to whole packs:
+// c[lm, block * QP + q]; the padding holds finite numbers that nobody reads.
 #pragma once
 
 #include "edges.hpp"
@@ -18,7 +18,7 @@ template <class T> struct Shape {
     std::ptrdiff_t block, row;  // padded width of a channel, and of all channels
     explicit Shape(const Basis<T>& b) : Shape(b.l_max, b.n_radial, b.n_channels) {}
     Shape(int l, int q, int channels)
-        : l_max(l), n_radial(q), n_channels(channels), block(padded(q)), row(block * channels) {}
+        : l_max(l), n_radial(q), n_channels(channels), block(padded<T>(q)), row(block * channels) {}
     int angular() const { return (l_max + 1) * (l_max + 1); }
     int width() const { return n_radial * n_channels; }
     std::ptrdiff_t position(int u) const { return u / n_radial * block + u % n_radial; }
@@ -27,16 +27,16 @@ template <class T> struct Shape {
 
 template <class T, bool DUAL>
 RHOPOT_INLINE void clear(const Field<T, DUAL>& field, std::ptrdiff_t count) {
-    for (std::ptrdiff_t i = 0; i < count; i += WIDTH) field.store(i, zero<T, DUAL>());
+    for (std::ptrdiff_t i = 0; i < count; i += WIDTH<T>) field.store(i, zero<T, DUAL>());
 }
 
 template <class T, bool DUAL>
 inline void accumulate(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, DUAL>& batch, Field<T, DUAL> c) {
     const std::ptrdiff_t stride = EdgeBatch<T, DUAL>::rows(basis);
     for (int l = 0; l <= shape.l_max; ++l) {
-        const auto y = batch.harmonics.value.at(WIDTH * l * l);
-        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH) {
-            multiply<true>(2 * l + 1, y, WIDTH, 1, batch.radial.at(basis.columns.first[l] + q), stride, WIDTH,
+        const auto y = batch.harmonics.value.at(WIDTH<T> * l * l);
+        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
+            multiply<true>(2 * l + 1, y, WIDTH<T>, 1, batch.radial.at(basis.columns.first[l] + q), stride, WIDTH<T>,
                            c.at(l * l * shape.row + batch.channel * shape.block + q), shape.row);
         }
     }
@@ -52,24 +52,24 @@ RHOPOT_INLINE void add_own(const Graph<T>& graph, const Basis<T>& basis, const S
     for (int q = 0; q < shape.n_radial; ++q) to[q] += basis.center_weight * T(Y00) * own[q];
 }
 
-// A and B of one batch, then the gradient of its edges: g[E, 3] (or its derivative when DUAL). `scratch` is [2, lm, 8].
+// A and B of one batch, then the gradient of its edges: g[E, 3] (or its derivative when DUAL). `scratch` is [2, lm, WIDTH].
 template <class T, bool DUAL>
 inline void adjoint(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, DUAL>& batch, Field<T, false> d,
                     Field<T, DUAL> scratch, T* gradient) {
     using V = typename Field<T, DUAL>::Vector;
-    const Field<T, DUAL> a = scratch, b = scratch.at(WIDTH * shape.angular());
+    const Field<T, DUAL> a = scratch, b = scratch.at(WIDTH<T> * shape.angular());
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto left = d.at(l * l * shape.row + batch.channel * shape.block);
-        const std::ptrdiff_t rows = WIDTH * basis.columns.first[l], to = WIDTH * l * l;
+        const std::ptrdiff_t rows = WIDTH<T> * basis.columns.first[l], to = WIDTH<T> * l * l;
         const int n = basis.columns.used[l];
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.radial_by_lane.at(rows), WIDTH, n, a.at(to), WIDTH);
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.slope_by_lane.at(rows), WIDTH, n, b.at(to), WIDTH);
+        multiply<false>(2 * l + 1, left, shape.row, 1, batch.radial_by_lane.at(rows), WIDTH<T>, n, a.at(to), WIDTH<T>);
+        multiply<false>(2 * l + 1, left, shape.row, 1, batch.slope_by_lane.at(rows), WIDTH<T>, n, b.at(to), WIDTH<T>);
     }
     V along{};
-    for (int lm = 0; lm < shape.angular(); ++lm) along += b.load(WIDTH * lm) * batch.harmonics.value.load(WIDTH * lm);
+    for (int lm = 0; lm < shape.angular(); ++lm) along += b.load(WIDTH<T> * lm) * batch.harmonics.value.load(WIDTH<T> * lm);
     const auto g = harmonics_adjoint(batch.harmonics, *basis.constants, shape.l_max, a);
-    const V ux = batch.direction.load(0), uy = batch.direction.load(WIDTH), uz = batch.direction.load(2 * WIDTH);
-    const V inverse = batch.direction.load(3 * WIDTH);
+    const V ux = batch.direction.load(0), uy = batch.direction.load(WIDTH<T>), uz = batch.direction.load(2 * WIDTH<T>);
+    const V inverse = batch.direction.load(3 * WIDTH<T>);
     const V radial = along - (ux * g.x + uy * g.y + uz * g.z) * inverse;
     const V result[3] = {ux * radial + g.x * inverse, uy * radial + g.y * inverse, uz * radial + g.z * inverse};
     for (int lane = 0; lane < batch.count; ++lane) {

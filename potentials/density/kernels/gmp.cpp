@@ -49,7 +49,7 @@ struct GmpArguments {
             columns.used[l] = int(terms * n_probes);
             columns.first[l] = columns.row;
             columns.runs[l] = {std::ptrdiff_t(l) * basis.n_radial, columns.row, columns.used[l]};
-            columns.row += (columns.used[l] + 7) / 8 * 8;
+            columns.row += Columns::padded(columns.used[l]);
         }
         return basis;
     }

@@ -7,7 +7,7 @@ namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
 template <class T> std::ptrdiff_t slopes_size(const Shape<T>& shape, const Orders<T>& orders) {
-    return 4 * WIDTH * shape.row * (shape.l_max + 1) + orders.by_degree() + orders.size();
+    return 4 * WIDTH<T> * shape.row * (shape.l_max + 1) + orders.by_degree() + orders.size();
 }
 
 template <class T> std::size_t gmp_workspace(const Basis<T>& basis, int n_probes, std::int64_t max_edges) {
@@ -114,16 +114,16 @@ void gmp_adjoint(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>& 
     }
 }
 
-// sum_m d[lm, q] x[lm, e] of one batch, for x = Y_lm and its three projected gradients: to[l, 4, 8 edges, row]
+// sum_m d[lm, q] x[lm, e] of one batch, for x = Y_lm and its three projected gradients: to[l, 4, WIDTH edges, row]
 template <class T>
 RHOPOT_INLINE void contract_angles(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch,
                                    const Field<T, false>& d, const Field<T, false>& gradients, const Field<T, false>& to) {
     for (int part = 0; part < 4; ++part) {
-        const auto x = part == 0 ? batch.harmonics.value : gradients.at((part - 1) * WIDTH * shape.angular());
+        const auto x = part == 0 ? batch.harmonics.value : gradients.at((part - 1) * WIDTH<T> * shape.angular());
         for (int l = 0; l <= shape.l_max; ++l) {
-            for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH) {
-                multiply<false>(WIDTH, x.at(WIDTH * l * l), 1, WIDTH, d.at(l * l * shape.row + q), shape.row, 2 * l + 1,
-                                to.at((l * 4 + part) * WIDTH * shape.row + q), shape.row);
+            for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
+                multiply<false>(WIDTH<T>, x.at(WIDTH<T> * l * l), 1, WIDTH<T>, d.at(l * l * shape.row + q), shape.row, 2 * l + 1,
+                                to.at((l * 4 + part) * WIDTH<T> * shape.row + q), shape.row);
             }
         }
     }
@@ -134,12 +134,12 @@ template <class T>
 RHOPOT_INLINE void invariants_slope(const Basis<T>& basis, const Shape<T>& shape, const Orders<T>& orders,
                                     const EdgeBatch<T, false>& batch, int lane, int axis, const Field<T, false>& contracted,
                                     const Field<T, false>& by_degree, const Field<T, false>& sums, T* to) {
-    const T direction = batch.direction.scalar(axis * WIDTH + lane);
+    const T direction = batch.direction.scalar(axis * WIDTH<T> + lane);
     for (int l = 0; l <= shape.l_max; ++l) {
-        const auto own = contracted.at((l * 4 * WIDTH + lane) * shape.row);
-        const auto turned = contracted.at(((l * 4 + 1 + axis) * WIDTH + lane) * shape.row);
+        const auto own = contracted.at((l * 4 * WIDTH<T> + lane) * shape.row);
+        const auto turned = contracted.at(((l * 4 + 1 + axis) * WIDTH<T> + lane) * shape.row);
         const std::ptrdiff_t from = lane * basis.columns.row + basis.columns.first[l];
-        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH) {
+        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
             by_degree.store(l * orders.row + q, batch.slope.load(from + q) * direction * own.load(q) +
                                                     batch.radial.load(from + q) * turned.load(q));
         }
@@ -155,7 +155,7 @@ void gmp_jacobian(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>&
     const Orders<T> orders(shape, probes.count);
     Arena<T> arena{workspace};
     const auto memory = OrderMemory<T, false>::from(arena, orders, probes.floor);
-    const auto contracted = arena.template take<false>(4 * WIDTH * shape.row * (shape.l_max + 1));
+    const auto contracted = arena.template take<false>(4 * WIDTH<T> * shape.row * (shape.l_max + 1));
     const auto by_degree = arena.template take<false>(orders.by_degree());
     const auto sums = arena.template take<false>(orders.size());
     Centre<T> centre(graph, basis, arena);

@@ -47,7 +47,7 @@ template <class T, bool DUAL>
 inline void apply_packed(const Shape<T>& shape, Field<T, DUAL> c, Field<T, false> w, Field<T, DUAL> d) {
     for (int l = 0; l <= shape.l_max; ++l) {
         const std::ptrdiff_t rows = l * l * shape.row;
-        for (std::ptrdiff_t u = 0; u < shape.row; u += WIDTH) {
+        for (std::ptrdiff_t u = 0; u < shape.row; u += WIDTH<T>) {
             multiply<false>(2 * l + 1, c.at(rows), shape.row, 1, w.at(l * shape.row * shape.row + u), shape.row,
                             int(shape.row), d.at(rows + u), shape.row);
         }
@@ -56,10 +56,8 @@ inline void apply_packed(const Shape<T>& shape, Field<T, DUAL> c, Field<T, false
 
 template <class T> RHOPOT_INLINE T half_dot(const T* a, const T* b, std::ptrdiff_t n) {
     Pack<T> sum{};
-    for (std::ptrdiff_t i = 0; i < n; i += WIDTH) sum += load_pack<T>(a + i) * load_pack<T>(b + i);
-    T total = 0;
-    for (int lane = 0; lane < WIDTH; ++lane) total += sum[lane];
-    return total / 2;
+    for (std::ptrdiff_t i = 0; i < n; i += WIDTH<T>) sum += load_pack<T>(a + i) * load_pack<T>(b + i);
+    return lane_sum(sum) / 2;
 }
 
 // p[F] of one centre (its derivative when DUAL); `scratch` is [L+1, row, row]
@@ -68,7 +66,7 @@ inline void spectrum(const Shape<T>& shape, Field<T, DUAL> c, Field<T, DUAL> scr
     const std::ptrdiff_t square = shape.row * shape.row;
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto rows = c.at(l * l * shape.row);
-        for (std::ptrdiff_t v = 0; v < shape.row; v += WIDTH) {
+        for (std::ptrdiff_t v = 0; v < shape.row; v += WIDTH<T>) {
             multiply<false>(int(shape.row), rows, 1, shape.row, rows.at(v), shape.row, 2 * l + 1,
                             scratch.at(l * square + v), shape.row);
         }

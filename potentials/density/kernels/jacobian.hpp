@@ -8,17 +8,17 @@
 
 namespace rhopot::RHOPOT_VARIANT {
 
-// projected gradients of all harmonics of a batch: to[axis, lm, 8]
+// projected gradients of all harmonics of a batch: to[axis, lm, WIDTH]
 template <class T>
 inline void harmonic_gradients(const EdgeBatch<T, false>& batch, const HarmonicConstants<T>& k, int l_max, T* to) {
-    const Pack<T> ux = batch.direction.load(0), uy = batch.direction.load(WIDTH), uz = batch.direction.load(2 * WIDTH);
-    const Pack<T> inverse = batch.direction.load(3 * WIDTH);
-    const std::ptrdiff_t axis = WIDTH * (l_max + 1) * (l_max + 1);
+    const Pack<T> ux = batch.direction.load(0), uy = batch.direction.load(WIDTH<T>), uz = batch.direction.load(2 * WIDTH<T>);
+    const Pack<T> inverse = batch.direction.load(3 * WIDTH<T>);
+    const std::ptrdiff_t axis = WIDTH<T> * (l_max + 1) * (l_max + 1);
     for (int l = 0; l <= l_max; ++l) {
         for (int m = -l; m <= l; ++m) {
             const auto g = harmonic_gradient(batch.harmonics, k, l, m);
             const Pack<T> along = ux * g.x + uy * g.y + uz * g.z;
-            T* at = to + WIDTH * angular(l, m);
+            T* at = to + WIDTH<T> * angular(l, m);
             store_pack(at, (g.x - ux * along) * inverse);
             store_pack(at + axis, (g.y - uy * along) * inverse);
             store_pack(at + 2 * axis, (g.z - uz * along) * inverse);
@@ -31,11 +31,11 @@ template <class T>
 inline void density_slope(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
                           const T* gradients, T direction, T* dc) {
     for (int l = 0; l <= shape.l_max; ++l) {
-        for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH) {
+        for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH<T>) {
             const std::ptrdiff_t at = lane * basis.columns.row + basis.columns.first[l] + q;
             const Pack<T> radial = batch.radial.load(at), slope = batch.slope.load(at) * direction;
             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-                const T y = batch.harmonics.value.scalar(WIDTH * lm + lane), dy = gradients[WIDTH * lm + lane];
+                const T y = batch.harmonics.value.scalar(WIDTH<T> * lm + lane), dy = gradients[WIDTH<T> * lm + lane];
                 store_pack(dc + lm * shape.block + q, slope * y + radial * dy);
             }
         }
@@ -48,7 +48,7 @@ inline void spectrum_slope(const Shape<T>& shape, int channel, T* dc, T* c, T* p
     const std::ptrdiff_t tile = shape.block * shape.row;
     for (int l = 0; l <= shape.l_max; ++l) {
         const Field<T, false> left{dc + l * l * shape.block}, right{c + l * l * shape.row}, out{product + l * tile};
-        for (std::ptrdiff_t v = 0; v < shape.row; v += WIDTH) {
+        for (std::ptrdiff_t v = 0; v < shape.row; v += WIDTH<T>) {
             multiply<false>(shape.n_radial, left, 1, shape.block, right.at(v), shape.row, 2 * l + 1, out.at(v), shape.row);
         }
     }

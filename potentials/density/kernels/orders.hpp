@@ -3,8 +3,8 @@
 //   s[n, p] = sum over l + 2t = n, m of c[lm, t P + p]^2,   root = sqrt(s + eps^2),   Phi = s / (root + eps)
 //   dE/dc[lm, t P + p] = h[n, p] / root[n, p] c[lm, t P + p],   n = l + 2t,   h = dE/dPhi
 //
-// Inside, rows of orders are [n, P8] with P8 the number of probes padded to a multiple of eight, and rows of columns
-// (l; t P + p) have a stride with eight more numbers than they use, because they are read and written in pieces of P8.
+// Inside, rows of orders are [n, PP] with PP the number of probes padded to whole packs, and rows of columns
+// (l; t P + p) have a stride with a pack more than they use, because they are read and written in pieces of PP.
 #pragma once
 
 #include "expansion.hpp"
@@ -16,7 +16,7 @@ template <class T> struct Orders {
     std::ptrdiff_t width, row;  // of one order, of one degree
 
     Orders(const Shape<T>& shape, int probes)
-        : l_max(shape.l_max), n_probes(probes), n_terms(shape.width() / probes), width(padded(probes)), row(shape.row + WIDTH) {}
+        : l_max(shape.l_max), n_probes(probes), n_terms(shape.width() / probes), width(padded<T>(probes)), row(shape.row + WIDTH<T>) {}
     RHOPOT_INLINE int terms(int left) const { return left / 2 + 1 < n_terms ? left / 2 + 1 : n_terms; }
     // columns that degree l reads
     RHOPOT_INLINE int used(int l) const { return n_probes * terms(l_max - l); }
@@ -24,7 +24,7 @@ template <class T> struct Orders {
     std::ptrdiff_t by_degree() const { return (l_max + 1) * row; }
     std::ptrdiff_t features() const { return std::ptrdiff_t(l_max + 1) * n_probes; }
 
-    // visit(f, position in [n, P8]) for every feature f = p (L+1) + n
+    // visit(f, position in [n, PP]) for every feature f = p (L+1) + n
     template <class Visit> RHOPOT_INLINE void for_each_feature(Visit visit) const {
         for (int p = 0; p < n_probes; ++p) {
             for (int n = 0; n <= l_max; ++n) visit(std::ptrdiff_t(p) * (l_max + 1) + n, n * width + p);
@@ -42,7 +42,7 @@ template <class T> RHOPOT_INLINE void arrange_floor(const Orders<T>& orders, con
 template <class T, bool DUAL>
 RHOPOT_INLINE void sum_by_order(const Orders<T>& orders, const Field<T, DUAL>& x, const Field<T, DUAL>& sums) {
     for (int n = 0; n <= orders.l_max; ++n) {
-        for (std::ptrdiff_t p = 0; p < orders.width; p += WIDTH) {
+        for (std::ptrdiff_t p = 0; p < orders.width; p += WIDTH<T>) {
             auto total = zero<T, DUAL>();
             for (int t = 0; t < orders.terms(n); ++t) total += x.load((n - 2 * t) * orders.row + t * orders.n_probes + p);
             sums.store(n * orders.width + p, total);
@@ -55,7 +55,7 @@ template <class T, bool DUAL>
 RHOPOT_INLINE void spread_to_degrees(const Orders<T>& orders, const Field<T, DUAL>& x, const Field<T, DUAL>& to) {
     for (int l = 0; l <= orders.l_max; ++l) {
         for (int t = 0; t < orders.terms(orders.l_max - l); ++t) {
-            for (std::ptrdiff_t p = 0; p < orders.width; p += WIDTH) {
+            for (std::ptrdiff_t p = 0; p < orders.width; p += WIDTH<T>) {
                 to.store(l * orders.row + t * orders.n_probes + p, x.load((l + 2 * t) * orders.width + p));
             }
         }
@@ -65,9 +65,9 @@ RHOPOT_INLINE void spread_to_degrees(const Orders<T>& orders, const Field<T, DUA
 // What one centre needs besides its density.
 template <class T, bool DUAL> struct OrderMemory {
     Field<T, DUAL> by_degree;  // [l, row]
-    Field<T, DUAL> square;     // [n, P8]: s
-    Field<T, DUAL> root;       // [n, P8]: sqrt(s + eps^2)
-    Field<T, false> floor;     // [n, P8]: eps
+    Field<T, DUAL> square;     // [n, PP]: s
+    Field<T, DUAL> root;       // [n, PP]: sqrt(s + eps^2)
+    Field<T, false> floor;     // [n, PP]: eps
 
     static std::ptrdiff_t size(const Orders<T>& orders) {
         return (orders.by_degree() + 2 * orders.size()) * (DUAL ? 2 : 1) + orders.size();
@@ -88,7 +88,7 @@ template <class T, bool DUAL> struct OrderMemory {
 template <class T, bool DUAL>
 inline void norms(const Shape<T>& shape, const Orders<T>& orders, const Field<T, DUAL>& c, const OrderMemory<T, DUAL>& memory) {
     for (int l = 0; l <= orders.l_max; ++l) {
-        for (std::ptrdiff_t q = 0; q < orders.used(l); q += WIDTH) {
+        for (std::ptrdiff_t q = 0; q < orders.used(l); q += WIDTH<T>) {
             auto total = zero<T, DUAL>();
             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
                 const auto x = c.load(lm * shape.row + q);
@@ -98,7 +98,7 @@ inline void norms(const Shape<T>& shape, const Orders<T>& orders, const Field<T,
         }
     }
     sum_by_order(orders, memory.by_degree, memory.square);
-    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH) {
+    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH<T>) {
         const Pack<T> eps = memory.floor.load(i);
         memory.root.store(i, square_root(memory.square.load(i) + eps * eps));
     }
@@ -107,7 +107,7 @@ inline void norms(const Shape<T>& shape, const Orders<T>& orders, const Field<T,
 // Phi[F] of one centre (its derivative when DUAL) after `norms`
 template <class T, bool DUAL>
 inline void invariants(const Orders<T>& orders, const OrderMemory<T, DUAL>& memory, T* phi) {
-    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH) {
+    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH<T>) {
         const auto root = memory.root.load(i);
         memory.square.store(i, memory.square.load(i) * reciprocal(root + memory.floor.load(i)));
     }
@@ -123,12 +123,12 @@ inline void invariants_adjoint(const Shape<T>& shape, const Orders<T>& orders, c
     T* incoming = memory.square.value;
     for (std::ptrdiff_t i = 0; i < orders.size(); ++i) incoming[i] = h == nullptr ? T(1) : T(0);
     if (h != nullptr) orders.for_each_feature([&](std::ptrdiff_t f, std::ptrdiff_t at) { incoming[at] = h[f]; });
-    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH) {
+    for (std::ptrdiff_t i = 0; i < orders.size(); i += WIDTH<T>) {
         memory.root.store(i, reciprocal(memory.root.load(i)) * load_pack<T>(incoming + i));
     }
     spread_to_degrees(orders, memory.root, memory.by_degree);
     for (int l = 0; l <= orders.l_max; ++l) {
-        for (std::ptrdiff_t q = 0; q < orders.used(l); q += WIDTH) {
+        for (std::ptrdiff_t q = 0; q < orders.used(l); q += WIDTH<T>) {
             const auto factor = memory.by_degree.load(l * orders.row + q);
             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
                 d.store(lm * shape.row + q, c.load(lm * shape.row + q) * factor);

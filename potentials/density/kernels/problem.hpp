@@ -36,12 +36,15 @@ template <class T> struct Graph {
 // Which columns of the table each degree reads, and where they stand in an edge's row of evaluated functions. A run is a
 // stretch of the table's row (L+1, Q) that is evaluated at once.
 struct Columns {
+    // Runs are padded to this many numbers, whole packs of every instruction set.
+    static constexpr std::ptrdiff_t MULTIPLE = 8;
+    static std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + MULTIPLE - 1) / MULTIPLE * MULTIPLE; }
     struct Run {
         std::ptrdiff_t from, to, count;
     };
     int used[L_LIMIT + 1];              // degree l reads its first used[l] columns
     std::ptrdiff_t first[L_LIMIT + 1];  // where they begin in an edge's row
-    std::ptrdiff_t row;                 // length of that row, a multiple of eight
+    std::ptrdiff_t row;                 // length of that row, a multiple of MULTIPLE
     int n_runs;
     Run runs[L_LIMIT + 1];
 };

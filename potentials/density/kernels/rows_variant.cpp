@@ -2,31 +2,31 @@
 //
 //   dot:     forces[k, row] = sum_f rows[row, f] slope[k, f]        members side by side in the lanes; one alone: features
 //   gather:  slope[k, f] = sum_row forces[k, row] rows[row, f]      features in the lanes
-// Every row is read once for up to eight members.
+// Every row is read once for as many members as a pack has lanes.
 #include "problem.hpp"
 #include "simd.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
-// sum over the lanes of each of eight packs
-template <class T> RHOPOT_INLINE Pack<T> lane_sums(const Pack<T> (&x)[WIDTH]) {
-    T turned[WIDTH * WIDTH] __attribute__((aligned(64)));
-    transpose_block(reinterpret_cast<const T*>(x), WIDTH, turned);
+// sum over the lanes of each of as many packs as they have lanes
+template <class T> RHOPOT_INLINE Pack<T> lane_sums(const Pack<T> (&x)[WIDTH<T>]) {
+    T turned[WIDTH<T> * WIDTH<T>] __attribute__((aligned(64)));
+    transpose_block(reinterpret_cast<const T*>(x), WIDTH<T>, turned);
     Pack<T> total{};
-    for (int lane = 0; lane < WIDTH; ++lane) total += load_pack<T>(turned + lane * WIDTH);
+    for (int lane = 0; lane < WIDTH<T>; ++lane) total += load_pack<T>(turned + lane * WIDTH<T>);
     return total;
 }
 
 template <class T> void dot_alone(const RowBlock<T>& block, const T* slope, T* forces) {
-    const std::int64_t n = block.n_features, whole = n / WIDTH * WIDTH, rest = n - whole;
-    for (std::int64_t row = 0; row < block.n_rows; row += WIDTH) {
-        const int count = block.n_rows - row < WIDTH ? int(block.n_rows - row) : WIDTH;
-        Pack<T> sums[WIDTH] = {};
+    const std::int64_t n = block.n_features, whole = n / WIDTH<T> * WIDTH<T>, rest = n - whole;
+    for (std::int64_t row = 0; row < block.n_rows; row += WIDTH<T>) {
+        const int count = block.n_rows - row < WIDTH<T> ? int(block.n_rows - row) : WIDTH<T>;
+        Pack<T> sums[WIDTH<T>] = {};
         for (int k = 0; k < count; ++k) {
             const T* from = block.rows + (row + k) * n;
             Pack<T> sum{};
-            for (std::int64_t f = 0; f < whole; f += WIDTH) sum += load_pack<T>(from + f) * load_pack<T>(slope + f);
+            for (std::int64_t f = 0; f < whole; f += WIDTH<T>) sum += load_pack<T>(from + f) * load_pack<T>(slope + f);
             if (rest > 0) sum += load_some(from + whole, rest) * load_some(slope + whole, rest);
             sums[k] = sum;
         }
@@ -34,41 +34,54 @@ template <class T> void dot_alone(const RowBlock<T>& block, const T* slope, T* f
     }
 }
 
+// members [0, members), at most one to a lane
+template <class T>
+void dot_lanes(const RowBlock<T>& block, int members, const T* slope, std::int64_t slope_stride, T* forces,
+               std::int64_t forces_stride, T* workspace) {
+    constexpr int ROWS = 8;
+    const std::int64_t n = block.n_features;
+    for (std::int64_t f = 0; f < n; ++f) {
+        for (int k = 0; k < WIDTH<T>; ++k) workspace[f * WIDTH<T> + k] = k < members ? slope[k * slope_stride + f] : T(0);
+    }
+    T product[ROWS * WIDTH<T>] __attribute__((aligned(64)));
+    for (std::int64_t row = 0; row < block.n_rows; row += ROWS) {
+        const int count = block.n_rows - row < ROWS ? int(block.n_rows - row) : ROWS;
+        multiply<false>(count, Field<const T, false>{block.rows + row * n}, n, 1, Field<T, false>{workspace}, WIDTH<T>,
+                        int(n), Field<T, false>{product}, WIDTH<T>);
+        for (int k = 0; k < members; ++k) {
+            for (int i = 0; i < count; ++i) forces[k * forces_stride + row + i] = product[i * WIDTH<T> + k];
+        }
+    }
+}
+
 template <class T>
 void dot(const RowBlock<T>& block, int members, const T* slope, std::int64_t slope_stride, T* forces,
          std::int64_t forces_stride, T* workspace) {
     if (members == 1) return dot_alone(block, slope, forces);
-    const std::int64_t n = block.n_features;
-    for (std::int64_t f = 0; f < n; ++f) {
-        for (int k = 0; k < WIDTH; ++k) workspace[f * WIDTH + k] = k < members ? slope[k * slope_stride + f] : T(0);
-    }
-    T product[WIDTH * WIDTH] __attribute__((aligned(64))) = {}, turned[WIDTH * WIDTH] __attribute__((aligned(64)));
-    for (std::int64_t row = 0; row < block.n_rows; row += WIDTH) {
-        const int count = block.n_rows - row < WIDTH ? int(block.n_rows - row) : WIDTH;
-        multiply<false>(count, Field<const T, false>{block.rows + row * n}, n, 1, Field<T, false>{workspace}, WIDTH, int(n),
-                        Field<T, false>{product}, WIDTH);
-        transpose_block<T>(product, WIDTH, turned);
-        for (int k = 0; k < members; ++k) store_some(forces + k * forces_stride + row, load_pack<T>(turned + k * WIDTH), count);
+    for (int first = 0; first < members; first += WIDTH<T>) {
+        const int count = members - first < WIDTH<T> ? members - first : WIDTH<T>;
+        dot_lanes(block, count, slope + first * slope_stride, slope_stride, forces + first * forces_stride, forces_stride,
+                  workspace);
     }
 }
 
-// `PACKS` packs of features from f on for all members, summed in registers; the last one may hold less than eight
+// `PACKS` packs of features from f on for all members, summed in registers; the last one may hold less than a whole one
 template <int MEMBERS, int PACKS, class T>
 RHOPOT_INLINE void gather_tile(const RowBlock<T>& block, std::int64_t f, const T* forces, std::int64_t forces_stride, T* slope,
                                std::int64_t slope_stride) {
     const std::int64_t n = block.n_features, left = n - f;
-    const bool whole = left >= PACKS * WIDTH;
+    const bool whole = left >= PACKS * WIDTH<T>;
     Pack<T> sum[MEMBERS][PACKS] = {};
     for (std::int64_t row = 0; row < block.n_rows; ++row) {
         const T* from = block.rows + row * n + f;
         for (int p = 0; p < PACKS; ++p) {
-            const Pack<T> x = whole ? load_pack<T>(from + p * WIDTH) : load_some(from, left);
+            const Pack<T> x = whole ? load_pack<T>(from + p * WIDTH<T>) : load_some(from, left);
             for (int k = 0; k < MEMBERS; ++k) sum[k][p] += x * forces[k * forces_stride + row];
         }
     }
     for (int k = 0; k < MEMBERS; ++k) {
         for (int p = 0; p < PACKS; ++p) {
-            T* to = slope + k * slope_stride + f + p * WIDTH;
+            T* to = slope + k * slope_stride + f + p * WIDTH<T>;
             if (whole) store_pack<T>(to, sum[k][p]);
             else store_some(to, sum[k][p], left);
         }
@@ -79,10 +92,10 @@ template <int MEMBERS, class T>
 void gather_members(const RowBlock<T>& block, const T* forces, std::int64_t forces_stride, T* slope, std::int64_t slope_stride) {
     constexpr int PACKS = MEMBERS <= 4 ? 4 : 2;
     std::int64_t f = 0;
-    for (; f + PACKS * WIDTH <= block.n_features; f += PACKS * WIDTH) {
+    for (; f + PACKS * WIDTH<T> <= block.n_features; f += PACKS * WIDTH<T>) {
         gather_tile<MEMBERS, PACKS>(block, f, forces, forces_stride, slope, slope_stride);
     }
-    for (; f < block.n_features; f += WIDTH) gather_tile<MEMBERS, 1>(block, f, forces, forces_stride, slope, slope_stride);
+    for (; f < block.n_features; f += WIDTH<T>) gather_tile<MEMBERS, 1>(block, f, forces, forces_stride, slope, slope_stride);
 }
 
 template <class T>

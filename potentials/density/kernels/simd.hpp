@@ -1,4 +1,4 @@
-// Vectors of eight numbers, and their dual (first-order Taylor) counterpart.
+// Vectors as wide as the registers of the instruction set, and their dual (first-order Taylor) counterpart.
 //
 // Every kernel is one text on a "vector number" that is either Pack<T> (values) or Dual<Pack<T>> (values and the derivative
 // along one direction). Running the text with duals gives the directional derivative of whatever it computes: that is how
@@ -20,11 +20,23 @@
 
 namespace rhopot::RHOPOT_VARIANT {
 
-constexpr int WIDTH = 8;
+// Bytes of a vector register. Wider packs would be split by the compiler, which does it with many needless moves.
+#if defined(__AVX512F__)
+constexpr int REGISTER_BYTES = 64;
+#elif defined(__AVX__)
+constexpr int REGISTER_BYTES = 32;
+#else
+constexpr int REGISTER_BYTES = 16;
+#endif
+
+// Numbers in a pack: what a register holds, at most eight, since rows are padded to multiples of eight and short rows
+// (eight radial functions) would leave the rest empty.
+template <class T> constexpr int WIDTH = REGISTER_BYTES / int(sizeof(T)) < 8 ? REGISTER_BYTES / int(sizeof(T)) : 8;
 
 template <class T> struct PackOf;
-template <> struct PackOf<double> { typedef double type __attribute__((vector_size(8 * sizeof(double)))); };
-template <> struct PackOf<float> { typedef float type __attribute__((vector_size(8 * sizeof(float)))); };
+template <> struct PackOf<double> { typedef double type __attribute__((vector_size(WIDTH<double> * sizeof(double)))); };
+template <> struct PackOf<float> { typedef float type __attribute__((vector_size(WIDTH<float> * sizeof(float)))); };
+template <class P> constexpr int LANES = int(sizeof(P) / sizeof(P{}[0]));
 template <class T> using Pack = typename PackOf<std::remove_const_t<T>>::type;
 
 // a + b * epsilon with epsilon^2 = 0; X is a Pack or one number
@@ -66,7 +78,7 @@ template <class X, class Y> RHOPOT_INLINE Dual<X>& operator+=(Dual<X>& a, const 
 
 template <class P> RHOPOT_INLINE P square_root(const P& x) {
     P result{};
-    for (int i = 0; i < WIDTH; ++i) result[i] = sizeof(x[0]) == 8 ? __builtin_sqrt(x[i]) : __builtin_sqrtf(x[i]);
+    for (int i = 0; i < LANES<P>; ++i) result[i] = sizeof(x[0]) == 8 ? __builtin_sqrt(x[i]) : __builtin_sqrtf(x[i]);
     return result;
 }
 template <class P> RHOPOT_INLINE Dual<P> square_root(const Dual<P>& x) {
@@ -97,7 +109,7 @@ template <class T> RHOPOT_INLINE Pack<T> load_pack(const T* from) {
 }
 template <class T> RHOPOT_INLINE void store_pack(T* to, const Pack<T>& x) { std::memcpy(to, &x, sizeof(x)); }
 
-// the n < 8 numbers at the end of a row, and zeros
+// the few numbers, less than a pack, at the end of a row, and zeros
 template <class T> RHOPOT_INLINE Pack<T> load_some(const T* from, std::ptrdiff_t n) {
     Pack<T> x{};
     for (std::ptrdiff_t i = 0; i < n; ++i) x[i] = from[i];
@@ -139,7 +151,15 @@ template <class T, bool DUAL> RHOPOT_INLINE typename Field<T, DUAL>::Vector zero
     return typename Field<T, DUAL>::Vector{};
 }
 
-// hands out pieces of one block of memory; every piece starts on a multiple of eight numbers
+// sum over the lanes, by halves
+template <class P> RHOPOT_INLINE auto lane_sum(P x) {
+    for (int half = LANES<P> / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) x[i] += x[i + half];
+    }
+    return x[0];
+}
+
+// hands out pieces of one block of memory; every piece holds whole packs
 template <class T> struct Arena {
     T* next;
     template <bool DUAL> Field<T, DUAL> take(std::ptrdiff_t count) {
@@ -150,11 +170,24 @@ template <class T> struct Arena {
     }
 };
 
-RHOPOT_INLINE constexpr std::ptrdiff_t padded(std::ptrdiff_t n) { return (n + WIDTH - 1) / WIDTH * WIDTH; }
+// n rounded up to whole packs
+template <class T> RHOPOT_INLINE constexpr std::ptrdiff_t padded(std::ptrdiff_t n) {
+    return (n + WIDTH<T> - 1) / WIDTH<T> * WIDTH<T>;
+}
 
+// exchanges the blocks of S x S numbers beside the diagonal of rows a and b that lie S apart
 template <int S, class P> RHOPOT_INLINE void exchange(P& a, P& b) {
     const P first = a, second = b;
-    if constexpr (S == 1) {
+    if constexpr (LANES<P> == 2) {
+        a = __builtin_shufflevector(first, second, 0, 2);
+        b = __builtin_shufflevector(first, second, 1, 3);
+    } else if constexpr (LANES<P> == 4 && S == 1) {
+        a = __builtin_shufflevector(first, second, 0, 4, 2, 6);
+        b = __builtin_shufflevector(first, second, 1, 5, 3, 7);
+    } else if constexpr (LANES<P> == 4) {
+        a = __builtin_shufflevector(first, second, 0, 1, 4, 5);
+        b = __builtin_shufflevector(first, second, 2, 3, 6, 7);
+    } else if constexpr (S == 1) {
         a = __builtin_shufflevector(first, second, 0, 8, 2, 10, 4, 12, 6, 14);
         b = __builtin_shufflevector(first, second, 1, 9, 3, 11, 5, 13, 7, 15);
     } else if constexpr (S == 2) {
@@ -166,17 +199,21 @@ template <int S, class P> RHOPOT_INLINE void exchange(P& a, P& b) {
     }
 }
 
-// to[j * 8 + i] = from[i * stride + j] for an 8 x 8 block
-template <class T> RHOPOT_INLINE void transpose_block(const T* from, std::ptrdiff_t stride, T* to) {
-    Pack<T> row[WIDTH];
-    for (int i = 0; i < WIDTH; ++i) row[i] = load_pack<T>(from + i * stride);
-    for (int i = 0; i < WIDTH; i += 2) exchange<1>(row[i], row[i + 1]);
-    for (int i = 0; i < WIDTH; i += 4) {
-        exchange<2>(row[i], row[i + 2]);
-        exchange<2>(row[i + 1], row[i + 3]);
+template <int S, class P> RHOPOT_INLINE void exchange_all(P* row) {
+    if constexpr (S < LANES<P>) {
+        for (int block = 0; block < LANES<P>; block += 2 * S) {
+            for (int i = block; i < block + S; ++i) exchange<S>(row[i], row[i + S]);
+        }
+        exchange_all<2 * S>(row);
     }
-    for (int i = 0; i < WIDTH / 2; ++i) exchange<4>(row[i], row[i + 4]);
-    for (int i = 0; i < WIDTH; ++i) store_pack(to + i * WIDTH, row[i]);
+}
+
+// to[j * WIDTH + i] = from[i * stride + j] for a block of WIDTH x WIDTH numbers
+template <class T> RHOPOT_INLINE void transpose_block(const T* from, std::ptrdiff_t stride, T* to) {
+    Pack<T> row[WIDTH<T>];
+    for (int i = 0; i < WIDTH<T>; ++i) row[i] = load_pack<T>(from + i * stride);
+    exchange_all<1>(row);
+    for (int i = 0; i < WIDTH<T>; ++i) store_pack(to + i * WIDTH<T>, row[i]);
 }
 
 // c[m, lanes] (+)= sum_k a[m, k] b[k, lanes] for ROWS rows held in registers

@@ -17,16 +17,10 @@ template <class V> RHOPOT_INLINE V integer_power(V x, std::int64_t n) {
     return result;
 }
 
-template <class T> RHOPOT_INLINE T lane_sum(const Pack<T>& x) {
-    T total = 0;
-    for (int lane = 0; lane < WIDTH; ++lane) total += x[lane];
-    return total;
-}
-
-// visit(i, load, store) for every eight numbers of a row of n, the last ones padded with zeros
+// visit(i, load, store) for every pack of a row of n numbers, the last one padded with zeros
 template <class T, class Visit> RHOPOT_INLINE void for_each_pack(std::ptrdiff_t n, Visit visit) {
     std::ptrdiff_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH) {
+    for (; i + WIDTH<T> <= n; i += WIDTH<T>) {
         visit([=](const T* row) { return load_pack<T>(row + i); }, [=](T* row, const Pack<T>& x) { store_pack(row + i, x); });
     }
     if (i == n) return;
@@ -38,7 +32,7 @@ template <class T, class Visit> RHOPOT_INLINE void for_each_pack(std::ptrdiff_t 
 template <class T> T normalise(T* row, std::ptrdiff_t n) {
     Pack<T> square{};
     for_each_pack<T>(n, [&](auto load, auto) { square += load(row) * load(row); });
-    const T total = lane_sum<T>(square);
+    const T total = lane_sum(square);
     if (total == 0) return 0;
     const T inverse = 1 / T(__builtin_sqrt(total));
     for_each_pack<T>(n, [&](auto load, auto store) { store(row, load(row) * inverse); });
@@ -57,7 +51,7 @@ T kernel_energy(T* overlap, const T* weights, std::ptrdiff_t n, std::int64_t zet
         if (powers != nullptr) store(powers, power);
         store(overlap, w * lower * T(zeta));
     });
-    return lane_sum<T>(energy);
+    return lane_sum(energy);
 }
 
 // h -> de/dp in place

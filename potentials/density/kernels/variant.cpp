@@ -11,7 +11,7 @@ namespace {
 template <class T> std::size_t graph_workspace(const Basis<T>& basis, std::int64_t max_edges) {
     const Shape<T> shape(basis);
     const std::ptrdiff_t kept = 2 * packed_size(shape) + shape.angular() * shape.block + Centre<T>::size(basis, max_edges);
-    const std::ptrdiff_t dual = 2 * shape.angular() * (shape.row + 2 * WIDTH) + EdgeBatch<T, true>::size(basis);
+    const std::ptrdiff_t dual = 2 * shape.angular() * (shape.row + 2 * WIDTH<T>) + EdgeBatch<T, true>::size(basis);
     return std::size_t(kept > dual ? kept : dual);
 }
 
@@ -49,7 +49,7 @@ void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int6
     const Shape<T> shape(basis);
     Arena<T> arena{workspace};
     const auto d = arena.template take<false>(shape.angular() * shape.row);
-    const auto scratch = arena.template take<DUAL>(2 * WIDTH * shape.angular());
+    const auto scratch = arena.template take<DUAL>(2 * WIDTH<T> * shape.angular());
     auto batch = EdgeBatch<T, DUAL>::from(arena, basis);
     for (std::int64_t i = begin; i < end; ++i) {
         pad_rows(shape, incoming + i * shape.angular() * shape.width(), d.value);
@@ -156,8 +156,8 @@ void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t be
             harmonic_gradients(batch, *basis.constants, shape.l_max, gradients);
             for (int row = 0; row < 3 * batch.count; ++row) {
                 const int lane = row / 3, axis = row % 3;
-                density_slope(basis, shape, batch, lane, gradients + axis * WIDTH * shape.angular(),
-                              batch.direction.scalar(axis * WIDTH + lane), dc);
+                density_slope(basis, shape, batch, lane, gradients + axis * WIDTH<T> * shape.angular(),
+                              batch.direction.scalar(axis * WIDTH<T> + lane), dc);
                 spectrum_slope(shape, batch.channel, dc, centre.c.value, product,
                                dp + (3 * batch.edge[lane] + axis) * shape.features());
             }

@@ -8,23 +8,17 @@ namespace {
 using P = Pack<double>;
 constexpr std::int64_t TILE = 256;  // points whose numbers stay in the first-level cache
 
-RHOPOT_INLINE P load_up_to(const double* from, std::int64_t n) { return n >= WIDTH ? load_pack(from) : load_some(from, n); }
+RHOPOT_INLINE P load_up_to(const double* from, std::int64_t n) { return n >= WIDTH<double> ? load_pack(from) : load_some(from, n); }
 RHOPOT_INLINE void store_up_to(double* to, const P& x, std::int64_t n) {
-    if (n >= WIDTH) store_pack(to, x);
+    if (n >= WIDTH<double>) store_pack(to, x);
     else store_some(to, x, n);
-}
-
-RHOPOT_INLINE double total(const P& x) {
-    double sum = 0;
-    for (int i = 0; i < WIDTH; ++i) sum += x[i];
-    return sum;
 }
 
 // x^(1/3) for x >= 0, to a few units of the last place. z ~ x^(-1/3) starts within 4 % (a third of the exponent, by the bits
 // of a float) and thrice takes a step of third order, without division; what a float cannot hold comes out as next to 0.
 RHOPOT_INLINE P cube_root(const P& x) {
-    typedef float Floats __attribute__((vector_size(8 * sizeof(float))));
-    typedef std::int32_t Bits __attribute__((vector_size(8 * sizeof(std::int32_t))));
+    typedef float Floats __attribute__((vector_size(WIDTH<double> * sizeof(float))));
+    typedef std::int32_t Bits __attribute__((vector_size(WIDTH<double> * sizeof(std::int32_t))));
     const Bits exponent = (Bits)__builtin_convertvector(x, Floats);
     const Floats third = __builtin_convertvector(exponent, Floats) * (1.0f / 3.0f);
     P z = __builtin_convertvector((Floats)(0x548c39cb - __builtin_convertvector(third, Bits)), P);
@@ -47,7 +41,7 @@ RHOPOT_INLINE P third_power(const P& x, const P& c, std::int64_t thirds) {
 
 RHOPOT_INLINE P any_power(const P& x, double q) {
     P result;
-    for (int i = 0; i < WIDTH; ++i) result[i] = __builtin_pow(x[i], q);
+    for (int i = 0; i < WIDTH<double>; ++i) result[i] = __builtin_pow(x[i], q);
     return result;
 }
 
@@ -78,7 +72,7 @@ struct Tile {
     // sigma[TILE]; lanes beyond the points are zero
     RHOPOT_INLINE void modulus(double epsilon, double* sigma) const {
         const P unit = P{} + 1.0;
-        for (std::int64_t v = 0; v < n; v += WIDTH) {
+        for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
             const P s = square(v), below = s + epsilon * epsilon;
             store_pack(sigma + v, s / (square_root(below > 0.0 ? below : unit) + epsilon));
         }
@@ -86,7 +80,7 @@ struct Tile {
 
     // by_fields of the tile's points for slope[TILE]: d sigma / ds = 1 / (2 sqrt(s + epsilon^2)), 0 on the tip of a cone
     template <bool ADD> RHOPOT_INLINE void adjoint(double epsilon, const double* slope, double* by_fields) const {
-        for (std::int64_t v = 0; v < n; v += WIDTH) {
+        for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
             const P below = square(v) + epsilon * epsilon, unit = P{} + 1.0;
             const P factor = below > 0.0 ? load_pack(slope + v) / square_root(below > 0.0 ? below : unit) : P{};
             for (std::int64_t m = 0; m < mixture.n_components; ++m) {
@@ -108,21 +102,21 @@ template <class Work> RHOPOT_INLINE void over_tiles(std::int64_t n_points, const
 // totals[q] += the tile's sums of sigma^q; sigma[TILE] is zero beyond n
 RHOPOT_INLINE void add_powers(const double* sigma, std::int64_t n, const Power* powers, std::int64_t n_powers, double* sums) {
     double root[TILE];
-    for (std::int64_t v = 0; v < n; v += WIDTH) store_pack(root + v, cube_root(load_pack(sigma + v)));
+    for (std::int64_t v = 0; v < n; v += WIDTH<double>) store_pack(root + v, cube_root(load_pack(sigma + v)));
     for (std::int64_t q = 0; q < n_powers; ++q) {
         P sum{};
-        for (std::int64_t v = 0; v < n; v += WIDTH) {
+        for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
             const P x = load_pack(sigma + v);
             sum += powers[q].thirds > 0 ? third_power(x, load_pack(root + v), powers[q].thirds) : any_power(x, powers[q].q);
         }
-        sums[q] += total(sum);
+        sums[q] += lane_sum(sum);
     }
 }
 
 // slope[TILE] = sum_q weights[q] q sigma^(q-1); q >= 1
 RHOPOT_INLINE void slopes_of_powers(const double* sigma, std::int64_t n, const Power* powers, std::int64_t n_powers,
                                     const double* weights, double* slope) {
-    for (std::int64_t v = 0; v < n; v += WIDTH) {
+    for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
         const P x = load_pack(sigma + v), c = cube_root(x);
         P sum{};
         for (std::int64_t q = 0; q < n_powers; ++q) {
@@ -135,10 +129,10 @@ RHOPOT_INLINE void slopes_of_powers(const double* sigma, std::int64_t n, const P
 }
 
 RHOPOT_INLINE void copy_tile(const double* from, std::int64_t n, double* tile) {
-    for (std::int64_t v = 0; v < n; v += WIDTH) store_pack(tile + v, load_up_to(from + v, n - v));
+    for (std::int64_t v = 0; v < n; v += WIDTH<double>) store_pack(tile + v, load_up_to(from + v, n - v));
 }
 RHOPOT_INLINE void keep_tile(const double* tile, std::int64_t n, double* to) {
-    for (std::int64_t v = 0; v < n; v += WIDTH) store_up_to(to + v, load_pack(tile + v), n - v);
+    for (std::int64_t v = 0; v < n; v += WIDTH<double>) store_up_to(to + v, load_pack(tile + v), n - v);
 }
 
 void modulus(const Mixture& mixture, double epsilon, double* sigma) {

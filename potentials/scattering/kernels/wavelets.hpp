@@ -1,4 +1,4 @@
-// Solid-harmonic wavelets at eight frequencies at once, and the slope of their weighted sum.
+// Solid-harmonic wavelets at a pack of frequencies at once, and the slope of their weighted sum.
 //
 //   psi_m(w) = sqrt(4 pi / (2l+1)) |w|^(2(n-1-l)) R_lm(w) exp(-beta^2 |w|^2 / 2),    R_lm = |w|^l Y_lm(w / |w|)
 //
@@ -34,12 +34,12 @@ RHOPOT_INLINE void wavelets(const WaveletShape& shape, const V& x, const V& y, c
     }
 }
 
-// w of eight frequencies of a row, from number `first` on
+// w of a pack of frequencies of a row, from number `first` on
 struct Frequencies {
     Pack<double> index, x, y, z, square, gauss;
 
     RHOPOT_INLINE Frequencies(const WaveletShape& shape, const double* start, const double* step, std::int64_t first) {
-        for (int lane = 0; lane < WIDTH; ++lane) index[lane] = double(first + lane);
+        for (int lane = 0; lane < WIDTH<double>; ++lane) index[lane] = double(first + lane);
         x = start[0] + index * step[0];
         y = start[1] + index * step[1];
         z = start[2] + index * step[2];
@@ -51,12 +51,12 @@ struct Frequencies {
 inline void wavelet_row(const WaveletShape& shape, const double* start, const double* step, std::int64_t n, double* row,
                         std::int64_t stride) {
     Pack<double> psi[2 * DEGREE_LIMIT + 1];
-    for (std::int64_t first = 0; first < n; first += WIDTH) {
+    for (std::int64_t first = 0; first < n; first += WIDTH<double>) {
         const Frequencies w(shape, start, step, first);
         wavelets(shape, w.x, w.y, w.z, w.square, w.gauss, psi);
         for (int m = 0; m <= 2 * shape.degree; ++m) {
             double* to = row + m * stride + first;
-            if (n - first >= WIDTH) store_pack(to, psi[m]);
+            if (n - first >= WIDTH<double>) store_pack(to, psi[m]);
             else store_some(to, psi[m], n - first);
         }
     }
@@ -68,7 +68,7 @@ inline void wavelet_row_adjoint(const WaveletShape& shape, const double* start, 
     const Pack<double> none{}, one = none + 1.0;
     V psi[2 * DEGREE_LIMIT + 1];
     Pack<double> slope[3] = {none, none, none}, moment[3] = {none, none, none};
-    for (std::int64_t first = 0; first < n; first += WIDTH) {
+    for (std::int64_t first = 0; first < n; first += WIDTH<double>) {
         const Frequencies w(shape, start, step, first);
         const Pack<double> at[3] = {w.x, w.y, w.z};
         for (int axis = 0; axis < 3; ++axis) {
@@ -78,17 +78,15 @@ inline void wavelet_row_adjoint(const WaveletShape& shape, const double* start, 
             Pack<double> g = none;
             for (int m = 0; m <= 2 * shape.degree; ++m) {
                 const double* from = incoming + m * stride + first;
-                g += psi[m].derivative * (n - first >= WIDTH ? load_pack(from) : load_some(from, n - first));
+                g += psi[m].derivative * (n - first >= WIDTH<double> ? load_pack(from) : load_some(from, n - first));
             }
             slope[axis] += g;
             moment[axis] += w.index * g;
         }
     }
     for (int axis = 0; axis < 3; ++axis) {
-        for (int lane = 0; lane < WIDTH; ++lane) {
-            by_start[axis] += slope[axis][lane];
-            by_step[axis] += moment[axis][lane];
-        }
+        by_start[axis] += lane_sum(slope[axis]);
+        by_step[axis] += lane_sum(moment[axis]);
     }
 }
 

@@ -23,13 +23,10 @@ template <class V> RHOPOT_INLINE void operator+=(Vector3<V>& a, const Vector3<V>
     a.z += b.z;
 }
 
-template <class P> RHOPOT_INLINE Lane<P> sum_of(const P& x) {
-    return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7]));
-}
-template <class T> RHOPOT_INLINE void add_to(const Field<T, false>& to, const Pack<T>& x) { *to.value += sum_of(x); }
+template <class T> RHOPOT_INLINE void add_to(const Field<T, false>& to, const Pack<T>& x) { *to.value += lane_sum(x); }
 template <class T> RHOPOT_INLINE void add_to(const Field<T, true>& to, const Dual<Pack<T>>& x) {
-    *to.value += sum_of(x.value);
-    *to.derivative += sum_of(x.derivative);
+    *to.value += lane_sum(x.value);
+    *to.derivative += lane_sum(x.derivative);
 }
 
 // Three rows of numbers, one per axis, `stride` apart.
@@ -80,7 +77,7 @@ template <class T, bool DUAL> struct Environment {
 
     const SymmetryGrid<T>* grid;
     std::int32_t* edge;   // [slots] edge of each slot, counted from the centre's first; -1 in the padding
-    std::int32_t* start;  // [A + 1] first slot of each species' block, a multiple of WIDTH
+    std::int32_t* start;  // [A + 1] first slot of each species' block, a multiple of WIDTH<T>
     std::int32_t* count;  // [A] neighbours in the block
     std::ptrdiff_t slots; // room for neighbours and padding
     VectorField<T, DUAL> vector, unit, gradient;
@@ -88,11 +85,11 @@ template <class T, bool DUAL> struct Environment {
     Field<T, DUAL> h, slope;  // [n_eta, slots]: h(r) and h'(r) of G4
 
     static std::ptrdiff_t room(const SymmetryGrid<T>& grid, std::int64_t edges) {
-        return padded(edges) + std::ptrdiff_t(grid.n_species) * WIDTH;
+        return padded<T>(edges) + std::ptrdiff_t(grid.n_species) * WIDTH<T>;
     }
     static std::ptrdiff_t size(const SymmetryGrid<T>& grid, std::int64_t edges) {
         const std::ptrdiff_t slots = room(grid, edges);
-        return slots + padded(2 * grid.n_species + 1) + (DUAL ? 2 : 1) * (11 + 2 * grid.n_eta) * slots;
+        return slots + padded<T>(2 * grid.n_species + 1) + (DUAL ? 2 : 1) * (11 + 2 * grid.n_eta) * slots;
     }
     static Environment from(Arena<T>& arena, const SymmetryGrid<T>& grid, std::int64_t edges) {
         static_assert(sizeof(std::int32_t) <= sizeof(T));
@@ -100,7 +97,7 @@ template <class T, bool DUAL> struct Environment {
         e.grid = &grid;
         e.slots = room(grid, edges);
         e.edge = reinterpret_cast<std::int32_t*>(arena.template take<false>(e.slots).value);
-        e.start = reinterpret_cast<std::int32_t*>(arena.template take<false>(padded(2 * grid.n_species + 1)).value);
+        e.start = reinterpret_cast<std::int32_t*>(arena.template take<false>(padded<T>(2 * grid.n_species + 1)).value);
         e.count = e.start + grid.n_species + 1;
         e.vector = {arena.template take<DUAL>(3 * e.slots), e.slots};
         e.unit = {arena.template take<DUAL>(3 * e.slots), e.slots};
@@ -126,7 +123,7 @@ template <class T, bool DUAL> struct Environment {
         for (std::int64_t e = 0; e < n; ++e) count[kind(e)] += !beyond(e);
         start[0] = 0;
         for (int a = 0; a < n_species; ++a) {
-            start[a + 1] = start[a] + std::int32_t(padded(count[a]));
+            start[a + 1] = start[a] + std::int32_t(padded<T>(count[a]));
             for (std::int32_t slot = start[a] + count[a]; slot < start[a + 1]; ++slot) pad(slot);
             count[a] = 0;
         }
@@ -139,7 +136,7 @@ template <class T, bool DUAL> struct Environment {
 
     // what depends on one edge
     void prepare() {
-        for (std::ptrdiff_t slot = 0; slot < start[grid->n_species]; slot += WIDTH) {
+        for (std::ptrdiff_t slot = 0; slot < start[grid->n_species]; slot += WIDTH<T>) {
             const Vector3<V> r = vector.load(slot);
             const V square = dot(r, r);
             const Length<V> length = length_of(square);

@@ -1,4 +1,4 @@
-// The cutoff function on vectors of eight distances, and on their duals.
+// The cutoff function on packs of distances, and on their duals.
 #pragma once
 
 #include "elementary.hpp"

@@ -1,4 +1,4 @@
-// Pairs of neighbours: one neighbour j with eight neighbours k at a time.
+// Pairs of neighbours: one neighbour j with a pack of neighbours k at a time.
 //
 // With c = cos t_jik and s = r_jk^2, a term is A(r_ij, r_ik, s) B(c), A = h(r_ij) h(r_ik) h(sqrt s), B = 2^(1-zeta)
 // (1 + lambda c)^zeta. Slopes: dc/dr_ij = (u_k - c u_j) / r_ij, ds/dr_ij = -2 (r_ik - r_ij), and the same for k.
@@ -8,7 +8,7 @@
 
 namespace rhopot::RHOPOT_VARIANT {
 
-// the geometry of one j and eight k
+// the geometry of one j and a pack of k
 template <class T, bool DUAL> struct Triple {
     using V = typename Field<T, DUAL>::Vector;
     Vector3<V> uj, uk, d;     // directions; r_ik - r_ij
@@ -36,7 +36,12 @@ RHOPOT_INLINE Curve<typename Field<T, DUAL>::Vector> far_side(const Triple<T, DU
     return {gauss * t.f.value, gauss * (t.f.slope * t.inverse * T(0.5) + t.f.value * -eta)};
 }
 
-template <class T> RHOPOT_INLINE Pack<T> lanes() { return Pack<T>{0, 1, 2, 3, 4, 5, 6, 7}; }
+// 0, 1, 2 ... in the lanes
+template <class T> RHOPOT_INLINE Pack<T> lanes() {
+    Pack<T> x{};
+    for (int i = 0; i < WIDTH<T>; ++i) x[i] = T(i);
+    return x;
+}
 
 // work(j, from, upto, after): every j of one species with the slots [from, upto) of the other, of which those after `after`
 // count, so that each unordered pair of neighbours of species a <= b comes once
@@ -44,7 +49,7 @@ template <class T, bool DUAL, class Work>
 RHOPOT_INLINE void for_each_row(const Environment<T, DUAL>& e, int a, int b, const Work& work) {
     if (a == b) {
         for (std::int32_t j = e.start[a]; j < e.start[a] + e.count[a]; ++j) {
-            work(j, j / WIDTH * WIDTH, e.start[a + 1], j);
+            work(j, j / WIDTH<T> * WIDTH<T>, e.start[a + 1], j);
         }
         return;
     }

@@ -6,19 +6,19 @@ namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
 template <class T, bool DUAL, class V> RHOPOT_INLINE T wanted(const V& x) {
-    if constexpr (DUAL) return sum_of(x.derivative);
-    else return sum_of(x);
+    if constexpr (DUAL) return lane_sum(x.derivative);
+    else return lane_sum(x);
 }
 template <class T, bool DUAL> RHOPOT_INLINE void clear(const Field<T, DUAL>& field, std::ptrdiff_t packs) {
-    for (std::ptrdiff_t i = 0; i < packs; ++i) field.store(i * WIDTH, zero<T, DUAL>());
+    for (std::ptrdiff_t i = 0; i < packs; ++i) field.store(i * WIDTH<T>, zero<T, DUAL>());
 }
 
 template <class T> std::size_t workspace(const SymmetryGrid<T>& grid, std::int64_t edges) {
     const std::ptrdiff_t sums = 3 * (grid.n_angular() + grid.n_radial), directions = 2 * grid.n_directions();
-    return std::size_t(Environment<T, true>::size(grid, edges) + 2 * WIDTH * (sums + directions));
+    return std::size_t(Environment<T, true>::size(grid, edges) + 2 * WIDTH<T> * (sums + directions));
 }
 
-// exp(-eta (r - R_s)^2) f_c(r) and its slope, for eight neighbours at once
+// exp(-eta (r - R_s)^2) f_c(r) and its slope, for a pack of neighbours at once
 template <class T, class V>
 RHOPOT_INLINE Curve<V> radial(const SymmetryGrid<T>& grid, int f, const V& r, const Curve<V>& fade) {
     const T eta = grid.radial[2 * f];
@@ -31,14 +31,14 @@ template <class T, bool DUAL> void radial_values(const Environment<T, DUAL>& e, 
     const SymmetryGrid<T>& grid = *e.grid;
     for (int a = 0; a < grid.n_species; ++a, to += grid.n_radial) {
         clear<T, DUAL>(sums, grid.n_radial);
-        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH) {
+        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH<T>) {
             const V r = e.distance.load(slot);
             const Curve<V> f = fade(grid, r);
             for (int k = 0; k < grid.n_radial; ++k) {
-                sums.store(k * WIDTH, sums.load(k * WIDTH) + radial(grid, k, r, f).value);
+                sums.store(k * WIDTH<T>, sums.load(k * WIDTH<T>) + radial(grid, k, r, f).value);
             }
         }
-        for (int k = 0; k < grid.n_radial; ++k) to[k] = wanted<T, DUAL>(sums.load(k * WIDTH));
+        for (int k = 0; k < grid.n_radial; ++k) to[k] = wanted<T, DUAL>(sums.load(k * WIDTH<T>));
     }
 }
 
@@ -50,21 +50,21 @@ void angular_values(const Environment<T, DUAL>& e, int a, int b, const Field<T, 
     const int n_directions = grid.n_directions();
     clear<T, DUAL>(sums, grid.n_angular());
     for_each_row(e, a, b, [&](std::int32_t j, std::int32_t from, std::int32_t upto, std::int32_t after) {
-        for (std::int32_t k = from; k < upto; k += WIDTH) {
+        for (std::int32_t k = from; k < upto; k += WIDTH<T>) {
             const Triple<T, DUAL> t(e, j, k, lanes<T>() > T(after - k));
-            for_each_direction(grid, t.c, [&](int g, const V& value, const V&) { directions.store(g * WIDTH, value); });
+            for_each_direction(grid, t.c, [&](int g, const V& value, const V&) { directions.store(g * WIDTH<T>, value); });
             for (int n = 0; n < grid.n_eta; ++n) {
                 const std::ptrdiff_t row = n * e.slots;
                 const V near = broadcast<V>(e.h.scalar(row + j)) * e.h.load(row + k);
                 const V product = near * exponential(t.s * -grid.eta[n]) * t.f.value;
-                const Field<T, DUAL> sum = sums.at(n * n_directions * WIDTH);
+                const Field<T, DUAL> sum = sums.at(n * n_directions * WIDTH<T>);
                 for (int g = 0; g < n_directions; ++g) {
-                    sum.store(g * WIDTH, sum.load(g * WIDTH) + product * directions.load(g * WIDTH));
+                    sum.store(g * WIDTH<T>, sum.load(g * WIDTH<T>) + product * directions.load(g * WIDTH<T>));
                 }
             }
         }
     });
-    for (int k = 0; k < grid.n_angular(); ++k) to[k] = wanted<T, DUAL>(sums.load(k * WIDTH));
+    for (int k = 0; k < grid.n_angular(); ++k) to[k] = wanted<T, DUAL>(sums.load(k * WIDTH<T>));
 }
 
 template <class T> std::int64_t most_edges(const Graph<T>& graph, std::int64_t begin, std::int64_t end) {
@@ -81,8 +81,8 @@ void values_with(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_
                  T* memory) {
     Arena<T> arena{memory};
     auto e = Environment<T, DUAL>::from(arena, grid, most_edges(graph, begin, end));
-    const auto sums = arena.template take<DUAL>(WIDTH * (grid.n_angular() + grid.n_radial));
-    const auto directions = arena.template take<DUAL>(WIDTH * grid.n_directions());
+    const auto sums = arena.template take<DUAL>(WIDTH<T> * (grid.n_angular() + grid.n_radial));
+    const auto directions = arena.template take<DUAL>(WIDTH<T> * grid.n_directions());
     for (std::int64_t i = begin; i < end; ++i) {
         T* to = features + i * grid.n_features();
         e.gather(graph, i);
@@ -107,7 +107,7 @@ template <class T, bool DUAL> void radial_adjoint(const Environment<T, DUAL>& e,
     using V = typename Field<T, DUAL>::Vector;
     const SymmetryGrid<T>& grid = *e.grid;
     for (int a = 0; a < grid.n_species; ++a, w += grid.n_radial) {
-        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH) {
+        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH<T>) {
             const V r = e.distance.load(slot);
             const Curve<V> f = fade(grid, r);
             V slope = zero<T, DUAL>();
@@ -117,7 +117,7 @@ template <class T, bool DUAL> void radial_adjoint(const Environment<T, DUAL>& e,
     }
 }
 
-// the derivatives of a weighted sum of terms of one j and eight k, by c, by s = r_jk^2, by r_ij and by r_ik
+// the derivatives of a weighted sum of terms of one j and a pack of k, by c, by s = r_jk^2, by r_ij and by r_ik
 template <class V> struct Slopes {
     V by_c, by_s, by_j, by_k;
 };
@@ -132,8 +132,8 @@ RHOPOT_INLINE Slopes<typename Field<T, DUAL>::Vector> slopes_of(const Environmen
     for (int n = 0; n < e.grid->n_eta; ++n, w += n_directions) {
         V value = zero<T, DUAL>(), slope = value;
         for (int g = 0; g < n_directions; ++g) {
-            value += values.load(g * WIDTH) * w[g];
-            slope += slopes.load(g * WIDTH) * w[g];
+            value += values.load(g * WIDTH<T>) * w[g];
+            slope += slopes.load(g * WIDTH<T>) * w[g];
         }
         const std::ptrdiff_t row = n * e.slots;
         const V hj = broadcast<V>(e.h.scalar(row + j)), hk = e.h.load(row + k), near = hj * hk;
@@ -152,14 +152,14 @@ template <class T, bool DUAL>
 void angular_adjoint(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& directions, const T* w) {
     using V = typename Field<T, DUAL>::Vector;
     const SymmetryGrid<T>& grid = *e.grid;
-    const Field<T, DUAL> direction_slopes = directions.at(grid.n_directions() * WIDTH);
+    const Field<T, DUAL> direction_slopes = directions.at(grid.n_directions() * WIDTH<T>);
     for_each_row(e, a, b, [&](std::int32_t j, std::int32_t from, std::int32_t upto, std::int32_t after) {
         Vector3<V> sum{};
-        for (std::int32_t k = from; k < upto; k += WIDTH) {
+        for (std::int32_t k = from; k < upto; k += WIDTH<T>) {
             const Triple<T, DUAL> t(e, j, k, lanes<T>() > T(after - k));
             for_each_direction(grid, t.c, [&](int g, const V& value, const V& slope) {
-                directions.store(g * WIDTH, value);
-                direction_slopes.store(g * WIDTH, slope);
+                directions.store(g * WIDTH<T>, value);
+                direction_slopes.store(g * WIDTH<T>, slope);
             });
             const Slopes<V> s = slopes_of(e, t, j, k, directions, direction_slopes, w);
             const V turn_j = s.by_c * broadcast<V>(e.inverse.scalar(j)), turn_k = s.by_c * e.inverse.load(k);
@@ -180,7 +180,7 @@ void adjoint_with(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64
                   T* gradient, T* memory) {
     Arena<T> arena{memory};
     auto e = Environment<T, DUAL>::from(arena, grid, most_edges(graph, begin, end));
-    const auto directions = arena.template take<DUAL>(2 * WIDTH * grid.n_directions());
+    const auto directions = arena.template take<DUAL>(2 * WIDTH<T> * grid.n_directions());
     for (std::int64_t i = begin; i < end; ++i) {
         const T* w = incoming + i * grid.n_features();
         e.gather(graph, i);
@@ -202,16 +202,16 @@ void adjoint_of(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t
     else adjoint_with<T, false>(graph, grid, begin, end, incoming, gradient, memory);
 }
 
-// rows of dG[E, 3, F] of eight slots: sums [3, n] packs -> columns [column, column + n)
+// rows of dG[E, 3, F] of a pack of slots: sums [3, n] packs -> columns [column, column + n)
 template <class T>
 void scatter(const Environment<T, false>& e, std::int32_t slot, const T* sums, int n, T* rows, int column) {
     const int n_features = e.grid->n_features();
-    for (int lane = 0; lane < WIDTH; ++lane) {
+    for (int lane = 0; lane < WIDTH<T>; ++lane) {
         if (e.edge[slot + lane] < 0) continue;
         for (int axis = 0; axis < 3; ++axis) {
             T* to = rows + (3 * std::ptrdiff_t(e.edge[slot + lane]) + axis) * n_features + column;
-            const T* from = sums + axis * n * WIDTH + lane;
-            for (int f = 0; f < n; ++f) to[f] = from[f * WIDTH];
+            const T* from = sums + axis * n * WIDTH<T> + lane;
+            for (int f = 0; f < n; ++f) to[f] = from[f * WIDTH<T>];
         }
     }
 }
@@ -220,19 +220,19 @@ template <class T> void radial_jacobian(const Environment<T, false>& e, T* sums,
     const SymmetryGrid<T>& grid = *e.grid;
     const int n = grid.n_radial;
     for (int a = 0; a < grid.n_species; ++a) {
-        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH) {
+        for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH<T>) {
             const Pack<T> r = e.distance.load(slot);
             const Curve<Pack<T>> f = fade(grid, r);
             for (int k = 0; k < n; ++k) {
                 const Vector3<Pack<T>> slope = scaled(e.unit.load(slot), radial(grid, k, r, f).slope);
-                VectorField<T, false>{{sums}, n * WIDTH}.store(k * WIDTH, slope);
+                VectorField<T, false>{{sums}, n * WIDTH<T>}.store(k * WIDTH<T>, slope);
             }
             scatter(e, slot, sums, n, rows, a * n);
         }
     }
 }
 
-// adds dG4/dr_ik of one j and eight k to the sums [3, n_angular]
+// adds dG4/dr_ik of one j and a pack of k to the sums [3, n_angular]
 template <class T>
 RHOPOT_INLINE void add_slopes(const Environment<T, false>& e, std::int32_t j, std::int32_t k, const Triple<T, false>& t,
                               const Field<T, false>& values, const Field<T, false>& slopes, T* sums) {
@@ -247,10 +247,10 @@ RHOPOT_INLINE void add_slopes(const Environment<T, false>& e, std::int32_t j, st
         stretch += scaled(t.d, V(hj * hk * far.slope * T(2)));
         const Vector3<V> bend = scaled(turn, V(hj * hk * far.value));
         for (int g = 0; g < n_directions; ++g) {
-            const V value = values.load(g * WIDTH), slope = slopes.load(g * WIDTH);
-            const VectorField<T, false> sum{{sums}, n_angular * WIDTH};
-            sum.add((n * n_directions + g) * WIDTH, scaled(stretch, value));
-            sum.add((n * n_directions + g) * WIDTH, scaled(bend, slope));
+            const V value = values.load(g * WIDTH<T>), slope = slopes.load(g * WIDTH<T>);
+            const VectorField<T, false> sum{{sums}, n_angular * WIDTH<T>};
+            sum.add((n * n_directions + g) * WIDTH<T>, scaled(stretch, value));
+            sum.add((n * n_directions + g) * WIDTH<T>, scaled(bend, slope));
         }
     }
 }
@@ -259,16 +259,16 @@ template <class T>
 void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& directions, T* sums, T* rows) {
     using V = Pack<T>;
     const SymmetryGrid<T>& grid = *e.grid;
-    const Field<T, false> direction_slopes = directions.at(grid.n_directions() * WIDTH);
+    const Field<T, false> direction_slopes = directions.at(grid.n_directions() * WIDTH<T>);
     for (int b = 0; b < grid.n_species; ++b) {
-        for (std::int32_t k = e.start[b]; k < e.start[b + 1]; k += WIDTH) {
+        for (std::int32_t k = e.start[b]; k < e.start[b + 1]; k += WIDTH<T>) {
             for (int a = 0; a < grid.n_species; ++a) {
                 clear<T, false>({sums}, 3 * grid.n_angular());
                 for (std::int32_t j = e.start[a]; j < e.start[a] + e.count[a]; ++j) {
                     const Triple<T, false> t(e, j, k, lanes<T>() != T(j - k));
                     for_each_direction(grid, t.c, [&](int g, const V& value, const V& slope) {
-                        directions.store(g * WIDTH, value);
-                        direction_slopes.store(g * WIDTH, slope);
+                        directions.store(g * WIDTH<T>, value);
+                        direction_slopes.store(g * WIDTH<T>, slope);
                     });
                     add_slopes(e, j, k, t, directions, direction_slopes, sums);
                 }
@@ -285,8 +285,8 @@ void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t b
     Arena<T> arena{memory};
     const std::ptrdiff_t n_features = grid.n_features();
     auto e = Environment<T, false>::from(arena, grid, most_edges(graph, begin, end));
-    const auto sums = arena.template take<false>(3 * WIDTH * (grid.n_angular() + grid.n_radial));
-    const auto directions = arena.template take<false>(2 * WIDTH * grid.n_directions());
+    const auto sums = arena.template take<false>(3 * WIDTH<T> * (grid.n_angular() + grid.n_radial));
+    const auto directions = arena.template take<false>(2 * WIDTH<T> * grid.n_directions());
     for (std::int64_t i = begin; i < end; ++i) {
         T* rows = slopes + 3 * graph.first_edge[i] * n_features;
         const std::ptrdiff_t size = 3 * (graph.first_edge[i + 1] - graph.first_edge[i]) * n_features;
