@@ -16,11 +16,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from rhopot.potentials.commands.console import bar, make_console
+from rhopot.potentials.density import operators
 from rhopot.potentials.workflows.lammps_run import LammpsRun, run_lammps
+
+Name = TypeVar("Name")
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "examples" / "configs"
@@ -83,14 +87,27 @@ def md(
     ranks: int = 1,
     threads: int = 1,
     timestep: float = 0.001,
+    kernels: str | None = None,
 ) -> Time:
-    """Time of `steps` steps of dynamics of a silicon crystal; half of the atoms are of type 2 where there are two."""
+    """Time of `steps` steps of dynamics of a silicon crystal; half of the atoms are of type 2 where there are two.
+
+    kernels: instruction set of our kernels (`instruction_sets`); None: the best.
+    """
     decorate = "set type 1 type/fraction 2 0.5 7919" if types == 2 else ""
     deck = CRYSTAL.format(
         cells=cells, style=style, steps=steps, warm=warm, types=types, decorate=decorate, timestep=timestep
     )
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    if kernels is not None:
+        environment["RHOPOT_KERNELS"] = kernels
     return loop_time(run_lammps(deck, folder, ranks=ranks, environment=environment, timeout=3600))
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets of the kernels that this machine has, the least first."""
+    operators.load()
+    every = ["baseline", "v3", "v4"]
+    return every[: every.index(operators.kernel_variant()) + 1]
 
 
 def rhopot_style(model: Path, elements: str = "Si") -> str:
@@ -141,9 +158,9 @@ def train(
     return model, child(command, folder, threads)
 
 
-def interleaved(cases: Mapping[str, Callable[[], Time]], repeats: int) -> dict[str, list[Time]]:
+def interleaved(cases: Mapping[Name, Callable[[], Time]], repeats: int) -> dict[Name, list[Time]]:
     """Times of every case, measured in turn, `repeats` times over."""
-    times: dict[str, list[Time]] = {name: [] for name in cases}
+    times: dict[Name, list[Time]] = {name: [] for name in cases}
     with bar(make_console(), "runs", repeats * len(cases)) as advance:
         for repeat in range(repeats):
             for k, (name, case) in enumerate(cases.items()):
