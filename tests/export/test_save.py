@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from rhopot.export import LoadedModel, SelfCheckError, evaluate, load_model, save, save_model
-from rhopot.export.probe import differences, read_structures, write_results, write_structures
+from rhopot.export.probe import differences, read_structures, rounding, write_results, write_structures
 
 OLD = b"the file that was there before"
 
@@ -234,6 +235,37 @@ def test_comparison_sees_each_quantity(tmp_path: Path) -> None:
         sentences = differences(model, exact, tmp_path / "r.npz")
         assert sentences[-1].startswith(f"probe 0 differs in {name} by 1.00e-06")
     assert len(sentences) == 4
+
+
+class Cancelling(Global):
+    """The energy of `Global` and a sum of terms of 1e9 eV that cancel but for their last digits."""
+
+    def forward(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor,
+        pbc: torch.Tensor,
+        prepared: torch.Tensor,
+        share: int,
+        n_shares: int,
+        members: bool,
+    ) -> torch.Tensor:
+        noise = 1e9 * (torch.sin(positions).square() + torch.cos(positions).square() - 1.0).sum()
+        return (noise + float(len(species))).reshape(1)
+
+
+def test_rounding_of_sums_that_cancel_is_allowed_for(tmp_path: Path) -> None:
+    """A difference of that size passes for the model that has it, and not for one of the same energies without."""
+    for module, passes in ((Cancelling(), True), (Global(), False)):
+        model = LoadedModel(card=toy.card(kind="global"), module=module)
+        structures = [toy.cluster()]
+        exact = evaluate(model, structures)
+        write_results([replace(exact[0], energy=exact[0].energy + 3e-7)], tmp_path / "r.npz")
+        found = differences(model, exact, tmp_path / "r.npz", rounding(model, structures, exact))
+        assert (found == []) == passes, found
+    write_results([replace(exact[0], energy=exact[0].energy + 1e-3)], tmp_path / "r.npz")
+    assert differences(model, exact, tmp_path / "r.npz", rounding(model, structures, exact))
 
 
 def test_isolated_atoms_are_probed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
