@@ -45,7 +45,14 @@ LabelKeys = Annotated[
         metavar="TARGET=NAME",
     ),
 ]
-Structures = Annotated[list[str], typer.Argument(help="Extended-XYZ files, plain or .gz.", metavar="DATA...")]
+Structures = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files (extended XYZ, plain or .gz; .traj, .json, .db and what else ASE reads), patterns, or folders of "
+        "extended-XYZ files.",
+        metavar="DATA...",
+    ),
+]
 
 
 @app.callback()

@@ -10,6 +10,7 @@ from typing import Any
 from ase import Atoms
 
 from rhopot.export import STRETCH, ModelCard, read_card
+from rhopot.potentials.commands.calibration_notes import order_of_deviations, orders_structures
 from rhopot.potentials.commands.console import make_console, rounded, table
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.pair import describe_repulsion
@@ -43,6 +44,9 @@ def notes(card: ModelCard) -> list[str]:
         found.append("no members: the model does not know its own uncertainty")
     elif not card.uncertainty.force_factors:
         found.append("the predicted uncertainty of forces is not calibrated: no errors of forces were known")
+    order = order_of_deviations(card.fit.get("force_calibration"))
+    if order is not None and not orders_structures(card.fit["force_calibration"]):
+        found.append(order)
     if card.dtype == "float32":
         found.append("computes in float32: energies carry rounding of about 1e-6 relative")
     return found
@@ -62,7 +66,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         *_settings("descriptor", card.descriptor),
         *_repulsion(card),
         *_settings("fit", card.fit),
-        *_settings("trained on", _without_structures(card.training_data.summary)),
+        *_settings("trained on", _with_validation(_without_structures(card.training_data.summary))),
         ("data hash", card.training_data.hash),
         *_settings("errors", card.metrics),
         ("written by", f"rhopot {versions.rhopot}, torch {versions.torch}"),
@@ -97,6 +101,21 @@ def _without_structures(summary: dict[str, Any]) -> dict[str, Any]:
         return summary
     formulas = [Atoms(one["symbols"]).get_chemical_formula() for one in examples]
     return {**summary, "examples": ", ".join(formulas) or "none"}
+
+
+def _with_validation(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the model was trained on, with the validation part beside the frames that it was taken from."""
+    if not {"n_frames", "n_validation", "fitted_to_validation", "split"} <= {*summary}:
+        return summary
+    n_frames, n_validation, split = (summary[key] for key in ("n_frames", "n_validation", "split"))
+    if summary["fitted_to_validation"]:
+        words = f"{n_frames}, and the {n_validation} of the validation part once errors on it were known ({split})"
+    else:
+        words = f"{n_frames}; {n_validation} more for validation ({split}), not fitted"
+    others = {
+        key: value for key, value in summary.items() if key not in ("n_validation", "fitted_to_validation", "split")
+    }
+    return {**others, "n_frames": words}
 
 
 def _settings(title: str, values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from rhopot.potentials.commands.calibration_notes import order_of_deviations
 from rhopot.potentials.commands.console import rounded
 from rhopot.potentials.commands.evaluate import COLUMNS, explanation
 from rhopot.potentials.pair import describe_repulsion
@@ -28,6 +29,7 @@ EPOCH_COLUMNS = {
 def training_report(report: dict[str, Any]) -> str:
     """Markdown text of a training report."""
     data = report["training_data"]["summary"]
+    order = order_of_deviations(report["fit"].get("force_calibration"))
     parts = [
         f"# {report['family']} for {', '.join(report['symbols'])}",
         f"Trained on {data['n_frames']} frames ({data['n_atoms']} atoms); validation: {data['n_validation']} frames "
@@ -44,6 +46,7 @@ def training_report(report: dict[str, Any]) -> str:
         *(_selection(report["fit"]["selection"]) if "selection" in report["fit"] else []),
         "## Fit",
         _fit(report),
+        *([_capitalized(order)] if order else []),
         "## Settings",
         f"```yaml\n{yaml.safe_dump(report['settings'], sort_keys=False).strip()}\n```",
     ]

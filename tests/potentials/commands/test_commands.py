@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials import plots
 from rhopot.potentials.commands import main
 from rhopot.potentials.commands.files import write_atomically
+from rhopot.potentials.commands.info import notes
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
@@ -188,11 +190,52 @@ def test_features_of_a_model_and_of_a_configuration(trained_run: Path, tmp_path:
     np.testing.assert_array_equal(tables[0]["frame"], np.repeat(np.arange(10), 32))
 
 
+# What `info` says of the frames that the small trained models have seen.
+SPLIT = "0.25 of the groups by path"
+FRAMES_OF = {
+    "bpnn": f"30; 10 more for validation ({SPLIT}), not fitted",
+    "scattering": f"30, and the 10 of the validation part once errors on it were known ({SPLIT})",
+}
+
+
 def test_info_says_what_the_file_is(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(trained_run / "model.pt")]) == 0
     output = capsys.readouterr().out
     for word in ("soap_linear", "Li, Si", "cutoff", "float64", "doi:10.1103/PhysRevB.87.184115", "n_max = 4"):
         assert word in output
+
+
+@pytest.mark.parametrize(("family", "frames"), FRAMES_OF.items())
+def test_info_says_what_was_fitted_in_one_line(
+    family: str, frames: str, trained_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained_model(family)
+    assert main(["info", str(model)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"trained on n_frames = {frames} n_atoms = 960" in printed
+    assert "fitted_to_validation" not in printed
+
+
+@pytest.mark.parametrize("family", trained_models.FAMILIES)
+def test_deviations_that_order_nothing_are_said(family: str, trained_model: Callable[[str], Path]) -> None:
+    card, folder = read_card(trained_model(family)), trained_model(family).parent
+    calibration: Any = card.fit["force_calibration"]
+    rank = calibration["rank_correlation"]
+    sentence = f"redicted standard deviations of forces and force errors have a rank correlation of {rank:.2f}"
+    assert sentence in (folder / "report.md").read_text()
+    for rank in (-0.4, 0.05, 0.19, 0.2, 0.6):
+        fit = {**card.fit, "force_calibration": {**calibration, "rank_correlation": rank}}
+        said = [note for note in notes(card.model_copy(update={"fit": fit})) if "do not order structures" in note]
+        assert len(said) == (rank < 0.2)
+        assert all(f"rank correlation of {rank:.2f}, below about 0.2" in note for note in said)
+    assert not any("rank correlation" in note for note in notes(card.model_copy(update={"fit": {}})))
+
+
+@pytest.mark.parametrize("words", [["evaluate"], ["features"], ["data", "lint"]])
+def test_help_names_the_formats_of_structures(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--help"]) == 0
+    printed = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "extended XYZ, plain or .gz; .traj, .json, .db and what else ASE reads" in printed
 
 
 @pytest.mark.parametrize("family", ["soap_linear", "bpnn"])
