@@ -44,9 +44,9 @@ def notes(card: ModelCard) -> list[str]:
         found.append("no members: the model does not know its own uncertainty")
     elif not card.uncertainty.force_factors:
         found.append("the predicted uncertainty of forces is not calibrated: no errors of forces were known")
-    order = order_of_deviations(card.fit.get("force_calibration"))
-    if order is not None and not orders_structures(card.fit["force_calibration"]):
-        found.append(order)
+    deviations = order_of_deviations(card.fit.get("force_calibration"))
+    if deviations is not None and not orders_structures(card.fit["force_calibration"]):
+        found.append(deviations)
     if card.dtype == "float32":
         found.append("computes in float32: energies carry rounding of about 1e-6 relative")
     return found
