@@ -27,7 +27,7 @@ def _no_truth(value: Any) -> Any:
 
 
 # The least is far below any error and far above what squares to zero in double precision.
-Sigma = Annotated[float, Field(gt=0.0, ge=1e-9, allow_inf_nan=False), BeforeValidator(_no_truth)]
+Sigma = Annotated[float, Field(gt=0.0, ge=1e-15, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 
 class Target(BaseModel):

@@ -144,7 +144,7 @@ class ForceErrors:
     @staticmethod
     def of(errors: Floats, deviations: Floats, species: Integers, frames: Integers) -> ForceErrors:
         """Return the components of errors (n, 3) on n atoms with deviations, species and numbers of structures (n)."""
-        return ForceErrors(errors.ravel(), *(np.repeat(part, 3) for part in (deviations, species, frames)))
+        return ForceErrors(errors.ravel(), np.repeat(deviations, 3), np.repeat(species, 3), np.repeat(frames, 3))
 
     @staticmethod
     def joined(parts: Sequence[ForceErrors]) -> ForceErrors:
