@@ -35,10 +35,8 @@ inline void accumulate(const Basis<T>& basis, const Shape<T>& shape, const EdgeB
     const std::ptrdiff_t stride = EdgeBatch<T, DUAL>::rows(basis);
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto y = batch.harmonics.value.at(WIDTH<T> * l * l);
-        for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
-            multiply<true>(2 * l + 1, y, WIDTH<T>, 1, batch.radial.at(basis.columns.first[l] + q), stride, WIDTH<T>,
-                           c.at(l * l * shape.row + batch.channel * shape.block + q), shape.row);
-        }
+        multiply_wide<true, T>(2 * l + 1, y, WIDTH<T>, 1, batch.radial.at(basis.columns.first[l]), stride, WIDTH<T>,
+                               c.at(l * l * shape.row + batch.channel * shape.block), shape.row, basis.columns.used[l]);
     }
 }
 
@@ -62,11 +60,11 @@ inline void adjoint(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatc
         const auto left = d.at(l * l * shape.row + batch.channel * shape.block);
         const std::ptrdiff_t rows = WIDTH<T> * basis.columns.first[l], to = WIDTH<T> * l * l;
         const int n = basis.columns.used[l];
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.radial_by_lane.at(rows), WIDTH<T>, n, a.at(to), WIDTH<T>);
-        multiply<false>(2 * l + 1, left, shape.row, 1, batch.slope_by_lane.at(rows), WIDTH<T>, n, b.at(to), WIDTH<T>);
+        const Field<T, DUAL> right[2] = {batch.radial_by_lane.at(rows), batch.slope_by_lane.at(rows)};
+        const Field<T, DUAL> both[2] = {a.at(to), b.at(to)};
+        multiply<false>(2 * l + 1, left, shape.row, 1, right, WIDTH<T>, n, both, WIDTH<T>);
     }
-    V along{};
-    for (int lm = 0; lm < shape.angular(); ++lm) along += b.load(WIDTH<T> * lm) * batch.harmonics.value.load(WIDTH<T> * lm);
+    const V along = dot_by_lanes<T>(b, batch.harmonics.value, shape.angular());
     const auto g = harmonics_adjoint(batch.harmonics, *basis.constants, shape.l_max, a);
     const V ux = batch.direction.load(0), uy = batch.direction.load(WIDTH<T>), uz = batch.direction.load(2 * WIDTH<T>);
     const V inverse = batch.direction.load(3 * WIDTH<T>);

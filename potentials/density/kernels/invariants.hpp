@@ -47,10 +47,8 @@ template <class T, bool DUAL>
 inline void apply_packed(const Shape<T>& shape, Field<T, DUAL> c, Field<T, false> w, Field<T, DUAL> d) {
     for (int l = 0; l <= shape.l_max; ++l) {
         const std::ptrdiff_t rows = l * l * shape.row;
-        for (std::ptrdiff_t u = 0; u < shape.row; u += WIDTH<T>) {
-            multiply<false>(2 * l + 1, c.at(rows), shape.row, 1, w.at(l * shape.row * shape.row + u), shape.row,
-                            int(shape.row), d.at(rows + u), shape.row);
-        }
+        multiply_wide<false, T>(2 * l + 1, c.at(rows), shape.row, 1, w.at(l * shape.row * shape.row), shape.row,
+                                int(shape.row), d.at(rows), shape.row, shape.row);
     }
 }
 
@@ -66,10 +64,8 @@ inline void spectrum(const Shape<T>& shape, Field<T, DUAL> c, Field<T, DUAL> scr
     const std::ptrdiff_t square = shape.row * shape.row;
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto rows = c.at(l * l * shape.row);
-        for (std::ptrdiff_t v = 0; v < shape.row; v += WIDTH<T>) {
-            multiply<false>(int(shape.row), rows, 1, shape.row, rows.at(v), shape.row, 2 * l + 1,
-                            scratch.at(l * square + v), shape.row);
-        }
+        multiply_wide<false, T>(int(shape.row), rows, 1, shape.row, rows, shape.row, 2 * l + 1, scratch.at(l * square),
+                                shape.row, shape.row);
     }
     const T* product = scratch.value;
     if constexpr (DUAL) product = scratch.derivative;

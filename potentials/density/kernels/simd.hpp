@@ -17,16 +17,21 @@
 #define RHOPOT_VARIANT baseline
 #endif
 #define RHOPOT_INLINE inline __attribute__((always_inline))
+// before a loop over packs that are to stay in registers: the compiler keeps an array in memory that a loop runs over
+#define RHOPOT_UNROLL _Pragma("GCC unroll 16")
 
 namespace rhopot::RHOPOT_VARIANT {
 
-// Bytes of a vector register. Wider packs would be split by the compiler, which does it with many needless moves.
+// Bytes of a vector register, and the number of registers. Wider packs would be split by the compiler, which does it with many
+// needless moves.
 #if defined(__AVX512F__)
-constexpr int REGISTER_BYTES = 64;
+constexpr int REGISTER_BYTES = 64, REGISTERS = 32;
 #elif defined(__AVX__)
-constexpr int REGISTER_BYTES = 32;
+constexpr int REGISTER_BYTES = 32, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int REGISTER_BYTES = 16, REGISTERS = 32;
 #else
-constexpr int REGISTER_BYTES = 16;
+constexpr int REGISTER_BYTES = 16, REGISTERS = 16;
 #endif
 
 // Numbers in a pack: what a register holds, at most eight, since rows are padded to multiples of eight and short rows
@@ -201,8 +206,10 @@ template <int S, class P> RHOPOT_INLINE void exchange(P& a, P& b) {
 
 template <int S, class P> RHOPOT_INLINE void exchange_all(P* row) {
     if constexpr (S < LANES<P>) {
+        RHOPOT_UNROLL
         for (int block = 0; block < LANES<P>; block += 2 * S) {
-            for (int i = block; i < block + S; ++i) exchange<S>(row[i], row[i + S]);
+            RHOPOT_UNROLL
+            for (int i = 0; i < S; ++i) exchange<S>(row[block + i], row[block + i + S]);
         }
         exchange_all<2 * S>(row);
     }
@@ -211,44 +218,107 @@ template <int S, class P> RHOPOT_INLINE void exchange_all(P* row) {
 // to[j * WIDTH + i] = from[i * stride + j] for a block of WIDTH x WIDTH numbers
 template <class T> RHOPOT_INLINE void transpose_block(const T* from, std::ptrdiff_t stride, T* to) {
     Pack<T> row[WIDTH<T>];
+    RHOPOT_UNROLL
     for (int i = 0; i < WIDTH<T>; ++i) row[i] = load_pack<T>(from + i * stride);
     exchange_all<1>(row);
+    RHOPOT_UNROLL
     for (int i = 0; i < WIDTH<T>; ++i) store_pack(to + i * WIDTH<T>, row[i]);
 }
 
-// c[m, lanes] (+)= sum_k a[m, k] b[k, lanes] for ROWS rows held in registers
-template <int ROWS, bool ADD, class A, class B, class C>
-RHOPOT_INLINE void multiply_tile(A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, B b, std::ptrdiff_t b_k, int n_k, C c,
-                                 std::ptrdiff_t c_row) {
-    typename C::Vector sum[ROWS];
+// sum_k a[k, lanes] b[k, lanes], in four sums that do not wait for each other
+template <class T, class A, class B> RHOPOT_INLINE auto dot_by_lanes(A a, B b, int n) {
+    typename A::Vector sum[4]{};
+    int k = 0;
+    for (; k + 4 <= n; k += 4) {
+        RHOPOT_UNROLL
+        for (int j = 0; j < 4; ++j) sum[j] += a.load(WIDTH<T> * (k + j)) * b.load(WIDTH<T> * (k + j));
+    }
+    for (; k < n; ++k) sum[0] += a.load(WIDTH<T> * k) * b.load(WIDTH<T> * k);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// c[m, lanes] (+)= sum_k a[m, k] b[k, lanes] for ROWS rows held in registers, and for COLUMNS arrays b and c side by side, which
+// share what is read of a.
+template <int ROWS, bool ADD, int COLUMNS, class A, class B, class C>
+RHOPOT_INLINE void multiply_tile(A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS], std::ptrdiff_t b_k,
+                                 int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+    typename C::Vector sum[ROWS][COLUMNS];
+    RHOPOT_UNROLL
     for (int m = 0; m < ROWS; ++m) {
-        if constexpr (ADD) sum[m] = c.load(m * c_row);
-        else sum[m] = typename C::Vector{};
+        RHOPOT_UNROLL
+        for (int j = 0; j < COLUMNS; ++j) {
+            if constexpr (ADD) sum[m][j] = c[j].load(m * c_row);
+            else sum[m][j] = typename C::Vector{};
+        }
     }
     for (int k = 0; k < n_k; ++k) {
-        const auto right = b.load(k * b_k);
-        for (int m = 0; m < ROWS; ++m) sum[m] += a.scalar(m * a_row + k * a_k) * right;
+        typename B::Vector right[COLUMNS];
+        RHOPOT_UNROLL
+        for (int j = 0; j < COLUMNS; ++j) right[j] = b[j].load(k * b_k);
+        RHOPOT_UNROLL
+        for (int m = 0; m < ROWS; ++m) {
+            const auto left = a.scalar(m * a_row + k * a_k);
+            RHOPOT_UNROLL
+            for (int j = 0; j < COLUMNS; ++j) sum[m][j] += left * right[j];
+        }
     }
-    for (int m = 0; m < ROWS; ++m) c.store(m * c_row, sum[m]);
+    RHOPOT_UNROLL
+    for (int m = 0; m < ROWS; ++m) {
+        RHOPOT_UNROLL
+        for (int j = 0; j < COLUMNS; ++j) c[j].store(m * c_row, sum[m][j]);
+    }
+}
+
+// rows that multiply_tile can hold: the sums, one pack of each column and one number of a must fit into the registers
+template <class Vector, int COLUMNS> constexpr int TILE_ROWS = [] {
+    const int fitting = (REGISTERS - 4) / (COLUMNS * (is_dual<Vector>::value ? 2 : 1));
+    return fitting < 8 ? fitting : 8;
+}();
+
+// the last rows, less than a whole tile
+template <int ROWS, bool ADD, int COLUMNS, class A, class B, class C>
+RHOPOT_INLINE void multiply_rest(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS],
+                                 std::ptrdiff_t b_k, int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+    if constexpr (ROWS > 0) {
+        if (rows == ROWS) multiply_tile<ROWS, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
+        else multiply_rest<ROWS - 1, ADD>(rows, a, a_row, a_k, b, b_k, n_k, c, c_row);
+    }
 }
 
 // The one matrix product of the engine: expansion, its adjoint, invariants and weights all run through it.
+template <bool ADD, int COLUMNS, class A, class B, class C>
+RHOPOT_INLINE void multiply(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS], std::ptrdiff_t b_k,
+                            int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+    constexpr int TILE = TILE_ROWS<typename C::Vector, COLUMNS>;
+    std::ptrdiff_t done = 0;
+    for (; rows >= TILE; rows -= TILE, done += TILE) {
+        C to[COLUMNS];
+        for (int j = 0; j < COLUMNS; ++j) to[j] = c[j].at(done * c_row);
+        multiply_tile<TILE, ADD>(a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row);
+    }
+    C to[COLUMNS];
+    for (int j = 0; j < COLUMNS; ++j) to[j] = c[j].at(done * c_row);
+    multiply_rest<TILE - 1, ADD>(rows, a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row);
+}
 template <bool ADD, class A, class B, class C>
-RHOPOT_INLINE void multiply(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, B b, std::ptrdiff_t b_k, int n_k, C c,
-                            std::ptrdiff_t c_row) {
-    for (; rows >= 8; rows -= 8, a = a.at(8 * a_row), c = c.at(8 * c_row)) {
-        multiply_tile<8, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
+RHOPOT_INLINE void multiply(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B& b, std::ptrdiff_t b_k, int n_k,
+                            const C& c, std::ptrdiff_t c_row) {
+    const B right[1] = {b};
+    const C to[1] = {c};
+    multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row);
+}
+
+// The same for `count` columns of b and c: by two packs, which share what is read of a, and one.
+template <bool ADD, class T, class A, class B, class C>
+RHOPOT_INLINE void multiply_wide(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, B b, std::ptrdiff_t b_k, int n_k, C c,
+                                 std::ptrdiff_t c_row, std::ptrdiff_t count) {
+    std::ptrdiff_t q = 0;
+    for (; q + WIDTH<T> < count; q += 2 * WIDTH<T>) {
+        const B right[2] = {b.at(q), b.at(q + WIDTH<T>)};
+        const C to[2] = {c.at(q), c.at(q + WIDTH<T>)};
+        multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row);
     }
-    switch (rows) {
-        case 1: return multiply_tile<1, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 2: return multiply_tile<2, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 3: return multiply_tile<3, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 4: return multiply_tile<4, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 5: return multiply_tile<5, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 6: return multiply_tile<6, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        case 7: return multiply_tile<7, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        default: return;
-    }
+    if (q < count) multiply<ADD>(rows, a, a_row, a_k, b.at(q), b_k, n_k, c.at(q), c_row);
 }
 
 }  // namespace rhopot::RHOPOT_VARIANT
