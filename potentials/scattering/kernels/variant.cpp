@@ -8,7 +8,9 @@ namespace {
 using P = Pack<double>;
 constexpr std::int64_t TILE = 256;  // points whose numbers stay in the first-level cache
 
-RHOPOT_INLINE P load_up_to(const double* from, std::int64_t n) { return n >= WIDTH<double> ? load_pack(from) : load_some(from, n); }
+RHOPOT_INLINE P load_up_to(const double* from, std::int64_t n) {
+    return n >= WIDTH<double> ? load_pack(from) : load_some(from, n);
+}
 RHOPOT_INLINE void store_up_to(double* to, const P& x, std::int64_t n) {
     if (n >= WIDTH<double>) store_pack(to, x);
     else store_some(to, x, n);
