@@ -111,15 +111,18 @@ class FrameSet(Sequence[Frame]):
         """Number of frames that carry `target`."""
         return sum(frame.has(target) for frame in self)
 
-    def require(self, targets: Sequence[str], option: str = "data.keys.{}={}") -> None:
-        """Stop with one sentence if a requested target stands in no frame; `option`: how its key is set."""
+    def require(self, targets: Sequence[str], option: str = "data.keys.{}={}", instead: str = "") -> None:
+        """Stop with one sentence if a requested target stands in no frame.
+
+        option: how its key is set; instead: what else may be done, with the target's name.
+        """
         for target in targets:
             if target not in TARGETS:
                 raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {target!r}; correct its name")
             if self.count(target) == 0:
                 raise DataError(
                     f"target {target} must be present in the data, got {self._keys()} in {len(self)} frames; "
-                    f"name its key with {option.format(target, 'KEY')} or drop the target"
+                    f"name its key with {option.format(target, 'KEY')}{instead.format(target)}"
                 )
 
     def require_any(self, targets: Sequence[str], option: str = "data.keys.{}={}") -> None:

@@ -93,7 +93,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
     check_config_types(config.targets, [*train, *(given or ())])
     notes = left_out(config.targets, train)
     train = config.targets.kept(train)
-    train.require(config.targets.required)
+    train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
     if given is not None:

@@ -228,6 +228,8 @@ def test_ready_configurations_without_energies(family: str, kept: str, tmp_path:
         del atoms.info["REF_energy"]
         del (atoms.info if kept == "forces" else atoms.arrays)["REF_stress" if kept == "forces" else "REF_forces"]
     write(tmp_path / "some.xyz", frames, format="extxyz")
+    with pytest.raises(DataError, match=r"target energy must be present .* or leave it out with targets.energy=null"):
+        load_training_set(settings(family, f"data.train={tmp_path / 'some.xyz'}"))
     config = settings(family, f"data.train={tmp_path / 'some.xyz'}", "targets.energy=null")
     data = load_training_set(config)
     assert data.train.count(kept) == len(data.train) > 0
