@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.structures.frames import TARGETS
@@ -26,8 +26,15 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
-# The least is far below any error and far above what squares to zero in double precision.
-Sigma = Annotated[float, Field(gt=0.0, ge=1e-15, allow_inf_nan=False), BeforeValidator(_no_truth)]
+def _not_vanishing(value: float) -> float:
+    """The least sigma is far below any error and far above what squares to zero in double precision."""
+    if value < LEAST_SIGMA:
+        raise ValueError(f"must be {LEAST_SIGMA:g} or more, got {value:g}")
+    return value
+
+
+LEAST_SIGMA = 1e-15
+Sigma = Annotated[float, Field(gt=0.0, allow_inf_nan=False), BeforeValidator(_no_truth), AfterValidator(_not_vanishing)]
 
 
 class Target(BaseModel):
