@@ -29,13 +29,18 @@ types: install $(VENV)/.tools
 install: $(VENV)/.installed
 
 $(VENV)/.build-tools: pyproject.toml
+	@echo "== $(VENV): torch, cmake and what else the build needs"
 	$(PYTHON) -m venv $(VENV)
 	$(REQUIREMENTS) build > $(VENV)/build.txt
 	$(PIP) install --quiet -r $(VENV)/build.txt
 	touch $@
 
+# One line for each file that is compiled; all that pip says is in build.log.
+$(VENV)/.installed: SHELL = /bin/bash
 $(VENV)/.installed: $(VENV)/.build-tools $(SOURCES)
-	$(PIP) install --quiet --no-build-isolation .
+	@echo "== $(VENV): compiling the operators, once per instruction set, and the LAMMPS plugin; installing"
+	@set -o pipefail; $(PIP) install --verbose --no-build-isolation . 2>&1 | tee $(VENV)/build.log | \
+	awk '/^ *\[[0-9]+\/[0-9]+\] / { print; fflush() }' || { tail -n 40 $(VENV)/build.log; exit 1; }
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.build-tools
