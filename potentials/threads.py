@@ -43,11 +43,9 @@ def of_children(environment: MutableMapping[str, str] | None = None) -> dict[str
 def available_cores(quota: Path = QUOTA) -> int:
     """Cores that this process may use: of the machine, its affinity, and a container's limit, the least."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        allowed, period = quota.read_text(encoding="ascii").split()
-        cores = min(cores, math.ceil(int(allowed) / int(period)))
-    except (OSError, ValueError):  # no such limit
-        pass
+    words = quota.read_text(encoding="ascii").split() if quota.is_file() else []
+    if len(words) == 2 and all(word.isdigit() and int(word) > 0 for word in words):  # else there is no limit
+        cores = min(cores, math.ceil(int(words[0]) / int(words[1])))
     return max(1, cores)
 
 
