@@ -17,6 +17,8 @@ from rhopot.export.results import Evaluation
 
 # Allowed difference, relative to 1 + the largest value: what another order of summation may make.
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5}
+# The most that is put down to rounding, relative to 1 + the largest value: more is another result.
+MOST_ROUNDING = 1e-5
 Rounding = dict[str, float]
 _RESULTS = ("energies", "energy", "forces", "virial", "members")
 
@@ -87,7 +89,7 @@ def differences(
 ) -> list[str]:
     """Sentences on every result in a file that differs from the expected one by more than the dtype allows.
 
-    known: what rounding does to these results (`rounding`); ten times that is allowed as well.
+    known: what rounding does to these results (`rounding`); ten times that is allowed as well, MOST_ROUNDING at most.
     """
     tolerance = TOLERANCES[model.card.dtype]
     sentences = []
@@ -98,8 +100,10 @@ def differences(
                 if value.dtype == object or value.size == 0:
                     continue
                 error = float(np.abs(stored[f"{name}_{k}"] - value).max())
-                allowed = tolerance * (1.0 + float(np.abs(value).max()))
-                allowed += 10.0 * known[k].get(name, 0.0) if known else 0.0
+                size = 1.0 + float(np.abs(value).max())
+                allowed = tolerance * size
+                if known:
+                    allowed += min(10.0 * known[k].get(name, 0.0), MOST_ROUNDING * size)
                 if not error <= allowed:
                     sentences.append(f"probe {k} differs in {name} by {error:.2e} (allowed {allowed:.2e})")
     return sentences
