@@ -23,5 +23,7 @@ endif()
 add_library(torch_wheel INTERFACE)
 target_include_directories(torch_wheel SYSTEM INTERFACE
   "${RHOPOT_TORCH_DIR}/include" "${RHOPOT_TORCH_DIR}/include/torch/csrc/api/include")
+# Files include the headers of the tensor functions they call, not those of all two thousand: seconds of compilation for each.
+target_compile_definitions(torch_wheel INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_directories(torch_wheel INTERFACE "${RHOPOT_TORCH_DIR}/lib")
 target_link_libraries(torch_wheel INTERFACE torch_cpu c10)

@@ -1,8 +1,8 @@
 // The arguments that all graph operators share: checked once, here, then trusted.
 #pragma once
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <memory>
@@ -63,6 +63,15 @@ void check_index(const at::Tensor& index, const char* name, std::int64_t size, c
 
 // degree l of a density [C, (l+1)^2, U], or throws with a sentence
 int density_degree(const at::Tensor& density);
+
+// an undefined tensor stays undefined
+inline at::Tensor contiguous(const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
+
+// Typed memory of a tensor, of the type of the workspace at hand. Of an undefined one to write to: null.
+template <class T> T* out(const at::Tensor& tensor, const T*) {
+    return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
+}
+template <class T> const T* in(const at::Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
 
 // Memory that a thread keeps from one call to the next.
 template <class T> T* thread_workspace(std::size_t count) {

@@ -1,6 +1,10 @@
 #include "compute.hpp"
 
 #include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
 
 namespace rhopot {
 
@@ -35,14 +39,6 @@ template <class Work> void on_density(const at::Tensor& value, const at::Tensor&
         });
     });
 }
-
-at::Tensor contiguous(const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
-
-// typed memory of a tensor, of the type of the workspace at hand
-template <class T> T* out(const at::Tensor& tensor, const T*) {
-    return tensor.defined() ? tensor.mutable_data_ptr<T>() : nullptr;
-}
-template <class T> const T* in(const at::Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
 
 }  // namespace
 

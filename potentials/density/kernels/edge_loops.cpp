@@ -1,5 +1,7 @@
 // The loops around a model, for callers in Python: edges of a structure that has moved, and forces from edges. One pass
 // each, float64, no derivatives.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include "arguments.hpp"

@@ -1,6 +1,8 @@
 // Operators of the order norms: the GMP descriptor on tensors, its autograd, and the loop that turns a stored Jacobian into
 // forces. See autograd.hpp for how derivatives are made.
 #include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include "autograd.hpp"
@@ -84,11 +86,6 @@ void on_density(const Tensor& value, const Tensor& tangent, std::int64_t n_probe
         });
     });
 }
-
-Tensor contiguous(const Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
-
-template <class T> T* out(const Tensor& tensor, const T*) { return tensor.mutable_data_ptr<T>(); }
-template <class T> const T* in(const Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
 
 // Phi[C, F]; with a tangent [C, LM, U] its derivative along it
 Tensor invariants(const Tensor& density, std::int64_t n_probes, const Tensor& floor, const Tensor& tangent = {}) {

@@ -2,6 +2,7 @@
 //   slope_adjoint[k, i, f] = sum over edges e of centre i and axes a of v[k, e, a] J[e, a, f].
 // The Jacobian is a constant: it has no gradient, and the forces are linear in the slopes.
 #include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "autograd.hpp"

@@ -1,5 +1,7 @@
 // The operators: schemas, CPU kernels and autograd in C++, so that gradients are the same with and without Python.
 // See autograd.hpp for how derivatives are made.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/repeat_interleave.h>
 #include <torch/library.h>
 
 #include "autograd.hpp"

@@ -4,6 +4,14 @@
 // points stream past them, once forwards and once backwards. Both passes are matrix products. The density of a centre is
 // made twice, because keeping what its adjoint needs would take more memory traffic than making it.
 #include <ATen/Dispatch.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "compute.hpp"
 

@@ -1,7 +1,7 @@
 // Fields of wavelets on tensors, without autograd: what the operators of scattering and their derivatives are made of.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <array>
 #include <vector>

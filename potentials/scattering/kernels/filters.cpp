@@ -1,4 +1,6 @@
 // Filters of wavelets on tensors: frequencies of a grid, row by row.
+#include <ATen/ops/zeros.h>
+
 #include <cmath>
 
 #include "fields.hpp"

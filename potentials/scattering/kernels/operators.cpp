@@ -1,5 +1,9 @@
 // The operators of wavelet scattering: schemas, CPU kernels and autograd in C++, so that gradients are the same with and
 // without Python. Arguments and equations: rhopot.potentials.scattering.modulus. Differentiable once.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 

@@ -1,6 +1,7 @@
 #include "symmetry.hpp"
 
 #include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
 
 #include <cmath>
 #include <cstring>
@@ -65,12 +66,6 @@ template <class Work> void on_graph(const SymmetryArguments& a, const at::Tensor
         });
     });
 }
-
-at::Tensor contiguous(const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }
-
-// typed memory of a tensor, of the type of the workspace at hand
-template <class T> T* out(const at::Tensor& tensor, const T*) { return tensor.mutable_data_ptr<T>(); }
-template <class T> const T* in(const at::Tensor& tensor, const T*) { return tensor.const_data_ptr<T>(); }
 
 }  // namespace
 
