@@ -318,19 +318,22 @@ class WaveletScattering(nn.Module):
         filtered: Tensor,
         volume: Tensor,
         points: list[list[int]],
+        first: int = 0,
     ) -> Tensor:
         """Return the integrals of second-order moduli, flat, from the spectra (C, ...) of a block's moduli.
 
-        `rows` of the spectra are taken; `filtered` (2l+1, ...) is the second wavelet on its own grid.
+        `rows` of the block's channels are taken, of which `spectrum` holds those from `first` on; `filtered`
+        (2l+1, ...) is the second wavelet on its own grid.
         """
         have, own = points[self.first_level[block]], points[self.second_scale[block][which]]
         odd = self.wavelets[self.second_wavelet[block][which]][1] % 2 == 1
         index = torch.tensor(rows, device=spectrum.device)
         floor = torch.index_select(self.floor(block), 0, index) * self.second_gain[block][which]
+        held = [row - first for row in rows]
         if self.reference or spectrum.is_cuda:
-            sums = twin.wavelet_power_sums(spectrum, have, filtered, own, odd, rows, floor, self.powers)
+            sums = twin.wavelet_power_sums(spectrum, have, filtered, own, odd, held, floor, self.powers)
         else:
-            sums = torch.ops.rhopot.wavelet_power_sums_v1(spectrum, have, filtered, own, odd, rows, floor, self.powers)
+            sums = torch.ops.rhopot.wavelet_power_sums_v1(spectrum, have, filtered, own, odd, held, floor, self.powers)
         return (sums * (volume / (own[0] * own[1] * own[2]))).reshape(-1)
 
     def floor(self, block: int) -> Tensor:

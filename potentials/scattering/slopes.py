@@ -113,9 +113,8 @@ class ScatteringSlopes(nn.Module):
         if len(self.scattering.second_scale[block]) > 0:
             spectrum = torch.fft.rfftn(modulus.detach(), dim=(1, 2, 3), norm="forward")
             values, by_spectrum, by_volume = self.seconds(
-                block, weights[start:], spectrum.requires_grad_(), volume.detach().requires_grad_(), leaves, totals,
-                points,
-            )  # fmt: skip
+                block, weights[start:], spectrum, volume.detach().requires_grad_(), leaves, totals, points
+            )
             outputs += [modulus, volume]
             gradients.append(spectrum_slopes(by_spectrum, points[self.scattering.first_level[block]]))
             gradients.append(by_volume)
@@ -143,11 +142,14 @@ class ScatteringSlopes(nn.Module):
             place = 2 + self.scattering.filtered_scales.index(scale) * len(self.scattering.wavelets)
             place += self.scattering.second_wavelet[block][which]
             for rows in self.scattering.portions(block, which, points):
-                values = self.scattering.second(block, which, rows, spectrum, leaves[place], volume, points)
+                # Derivatives by no more spectra than the portion reads.
+                first, count = rows[0], rows[-1] - rows[0] + 1
+                part = spectrum.narrow(0, first, count).detach().requires_grad_()
+                values = self.scattering.second(block, which, rows, part, leaves[place], volume, points, first)
                 stop = start + len(values)
                 upstream: list[Tensor | None] = [weights[start:stop]]
-                slopes = torch.autograd.grad([values], [spectrum, volume, leaves[place]], upstream)
-                add(by_spectrum, slopes[0])
+                slopes = torch.autograd.grad([values], [part, volume, leaves[place]], upstream)
+                add(by_spectrum.narrow(0, first, count), slopes[0])
                 add(by_volume, slopes[1])
                 add(totals[place], slopes[2])
                 pieces.append(values.detach())

@@ -1,13 +1,12 @@
 #include "fields.hpp"
 
-#include <ATen/ops/_fft_c2r.h>
-#include <ATen/ops/_fft_r2c.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "lattice.hpp"
 #include "problem.hpp"
 
 namespace rhopot {
@@ -59,15 +58,14 @@ std::vector<std::int64_t> places(std::int64_t have, std::int64_t want) {
     return at;
 }
 
-// work(place in the wavelet's grid, place in the spectrum) for every row of frequencies along the third axis, in units of
-// numbers; the second is negative where the band has none
-template <class Work> void over_rows(const Wavelet& wavelet, const Work& work) {
+// work(place in the lattice, place in the spectrum) for every row of frequencies along the third axis that both bands have
+template <class Work> void over_rows(const Wavelet& wavelet, const Lattice& lattice, const Work& work) {
     const auto first = places(wavelet.have[0], wavelet.points[0]), second = places(wavelet.have[1], wavelet.points[1]);
-    const std::int64_t want = wavelet.points[2] / 2 + 1, have = wavelet.have[2] / 2 + 1;
+    const std::int64_t have = wavelet.have[2] / 2 + 1;
     for (std::int64_t i = 0; i < wavelet.points[0]; ++i) {
         for (std::int64_t j = 0; j < wavelet.points[1]; ++j) {
             const std::int64_t a = first[std::size_t(i)], b = second[std::size_t(j)];
-            work((i * wavelet.points[1] + j) * want, a < 0 || b < 0 ? -1 : (a * wavelet.have[1] + b) * have);
+            if (a >= 0 && b >= 0) work(i * lattice.plane + j * lattice.row, (a * wavelet.have[1] + b) * have);
         }
     }
 }
@@ -75,11 +73,22 @@ template <class Work> void over_rows(const Wavelet& wavelet, const Work& work) {
 // frequencies k >= 0 of a row that lie in both bands
 std::int64_t row_length(const Wavelet& wavelet) { return (std::min(wavelet.have[2], wavelet.points[2]) - 1) / 2 + 1; }
 
+const double* constant_numbers(const Tensor& complex) {
+    return reinterpret_cast<const double*>(complex.const_data_ptr<c10::complex<double>>());
+}
 double* numbers(const Tensor& complex) {
     return reinterpret_cast<double*>(complex.mutable_data_ptr<c10::complex<double>>());
 }
-const double* constant_numbers(const Tensor& complex) {
-    return reinterpret_cast<const double*>(complex.const_data_ptr<c10::complex<double>>());
+
+// The spectrum [n1, n2, n3/2 + 1] in the layout of the wavelet's grid; zero where its band ends.
+void split(const Wavelet& wavelet, const Lattice& lattice, const Tensor& spectrum, const Split& parts) {
+    const ScatteringKernels& k = scattering_kernels();
+    const double* from = constant_numbers(spectrum);
+    const std::int64_t inside = row_length(wavelet);
+    std::fill(parts.re, parts.re + lattice.size, 0.0);
+    over_rows(wavelet, lattice, [&](std::int64_t place, std::int64_t source) {
+        k.split_row(from + 2 * source, inside, wavelet.odd, parts.re + place, parts.im + place);
+    });
 }
 
 }  // namespace
@@ -93,38 +102,37 @@ void Wavelet::check(const Tensor& spectra) const {
                       have[2] / 2 + 1, ") for its points, got ", spectra.sizes());
 }
 
-Tensor Wavelet::fields(const Tensor& spectrum) const {
-    const ScatteringKernels& k = scattering_kernels();
-    const Tensor product = at::empty(filter.sizes(), spectrum.options());
-    const std::int64_t row = points[2] / 2 + 1, inside = row_length(*this), stride = points[0] * points[1] * row;
-    const double *from = constant_numbers(spectrum), *psi = filter.const_data_ptr<double>();
-    double* to = numbers(product);
-    for (std::int64_t m = 0; m < n_components(); ++m, psi += stride, to += 2 * stride) {
-        over_rows(*this, [&](std::int64_t place, std::int64_t source) {
-            const std::int64_t known = source < 0 ? 0 : inside;
-            if (known > 0) k.filter_row(from + 2 * source, psi + place, known, odd, to + 2 * place);
-            std::fill(to + 2 * (place + known), to + 2 * (place + row), 0.0);
-        });
+void Wavelet::fields(const Tensor& spectrum, double* fields) const {
+    const Lattice lattice = lattice_of(points, scattering_kernels().lanes);
+    const Workspace work(lattice, 2);
+    split(*this, lattice, spectrum, work.split(0));
+    const double* psi = filter.const_data_ptr<double>();
+    const std::int64_t stride = filter[0].numel();
+    for (std::int64_t m = 0; m < n_components(); ++m) {
+        scattering_kernels().filtered_points(lattice, work.split(0), psi + m * stride, (n_components() - m) * stride,
+                                             work.split(1), work.scratch(), fields + m * n_points());
     }
-    return at::_fft_c2r(product, {1, 2, 3}, 0, points[2]).contiguous();
 }
 
 void Wavelet::adjoint(const Tensor& spectrum, const Tensor& by_fields, const Tensor& by_spectrum,
                       const Tensor& by_filter) const {
     const ScatteringKernels& k = scattering_kernels();
-    const Tensor shaped = by_fields.view({n_components(), points[0], points[1], points[2]});
-    const Tensor by_product = at::_fft_r2c(shaped, {1, 2, 3}, 0, true).contiguous();
-    const std::int64_t inside = row_length(*this), stride = points[0] * points[1] * (points[2] / 2 + 1);
-    const double *from = constant_numbers(spectrum), *psi = filter.const_data_ptr<double>();
-    const double* slope = constant_numbers(by_product);
-    double *to = numbers(by_spectrum), *by_psi = by_filter.mutable_data_ptr<double>();
-    for (std::int64_t m = 0; m < n_components(); ++m, psi += stride, slope += 2 * stride, by_psi += stride) {
-        over_rows(*this, [&](std::int64_t place, std::int64_t source) {
-            if (source < 0) return;
-            k.filter_row_adjoint(from + 2 * source, psi + place, slope + 2 * place, inside, odd, to + 2 * source,
-                                 by_psi + place);
-        });
+    const Lattice lattice = lattice_of(points, scattering_kernels().lanes);
+    const Workspace work(lattice, 3);
+    const Split slopes = work.split(2);
+    split(*this, lattice, spectrum, work.split(0));
+    std::fill(slopes.re, slopes.re + lattice.size, 0.0);
+    const double *psi = filter.const_data_ptr<double>(), *slope = by_fields.const_data_ptr<double>();
+    double *by_psi = by_filter.mutable_data_ptr<double>(), *to = numbers(by_spectrum);
+    const std::int64_t stride = filter[0].numel();
+    for (std::int64_t m = 0; m < n_components(); ++m) {
+        k.filtered_points_adjoint(lattice, work.split(0), psi + m * stride, (n_components() - m) * stride,
+                                  slope + m * n_points(), work.split(1), work.scratch(), slopes, by_psi + m * stride);
     }
+    const std::int64_t inside = row_length(*this);
+    over_rows(*this, lattice, [&](std::int64_t place, std::int64_t source) {
+        k.join_row(slopes.re + place, slopes.im + place, inside, odd, to + 2 * source);
+    });
 }
 
 std::vector<Power> powers_of(at::ArrayRef<double> powers) {

@@ -22,8 +22,8 @@ struct Wavelet {
     // throws with one sentence when the filter or the spectra [S, n1, n2, n3/2 + 1] do not fit
     void check(const at::Tensor& spectra) const;
 
-    // fields [M, V] of one spectrum [n1, n2, n3/2 + 1]
-    at::Tensor fields(const at::Tensor& spectrum) const;
+    // fields[M, V] of one spectrum [n1, n2, n3/2 + 1]
+    void fields(const at::Tensor& spectrum, double* fields) const;
     // by_spectrum and by_filter += for by_fields [M, V]
     void adjoint(const at::Tensor& spectrum, const at::Tensor& by_fields, const at::Tensor& by_spectrum,
                  const at::Tensor& by_filter) const;

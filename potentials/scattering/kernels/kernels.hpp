@@ -31,8 +31,35 @@ struct Mixture {
     std::int64_t n_sources, n_components, n_points;
 };
 
+// Transforms along one axis of a grid.
+struct Axis {
+    std::int64_t n;
+    std::int64_t n_factors;
+    const std::int64_t* factors;  // radices, their product is n
+    const double* roots;          // [n, 2] exp(2 pi i k / n)
+};
+
+// A grid and the layout of its half spectra: number k1 * plane + k2 * row + k3; of a row, first the real numbers, then the
+// imaginary ones (fewer pages are open at once than with two arrays).
+struct Lattice {
+    Axis axes[3];
+    std::int64_t half;        // n3/2 + 1
+    std::int64_t band;        // frequencies 0 <= k3 < n3/2; what a half spectrum has beyond them is zero
+    std::int64_t imaginary;   // where imaginary numbers begin in a row: half, padded to whole packs of every instruction set
+    std::int64_t row, plane;
+    std::int64_t size;        // numbers of a half spectrum: n1 * plane
+    std::int64_t lines;       // packs of lines that are transformed at once
+    std::int64_t scratch;     // numbers of one batch of such lines
+};
+
+// a half spectrum in a lattice's layout
+struct Split {
+    double *re, *im;
+};
+
 // Kernels write sigma = s / (sqrt(s + epsilon^2) + epsilon) with s = sum_m g_m^2.
 struct ScatteringKernels {
+    std::int64_t lanes;  // numbers in a pack
     // sigma[V]
     void (*modulus)(const Mixture&, double epsilon, double* sigma);
     // by_fields[S, M, V] += slope[V] d sigma / d fields
@@ -46,12 +73,17 @@ struct ScatteringKernels {
     void (*field_sums)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, double* sums);
     void (*field_slopes)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, const double* weights,
                          double* by_fields);
-    // product[K] = filter[K] row[K], times -i where `odd`; complex numbers are pairs
-    void (*filter_row)(const double* row, const double* filter, std::int64_t n, bool odd, double* product);
-    // Adjoint: by_row[K] += and by_filter[K] += for by_product[K] of a half spectrum, whose frequencies k > 0 stand for
-    // -k too.
-    void (*filter_row_adjoint)(const double* row, const double* filter, const double* by_product, std::int64_t n, bool odd,
-                               double* by_row, double* by_filter);
+    // points[n1, n2, n3] of the half spectrum filter * spectrum; `filter` has rows of g.half numbers, of which `readable` may be
+    // read. `work` is of the size of the spectrum, `scratch` holds three batches of lines.
+    void (*filtered_points)(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
+                            const Split& work, double* scratch, double* points);
+    // its adjoint: by_spectrum and by_filter += for by_points; frequencies k3 > 0 stand for -k3 too
+    void (*filtered_points_adjoint)(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
+                                    const double* by_points, const Split& work, double* scratch, const Split& by_spectrum,
+                                    double* by_filter);
+    // n complex pairs of a row, times -i where `odd`, as real and imaginary numbers apart; and row += of the adjoint
+    void (*split_row)(const double* row, std::int64_t n, bool odd, double* re, double* im);
+    void (*join_row)(const double* re, const double* im, std::int64_t n, bool odd, double* row);
     // psi[m, K] at w = start + k step, k = 0 ... n-1, rows of the components lie a stride apart
     void (*wavelet_row)(const WaveletShape&, const double* start, const double* step, std::int64_t n, double* row,
                         std::int64_t stride);

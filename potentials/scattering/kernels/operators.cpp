@@ -2,7 +2,6 @@
 // without Python. Arguments and equations: rhopot.potentials.scattering.modulus. Differentiable once.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -128,10 +127,11 @@ Tensor power_sums_autograd(const Tensor& modulus, at::ArrayRef<double> powers) {
 
 // the fields [S, M, V] of all spectra
 Tensor all_fields(const Wavelet& wavelet, const Tensor& spectra) {
-    if (spectra.size(0) == 1) return wavelet.fields(spectra[0]).view({1, wavelet.n_components(), wavelet.n_points()});
-    std::vector<Tensor> each;
-    for (std::int64_t s = 0; s < spectra.size(0); ++s) each.push_back(wavelet.fields(spectra[s]));
-    return at::stack(each).view({spectra.size(0), wavelet.n_components(), wavelet.n_points()});
+    const Tensor fields = at::empty({spectra.size(0), wavelet.n_components(), wavelet.n_points()}, wavelet.filter.options());
+    for (std::int64_t s = 0; s < spectra.size(0); ++s) {
+        wavelet.fields(spectra[s], fields[s].mutable_data_ptr<double>());
+    }
+    return fields;
 }
 
 // one row of `weights` [C, S] on the fields [S, M, V]
@@ -227,8 +227,11 @@ struct FieldSums : torch::autograd::Function<FieldSums> {
         const auto raised = powers_of(powers);
         const Tensor sums = at::empty({std::int64_t(rows.size()), std::int64_t(raised.size())}, filter.options());
         variable_list saved{spectra, filter, floor};
+        Tensor fields;
         for (std::size_t r = 0; r < rows.size(); ++r) {
-            const Tensor fields = wavelet.fields(spectra[rows[r]]);
+            // what no gradient reads is written over
+            if (keep || r == 0) fields = at::empty({wavelet.n_components(), wavelet.n_points()}, filter.options());
+            wavelet.fields(spectra[rows[r]], fields.mutable_data_ptr<double>());
             scattering_kernels().field_sums(alone(fields), floor.const_data_ptr<double>()[r], raised.data(),
                                             std::int64_t(raised.size()),
                                             sums.mutable_data_ptr<double>() + r * raised.size());

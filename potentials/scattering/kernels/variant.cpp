@@ -1,20 +1,15 @@
 // The kernels of wavelet scattering, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an
 // inline function of the standard library: the linker would keep one copy for all variants.
+#include "fourier.hpp"
 #include "wavelets.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
+using fourier::load_up_to;
+using fourier::store_up_to;
 using P = Pack<double>;
 constexpr std::int64_t TILE = 256;  // points whose numbers stay in the first-level cache
-
-RHOPOT_INLINE P load_up_to(const double* from, std::int64_t n) {
-    return n >= WIDTH<double> ? load_pack(from) : load_some(from, n);
-}
-RHOPOT_INLINE void store_up_to(double* to, const P& x, std::int64_t n) {
-    if (n >= WIDTH<double>) store_pack(to, x);
-    else store_some(to, x, n);
-}
 
 // x^(1/3) for x >= 0, to a few units of the last place. z ~ x^(-1/3) starts within 4 % (a third of the exponent, by the bits
 // of a float) and thrice takes a step of third order, without division; what a float cannot hold comes out as next to 0.
@@ -31,20 +26,44 @@ RHOPOT_INLINE P cube_root(const P& x) {
     return x * z * z;
 }
 
-// x^(thirds / 3) with c = x^(1/3)
-RHOPOT_INLINE P third_power(const P& x, const P& c, std::int64_t thirds) {
-    const P integral = power(x, thirds / 3);
-    switch (thirds % 3) {
-        case 1: return integral * c;
-        case 2: return integral * c * c;
-        default: return integral;
+// x^(N + REST/3) with c = x^(1/3): powers known to the compiler
+template <int N, int REST> struct FewThirds {
+    RHOPOT_INLINE P operator()(const P& x, const P& c) const {
+        P result = REST == 0 ? P{} + 1.0 : REST == 1 ? c : c * c;
+        RHOPOT_UNROLL
+        for (int i = 0; i < N; ++i) result = i == 0 && REST == 0 ? x : result * x;
+        return result;
     }
-}
+};
+struct Thirds {
+    std::int64_t thirds;
+    RHOPOT_INLINE P operator()(const P& x, const P& c) const {
+        const P whole = power(x, thirds / 3);
+        return thirds % 3 == 0 ? whole : thirds % 3 == 1 ? whole * c : whole * c * c;
+    }
+};
+struct AnyPower {
+    double q;
+    RHOPOT_INLINE P operator()(const P& x, const P&) const {
+        P result;
+        for (int i = 0; i < WIDTH<double>; ++i) result[i] = __builtin_pow(x[i], q);
+        return result;
+    }
+};
 
-RHOPOT_INLINE P any_power(const P& x, double q) {
-    P result;
-    for (int i = 0; i < WIDTH<double>; ++i) result[i] = __builtin_pow(x[i], q);
-    return result;
+// work(function (x, c) -> x^(q - less)), chosen once and not for every pack
+template <class Work> RHOPOT_INLINE void with_power(const Power& power, int less, const Work& work) {
+    if (power.thirds == 0) return work(AnyPower{power.q - less});
+    switch (power.thirds - 3 * less) {
+        case 0: return work(FewThirds<0, 0>{});
+        case 1: return work(FewThirds<0, 1>{});
+        case 2: return work(FewThirds<0, 2>{});
+        case 3: return work(FewThirds<1, 0>{});
+        case 4: return work(FewThirds<1, 1>{});
+        case 5: return work(FewThirds<1, 2>{});
+        case 6: return work(FewThirds<2, 0>{});
+        default: return work(Thirds{power.thirds - 3 * less});
+    }
 }
 
 // A few points of a mixture: their fields start at `at`, and there are `n` of them.
@@ -106,27 +125,29 @@ RHOPOT_INLINE void add_powers(const double* sigma, std::int64_t n, const Power* 
     double root[TILE];
     for (std::int64_t v = 0; v < n; v += WIDTH<double>) store_pack(root + v, cube_root(load_pack(sigma + v)));
     for (std::int64_t q = 0; q < n_powers; ++q) {
-        P sum{};
-        for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
-            const P x = load_pack(sigma + v);
-            sum += powers[q].thirds > 0 ? third_power(x, load_pack(root + v), powers[q].thirds) : any_power(x, powers[q].q);
-        }
-        sums[q] += lane_sum(sum);
+        with_power(powers[q], 0, [&](auto raised) {
+            P sum{};
+            for (std::int64_t v = 0; v < n; v += WIDTH<double>) sum += raised(load_pack(sigma + v), load_pack(root + v));
+            sums[q] += lane_sum(sum);
+        });
     }
 }
 
 // slope[TILE] = sum_q weights[q] q sigma^(q-1); q >= 1
 RHOPOT_INLINE void slopes_of_powers(const double* sigma, std::int64_t n, const Power* powers, std::int64_t n_powers,
                                     const double* weights, double* slope) {
+    double root[TILE];
     for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
-        const P x = load_pack(sigma + v), c = cube_root(x);
-        P sum{};
-        for (std::int64_t q = 0; q < n_powers; ++q) {
-            const Power& each = powers[q];
-            const P raised = each.thirds > 0 ? third_power(x, c, each.thirds - 3) : any_power(x, each.q - 1);
-            sum += weights[q] * each.q * raised;
-        }
-        store_pack(slope + v, sum);
+        store_pack(root + v, cube_root(load_pack(sigma + v)));
+        store_pack(slope + v, P{});
+    }
+    for (std::int64_t q = 0; q < n_powers; ++q) {
+        const double factor = weights[q] * powers[q].q;
+        with_power(powers[q], 1, [&](auto raised) {
+            for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
+                store_pack(slope + v, load_pack(slope + v) + factor * raised(load_pack(sigma + v), load_pack(root + v)));
+            }
+        });
     }
 }
 
@@ -192,43 +213,12 @@ void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, s
     });
 }
 
-void filter_row(const double* row, const double* filter, std::int64_t n, bool odd, double* product) {
-    if (odd) {
-        for (std::int64_t k = 0; k < n; ++k) {
-            product[2 * k] = filter[k] * row[2 * k + 1];
-            product[2 * k + 1] = -filter[k] * row[2 * k];
-        }
-    } else {
-        for (std::int64_t k = 0; k < n; ++k) {
-            product[2 * k] = filter[k] * row[2 * k];
-            product[2 * k + 1] = filter[k] * row[2 * k + 1];
-        }
-    }
-}
-
-// dE/d row = conj(factor filter) dE/d product and dE/d filter = Re(conj(factor row) dE/d product), factor = 1 or -i
-template <bool ODD>
-RHOPOT_INLINE void filter_adjoint(const double* row, const double* filter, const double* by_product, std::int64_t n,
-                                  double* by_row, double* by_filter) {
-    for (std::int64_t k = 0; k < n; ++k) {
-        const double twice = k == 0 ? 1.0 : 2.0, re = twice * by_product[2 * k], im = twice * by_product[2 * k + 1];
-        by_row[2 * k] += filter[k] * (ODD ? -im : re);
-        by_row[2 * k + 1] += filter[k] * (ODD ? re : im);
-        by_filter[k] += ODD ? row[2 * k + 1] * re - row[2 * k] * im : row[2 * k] * re + row[2 * k + 1] * im;
-    }
-}
-
-void filter_row_adjoint(const double* row, const double* filter, const double* by_product, std::int64_t n, bool odd,
-                        double* by_row, double* by_filter) {
-    if (odd) filter_adjoint<true>(row, filter, by_product, n, by_row, by_filter);
-    else filter_adjoint<false>(row, filter, by_product, n, by_row, by_filter);
-}
-
 }  // namespace
 
 extern const ScatteringKernels scattering_kernels;
-const ScatteringKernels scattering_kernels{modulus,      modulus_adjoint, power_sums,         power_slopes, field_sums,
-                                           field_slopes, filter_row,      filter_row_adjoint, wavelet_row,
-                                           wavelet_row_adjoint};
+const ScatteringKernels scattering_kernels{WIDTH<double>,   modulus,      modulus_adjoint, power_sums,
+                                           power_slopes,    field_sums,   field_slopes,    filtered_points,
+                                           filtered_points_adjoint,       split_row,       join_row,
+                                           wavelet_row,     wavelet_row_adjoint};
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -17,12 +17,15 @@ from rhopot.potentials.scattering.wavelets import dual_vectors, frequencies, wav
 operators.load()
 OPS = torch.ops.rhopot
 BETA = 0.6
-# Points of the spectra's grid and of the wavelet's: the same, coarser, finer, and both along different axes.
+# Points of the spectra's grid and of the wavelet's: the same, coarser, finer, and both along different axes; lengths
+# that transforms have no radix for, and axes of next to no points.
 GRIDS = {
     "same": ([9, 8, 10], [9, 8, 10]),
     "coarser": ([12, 15, 16], [8, 9, 6]),
     "finer": ([6, 7, 5], [9, 10, 12]),
     "mixed": ([6, 12, 9], [10, 8, 9]),
+    "primes": ([11, 7, 26], [13, 14, 22]),
+    "thin": ([3, 1, 50], [2, 1, 45]),
 }
 POWERS = [1.0, 4 / 3, 5 / 3, 2.0, 3.0, 1.25, 2.7]
 
