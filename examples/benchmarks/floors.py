@@ -1,108 +1,130 @@
-"""Two floors under the time per atom: arithmetic and memory traffic, against this machine's own measured peaks.
+"""How far a step is from its floor, by family and instruction set.
 
-    python examples/benchmarks/floors.py [--neighbours 28] [--sparse 1000]
+    python examples/benchmarks/floors.py [--data Si_train.xyz.gz] [--output FOLDER] [--sets v3 v4] [--repeats 5]
 
-Multiply-adds per atom of a SOAP model with Q radial functions, M = (L+1)^2 harmonics and E neighbours:
-
-    splines     12 (L+1) Q E      value and slope from six rows of the table
-    harmonics   about 10 M E      recurrences, gradient
-    expansion   Q M E
-    adjoint     2 Q M E           with the radial functions and with their slopes
-    linear      Q^2 M             the product with the weights; for a kernel: 2 F S with S sparse points, F features,
-                                  and splines, harmonics and expansion once more
-
-Bytes per atom: what is not in a cache when it is needed. Edges pass once in and once out; the rows of the spline table
-come from the second-level cache; the sparse points stream once forwards and once backwards per 64 atoms.
+The floor is the larger of two times: arithmetic (`counts.py`) at the rate that one core reaches in a matrix product
+with the instructions of the set, and memory traffic at the rate at which it copies, in the second-level cache and beyond
+(blocks of 4 MiB). Products are those of NumPy's OpenBLAS, in a process of its own that is told the processor
+(OPENBLAS_CORETYPE): MKL, torch's library, does not take that order on every processor. Models are those of `speed.py`,
+trained or found in the output folder, in LAMMPS, 1000 silicon atoms; wavelet scattering is that of `scattering.py`, 64
+atoms. `--repeats 0` measures no model.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import torch
-from measure import machine
+import numpy as np
+from counts import Work, of_model, of_scattering
+from measure import arguments, machine, median_cpu, prepare
+from scattering import SYMBOLS, by_set, features_of, random_structure
+from speed import Case, add_size, measured, shipped
 
 from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.scattering import ScatteringHypers, choose_grid
 
-# Atoms for which the sparse points are read once.
-ATOMS_PER_PASS = 64
+# The processors for which OpenBLAS has kernels of exactly these instructions.
+CORES = {"baseline": "Prescott", "v3": "Haswell", "v4": "SkylakeX"}
+DTYPES = ("float64", "float32")
+MODELS = {"linear": "linear", "GAP": "gap", "GMP + network": "gmp"}
+FEATURES, FORCES = "scattering: all features", "scattering: 150 with forces"
+SCATTERING_ATOMS = 64
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measure peaks, count, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--neighbours", type=int, default=28, help="per atom; 28 in the silicon crystal within 5 A")
-    parser.add_argument("--n-max", type=int, default=8)
-    parser.add_argument("--l-max", type=int, default=6)
-    parser.add_argument("--sparse", type=int, default=1000)
+    """Measure peaks and models, count, print."""
+    parser = arguments(__doc__)
+    add_size(parser)
+    parser.set_defaults(more=False)
+    parser.add_argument("--peak", choices=DTYPES, help=argparse.SUPPRESS)
     options = parser.parse_args(words)
-    torch.set_num_threads(1)
-    peaks = {dtype: product_rate(dtype) for dtype in (torch.float64, torch.float32)}
-    near, far = copy_rate(2**18), copy_rate(2**27)
+    if options.peak:
+        print(product_rate(options.peak))
+        return
+    peaks = {(kernels, dtype): peak(kernels, dtype) for kernels in options.sets for dtype in DTYPES}
+    near, far = copy_rate(2**18), copy_rate(2**22)
+    cases = shipped(options)
+    work = {name: of_model(prepare(options) / MODELS[name] / "model.pt") for name in cases}
+    for name, forces in ((FEATURES, False), (FORCES, True)):
+        work[name] = scattering_work(forces)
+    found = times(cases, options) if options.repeats > 0 else {}
     rows = []
-    for name, flops, traffic, streamed in counts(options):
-        for dtype, peak in peaks.items():
-            size = torch.finfo(dtype).bits / 64
-            arithmetic, bytes_ = 1e6 * flops / peak, 1e6 * size * (traffic / near + streamed / far)
-            kind = str(dtype).removeprefix("torch.")
-            rows.append([f"{name}, {kind}", f"{flops / 1e3:.0f}", f"{arithmetic:.2f}", f"{bytes_:.2f}"])
+    for name, each in work.items():
+        for kernels in options.sets:
+            arithmetic, memory = (1e6 * s for s in each.seconds(peaks[kernels, "float64"], near, far))
+            row = [name, f"{each.flops / 1e3:.0f}", kernels, f"{arithmetic:.1f}", f"{memory:.1f}"]
+            taken = found.get((name, kernels))
+            row += ["", ""] if taken is None else [f"{taken:.1f}", f"{taken / max(arithmetic, memory):.2f}"]
+            rows.append(row)
+    heads = ("", "kFLOP", "set", "arithmetic", "memory", "measured", "over the floor")
     console = make_console()
-    console.print(table("Floors", ("", "kFLOP/atom", "arithmetic us/atom", "memory us/atom"), rows))
-    rates = ", ".join(f"{kind}: {1e-9 * rate:.0f} GFLOP/s" for kind, rate in peaks.items())
-    console.print(
-        f"matrix products, one core: {rates}; copies: {1e-9 * near:.0f} GB/s in cache, {1e-9 * far:.0f} GB/s beyond"
-    )
+    console.print(table("Floors and times of a step, float64, one core, us/atom", heads, rows))
+    for kernels in options.sets:
+        rates = ", ".join(f"{1e-9 * peaks[kernels, dtype]:.1f} ({dtype})" for dtype in DTYPES)
+        console.print(f"matrix products, {kernels}: {rates} GFLOP/s")
+    console.print(f"copies: {1e-9 * near:.0f} GB/s in the second-level cache, {1e-9 * far:.0f} GB/s beyond")
     console.print(machine())
 
 
-def counts(options: argparse.Namespace) -> list[tuple[str, float, float, float]]:
-    """(model, FLOP, bytes from the cache, bytes from memory) per atom, in float64."""
-    q, degrees, e = options.n_max, options.l_max + 1, options.neighbours
-    m = degrees * degrees
-    forward = e * (12 * degrees * q + 10 * m + q * m)
-    linear = forward + 2 * q * m * e + q * q * m
-    features = q * (q + 1) // 2 * degrees
-    kernel = 2 * forward + 2 * q * m * e + 2 * q * q * m + 2 * features * options.sparse
-    rows_of_table = 8.0 * e * 6 * degrees * q
-    edges = 8.0 * e * (3 + 1 + 3)
-    points = 2 * 8.0 * features * options.sparse / ATOMS_PER_PASS
-    return [
-        ("linear", 2.0 * linear, rows_of_table, edges),
-        ("GAP", 2.0 * kernel, 2 * rows_of_table + points, edges),
-    ]
+def scattering_work(forces: bool) -> Work:
+    """Work of `scattering.py`."""
+    hypers = ScatteringHypers(symbols=SYMBOLS)
+    grid = choose_grid(hypers, random_structure(SCATTERING_ATOMS))
+    return of_scattering(features_of(hypers, forces), grid, SCATTERING_ATOMS, forces)
 
 
-def product_rate(dtype: torch.dtype) -> float:
+def times(cases: Mapping[str, Case], options: argparse.Namespace) -> dict[tuple[str, str], float]:
+    """Measured times per atom and step in us."""
+    scale = 1e6 / (8 * options.cells**3 * options.steps)
+    found = {key: scale * median_cpu(each) for key, each in measured(cases, options).items()}
+    whole = by_set([SCATTERING_ATOMS], options.sets, options.repeats)
+    for (n_atoms, forces, kernels), each in whole.items():
+        found[FORCES if forces else FEATURES, kernels] = 1e6 * median_cpu(each) / n_atoms
+    return found
+
+
+def peak(kernels: str, dtype: str) -> float:
+    """FLOP/s of a matrix product with the instructions of a set."""
+    environment = {**os.environ, "OPENBLAS_CORETYPE": CORES[kernels], "OPENBLAS_NUM_THREADS": "1"}
+    words = [sys.executable, __file__, "--peak", dtype]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout)
+
+
+def product_rate(dtype: str) -> float:
     """FLOP/s of the best matrix product."""
-    size = 512
-    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
-    out = torch.empty_like(a)
-    return 2.0 * size**3 / best(lambda: torch.mm(a, b, out=out), 5)
+    size = 1024
+    a = np.random.default_rng(0).random((size, size)).astype(dtype)
+    out = np.empty_like(a)
+    return 2.0 * size**3 / best(lambda: np.matmul(a, a, out=out), 9)
 
 
 def copy_rate(n_bytes: int) -> float:
     """Bytes per second read while copying a block of that size."""
-    source = torch.ones(n_bytes // 8, dtype=torch.float64)
-    target = torch.empty_like(source)
+    source = np.ones(n_bytes // 8)
+    target = np.empty_like(source)
     repeats = max(1, 2**27 // n_bytes)
 
     def copies() -> None:
         for _ in range(repeats):
-            target.copy_(source)
+            np.copyto(target, source)
 
     return repeats * n_bytes / best(copies, 5)
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
     """Least CPU time of several calls in s."""
-    times = []
+    taken = []
     for _ in range(repeats + 1):
         begin = time.process_time()
         work()
-        times.append(time.process_time() - begin)
-    return min(times[1:])
+        taken.append(time.process_time() - begin)
+    return min(taken[1:])
 
 
 if __name__ == "__main__":

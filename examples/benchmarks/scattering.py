@@ -1,31 +1,38 @@
 """Wavelet scattering in numbers: time and memory against the number of atoms, and errors against the grids.
 
-    python examples/benchmarks/scattering.py [--atoms 32,64,128] [--errors] [--data examples/data/lisi_gpaw]
+    python examples/benchmarks/scattering.py [--atoms 32,64,128] [--sets v3 v4] [--errors] [--data FOLDER]
 
 Structures are random Li-Si at the density of the data; CPU times of one core. `all features`: the default 3741;
 `150 + forces`: 150 paths drawn at random, with the derivatives of their sum by positions and cell; memory is the
 largest growth of the process, each measured in a process of its own. `growth` is the time over that of the first row,
-divided by the ratio of N log N: 1 where the cost grows as that of a Fourier transform. `--errors` takes a structure of
-the data and prints, for several eps_alias, the largest and the median error (relative, per feature) of coarse against
-full grids, of a translation by a fraction of a grid point, and of a supercell (three cells along x, per atom); the
-last of the features that a fit to this cell may use: those of wavelets wider than the cell are lost in rounding.
+divided by the ratio of N log N: 1 where the cost grows as that of a Fourier transform. `--sets` prints times with the
+kernels of several instruction sets side by side: medians of interleaved runs, least of three in each; torch's own
+operators choose theirs. `--errors` takes a structure of the data and prints, for several eps_alias, the largest and the
+median error (relative, per feature) of coarse against full grids, of a translation by a fraction of a grid point, and
+of a supercell (three cells along x, per atom); the last of the features that a fit to this cell may use: those of
+wavelets wider than the cell are lost in rounding.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import ase
 import ase.io
 import numpy as np
 import torch
+from measure import Time, instruction_sets, interleaved, machine, median_cpu
 from torch import Tensor
 
+from rhopot.potentials.commands.console import make_console, table
 from rhopot.potentials.ensembles import EnsembleHypers
 from rhopot.potentials.ensembles.columns import size_limits
 from rhopot.potentials.scattering import (
@@ -41,6 +48,7 @@ from rhopot.potentials.scattering import (
 SYMBOLS = ("Li", "Si")
 DATA = Path(__file__).resolve().parents[1] / "data" / "lisi_gpaw"
 VOLUME_PER_ATOM = 17.35  # A^3, Li16Si16 of the data
+N_PATHS = 150  # of a model, for forces
 
 
 def random_structure(n_atoms: int) -> ase.Atoms:
@@ -56,16 +64,21 @@ def inputs(atoms: ase.Atoms) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return torch.tensor(atoms.positions), species, torch.tensor(atoms.cell.array), torch.tensor(atoms.pbc)
 
 
+def features_of(hypers: ScatteringHypers, forces: bool) -> WaveletScattering:
+    """Return what is measured: all features, or a model's number of them for forces."""
+    paths = all_paths(hypers)
+    if forces:
+        paths = [paths[k] for k in np.random.default_rng(0).choice(len(paths), N_PATHS, replace=False)]
+    return WaveletScattering(hypers, paths)
+
+
 def measure(n_atoms: int, forces: bool) -> None:
     """Print the points of the finest grid, the least CPU time of three (s) and the growth of the process (MiB)."""
     torch.set_num_threads(1)
     hypers = ScatteringHypers(symbols=SYMBOLS)
-    paths = all_paths(hypers)
-    if forces:
-        paths = [paths[k] for k in np.random.default_rng(0).choice(len(paths), 150, replace=False)]
-    scattering, atoms = WaveletScattering(hypers, paths), random_structure(n_atoms)
+    scattering, atoms = features_of(hypers, forces), random_structure(n_atoms)
     grid, arguments = choose_grid(hypers, atoms), inputs(atoms)
-    weights = torch.ones(len(paths), dtype=torch.float64)
+    weights = torch.ones(scattering.n_features, dtype=torch.float64)
     before, times = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
     for _ in range(3):
         start = time.process_time()
@@ -79,6 +92,37 @@ def measure(n_atoms: int, forces: bool) -> None:
     print(grid.points[0][0], f"{min(times):.3f}", f"{growth:.0f}")
 
 
+def child(n_atoms: int, forces: bool, kernels: str | None = None) -> list[str]:
+    """Return what `measure` prints in a process of its own, with the kernels of an instruction set (None: the best)."""
+    words = [sys.executable, __file__, "--one", str(n_atoms), *(["--forces"] if forces else [])]
+    environment = os.environ if kernels is None else {**os.environ, "RHOPOT_KERNELS": kernels}
+    return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout.split()
+
+
+def by_set(sizes: Sequence[int], sets: Sequence[str], repeats: int) -> dict[tuple[int, bool, str], list[Time]]:
+    """Return CPU times of all features and of forces with each instruction set, from interleaved runs."""
+
+    def run(n_atoms: int, forces: bool, kernels: str) -> Time:
+        seconds = float(child(n_atoms, forces, kernels)[1])
+        return Time(seconds, seconds)
+
+    cases = [(n, forces, kernels) for n in sizes for forces in (False, True) for kernels in sets]
+    return interleaved({case: partial(run, *case) for case in cases}, repeats)
+
+
+def show_sets(sizes: Sequence[int], sets: Sequence[str], repeats: int) -> None:
+    """Print a row per number of atoms, with columns for each instruction set."""
+    times = by_set(sizes, sets, repeats)
+    rows = []
+    for n in sizes:
+        columns = [(forces, kernels) for forces in (False, True) for kernels in sets]
+        rows.append([str(n), *(f"{median_cpu(times[n, forces, kernels]):.2f}" for forces, kernels in columns)])
+    heads = [f"{what}, {kernels}" for what in ("all features s", f"{N_PATHS} + forces s") for kernels in sets]
+    console = make_console()
+    console.print(table(f"Wavelet scattering, one core, {repeats} interleaved runs", ("atoms", *heads), rows))
+    console.print(machine())
+
+
 def speed(sizes: list[int]) -> None:
     """Print a row per number of atoms."""
     print("atoms  points/axis  all features s   MiB  growth  150 + forces s   MiB  growth")
@@ -86,9 +130,7 @@ def speed(sizes: list[int]) -> None:
     for n_atoms in sizes:
         rows = []
         for forces in ("", "--forces"):
-            words = [sys.executable, __file__, "--one", str(n_atoms), *forces.split()]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-            rows.append(done.stdout.split())
+            rows.append(child(n_atoms, bool(forces)))
         (points, all_time, all_memory), (_, time_, memory) = rows
         costs = [float(seconds) / (n_atoms * np.log(n_atoms)) for seconds in (all_time, time_)]
         first = first or costs
@@ -141,6 +183,8 @@ def main() -> None:
     """Read the words of the command line and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--atoms", default="32,64,128")
+    parser.add_argument("--sets", nargs="+", choices=instruction_sets(), help="instruction sets, side by side")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each instruction set")
     parser.add_argument("--errors", action="store_true")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -150,6 +194,8 @@ def main() -> None:
         measure(chosen.one, chosen.forces)
     elif chosen.errors:
         errors(chosen.data)
+    elif chosen.sets:
+        show_sets([int(size) for size in chosen.atoms.split(",")], chosen.sets, chosen.repeats)
     else:
         speed([int(size) for size in chosen.atoms.split(",")])
 

