@@ -1,7 +1,5 @@
 #include "fields.hpp"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
