@@ -96,19 +96,36 @@ void EdgeGraph::add_centre(int i)
 
   const unsigned char *const handled = rows_->handled.data();
   const double *const xi = positions_[i];
+  double *r = vectors_.data() + 3 * n_edges_, shortest_sq = cutoff_sq_;
+  int64_t *neighbour = neighbour_.data() + n_edges_;
+  // Without a branch, which would be mispredicted: every edge is written, and the next one takes its place if it is not kept.
   for (int k = 0; k < n; k++) {
     const int j = neighbours[k] & NEIGHMASK;
     const double *const xj = positions_[j];
-    const double dx = xj[0] - xi[0], dy = xj[1] - xi[1], dz = xj[2] - xi[2];
-    const double distance_sq = dx * dx + dy * dy + dz * dz;
-    if (distance_sq >= cutoff_sq_ || !handled[j]) continue;
-    if (distance_sq < SAME_PLACE * SAME_PLACE) refuse_pair(i, j);
-    double *const r = vectors_.data() + 3 * n_edges_;
-    r[0] = dx;
-    r[1] = dy;
-    r[2] = dz;
-    neighbour_[n_edges_++] = j;
+    r[0] = xj[0] - xi[0];
+    r[1] = xj[1] - xi[1];
+    r[2] = xj[2] - xi[2];
+    *neighbour = j;
+    const double distance_sq = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+    const int kept = !(distance_sq >= cutoff_sq_) & handled[j];    // also what is not a number, for the model to refuse
+    shortest_sq = std::min(shortest_sq, kept ? distance_sq : cutoff_sq_);
+    r += 3 * kept;
+    neighbour += kept;
   }
+  n_edges_ = neighbour - neighbour_.data();
+  if (shortest_sq < SAME_PLACE * SAME_PLACE) refuse_shortest(i);
+}
+
+void EdgeGraph::refuse_shortest(int i) const
+{
+  int64_t nearest = first_edge_[n_centres_ - 1];
+  const auto distance_sq = [this](int64_t e) {
+    const double *const r = &vectors_[3 * e];
+    return r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+  };
+  for (int64_t e = nearest; e < n_edges_; e++)
+    if (distance_sq(e) < distance_sq(nearest)) nearest = e;
+  refuse_pair(i, static_cast<int>(neighbour_[nearest]));
 }
 
 // By their IDs: those of a ghost and of the atom it is an image of are the same.

@@ -52,6 +52,7 @@ class EdgeGraph {
 
  private:
   void add_centre(int i);
+  [[noreturn]] void refuse_shortest(int i) const;    // of the edges of the centre that was added last
   [[noreturn]] void refuse_pair(int i, int j) const;
 
   const LAMMPS_NS::Atom *atom_ = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 #include <stdexcept>
 
 #include "atom.h"
@@ -20,7 +21,20 @@ namespace {
 
 // Listed neighbours of a call, half of them within the cutoff. What a call costs beside its atoms no longer shows, and memory
 // is bounded; a GPU needs more to be busy.
-constexpr int64_t NEIGHBOURS_ON_CPU = 32768, NEIGHBOURS_ON_GPU = 524288;
+constexpr int64_t NEIGHBOURS_ON_CPU = 131072, NEIGHBOURS_ON_GPU = 524288;
+
+// Multiplies the numbers by a factor. Returns a sum that is finite only if every one of them is; its parts do not wait for
+// each other.
+double scale(std::vector<double> &numbers, double factor)
+{
+  constexpr size_t PARTS = 8;
+  double sum[PARTS] = {};
+  size_t k = 0;
+  for (; k + PARTS <= numbers.size(); k += PARTS)
+    for (size_t part = 0; part < PARTS; part++) sum[part] += (numbers[k + part] *= factor);
+  for (; k < numbers.size(); k++) sum[0] += (numbers[k] *= factor);
+  return std::accumulate(sum, sum + PARTS, 0.0);
+}
 
 }    // namespace
 
@@ -121,10 +135,9 @@ void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Re
   if (batch.n_centres == 0) return;
   double *const of_members = request.deviations ? worker.member_gradients.data() : nullptr;
   task_.model.evaluate(batch, request.members, worker.energies.data(), worker.gradients.data(), of_members);
-  double sum = 0.0;    // not finite as soon as one number is not
-  for (double &energy : worker.energies) sum += (energy *= task_.scale);
-  for (double &g : worker.gradients) sum += (g *= task_.scale);
-  for (double &g : worker.member_gradients) sum += (g *= task_.scale);
+  double sum = 0.0;
+  for (std::vector<double> *numbers : {&worker.energies, &worker.gradients, &worker.member_gradients})
+    sum += scale(*numbers, task_.scale);
   if (!std::isfinite(sum))
     throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
 }

@@ -28,7 +28,6 @@ Name = TypeVar("Name")
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "examples" / "configs"
-SILICON = ROOT.parent / "shared" / "data" / "public" / "mlearn" / "Si_train.xyz.gz"
 LITHIUM_SILICON = ROOT / "examples" / "data" / "lisi_gpaw"
 
 # `types` atom types in a diamond crystal, one after the other at random; `timestep` small enough for any model.
@@ -148,14 +147,20 @@ def train(
 ) -> tuple[Path, Finished | None]:
     """Model of a shipped config trained on `data`, in `folder`/`name`, and what the training took.
 
-    A model that is there already is used again (then nothing was measured).
+    A model that the same words have made there already is used again (then nothing was measured).
     """
-    model = folder / name / "model.pt"
+    model, made_by = folder / name / "model.pt", folder / name / "made_by.txt"
+    made = "\n".join([config, f"data.train={data}", "report.learning_curve=[]", *words])
     if model.is_file():
-        return model, None
+        if made_by.is_file() and made_by.read_text(encoding="utf-8") == made:
+            return model, None
+        raise SystemExit(f"{model.parent} must hold a model of '{' '.join(made.split())}', got another one; remove it")
+    if not data:
+        raise SystemExit("--data must name the silicon frames of mlearn, got none; give its Si_train.xyz.gz")
     command = [sys.executable, "-m", "rhopot.potentials.commands", "train", str(CONFIGS / f"{config}.yaml")]
-    command += [f"data.train={data}", f"output={folder / name}", "report.learning_curve=[]", *words]
-    return model, child(command, folder, threads)
+    finished = child([*command, f"output={model.parent}", *made.splitlines()[1:]], folder, threads)
+    made_by.write_text(made, encoding="utf-8")
+    return model, finished
 
 
 def interleaved(cases: Mapping[Name, Callable[[], Time]], repeats: int) -> dict[Name, list[Time]]:
@@ -190,7 +195,7 @@ def verdict(ratio: float, limit: float | None, more: bool = False) -> str:
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """Command line that the programs share."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-    parser.add_argument("--data", default=str(SILICON), help="silicon frames (mlearn) for the shipped configs")
+    parser.add_argument("--data", default="", help="silicon frames (mlearn) for the shipped configs")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="models are made or found here")
     parser.add_argument("--repeats", type=int, default=5)
     return parser

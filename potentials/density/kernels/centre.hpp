@@ -30,11 +30,18 @@ template <class T> struct Centre {
     template <Need NEED> void expand(std::int64_t i) {
         used = 0;
         clear(c, shape.angular() * shape.row);
+        int summed = 0;
+        const auto sum_up_to = [&](int end) {
+            if (end > summed) accumulate(basis, shape, batch(summed), c, end - summed, slot(basis));
+            summed = end;
+        };
         const std::int64_t from = graph.first_edge[i], upto = graph.first_edge[i + 1];
         for_each_batch<T, false>(graph, basis, from, upto, [&] { return next(); }, [&](EdgeBatch<T, false>& b) {
             prepare<T, false, NEED>(graph, basis, b);
-            accumulate(basis, shape, b, c);
+            if (batch(summed).channel != b.channel) sum_up_to(used - 1);
+            if (used - summed == GROUP) sum_up_to(used);
         });
+        sum_up_to(used);
         add_own(graph, basis, shape, i, c);
     }
     // dE/dr of the kept edges, from d = dE/dc; they must have been prepared for the adjoint
@@ -43,6 +50,9 @@ template <class T> struct Centre {
     }
 
 private:
+    // batches that are summed at once: c is read and written once for all of them, and they are still in the first-level cache
+    static constexpr int GROUP = 4;
+
     // numbers before a batch's arrays: the batch itself, in whole packs
     static constexpr std::ptrdiff_t HEADER = padded<T>((sizeof(EdgeBatch<T, false>) + sizeof(T) - 1) / sizeof(T));
 

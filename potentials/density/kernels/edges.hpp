@@ -95,8 +95,10 @@ RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUA
     const Field<T, DUAL> radial = batch.radial.at(lane * basis.columns.row), slope = batch.slope.at(lane * basis.columns.row);
     const auto evaluate = [&](std::ptrdiff_t to, auto load) {
         V r{}, d{};
+        RHOPOT_UNROLL
         for (int row = 0; row < SPLINE_ROWS; ++row) {
-            const Pack<T> t = load(table + row * n);
+            Pack<T> t = load(table + row * n);
+            if constexpr (SLOPE) keep_in_register(t);
             r += w[row] * t;
             if constexpr (SLOPE) d += w[SPLINE_ROWS + row] * t;
         }

@@ -30,13 +30,16 @@ RHOPOT_INLINE void clear(const Field<T, DUAL>& field, std::ptrdiff_t count) {
     for (std::ptrdiff_t i = 0; i < count; i += WIDTH<T>) field.store(i, zero<T, DUAL>());
 }
 
+// `count` batches of one channel whose arrays lie `apart` numbers behind each other, `batch` first
 template <class T, bool DUAL>
-inline void accumulate(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, DUAL>& batch, Field<T, DUAL> c) {
+inline void accumulate(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, DUAL>& batch, Field<T, DUAL> c,
+                       int count = 1, std::ptrdiff_t apart = 0) {
     const std::ptrdiff_t stride = EdgeBatch<T, DUAL>::rows(basis);
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto y = batch.harmonics.value.at(WIDTH<T> * l * l);
         multiply_wide<true, T>(2 * l + 1, y, WIDTH<T>, 1, batch.radial.at(basis.columns.first[l]), stride, WIDTH<T>,
-                               c.at(l * l * shape.row + batch.channel * shape.block), shape.row, basis.columns.used[l]);
+                               c.at(l * l * shape.row + batch.channel * shape.block), shape.row, basis.columns.used[l],
+                               Parts{count, apart, apart});
     }
 }
 

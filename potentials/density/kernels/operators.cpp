@@ -66,6 +66,14 @@ Tensor per_edge(const GraphArguments& a, const Tensor& per_centre) {
     return at::repeat_interleave(per_centre, counts, 0, a.n_edges());
 }
 
+// dL/dr for energies whose gradient is `slope`, g = d(sum of the first column)/dr, and dL/d(energies) = h; as a rule the first
+// column of h is one, and g is handed on as it is
+Tensor of_first_column(const GraphArguments& a, const Tensor& slope, const Tensor& h) {
+    const Tensor first = h.select(1, 0);
+    if (first.eq(1).all().item<bool>()) return slope.clone();
+    return slope * per_edge(a, first.unsqueeze(1));
+}
+
 struct Linear : torch::autograd::Function<Linear> {
     static Tensor forward(AutogradContext* ctx, const Tensor&, const GraphArguments& a, const Tensor& weights, bool members) {
         at::AutoDispatchBelowADInplaceOrView guard;
@@ -81,7 +89,7 @@ struct Linear : torch::autograd::Function<Linear> {
         if (at::GradMode::is_enabled()) {
             g = spectrum_gradient(a, weigh(a, weights, h));
         } else {
-            g = saved[8] * per_edge(a, h.narrow(1, 0, 1));
+            g = of_first_column(a, saved[8], h);
             const Tensor rest = h.narrow(1, 1, h.size(1) - 1);
             if (rest.numel() > 0 && rest.any().item<bool>()) {
                 g = g + soap_adjoint(a, weigh(a, weights.narrow(2, 1, rest.size(1)), rest));
@@ -117,7 +125,7 @@ struct Gap : torch::autograd::Function<Gap> {
         if (at::GradMode::is_enabled()) {
             g = spectrum_gradient(a, sparse_adjoint(a, model, Soap::apply(a.edge_vectors, a), h));
         } else {
-            g = saved[10] * per_edge(a, h.narrow(1, 0, 1));
+            g = of_first_column(a, saved[10], h);
             const Tensor rest = h.narrow(1, 1, h.size(1) - 1);
             if (rest.numel() > 0 && rest.any().item<bool>()) {
                 model.weights = model.weights.narrow(1, 1, rest.size(1));

@@ -112,6 +112,16 @@ template <class T> RHOPOT_INLINE Pack<T> load_pack(const T* from) {
     std::memcpy(&x, from, sizeof(x));
     return x;
 }
+// Holds a pack that is used twice: the compiler would rather read it from memory twice, once for each multiply-add.
+template <class P> RHOPOT_INLINE void keep_in_register(P& x) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(x));
+#elif defined(__x86_64__)
+    asm("" : "+x"(x));
+#else
+    asm("" : "+w"(x));
+#endif
+}
 template <class T> RHOPOT_INLINE void store_pack(T* to, const Pack<T>& x) { std::memcpy(to, &x, sizeof(x)); }
 
 // the few numbers, less than a pack, at the end of a row, and zeros
@@ -237,11 +247,17 @@ template <class T, class A, class B> RHOPOT_INLINE auto dot_by_lanes(A a, B b, i
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+// Further arrays of the same shape, to go on summing over, so many numbers behind each other.
+struct Parts {
+    int count = 1;
+    std::ptrdiff_t a = 0, b = 0;
+};
+
 // c[m, lanes] (+)= sum_k a[m, k] b[k, lanes] for ROWS rows held in registers, and for COLUMNS arrays b and c side by side, which
-// share what is read of a.
+// share what is read of a. The sum over k goes on over the further parts of a and b.
 template <int ROWS, bool ADD, int COLUMNS, class A, class B, class C>
 RHOPOT_INLINE void multiply_tile(A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS], std::ptrdiff_t b_k,
-                                 int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+                                 int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row, const Parts& parts) {
     typename C::Vector sum[ROWS][COLUMNS];
     RHOPOT_UNROLL
     for (int m = 0; m < ROWS; ++m) {
@@ -251,15 +267,17 @@ RHOPOT_INLINE void multiply_tile(A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, 
             else sum[m][j] = typename C::Vector{};
         }
     }
-    for (int k = 0; k < n_k; ++k) {
-        typename B::Vector right[COLUMNS];
-        RHOPOT_UNROLL
-        for (int j = 0; j < COLUMNS; ++j) right[j] = b[j].load(k * b_k);
-        RHOPOT_UNROLL
-        for (int m = 0; m < ROWS; ++m) {
-            const auto left = a.scalar(m * a_row + k * a_k);
+    for (int part = 0; part < parts.count; ++part) {
+        for (int k = 0; k < n_k; ++k) {
+            typename B::Vector right[COLUMNS];
             RHOPOT_UNROLL
-            for (int j = 0; j < COLUMNS; ++j) sum[m][j] += left * right[j];
+            for (int j = 0; j < COLUMNS; ++j) right[j] = b[j].load(k * b_k + part * parts.b);
+            RHOPOT_UNROLL
+            for (int m = 0; m < ROWS; ++m) {
+                const auto left = a.scalar(m * a_row + k * a_k + part * parts.a);
+                RHOPOT_UNROLL
+                for (int j = 0; j < COLUMNS; ++j) sum[m][j] += left * right[j];
+            }
         }
     }
     RHOPOT_UNROLL
@@ -278,47 +296,47 @@ template <class Vector, int COLUMNS> constexpr int TILE_ROWS = [] {
 // the last rows, less than a whole tile
 template <int ROWS, bool ADD, int COLUMNS, class A, class B, class C>
 RHOPOT_INLINE void multiply_rest(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS],
-                                 std::ptrdiff_t b_k, int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+                                 std::ptrdiff_t b_k, int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row, const Parts& parts) {
     if constexpr (ROWS > 0) {
-        if (rows == ROWS) multiply_tile<ROWS, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row);
-        else multiply_rest<ROWS - 1, ADD>(rows, a, a_row, a_k, b, b_k, n_k, c, c_row);
+        if (rows == ROWS) multiply_tile<ROWS, ADD>(a, a_row, a_k, b, b_k, n_k, c, c_row, parts);
+        else multiply_rest<ROWS - 1, ADD>(rows, a, a_row, a_k, b, b_k, n_k, c, c_row, parts);
     }
 }
 
 // The one matrix product of the engine: expansion, its adjoint, invariants and weights all run through it.
 template <bool ADD, int COLUMNS, class A, class B, class C>
 RHOPOT_INLINE void multiply(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B (&b)[COLUMNS], std::ptrdiff_t b_k,
-                            int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row) {
+                            int n_k, const C (&c)[COLUMNS], std::ptrdiff_t c_row, const Parts& parts = {}) {
     constexpr int TILE = TILE_ROWS<typename C::Vector, COLUMNS>;
     std::ptrdiff_t done = 0;
     for (; rows >= TILE; rows -= TILE, done += TILE) {
         C to[COLUMNS];
         for (int j = 0; j < COLUMNS; ++j) to[j] = c[j].at(done * c_row);
-        multiply_tile<TILE, ADD>(a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row);
+        multiply_tile<TILE, ADD>(a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row, parts);
     }
     C to[COLUMNS];
     for (int j = 0; j < COLUMNS; ++j) to[j] = c[j].at(done * c_row);
-    multiply_rest<TILE - 1, ADD>(rows, a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row);
+    multiply_rest<TILE - 1, ADD>(rows, a.at(done * a_row), a_row, a_k, b, b_k, n_k, to, c_row, parts);
 }
 template <bool ADD, class A, class B, class C>
 RHOPOT_INLINE void multiply(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const B& b, std::ptrdiff_t b_k, int n_k,
-                            const C& c, std::ptrdiff_t c_row) {
+                            const C& c, std::ptrdiff_t c_row, const Parts& parts = {}) {
     const B right[1] = {b};
     const C to[1] = {c};
-    multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row);
+    multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row, parts);
 }
 
 // The same for `count` columns of b and c: by two packs, which share what is read of a, and one.
 template <bool ADD, class T, class A, class B, class C>
 RHOPOT_INLINE void multiply_wide(int rows, A a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, B b, std::ptrdiff_t b_k, int n_k, C c,
-                                 std::ptrdiff_t c_row, std::ptrdiff_t count) {
+                                 std::ptrdiff_t c_row, std::ptrdiff_t count, const Parts& parts = {}) {
     std::ptrdiff_t q = 0;
     for (; q + WIDTH<T> < count; q += 2 * WIDTH<T>) {
         const B right[2] = {b.at(q), b.at(q + WIDTH<T>)};
         const C to[2] = {c.at(q), c.at(q + WIDTH<T>)};
-        multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row);
+        multiply<ADD>(rows, a, a_row, a_k, right, b_k, n_k, to, c_row, parts);
     }
-    if (q < count) multiply<ADD>(rows, a, a_row, a_k, b.at(q), b_k, n_k, c.at(q), c_row);
+    if (q < count) multiply<ADD>(rows, a, a_row, a_k, b.at(q), b_k, n_k, c.at(q), c_row, parts);
 }
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -18,7 +18,8 @@
 namespace rhopot {
 namespace {
 
-constexpr std::int64_t CENTRES_PER_PIECE = 64;
+// A piece has a multiple of MULTIPLE rows where it can: libraries of matrix products are slow on the odd rows.
+constexpr std::int64_t CENTRES_PER_PIECE = 64, MULTIPLE = 8;
 
 // centres order[begin] ... order[end-1], all of one species
 struct Piece {
@@ -30,7 +31,7 @@ struct Pieces {
     std::vector<Piece> pieces;
 };
 
-// equal pieces of each species' centres, in the order of the centres
+// about equal pieces of each species' centres, in the order of the centres
 Pieces cut(const GraphArguments& a) {
     const std::int64_t* centre = a.centre.const_data_ptr<std::int64_t>();
     const std::int64_t* species = a.species.const_data_ptr<std::int64_t>();
@@ -41,8 +42,9 @@ Pieces cut(const GraphArguments& a) {
         const auto& own = of_species[kind];
         const std::int64_t n = own.size(), start = result.order.size();
         const std::int64_t count = (n + CENTRES_PER_PIECE - 1) / CENTRES_PER_PIECE;
-        for (std::int64_t k = 0; k < count; ++k) {
-            result.pieces.push_back({kind, start + n * k / count, start + n * (k + 1) / count});
+        const std::int64_t equal = count > 0 ? (n + count - 1) / count : 1, size = (equal + MULTIPLE - 1) / MULTIPLE * MULTIPLE;
+        for (std::int64_t begin = 0; begin < n; begin += size) {
+            result.pieces.push_back({kind, start + begin, start + std::min(begin + size, n)});
         }
         result.order.insert(result.order.end(), own.begin(), own.end());
     }
