@@ -66,7 +66,7 @@ void EdgeGraph::start(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &a
 {
   atom_ = &atom;
   list_ = &list;
-  positions_ = atom.x;
+  positions_ = atom.x ? atom.x[0] : nullptr;    // LAMMPS' rows of three follow each other
   rows_ = &rows;
   cutoff_sq_ = cutoff * cutoff;
   n_atoms_ = atom.nlocal + atom.nghost;
@@ -95,13 +95,13 @@ void EdgeGraph::add_centre(int i)
   first_edge_[n_centres_++] = n_edges_;
 
   const unsigned char *const handled = rows_->handled.data();
-  const double *const xi = positions_[i];
+  const double *const xi = positions_ + 3 * static_cast<int64_t>(i);
   double *r = vectors_.data() + 3 * n_edges_, shortest_sq = cutoff_sq_;
   int64_t *neighbour = neighbour_.data() + n_edges_;
   // Without a branch, which would be mispredicted: every edge is written, and the next one takes its place if it is not kept.
   for (int k = 0; k < n; k++) {
     const int j = neighbours[k] & NEIGHMASK;
-    const double *const xj = positions_[j];
+    const double *const xj = positions_ + 3 * static_cast<int64_t>(j);
     r[0] = xj[0] - xi[0];
     r[1] = xj[1] - xi[1];
     r[2] = xj[2] - xi[2];

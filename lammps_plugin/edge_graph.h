@@ -57,7 +57,7 @@ class EdgeGraph {
 
   const LAMMPS_NS::Atom *atom_ = nullptr;
   const LAMMPS_NS::NeighList *list_ = nullptr;
-  double **positions_ = nullptr;
+  const double *positions_ = nullptr;
   const AtomRows *rows_ = nullptr;
   double cutoff_sq_ = 0.0;
   int64_t n_centres_ = 0, n_edges_ = 0, n_atoms_ = 0;

@@ -164,17 +164,19 @@ void LocalEvaluator::add_energies(const Worker &worker, int columns)
 void LocalEvaluator::add_forces(const Worker &worker)
 {
   const EdgeBatch batch = worker.graph.batch();
-  double **const f = atom->f;
+  if (batch.n_edges == 0) return;
+  double *const f = atom->f[0];    // LAMMPS' rows of three follow each other
+  const double *g = worker.gradients.data();
   for (int64_t c = 0; c < batch.n_centres; c++) {
-    double *const fi = f[batch.centre[c]];
-    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++) {
-      const double *const g = &worker.gradients[3 * e];
-      double *const fj = f[batch.neighbour[e]];
+    double own[3] = {0.0, 0.0, 0.0};
+    for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++, g += 3) {
+      double *const fj = f + 3 * batch.neighbour[e];
       for (int a = 0; a < 3; a++) {
-        fi[a] += g[a];
+        own[a] += g[a];
         fj[a] -= g[a];
       }
     }
+    for (int a = 0; a < 3; a++) f[3 * batch.centre[c] + a] += own[a];
   }
 }
 

@@ -105,7 +105,7 @@ std::unique_ptr<c10::ThreadPool> &helpers()
   return pool;
 }
 
-// Fields of many MB come and go in every step. By default glibc hands them back to the system each time, and pays for every
+// Tensors of many MB come and go in every step. By default glibc hands them back to the system each time, and pays for every
 // page again: a tenth of the time of a step.
 void keep_freed_memory()
 {
@@ -195,10 +195,10 @@ std::string Model::device() const
 // What is wrong with a file is found here, by all ranks together, and not in the first time step by some.
 void Model::try_out() const
 {
-  if (impl_->header.kind == "global") {
-    keep_freed_memory();
+  keep_freed_memory();
+  if (impl_->header.kind == "global")
     try_out_whole();
-  } else
+  else
     try_out_edges();
 }
 

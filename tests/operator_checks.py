@@ -8,12 +8,12 @@ from torch import Tensor
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
 
 
-def assert_equal(actual: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
-    """Equal to a fraction of the largest number of the tensor: a sum's rounding follows its largest terms."""
+def assert_equal(actual: Tensor, expected: Tensor, dtype: torch.dtype, times: float = 1.0) -> None:
+    """Equal to a fraction (`times` the tolerance) of the largest number: a sum's rounding follows its largest terms."""
     assert actual.dtype == dtype
     assert actual.shape == expected.shape
     largest = float(expected.abs().max()) if expected.numel() else 0.0
-    allowed = TOLERANCE[dtype] * max(largest, 1e-30)
+    allowed = times * TOLERANCE[dtype] * max(largest, 1e-30)
     torch.testing.assert_close(actual.double(), expected.double(), rtol=0.0, atol=allowed)
 
 

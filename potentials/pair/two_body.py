@@ -115,6 +115,8 @@ def _zbl_part(edges: Edges, species: NDArray[np.int64], zbl: ZblPair) -> tuple[f
     vectors = torch.from_numpy(edges.vectors).requires_grad_()
     index = [torch.from_numpy(array) for array in (edges.first_edge, edges.neighbour, edges.centre, species)]
     energy = zbl(vectors, *index).sum()
+    if not energy.requires_grad:  # no edge that short
+        return 0.0, np.zeros((len(species), 3))
     (gradient,) = torch.autograd.grad(energy, vectors)
     forces = forces_from_edges(gradient, torch.from_numpy(edges.edge_centre), index[1], len(species))
     return float(energy.detach()), forces.numpy()

@@ -152,16 +152,18 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
 
     const T h = basis.cutoff / T(basis.n_knots - 1);
     const auto inside = values(r) < basis.cutoff;
+    const V scaled = r * (1 / h);
+    const T last = T(basis.n_knots - 2);
     std::int64_t knot[WIDTH<T>];
     Pack<T> start;
+    RHOPOT_UNROLL
     for (int lane = 0; lane < WIDTH<T>; ++lane) {
-        const T scaled = values(r)[lane] / h;
-        const std::int64_t last = basis.n_knots - 2;
-        knot[lane] = scaled < T(last) ? std::int64_t(scaled) : last;
+        const T at = values(scaled)[lane];
+        knot[lane] = std::int64_t(at < last ? at : last);
         start[lane] = T(knot[lane]);
     }
     V w[2 * SPLINE_ROWS];
-    spline_weights(r * (1 / h) - start, h, w);
+    spline_weights(scaled - start, h, w);
     T memory[2 * SPLINE_ROWS * WIDTH<T> * (DUAL ? 2 : 1)] __attribute__((aligned(64)));
     Arena<T> arena{memory};
     const Field<T, DUAL> weights = arena.template take<DUAL>(2 * SPLINE_ROWS * WIDTH<T>);

@@ -12,6 +12,9 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #ifndef RHOPOT_VARIANT
 #define RHOPOT_VARIANT baseline
@@ -124,14 +127,32 @@ template <class P> RHOPOT_INLINE void keep_in_register(P& x) {
 }
 template <class T> RHOPOT_INLINE void store_pack(T* to, const Pack<T>& x) { std::memcpy(to, &x, sizeof(x)); }
 
-// the few numbers, less than a pack, at the end of a row, and zeros
+// the few numbers, less than a pack, at the end of a row, and zeros. Written by hand for AVX: a loop becomes a call of memcpy.
 template <class T> RHOPOT_INLINE Pack<T> load_some(const T* from, std::ptrdiff_t n) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 8) return Pack<T>(_mm512_maskz_loadu_pd(__mmask8((1 << n) - 1), from));
+    else return Pack<T>(_mm256_maskz_loadu_ps(__mmask8((1 << n) - 1), from));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 8) {
+        const __m256i lane = _mm256_set_epi64x(3, 2, 1, 0);
+        return Pack<T>(_mm256_maskload_pd(from, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lane)));
+    } else {
+        const __m256i lane = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+        return Pack<T>(_mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), lane)));
+    }
+#else
     Pack<T> x{};
     for (std::ptrdiff_t i = 0; i < n; ++i) x[i] = from[i];
     return x;
+#endif
 }
 template <class T> RHOPOT_INLINE void store_some(T* to, const Pack<T>& x, std::ptrdiff_t n) {
-    for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = x[i];
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 8) _mm512_mask_storeu_pd(to, __mmask8((1 << n) - 1), __m512d(x));
+    else _mm256_mask_storeu_ps(to, __mmask8((1 << n) - 1), __m256(x));
+#else
+    for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = x[i];  // masked stores of AVX2 are slow
+#endif
 }
 
 // An array of numbers (value only, or value and derivative in two planes) read and written by packs or one by one.

@@ -60,7 +60,8 @@ def test_operator_equals_its_twin_to_second_order(name: str, members: bool, dtyp
     expected = derivatives(reference.soap_gap, system.to(dtype).to(torch.float64), rounded)
     assert found[0].shape == (len(system.centre), 4 if members else 1)
     for actual, wanted in zip(found, expected, strict=True):
-        assert_equal(actual, wanted, dtype)
+        # weights of either sign: the largest number is what is left of sums of numbers a few times larger
+        assert_equal(actual, wanted, dtype, times=5.0)
 
 
 @pytest.mark.parametrize("zeta", [1, 2, 3, 7])

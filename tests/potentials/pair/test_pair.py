@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -241,9 +242,19 @@ def test_no_edges_and_no_centres(tabulated: TabulatedPair) -> None:
     module = SumOfPairs([ZblPair(SYMBOLS), tabulated])
     energy = module(vectors, torch.zeros(3, dtype=torch.int64), none, torch.arange(2), torch.tensor([0, 1]))
     assert energy.tolist() == [0.0, 0.0]
-    (gradient,) = torch.autograd.grad(energy.sum(), vectors)
-    assert gradient.shape == (0, 3)
+    assert not energy.requires_grad
     assert module(vectors, torch.zeros(1, dtype=torch.int64), none, none, none).shape == (0,)
+
+
+def test_no_edge_shorter_than_the_cutoff(tabulated: TabulatedPair) -> None:
+    """Neither a value nor a graph; an edge a rounding error below the cutoff still has both."""
+    cutoff = tabulated.cutoff
+    graph = (torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.arange(2), torch.tensor([0, 1]))
+    for length, near in ((cutoff, False), (math.nextafter(cutoff, 0.0), True), (0.5 * cutoff, True)):
+        vectors = torch.tensor([[length, 0.0, 0.0], [-length, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+        energy = tabulated(vectors, *graph)
+        assert energy.requires_grad == near
+        assert (energy.abs().max() > 1e-6) == (length < 0.9 * cutoff)
 
 
 def test_two_body_fit_finds_a_pair_potential() -> None:
