@@ -3,8 +3,8 @@
     E_i = 1/2 sum_j V_{a_i a_j}(r_ij),   V_ab = V_ba,   V zero and C2 at its own cutoff
 
 In : edge_vectors (E, 3) in A, first_edge (C+1,), neighbour (E,), centre (C,), species (N,) rows of the symbols
-Out: energy of each centre (C,) in eV, in the float type of the edge vectors; differentiable to any order. Where no edge is
-     shorter than the cutoff, zeros that depend on nothing.
+Out: energy of each centre (C,) in eV, in the float type of the edge vectors; differentiable to any order.
+     Where no edge is shorter than the cutoff, zeros that depend on nothing.
 
 A pair potential gives V for distances above zero; edges at or beyond its cutoff are dropped before anything is
 differentiated, so a short-ranged baseline costs three products and one comparison per edge.
@@ -59,7 +59,7 @@ class PairBaseline(nn.Module):
 
 
 def _shorter_than(vectors: Tensor, length: float) -> Tensor:
-    """Rows of `vectors` (E, 3) shorter than `length`, but for rounding: a product sums three columns faster than `sum`."""
+    """Rows of `vectors` (E, 3) shorter than `length`, but for rounding: a product is faster than `sum`."""
     one = torch.ones([3], dtype=vectors.dtype, device=vectors.device)
     return torch.nonzero((vectors * vectors) @ one < length * length).squeeze(1)
 

@@ -43,8 +43,8 @@ BREAKS = {
     ),
     "forces on ghosts dropped": (
         "local_evaluator.cpp",
-        "        fi[a] += g[a];\n        fj[a] -= g[a];",
-        "        fi[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
+        "        own[a] += g[a];\n        fj[a] -= g[a];",
+        "        own[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
         "LAMMPS, 1 rank(s): forces",
     ),
     "types taken for species": (
@@ -55,8 +55,8 @@ BREAKS = {
     ),
     "edge vectors in float32": (
         "edge_graph.cpp",
-        "const double dx = xj[0] - xi[0],",
-        "const double dx = static_cast<float>(xj[0] - xi[0]),",
+        "r[0] = xj[0] - xi[0];",
+        "r[0] = static_cast<float>(xj[0] - xi[0]);",
         "LAMMPS, 1 rank(s): forces",
     ),
     "neighbour list kept": (
