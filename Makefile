@@ -10,7 +10,11 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(ope
 	extras = project["project"]["optional-dependencies"]; \
 	print(*(project["build-system"]["requires"] if sys.argv[1] == "build" else extras[sys.argv[1]]), sep="\n")'
 
-.PHONY: demo test lint types install clean
+# Libraries that other wheels bring. A second copy of an OpenMP runtime, or of MPI, in one process would be a fault.
+BROUGHT_BY_TORCH = libtorch*.so* libc10*.so* libgomp*.so*
+BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
+
+.PHONY: demo test lint types install wheel test-wheel clean
 
 demo: install
 	$(BIN)/python examples/demo.py
@@ -28,7 +32,25 @@ types: install $(VENV)/.tools
 
 install: $(VENV)/.installed
 
+# For machines without a compiler. auditwheel reads from the libraries which glibc they need, and names the wheel after it:
+# built on an older distribution, it runs on older ones.
+wheel: install $(VENV)/.wheel-tools
+	@echo "== dist: packing"
+	rm -rf dist/rhopot-*.whl $(VENV)/wheel
+	$(PIP) wheel --quiet --no-build-isolation --no-deps --wheel-dir $(VENV)/wheel .
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair --wheel-dir dist \
+	$(foreach library,$(BROUGHT_BY_TORCH) $(BROUGHT_BY_LAMMPS),--exclude '$(library)') $(VENV)/wheel/*.whl
+	@du -h dist/*.whl
+
+# Installs the wheel where no compiler can be found, trains, and runs ASE and LAMMPS. A minute, most of it pip's.
+test-wheel: wheel $(VENV)/.tools
+	$(BIN)/python -m pytest --durations=0 tests/wheel_without_compiler.py
+
 $(VENV)/.build-tools: pyproject.toml
+	@command -v $(firstword $(CXX)) > /dev/null || \
+	{ echo "make: CXX must be a C++ compiler, got $(CXX), which is not there; install g++ or name another with CXX=" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null || \
+	{ echo "make: PYTHON must be Python 3.11, 3.12 or 3.13, got $(PYTHON); name one with PYTHON=" >&2; exit 1; }
 	@echo "== $(VENV): torch, cmake and what else the build needs"
 	$(PYTHON) -m venv $(VENV)
 	$(REQUIREMENTS) build > $(VENV)/build.txt
@@ -49,5 +71,10 @@ $(VENV)/.tools: $(VENV)/.build-tools
 	$(PIP) install --quiet -r $(VENV)/tools.txt
 	touch $@
 
+$(VENV)/.wheel-tools: $(VENV)/.build-tools
+	$(REQUIREMENTS) wheel > $(VENV)/wheel.txt
+	$(PIP) install --quiet -r $(VENV)/wheel.txt
+	touch $@
+
 clean:
-	rm -rf build $(VENV)
+	rm -rf build dist $(VENV)
