@@ -273,7 +273,7 @@ class WaveletScattering(nn.Module):
         if self.integrates[block]:
             pieces.append(self.first(modulus, volume))
         if len(self.second_scale[block]) > 0:
-            spectrum = torch.fft.rfftn(modulus, dim=(1, 2, 3), norm="forward")
+            spectrum = self.coefficients(modulus)
             for which, scale in enumerate(self.second_scale[block]):
                 filtered = filters[scale][self.second_wavelet[block][which]]
                 rows = self.second_rows[block][which]
@@ -292,6 +292,18 @@ class WaveletScattering(nn.Module):
         if self.reference or sums.is_cuda:
             return twin.wavelet_modulus(sums, have, filtered, own, odd, weights, floor)
         return torch.ops.rhopot.wavelet_modulus_v1(sums, have, filtered, own, odd, weights, floor)
+
+    def coefficients(self, modulus: Tensor) -> Tensor:
+        """Return the Fourier coefficients (C, n1, n2, n3//2+1) of moduli (C, n1, n2, n3)."""
+        if self.reference or modulus.is_cuda:
+            return twin.field_coefficients(modulus)
+        return torch.ops.rhopot.field_coefficients_v1(modulus)
+
+    def coefficients_adjoint(self, by_coefficients: Tensor, points: list[int]) -> Tensor:
+        """Return dE/d moduli (C, n1, n2, n3) from dE/d their Fourier coefficients."""
+        if self.reference or by_coefficients.is_cuda:
+            return twin.field_coefficients_adjoint(by_coefficients, points)
+        return torch.ops.rhopot.field_coefficients_adjoint_v1(by_coefficients, points)
 
     def first(self, modulus: Tensor, volume: Tensor) -> Tensor:
         """Return the integrals of first-order moduli (C, n1, n2, n3), flat."""

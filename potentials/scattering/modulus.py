@@ -12,7 +12,7 @@ forces there mean nothing without rounding. Energies of sums over grid points be
 rounded modulus is nearly limited in band, so sums over grid points converge: coarse against full grids, translations
 below a grid point, other cells of one crystal. eps is `regularization` times `wavelets.typical_field`.
 
-Three compiled operators do this, `torch.ops.rhopot.*_v1` (see `density.operators`). Here are their twins in plain
+Compiled operators do this, `torch.ops.rhopot.*_v1` (see `density.operators`). Here are their twins in plain
 PyTorch, with the same names and argument lists: they define the truth, run on any device and differentiate to any
 order; the operators differentiate once.
 
@@ -28,6 +28,7 @@ order; the operators differentiate once.
 import torch
 from torch import Tensor
 
+from rhopot.potentials.scattering.spread import halved
 from rhopot.potentials.scattering.wavelets import crop
 
 
@@ -52,6 +53,22 @@ def wavelet_power_sums(
     """Return sums (R, Q) over grid points of sigma^q, one row for each of `rows` of the spectra."""
     chosen = torch.index_select(spectrum, 0, torch.tensor(rows, dtype=torch.int64, device=spectrum.device))
     return power_sums(special_modulus(real_fields(chosen, have, filtered, points, odd), floor), powers)
+
+
+def field_coefficients(fields: Tensor) -> Tensor:
+    """Return the Fourier coefficients (C, n1, n2, n3//2+1) of real fields (C, n1, n2, n3).
+
+    The operator leaves zeros where 2 k_3 = n_3, which is in no wavelet's band.
+    """
+    return torch.fft.rfftn(fields, dim=(1, 2, 3), norm="forward")
+
+
+def field_coefficients_adjoint(by_coefficients: Tensor, points: list[int]) -> Tensor:
+    """Return dE/d fields (C, n1, n2, n3) from dE/d their Fourier coefficients.
+
+    Autograd's own way is a complex transform of the whole grid, padded with zeros.
+    """
+    return torch.fft.irfftn(halved(by_coefficients, points[2]), s=points, dim=(1, 2, 3))
 
 
 def power_sums(modulus: Tensor, powers: list[float]) -> Tensor:

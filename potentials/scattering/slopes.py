@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.scattering.features import WaveletScattering
 from rhopot.potentials.scattering.grid import ScatteringGrid, boxed_cell
-from rhopot.potentials.scattering.spread import halved, sums_to_windows, windows_to_sums
+from rhopot.potentials.scattering.spread import sums_to_windows, windows_to_sums
 
 
 class ScatteringSlopes(nn.Module):
@@ -111,12 +111,13 @@ class ScatteringSlopes(nn.Module):
             gradients.append(weights[:start])
             pieces.append(integrals.detach())
         if len(self.scattering.second_scale[block]) > 0:
-            spectrum = torch.fft.rfftn(modulus.detach(), dim=(1, 2, 3), norm="forward")
+            spectrum = self.scattering.coefficients(modulus.detach())
             values, by_spectrum, by_volume = self.seconds(
                 block, weights[start:], spectrum, volume.detach().requires_grad_(), leaves, totals, points
             )
             outputs += [modulus, volume]
-            gradients.append(spectrum_slopes(by_spectrum, points[self.scattering.first_level[block]]))
+            own = points[self.scattering.first_level[block]]
+            gradients.append(self.scattering.coefficients_adjoint(by_spectrum, own))
             gradients.append(by_volume)
             pieces.append(values)
         slopes = torch.autograd.grad(outputs, leaves[:2], gradients)
@@ -155,14 +156,6 @@ class ScatteringSlopes(nn.Module):
                 pieces.append(values.detach())
                 start = stop
         return torch.cat(pieces), by_spectrum, by_volume
-
-
-def spectrum_slopes(by_spectrum: Tensor, points: list[int]) -> Tensor:
-    """Return dE/d field (C, n1, n2, n3) from dE/d its Fourier coefficients, as `rfftn(..., norm="forward")` gives them.
-
-    Autograd's own way is a complex transform of the whole grid, padded with zeros.
-    """
-    return torch.fft.irfftn(halved(by_spectrum, points[2]), s=points, dim=(1, 2, 3))
 
 
 def add(total: Tensor, slope: Tensor | None) -> None:

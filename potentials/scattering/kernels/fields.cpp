@@ -1,5 +1,7 @@
 #include "fields.hpp"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -68,6 +70,13 @@ template <class Work> void over_rows(const Wavelet& wavelet, const Lattice& latt
     }
 }
 
+// work(place in the lattice) for every row of the half spectrum
+template <class Work> void over_all_rows(const Lattice& lattice, const Work& work) {
+    for (std::int64_t i = 0; i < lattice.axes[0].n; ++i) {
+        for (std::int64_t j = 0; j < lattice.axes[1].n; ++j) work(i * lattice.plane + j * lattice.row);
+    }
+}
+
 // frequencies k >= 0 of a row that lie in both bands
 std::int64_t row_length(const Wavelet& wavelet) { return (std::min(wavelet.have[2], wavelet.points[2]) - 1) / 2 + 1; }
 
@@ -85,7 +94,7 @@ void split(const Wavelet& wavelet, const Lattice& lattice, const Tensor& spectru
     const std::int64_t inside = row_length(wavelet);
     std::fill(parts.re, parts.re + lattice.size, 0.0);
     over_rows(wavelet, lattice, [&](std::int64_t place, std::int64_t source) {
-        k.split_row(from + 2 * source, inside, wavelet.odd, parts.re + place, parts.im + place);
+        k.split_row(from + 2 * source, 1, inside, wavelet.odd, parts.re + place, parts.im + place);
     });
 }
 
@@ -129,8 +138,58 @@ void Wavelet::adjoint(const Tensor& spectrum, const Tensor& by_fields, const Ten
     }
     const std::int64_t inside = row_length(*this);
     over_rows(*this, lattice, [&](std::int64_t place, std::int64_t source) {
-        k.join_row(slopes.re + place, slopes.im + place, inside, odd, to + 2 * source);
+        k.join_row(slopes.re + place, slopes.im + place, 1, inside, odd, to + 2 * source);
     });
+}
+
+Tensor coefficients(const Tensor& fields) {
+    check_memory(fields, "fields", at::kDouble);
+    TORCH_CHECK_VALUE(fields.dim() == 4 && fields.numel() > 0, "fields must be of shape (C, n1, n2, n3), got ", fields.sizes());
+    const ScatteringKernels& k = scattering_kernels();
+    const Tensor from = fields.contiguous();
+    const std::array<std::int64_t, 3> n{from.size(1), from.size(2), from.size(3)};
+    const Lattice lattice = lattice_of(n, k.lanes);
+    const Workspace work(lattice, 1);
+    const Tensor result = at::empty({from.size(0), n[0], n[1], lattice.half}, from.options().dtype(at::kComplexDouble));
+    const double scale = 1 / double(n[0] * n[1] * n[2]);
+    double* to = numbers(result);
+    for (std::int64_t c = 0; c < from.size(0); ++c) {
+        k.points_to_spectrum(lattice, from.const_data_ptr<double>() + c * n[0] * n[1] * n[2], work.scratch(), work.split(0));
+        over_all_rows(lattice, [&](std::int64_t place) {
+            const double *re = work.split(0).re + place, *im = work.split(0).im + place;
+            std::fill(to, to + 2 * lattice.half, 0.0);
+            k.join_row(re, im, scale, lattice.band, false, to);
+            to += 2 * lattice.half;
+        });
+    }
+    return result;
+}
+
+Tensor coefficients_adjoint(const Tensor& by_coefficients, const std::array<std::int64_t, 3>& points) {
+    check_memory(by_coefficients, "by_coefficients", at::kComplexDouble);
+    TORCH_CHECK_VALUE(half_spectrum(by_coefficients, points), "by_coefficients must be of shape (C, ", points[0], ", ",
+                      points[1], ", ", points[2] / 2 + 1, ") for these points, got ", by_coefficients.sizes());
+    const ScatteringKernels& k = scattering_kernels();
+    const Lattice lattice = lattice_of(points, k.lanes);
+    const Workspace work(lattice, 1);
+    const Tensor slopes = by_coefficients.contiguous();
+    const Tensor result = at::empty({slopes.size(0), points[0], points[1], points[2]}, slopes.options().dtype(at::kDouble));
+    // The real transform counts frequencies k3 > 0 twice, a derivative by their values once.
+    const double half = 0.5 / double(points[0] * points[1] * points[2]);
+    const double* from = constant_numbers(slopes);
+    for (std::int64_t c = 0; c < slopes.size(0); ++c) {
+        over_all_rows(lattice, [&](std::int64_t place) {
+            double *re = work.split(0).re + place, *im = work.split(0).im + place;
+            k.split_row(from, half, lattice.band, false, re, im);
+            re[0] *= 2;
+            im[0] *= 2;
+            std::fill(re + lattice.band, re + lattice.imaginary, 0.0);
+            std::fill(im + lattice.band, im + lattice.imaginary, 0.0);
+            from += 2 * lattice.half;
+        });
+        k.spectrum_to_points(lattice, work.split(0), work.scratch(), result[c].mutable_data_ptr<double>());
+    }
+    return result;
 }
 
 std::vector<Power> powers_of(at::ArrayRef<double> powers) {

@@ -29,6 +29,11 @@ struct Wavelet {
                  const at::Tensor& by_filter) const;
 };
 
+// Fourier coefficients [C, n1, n2, n3/2 + 1] of real fields [C, n1, n2, n3], divided by the number of points, with
+// zeros where 2 k3 = n3; and dE/d fields for dE/d coefficients
+at::Tensor coefficients(const at::Tensor& fields);
+at::Tensor coefficients_adjoint(const at::Tensor& by_coefficients, const std::array<std::int64_t, 3>& points);
+
 // psi[2l+1, n1, n2, n3/2 + 1] of a wavelet on a grid, zero at and beyond the edge of its band
 struct Filters {
     at::Tensor dual;                    // [3, 3] in 1/A, columns: w = dual k

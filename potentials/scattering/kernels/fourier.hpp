@@ -178,30 +178,22 @@ inline void filter_columns_adjoint(const Lattice& g, const Split& spectrum, cons
     }
 }
 
-}  // namespace fourier
+// one line of a batch
+RHOPOT_INLINE Batch line_of(const Batch& batch, std::int64_t line) {
+    return {batch.re + line * batch.next, batch.im + line * batch.next, batch.step, 0};
+}
 
-// see `ScatteringKernels`
-inline void filtered_points(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
-                            const Split& work, double* memory, double* points) {
-    using namespace fourier;
-    const Scratch scratch(g, memory);
-    const Batch& own = scratch.own;
+// points[n1 * n2, n3] of a half spectrum whose first axis has been transformed; the spectrum is written over
+inline void planes_to_points(const Lattice& g, const Split& work, const Scratch& scratch, double* points) {
     const std::int64_t n1 = g.axes[0].n, n2 = g.axes[1].n;
-    for (std::int64_t j = 0; j < n2; ++j) {
-        over_packs(g.band, g.lines, [&](std::int64_t first, std::int64_t lines) {
-            const std::int64_t column = j * g.row + first;
-            filter_columns(g, spectrum, filter, readable, column, j * g.half + first, lines, own);
-            transform(g.axes[0], own, {work.re + column, work.im + column, g.plane, W}, lines, scratch.spare);
-        });
-    }
     std::int64_t done = 0;
     const auto rows = [&](std::int64_t lines) {
         for (std::int64_t line = 0; line < lines; ++line) {
-            rows_to_line(g, work, done + 2 * W * line, {own.re + line * own.next, own.im + line * own.next, own.step, 0});
+            rows_to_line(g, work, done + 2 * W * line, line_of(scratch.own, line));
         }
-        transform(g.axes[2], own, own, lines, scratch.spare);
+        transform(g.axes[2], scratch.own, scratch.own, lines, scratch.spare);
         for (std::int64_t line = 0; line < lines; ++line, done += 2 * W) {
-            line_to_points(g, {own.re + line * own.next, own.im + line * own.next, own.step, 0}, done, points);
+            line_to_points(g, line_of(scratch.own, line), done, points);
         }
     };
     for (std::int64_t i = 0; i < n1; ++i) {
@@ -214,23 +206,17 @@ inline void filtered_points(const Lattice& g, const Split& spectrum, const doubl
     while (done < n1 * n2) rows(1);
 }
 
-inline void filtered_points_adjoint(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
-                                    const double* by_points, const Split& work, double* memory, const Split& by_spectrum,
-                                    double* by_filter) {
-    using namespace fourier;
-    const Scratch scratch(g, memory);
+// the adjoint
+inline void points_to_planes(const Lattice& g, const double* points, const Scratch& scratch, const Split& work) {
     const Batch own = scratch.own, spare[2] = {scratch.spare[0].conjugate(), scratch.spare[1].conjugate()};
     const std::int64_t n1 = g.axes[0].n, n2 = g.axes[1].n;
     std::int64_t done = 0;
     const auto rows = [&](std::int64_t lines) {
         for (std::int64_t line = 0; line < lines; ++line) {
-            points_to_line(g, by_points, done + 2 * W * line,
-                           {own.re + line * own.next, own.im + line * own.next, own.step, 0});
+            points_to_line(g, points, done + 2 * W * line, line_of(own, line));
         }
         transform(g.axes[2], own.conjugate(), own.conjugate(), lines, spare);
-        for (std::int64_t line = 0; line < lines; ++line, done += 2 * W) {
-            line_to_rows(g, {own.re + line * own.next, own.im + line * own.next, own.step, 0}, done, work);
-        }
+        for (std::int64_t line = 0; line < lines; ++line, done += 2 * W) line_to_rows(g, line_of(own, line), done, work);
     };
     for (std::int64_t i = 0; i < n1; ++i) {
         while (done < (i + 1) * n2) rows(n1 * n2 - done >= 2 * W * g.lines ? g.lines : 1);
@@ -239,36 +225,93 @@ inline void filtered_points_adjoint(const Lattice& g, const Split& spectrum, con
             transform(g.axes[1], columns, columns, lines, spare);
         });
     }
-    for (std::int64_t j = 0; j < n2; ++j) {
+}
+
+// work(place in the lattice, number in a filter's rows, lines) for the columns of the first axis
+template <class Work> RHOPOT_INLINE void over_columns(const Lattice& g, const Work& work) {
+    for (std::int64_t j = 0; j < g.axes[1].n; ++j) {
         over_packs(g.band, g.lines, [&](std::int64_t first, std::int64_t lines) {
-            const std::int64_t column = j * g.row + first;
-            transform(g.axes[0], {work.im + column, work.re + column, g.plane, W}, own.conjugate(), lines, spare);
-            filter_columns_adjoint(g, spectrum, filter, readable, column, j * g.half + first, lines, own, by_spectrum,
-                                   by_filter);
+            work(j * g.row + first, j * g.half + first, lines);
         });
     }
 }
+RHOPOT_INLINE Batch columns_of(const Lattice& g, const Split& work, std::int64_t place) {
+    return {work.re + place, work.im + place, g.plane, W};
+}
 
-// row[k] of complex pairs, times -i where `odd`, as real and imaginary numbers apart
-inline void split_row(const double* row, std::int64_t n, bool odd, double* re, double* im) {
+}  // namespace fourier
+
+// see `ScatteringKernels`
+inline void spectrum_to_points(const Lattice& g, const Split& spectrum, double* memory, double* points) {
+    using namespace fourier;
+    const Scratch scratch(g, memory);
+    over_columns(g, [&](std::int64_t place, std::int64_t, std::int64_t lines) {
+        const Batch columns = columns_of(g, spectrum, place);
+        transform(g.axes[0], columns, columns, lines, scratch.spare);
+    });
+    planes_to_points(g, spectrum, scratch, points);
+}
+
+inline void points_to_spectrum(const Lattice& g, const double* points, double* memory, const Split& spectrum) {
+    using namespace fourier;
+    const Scratch scratch(g, memory);
+    const Batch spare[2] = {scratch.spare[0].conjugate(), scratch.spare[1].conjugate()};
+    points_to_planes(g, points, scratch, spectrum);
+    over_columns(g, [&](std::int64_t place, std::int64_t, std::int64_t lines) {
+        const Batch columns = columns_of(g, spectrum, place).conjugate();
+        transform(g.axes[0], columns, columns, lines, spare);
+    });
+}
+
+inline void filtered_points(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
+                            const Split& work, double* memory, double* points) {
+    using namespace fourier;
+    const Scratch scratch(g, memory);
+    over_columns(g, [&](std::int64_t place, std::int64_t number, std::int64_t lines) {
+        filter_columns(g, spectrum, filter, readable, place, number, lines, scratch.own);
+        transform(g.axes[0], scratch.own, columns_of(g, work, place), lines, scratch.spare);
+    });
+    planes_to_points(g, work, scratch, points);
+}
+
+inline void filtered_points_adjoint(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
+                                    const double* by_points, const Split& work, double* memory, const Split& by_spectrum,
+                                    double* by_filter) {
+    using namespace fourier;
+    const Scratch scratch(g, memory);
+    const Batch own = scratch.own, spare[2] = {scratch.spare[0].conjugate(), scratch.spare[1].conjugate()};
+    points_to_planes(g, by_points, scratch, work);
+    over_columns(g, [&](std::int64_t place, std::int64_t number, std::int64_t lines) {
+        transform(g.axes[0], columns_of(g, work, place).conjugate(), own.conjugate(), lines, spare);
+        filter_columns_adjoint(g, spectrum, filter, readable, place, number, lines, own, by_spectrum, by_filter);
+    });
+}
+
+inline void split_row(const double* row, double scale, std::int64_t n, bool odd, double* re, double* im) {
     if (odd) {
         for (std::int64_t k = 0; k < n; ++k) {
-            re[k] = row[2 * k + 1];
-            im[k] = -row[2 * k];
+            re[k] = scale * row[2 * k + 1];
+            im[k] = -scale * row[2 * k];
         }
     } else {
         for (std::int64_t k = 0; k < n; ++k) {
-            re[k] = row[2 * k];
-            im[k] = row[2 * k + 1];
+            re[k] = scale * row[2 * k];
+            im[k] = scale * row[2 * k + 1];
         }
     }
 }
 
-// the adjoint: row[k] += i (re + i im) where `odd`, re + i im elsewhere
-inline void join_row(const double* re, const double* im, std::int64_t n, bool odd, double* row) {
-    for (std::int64_t k = 0; k < n; ++k) {
-        row[2 * k] += odd ? -im[k] : re[k];
-        row[2 * k + 1] += odd ? re[k] : im[k];
+inline void join_row(const double* re, const double* im, double scale, std::int64_t n, bool odd, double* row) {
+    if (odd) {
+        for (std::int64_t k = 0; k < n; ++k) {
+            row[2 * k] -= scale * im[k];
+            row[2 * k + 1] += scale * re[k];
+        }
+    } else {
+        for (std::int64_t k = 0; k < n; ++k) {
+            row[2 * k] += scale * re[k];
+            row[2 * k + 1] += scale * im[k];
+        }
     }
 }
 

@@ -73,17 +73,21 @@ struct ScatteringKernels {
     void (*field_sums)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, double* sums);
     void (*field_slopes)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, const double* weights,
                          double* by_fields);
+    // points[n1, n2, n3] of a half spectrum, which is written over, and sum_r points[r] exp(-2 pi i (k1 r1 / n1 + ...)) of the
+    // band; `scratch` holds three batches of lines
+    void (*spectrum_to_points)(const Lattice& g, const Split& spectrum, double* scratch, double* points);
+    void (*points_to_spectrum)(const Lattice& g, const double* points, double* scratch, const Split& spectrum);
     // points[n1, n2, n3] of the half spectrum filter * spectrum; `filter` has rows of g.half numbers, of which `readable` may be
-    // read. `work` is of the size of the spectrum, `scratch` holds three batches of lines.
+    // read. `work` is of the size of the spectrum.
     void (*filtered_points)(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
                             const Split& work, double* scratch, double* points);
     // its adjoint: by_spectrum and by_filter += for by_points; frequencies k3 > 0 stand for -k3 too
     void (*filtered_points_adjoint)(const Lattice& g, const Split& spectrum, const double* filter, std::int64_t readable,
                                     const double* by_points, const Split& work, double* scratch, const Split& by_spectrum,
                                     double* by_filter);
-    // n complex pairs of a row, times -i where `odd`, as real and imaginary numbers apart; and row += of the adjoint
-    void (*split_row)(const double* row, std::int64_t n, bool odd, double* re, double* im);
-    void (*join_row)(const double* re, const double* im, std::int64_t n, bool odd, double* row);
+    // n complex pairs of a row, times `scale`, and -i where `odd`, as real and imaginary numbers apart; and row += of the adjoint
+    void (*split_row)(const double* row, double scale, std::int64_t n, bool odd, double* re, double* im);
+    void (*join_row)(const double* re, const double* im, double scale, std::int64_t n, bool odd, double* row);
     // psi[m, K] at w = start + k step, k = 0 ... n-1, rows of the components lie a stride apart
     void (*wavelet_row)(const WaveletShape&, const double* start, const double* step, std::int64_t n, double* row,
                         std::int64_t stride);

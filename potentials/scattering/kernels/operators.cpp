@@ -73,6 +73,30 @@ Tensor wavelet_filters_autograd(const Tensor& dual, at::IntArrayRef points, doub
     return FilterValues::apply(dual, filters_of(dual, three(points, "points"), beta, order, degree));
 }
 
+// --- Fourier coefficients of moduli ---
+
+struct Coefficients : torch::autograd::Function<Coefficients> {
+    static Tensor forward(AutogradContext* ctx, const Tensor& fields) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        ctx->saved_data["points"] = fields.sizes().slice(1).vec();
+        return coefficients(fields);
+    }
+    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
+        refuse_second("field_coefficients_v1");
+        return {coefficients_adjoint(incoming[0], three(ctx->saved_data["points"].toIntVector(), "points"))};
+    }
+};
+
+Tensor field_coefficients_plain(const Tensor& fields) { return coefficients(fields); }
+Tensor field_coefficients_autograd(const Tensor& fields) {
+    if (follows(fields)) return Coefficients::apply(fields);
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return coefficients(fields);
+}
+Tensor field_coefficients_adjoint(const Tensor& by_coefficients, at::IntArrayRef points) {
+    return coefficients_adjoint(by_coefficients, three(points, "points"));
+}
+
 // --- integrals of powers of a modulus ---
 
 Tensor sums_of(const Tensor& modulus, const std::vector<Power>& powers) {
@@ -291,6 +315,8 @@ Tensor wavelet_power_sums_autograd(RHOPOT_SUMS_PARAMETERS) {
 
 TORCH_LIBRARY_FRAGMENT(rhopot, m) {
     m.def("wavelet_filters_v1(Tensor dual, int[] points, float beta, int order, int degree) -> Tensor");
+    m.def("field_coefficients_v1(Tensor fields) -> Tensor");
+    m.def("field_coefficients_adjoint_v1(Tensor by_coefficients, int[] points) -> Tensor");
     m.def("power_sums_v1(Tensor modulus, float[] powers) -> Tensor");
     m.def("wavelet_modulus_v1(Tensor spectrum, int[] have, Tensor filter, int[] points, bool odd, Tensor weights, "
           "Tensor floor) -> Tensor");
@@ -300,6 +326,8 @@ TORCH_LIBRARY_FRAGMENT(rhopot, m) {
 
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) {
     m.impl("wavelet_filters_v1", wavelet_filters_plain);
+    m.impl("field_coefficients_v1", field_coefficients_plain);
+    m.impl("field_coefficients_adjoint_v1", field_coefficients_adjoint);
     m.impl("power_sums_v1", power_sums_plain);
     m.impl("wavelet_modulus_v1", wavelet_modulus_plain);
     m.impl("wavelet_power_sums_v1", wavelet_power_sums_plain);
@@ -307,6 +335,7 @@ TORCH_LIBRARY_IMPL(rhopot, CPU, m) {
 
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) {
     m.impl("wavelet_filters_v1", wavelet_filters_autograd);
+    m.impl("field_coefficients_v1", field_coefficients_autograd);
     m.impl("power_sums_v1", power_sums_autograd);
     m.impl("wavelet_modulus_v1", wavelet_modulus_autograd);
     m.impl("wavelet_power_sums_v1", wavelet_power_sums_autograd);

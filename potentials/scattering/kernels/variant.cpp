@@ -126,9 +126,15 @@ RHOPOT_INLINE void add_powers(const double* sigma, std::int64_t n, const Power* 
     for (std::int64_t v = 0; v < n; v += WIDTH<double>) store_pack(root + v, cube_root(load_pack(sigma + v)));
     for (std::int64_t q = 0; q < n_powers; ++q) {
         with_power(powers[q], 0, [&](auto raised) {
-            P sum{};
-            for (std::int64_t v = 0; v < n; v += WIDTH<double>) sum += raised(load_pack(sigma + v), load_pack(root + v));
-            sums[q] += lane_sum(sum);
+            P sum[4]{};  // that do not wait for each other
+            const auto at = [&](std::int64_t v) { return raised(load_pack(sigma + v), load_pack(root + v)); };
+            std::int64_t v = 0;
+            for (; v + 4 * WIDTH<double> <= n; v += 4 * WIDTH<double>) {
+                RHOPOT_UNROLL
+                for (int i = 0; i < 4; ++i) sum[i] += at(v + i * WIDTH<double>);
+            }
+            for (; v < n; v += WIDTH<double>) sum[0] += at(v);
+            sums[q] += lane_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
         });
     }
 }
@@ -216,9 +222,9 @@ void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, s
 }  // namespace
 
 extern const ScatteringKernels scattering_kernels;
-const ScatteringKernels scattering_kernels{WIDTH<double>,   modulus,      modulus_adjoint, power_sums,
-                                           power_slopes,    field_sums,   field_slopes,    filtered_points,
-                                           filtered_points_adjoint,       split_row,       join_row,
-                                           wavelet_row,     wavelet_row_adjoint};
+const ScatteringKernels scattering_kernels{WIDTH<double>,      modulus,            modulus_adjoint, power_sums,
+                                           power_slopes,       field_sums,         field_slopes,    spectrum_to_points,
+                                           points_to_spectrum, filtered_points,    filtered_points_adjoint,
+                                           split_row,          join_row,           wavelet_row,     wavelet_row_adjoint};
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -111,6 +111,20 @@ def test_power_sums_of_moduli_equal_their_twin(degree: int, grid: str, rows: lis
     )
 
 
+@pytest.mark.parametrize("points", [[9, 8, 10], [13, 7, 22], [3, 1, 45], [48, 20, 24]], ids=str)
+def test_coefficients_of_fields_equal_their_twin(points: list[int]) -> None:
+    inside = (points[2] + 1) // 2  # the plane 2 k_3 = n_3 has no meaning
+    compared(
+        lambda fields: torch.view_as_real(OPS.field_coefficients_v1(fields)[..., :inside]),
+        lambda fields: torch.view_as_real(twin.field_coefficients(fields)[..., :inside]),
+        {"fields": normal(2, *points)},
+    )
+    slopes = spectra(points)
+    slopes[..., inside:] = 0
+    found = OPS.field_coefficients_adjoint_v1(slopes, points)
+    assert_close(found, twin.field_coefficients_adjoint(slopes, points), rtol=0.0, atol=1e-15)
+
+
 @pytest.mark.parametrize("size", [1e-20, 1.0, 1e12])
 @pytest.mark.parametrize("n_points", [1, 8, 263, 700])
 def test_power_sums_equal_their_twin(n_points: int, size: float) -> None:

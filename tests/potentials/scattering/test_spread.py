@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 from torch import Tensor
 
-from rhopot.potentials.scattering.slopes import spectrum_slopes
+from rhopot.potentials.scattering.modulus import field_coefficients_adjoint
 from rhopot.potentials.scattering.spread import (
     fine_points,
     fourier_sums,
@@ -88,4 +88,4 @@ def test_derivatives_by_a_field_are_those_of_autograd(points: list[int]) -> None
     spectrum = torch.fft.rfftn(field, dim=(1, 2, 3), norm="forward")
     slopes = torch.randn(spectrum.shape, generator=generator, dtype=torch.complex128)
     expected = torch.autograd.grad(spectrum, field, slopes)[0]
-    torch.testing.assert_close(spectrum_slopes(slopes, points), expected, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(field_coefficients_adjoint(slopes, points), expected, rtol=1e-12, atol=1e-14)
