@@ -34,7 +34,7 @@ from ase.neighborlist import neighbor_list
 from rhopot.potentials.density import operators
 from rhopot.potentials.scattering import ScatteringGrid, WaveletScattering
 
-ATOMS_PER_PASS = 64  # for which the sparse points are read once
+ATOMS_PER_PASS = 128  # for which the sparse points are read once
 SILICON = 5.431  # A
 ROOT, CUBE_ROOT, POWER = 20.0, 30.0, 3.0  # operations per point
 ACTIVATION = 20.0  # multiply-adds of an exponential, a quotient and their derivatives

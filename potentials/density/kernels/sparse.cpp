@@ -1,6 +1,6 @@
 // Sparse-kernel model on the power spectrum, in one pass: spectra, kernels, energies and the way back to the edges.
 //
-// Centres are sorted by species and worked through in pieces whose rows stay in the second-level cache; only the sparse
+// Centres are sorted by species and worked through in pieces whose rows stay in the caches of a core; only the sparse
 // points stream past them, once forwards and once backwards. Both passes are matrix products. The density of a centre is
 // made twice, because keeping what its adjoint needs would take more memory traffic than making it.
 #include <ATen/Dispatch.h>
@@ -19,7 +19,7 @@ namespace rhopot {
 namespace {
 
 // A piece has a multiple of MULTIPLE rows where it can: libraries of matrix products are slow on the odd rows.
-constexpr std::int64_t CENTRES_PER_PIECE = 64, MULTIPLE = 8;
+constexpr std::int64_t CENTRES_PER_PIECE = 128, MULTIPLE = 8;
 
 // centres order[begin] ... order[end-1], all of one species
 struct Piece {
