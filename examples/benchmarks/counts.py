@@ -42,15 +42,22 @@ ACTIVATION = 20.0  # multiply-adds of an exponential, a quotient and their deriv
 
 @dataclass(frozen=True)
 class Work:
-    """Floating-point operations, and bytes from the second-level cache and from beyond it, per atom."""
+    """Floating-point operations, and bytes from the second-level cache and from beyond it, per atom.
+
+    `products` are operations in torch's matrix products, which choose an instruction set of their own.
+    """
 
     flops: float
+    products: float
     cached: float
     streamed: float
 
-    def seconds(self, flop_rate: float, cache_rate: float, memory_rate: float) -> tuple[float, float]:
+    def seconds(
+        self, flop_rate: float, product_rate: float, cache_rate: float, memory_rate: float
+    ) -> tuple[float, float]:
         """Arithmetic and memory traffic in s at the rates of a machine, per s."""
-        return self.flops / flop_rate, self.cached / cache_rate + self.streamed / memory_rate
+        arithmetic = self.flops / flop_rate + self.products / product_rate
+        return arithmetic, self.cached / cache_rate + self.streamed / memory_rate
 
 
 def neighbours(cutoff: float) -> float:
@@ -67,18 +74,21 @@ def of_model(file: Path) -> Work:
     degrees, q = sizes["descriptor.radial"][-2:]
     e, m = neighbours(float(module.descriptor.cutoff)), degrees**2
     multiply_adds = e * (12 * degrees * q + 10 * m + 3 * q * m + 4 * m)
+    products = 0.0
     cached, streamed = 8.0 * e * 6 * degrees * q, 8.0 * e * (3 + 1 + 3)
     if "points" in sizes:
         n_points, features = sizes["points"]
-        multiply_adds += features * degrees + q * q * m + 2 * features * n_points
+        multiply_adds += features * degrees + q * q * m
+        products = 2.0 * features * n_points
         streamed += 2 * 8.0 * features * n_points / ATOMS_PER_PASS
     elif "networks.output.weight" in sizes:
         layers = [shape for name, shape in sizes.items() if name.startswith("networks.") and name.endswith("weight")]
         hidden = [shape[0] * shape[-1] for shape in layers if shape[-1] > 1]
-        multiply_adds += 2 * q * m + 2 * sum(prod(shape) for shape in layers) + ACTIVATION * sum(hidden)
+        multiply_adds += 2 * q * m + ACTIVATION * sum(hidden)
+        products = 2.0 * sum(prod(shape) for shape in layers)
     else:
         multiply_adds += q * q * m
-    return Work(2.0 * multiply_adds, cached, streamed)
+    return Work(2.0 * multiply_adds, 2.0 * products, cached, streamed)
 
 
 def of_scattering(scattering: WaveletScattering, grid: ScatteringGrid, n_atoms: int, forces: bool) -> Work:
@@ -104,4 +114,4 @@ def of_scattering(scattering: WaveletScattering, grid: ScatteringGrid, n_atoms: 
             flops += len(rows) * own * POWER * len(scattering.powers)
             cached += 8.0 * len(rows) * own * 3 * components
     ways = 2 if forces else 1
-    return Work(ways * flops / n_atoms, ways * cached / n_atoms, 0.0)
+    return Work(ways * flops / n_atoms, 0.0, ways * cached / n_atoms, 0.0)
