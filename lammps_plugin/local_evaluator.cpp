@@ -1,10 +1,12 @@
 #include "local_evaluator.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
 #include <stdexcept>
+#include <thread>
 
 #include "atom.h"
 #include "comm.h"
@@ -142,12 +144,18 @@ void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Re
     throw std::runtime_error("energies and forces must be finite, got NaN or infinity; look for atoms in one place");
 }
 
-// An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one.
+// An error of one rank. LAMMPS writes it to this rank's screen, and only the first rank has one. LAMMPS then aborts all ranks,
+// and with them the launcher, which forwards what they wrote only while it runs: it is given a moment.
 void LocalEvaluator::stop_here(const std::string &reason)
 {
   const std::string text = "pair style rhopot: " + reason;
   if (comm->me != 0) std::fprintf(stderr, "ERROR on proc %d: %s\n", comm->me, text.c_str());
-  error->one(FLERR, text);
+  try {
+    error->one(FLERR, text);
+  } catch (...) {
+    if (comm->nprocs > 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    throw;
+  }
 }
 
 void LocalEvaluator::add_energies(const Worker &worker, int columns)
