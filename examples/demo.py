@@ -20,6 +20,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rhopot.potentials import threads
+
+if __name__ == "__main__":
+    threads.settle()  # as the command `rhopot` does, before numpy and torch are loaded
+
 import numpy as np
 from ase import Atoms
 from rich.console import Console

@@ -87,16 +87,17 @@ def md(
     threads: int = 1,
     timestep: float = 0.001,
     kernels: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Time:
     """Time of `steps` steps of dynamics of a silicon crystal; half of the atoms are of type 2 where there are two.
 
-    kernels: instruction set of our kernels (`instruction_sets`); None: the best.
+    kernels: instruction set of our kernels (`instruction_sets`); None: the best. settings: more of the environment.
     """
     decorate = "set type 1 type/fraction 2 0.5 7919" if types == 2 else ""
     deck = CRYSTAL.format(
         cells=cells, style=style, steps=steps, warm=warm, types=types, decorate=decorate, timestep=timestep
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": str(threads)}
     if kernels is not None:
         environment["RHOPOT_KERNELS"] = kernels
     return loop_time(run_lammps(deck, folder, ranks=ranks, environment=environment, timeout=3600))
@@ -126,9 +127,14 @@ def snap_style() -> str:
     return f"pair_style snap\npair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"
 
 
-def child(command: Sequence[str], folder: Path, threads: int = 1) -> Finished:
-    """Run a command to its end and measure it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+def child(
+    command: Sequence[str], folder: Path, threads: int | None = 1, settings: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a command to its end and measure it; threads None: as many as it starts by itself."""
+    environment = {**os.environ, **(settings or {})}
+    environment.pop("OMP_NUM_THREADS", None)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     log = folder / "output.txt"
     with log.open("w+", encoding="utf-8") as output:
         begin = os.times().elapsed
