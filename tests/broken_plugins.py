@@ -52,15 +52,17 @@ FAULTS = {
     ),
     "dropped ghost force": Fault(
         "local_evaluator.cpp",
-        "        fi[a] += g[a];\n        fj[a] -= g[a];",
-        "        fi[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
+        "        own[a] += g[a];\n        fj[a] -= g[a];",
+        "        own[a] += g[a];\n        if (batch.neighbour[e] < atom->nlocal) fj[a] -= g[a];",
     ),
     "swapped types": Fault(
         "pair_rhopot.cpp",
         "species[type] = found - symbols.begin();",
         "species[type] = symbols.end() - found - 1;",
     ),
-    "float32 edge vectors": Fault("edge_graph.cpp", "r[0] = dx;", "r[0] = static_cast<float>(dx);"),
+    "float32 edge vectors": Fault(
+        "edge_graph.cpp", "r[0] = xj[0] - xi[0];", "r[0] = static_cast<float>(xj[0] - xi[0]);"
+    ),
     "stale neighbour list": Fault(
         "edge_graph.cpp",
         "  const int n = list_->numneigh[i];\n  const int *const neighbours = list_->firstneigh[i];\n",

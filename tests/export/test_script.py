@@ -89,9 +89,9 @@ def test_operators_are_found_after_a_run_too() -> None:
     model = small_models.scattering()
     compiled = replace(model, module=script.compile_module(model.module))
     evaluate(compiled, [toy.skewed()], members=True)
-    assert set(script.custom_operators(compiled.module)) == {
-        f"rhopot::{name}_v1" for name in ("power_sums", "wavelet_filters", "wavelet_modulus", "wavelet_power_sums")
-    }
+    fields = ("field_coefficients", "field_coefficients_adjoint", "wavelet_modulus")
+    names = ("power_sums", "wavelet_filters", "wavelet_power_sums", *fields)
+    assert set(script.custom_operators(compiled.module)) == {f"rhopot::{name}_v1" for name in names}
 
 
 def test_files_name_no_folder_and_no_time_of_their_making() -> None:
