@@ -1,7 +1,9 @@
 """How many threads torch and BLAS start, and how they wait; settled before either is loaded.
 
 Threads of GNU's OpenMP spin for milliseconds when they wait for work. On cores that are shared with other programs a
-spinning thread takes the core that the thread it waits for needs. With OMP_WAIT_POLICY=passive they sleep.
+spinning thread takes the core that the thread it waits for needs. With OMP_WAIT_POLICY=passive they sleep. Threads of
+OpenBLAS, which numpy and scipy bring, spin for 2^OPENBLAS_THREAD_TIMEOUT cycles after each product: 2^26 where nothing
+is set.
 
 The libraries read the environment once, as they are loaded, so that `settle` has to come before the first import of
 torch or numpy. What the user has set is left alone.
@@ -26,6 +28,7 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let waiting threads sleep, and start no more of them than this process has cores to itself."""
     if "GOMP_SPINCOUNT" not in environment:
         environment.setdefault("OMP_WAIT_POLICY", "passive")
+        environment.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # the least that it takes
     cores = available_cores()
     threads = max(1, cores // _local_ranks(environment))
     if "OMP_NUM_THREADS" not in environment and threads < (os.cpu_count() or 1):

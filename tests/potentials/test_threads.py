@@ -24,6 +24,15 @@ def test_openmp_is_told_to_sleep_before_it_is_loaded(given: dict[str, str], wait
     assert f"OMP_WAIT_POLICY = '{waits}'" in done.stderr
 
 
+def test_blas_is_told_to_sleep() -> None:
+    chosen: dict[str, str] = {}
+    settle(chosen)
+    assert chosen["OPENBLAS_THREAD_TIMEOUT"] == "4"
+    asked = {"OPENBLAS_THREAD_TIMEOUT": "20"}
+    settle(asked)
+    assert asked["OPENBLAS_THREAD_TIMEOUT"] == "20"
+
+
 def test_processes_of_one_job_share_the_cores() -> None:
     cores = available_cores()
     for name, ranks in (("MPI_LOCALNRANKS", 2 * cores), ("OMPI_COMM_WORLD_LOCAL_SIZE", 4 * cores)):
