@@ -6,7 +6,7 @@ loop        one thread that counts: what the system leaves to a process that nev
 demo        `examples/demo.py`, what `make demo` runs after the installation
 linear      `rhopot train` of the shipped configuration: energies, forces and stresses of one lithium-silicon path
 gmp         the same of a committee of networks: five paths, 40 epochs
-scattering  the same of an ensemble on wavelet scattering: one path, first order, 100 members dealt to workers
+scattering  the same of an ensemble on wavelet scattering: one path, first order, 100 members divided among workers
 lammps      1000 silicon atoms, a committee of networks with random weights, one rank with two threads
 
 The number of threads is what the programs choose by themselves (LAMMPS: two). A system that shares c cores fairly among

@@ -5,7 +5,7 @@ Multiply-adds per atom, with E neighbours within the cutoff, Q radial functions,
     splines     12 (L+1) Q E      value and slope from six rows of the table
     harmonics   about 10 M E      recurrences, gradient
     expansion   Q M E
-    adjoint     2 Q M E           with the radial functions and with their slopes
+    adjoint     2 Q M E           with the radial functions and with their derivatives
     forces      4 M E             harmonics and their gradients against the adjoint
     linear      Q^2 M             the product with the weights, for one element
     GAP         F (L+1) + Q^2 M + 2 F S       F invariants, their adjoint, and S sparse points, there and back
@@ -13,7 +13,7 @@ Multiply-adds per atom, with E neighbours within the cutoff, Q radial functions,
     network     2 W + 20 H        W weights of all members, there and back; H hidden units with their activations
 
 Bytes per atom: what is not in the first-level cache when it is needed. Edges come once from beyond and go once back;
-rows of the spline table come from the second-level cache; the sparse points stream there and back per 64 atoms.
+rows of the spline table come from the second-level cache; the sparse points stream there and back for each 128 atoms.
 
 Wavelet scattering: 2.5 V log2 V operations for a real transform of V points (half of those of a complex one), 3 V for
 the product with a filter and the square, and per point of a modulus 20 for its root and quotient, 30 for a cube root,

@@ -126,19 +126,19 @@ void Wavelet::adjoint(const Tensor& spectrum, const Tensor& by_fields, const Ten
     const ScatteringKernels& k = scattering_kernels();
     const Lattice lattice = lattice_of(points, scattering_kernels().lanes);
     const Workspace work(lattice, 3);
-    const Split slopes = work.split(2);
+    const Split by_kept = work.split(2);
     split(*this, lattice, spectrum, work.split(0));
-    std::fill(slopes.re, slopes.re + lattice.size, 0.0);
+    std::fill(by_kept.re, by_kept.re + lattice.size, 0.0);
     const double *psi = filter.const_data_ptr<double>(), *slope = by_fields.const_data_ptr<double>();
     double *by_psi = by_filter.mutable_data_ptr<double>(), *to = numbers(by_spectrum);
     const std::int64_t stride = filter[0].numel();
     for (std::int64_t m = 0; m < n_components(); ++m) {
         k.filtered_points_adjoint(lattice, work.split(0), psi + m * stride, (n_components() - m) * stride,
-                                  slope + m * n_points(), work.split(1), work.scratch(), slopes, by_psi + m * stride);
+                                  slope + m * n_points(), work.split(1), work.scratch(), by_kept, by_psi + m * stride);
     }
     const std::int64_t inside = row_length(*this);
     over_rows(*this, lattice, [&](std::int64_t place, std::int64_t source) {
-        k.join_row(slopes.re + place, slopes.im + place, 1, inside, odd, to + 2 * source);
+        k.join_row(by_kept.re + place, by_kept.im + place, 1, inside, odd, to + 2 * source);
     });
 }
 
@@ -172,12 +172,12 @@ Tensor coefficients_adjoint(const Tensor& by_coefficients, const std::array<std:
     const ScatteringKernels& k = scattering_kernels();
     const Lattice lattice = lattice_of(points, k.lanes);
     const Workspace work(lattice, 1);
-    const Tensor slopes = by_coefficients.contiguous();
-    const Tensor result = at::empty({slopes.size(0), points[0], points[1], points[2]}, slopes.options().dtype(at::kDouble));
+    const Tensor incoming = by_coefficients.contiguous();
+    const Tensor result = at::empty({incoming.size(0), points[0], points[1], points[2]}, incoming.options().dtype(at::kDouble));
     // The real transform counts frequencies k3 > 0 twice, a derivative by their values once.
     const double half = 0.5 / double(points[0] * points[1] * points[2]);
-    const double* from = constant_numbers(slopes);
-    for (std::int64_t c = 0; c < slopes.size(0); ++c) {
+    const double* from = constant_numbers(incoming);
+    for (std::int64_t c = 0; c < incoming.size(0); ++c) {
         over_all_rows(lattice, [&](std::int64_t place) {
             double *re = work.split(0).re + place, *im = work.split(0).im + place;
             k.split_row(from, half, lattice.band, false, re, im);

@@ -90,47 +90,48 @@ inline void line_to_rows(const Lattice& g, const Batch& z, std::int64_t first, c
     }
 }
 
+// work(at, plane) for the packs of a line of n points, which begin at `at`, and the planes of their real and imaginary parts. The
+// last numbers of a line come with the last whole pack once more.
+template <class Work> RHOPOT_INLINE void over_points(std::int64_t n, const Work& work) {
+    for (std::int64_t c = 0; c < n; c += W) {
+        const std::int64_t at = c + W > n && n >= W ? n - W : c;
+        RHOPOT_UNROLL
+        for (int plane = 0; plane < 2; ++plane) work(at, plane);
+    }
+}
+
 // points[n1 * n2, n3] of 2 W rows from what `transform` made of z: the first W rows are real parts
 inline void line_to_points(const Lattice& g, const Batch& z, std::int64_t first, double* points) {
     const std::int64_t n = g.axes[2].n, n_rows = g.axes[0].n * g.axes[1].n;
-    for (std::int64_t c = 0; c < n; c += W) {
-        // the last numbers of a row: the last whole pack once more
-        const std::int64_t at = c + W > n && n >= W ? n - W : c;
+    over_points(n, [&](std::int64_t at, int plane) {
+        P row[W];
         RHOPOT_UNROLL
-        for (int part = 0; part < 2; ++part) {
-            P row[W];
-            RHOPOT_UNROLL
-            for (int i = 0; i < W; ++i) row[i] = load_pack((part == 0 ? z.re : z.im) + (at + i < n ? at + i : at) * z.step);
-            exchange_all<1>(row);
-            RHOPOT_UNROLL
-            for (int i = 0; i < W; ++i) {
-                const std::int64_t r = first + part * W + i;
-                if (r < n_rows) store_up_to(points + r * n + at, row[i], n - at);
-            }
+        for (int i = 0; i < W; ++i) row[i] = load_pack((plane == 0 ? z.re : z.im) + (at + i < n ? at + i : at) * z.step);
+        exchange_all<1>(row);
+        RHOPOT_UNROLL
+        for (int i = 0; i < W; ++i) {
+            const std::int64_t r = first + plane * W + i;
+            if (r < n_rows) store_up_to(points + r * n + at, row[i], n - at);
         }
-    }
+    });
 }
 
 // the adjoint
 inline void points_to_line(const Lattice& g, const double* points, std::int64_t first, const Batch& z) {
     const std::int64_t n = g.axes[2].n, n_rows = g.axes[0].n * g.axes[1].n;
-    for (std::int64_t c = 0; c < n; c += W) {
-        const std::int64_t at = c + W > n && n >= W ? n - W : c;
+    over_points(n, [&](std::int64_t at, int plane) {
+        P row[W];
         RHOPOT_UNROLL
-        for (int part = 0; part < 2; ++part) {
-            P row[W];
-            RHOPOT_UNROLL
-            for (int i = 0; i < W; ++i) {
-                const std::int64_t r = first + part * W + i, known = r < n_rows ? r : n_rows - 1;
-                row[i] = load_up_to(points + known * n + at, n - at);
-            }
-            exchange_all<1>(row);
-            RHOPOT_UNROLL
-            for (int i = 0; i < W; ++i) {
-                if (at + i < n) store_pack((part == 0 ? z.re : z.im) + (at + i) * z.step, row[i]);
-            }
+        for (int i = 0; i < W; ++i) {
+            const std::int64_t r = first + plane * W + i, known = r < n_rows ? r : n_rows - 1;
+            row[i] = load_up_to(points + known * n + at, n - at);
         }
-    }
+        exchange_all<1>(row);
+        RHOPOT_UNROLL
+        for (int i = 0; i < W; ++i) {
+            if (at + i < n) store_pack((plane == 0 ? z.re : z.im) + (at + i) * z.step, row[i]);
+        }
+    });
 }
 
 // work(first, count) for all packs of a range of numbers, `lines` of them at a time

@@ -84,7 +84,7 @@ def test_derivatives_by_finite_differences(name: str) -> None:
 
 
 def test_more_centres_than_a_piece_holds_in_any_order_of_species() -> None:
-    """Pieces of at most 128 centres of one species each: copies of one graph give copies of its energies and slopes."""
+    """Pieces of at most 128 centres of one species: copies of one graph give copies of its energies and gradients."""
     system = SYSTEMS["three_species"]
     copies, edges = 70, len(system.edge_vectors)
     offsets = torch.cat([system.first_edge[:-1] + k * edges for k in range(copies)] + [torch.tensor([copies * edges])])

@@ -119,10 +119,10 @@ def test_coefficients_of_fields_equal_their_twin(points: list[int]) -> None:
         lambda fields: torch.view_as_real(twin.field_coefficients(fields)[..., :inside]),
         {"fields": normal(2, *points)},
     )
-    slopes = spectra(points)
-    slopes[..., inside:] = 0
-    found = OPS.field_coefficients_adjoint_v1(slopes, points)
-    assert_close(found, twin.field_coefficients_adjoint(slopes, points), rtol=0.0, atol=1e-15)
+    incoming = spectra(points)
+    incoming[..., inside:] = 0
+    found = OPS.field_coefficients_adjoint_v1(incoming, points)
+    assert_close(found, twin.field_coefficients_adjoint(incoming, points), rtol=0.0, atol=1e-15)
 
 
 @pytest.mark.parametrize("size", [1e-20, 1.0, 1e12])
