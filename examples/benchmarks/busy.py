@@ -34,6 +34,7 @@ from measure import (
     Time,
     arguments,
     child,
+    count,
     interleaved,
     machine,
     md,
@@ -62,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS)
-    parser.add_argument("--busy", type=int, default=2, help="number of busy processes")
+    parser.add_argument("--busy", type=count, default=2, help="number of busy processes")
     parser.add_argument("--spinning", action="store_true", help="with threads that spin while they wait, too")
     parser.set_defaults(repeats=3)
     options = parser.parse_args(words)

@@ -22,7 +22,7 @@ import numpy as np
 
 from rhopot.potentials.commands.console import bar, make_console
 from rhopot.potentials.density import operators
-from rhopot.potentials.workflows.lammps_run import LammpsRun, run_lammps
+from rhopot.potentials.workflows.lammps_run import LammpsError, LammpsRun, run_lammps
 
 Name = TypeVar("Name")
 
@@ -100,7 +100,10 @@ def md(
     environment = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": str(threads)}
     if kernels is not None:
         environment["RHOPOT_KERNELS"] = kernels
-    return loop_time(run_lammps(deck, folder, ranks=ranks, environment=environment, timeout=3600))
+    try:
+        return loop_time(run_lammps(deck, folder, ranks=ranks, environment=environment, timeout=3600))
+    except LammpsError as error:
+        raise SystemExit(str(error)) from None
 
 
 def instruction_sets() -> list[str]:
@@ -161,8 +164,6 @@ def train(
         if made_by.is_file() and made_by.read_text(encoding="utf-8") == made:
             return model, None
         raise SystemExit(f"{model.parent} must hold a model of '{' '.join(made.split())}', got another one; remove it")
-    if not data:
-        raise SystemExit("--data must name the silicon frames of mlearn, got none; give its Si_train.xyz.gz")
     command = [sys.executable, "-m", "rhopot.potentials.commands", "train", str(CONFIGS / f"{config}.yaml")]
     finished = child([*command, f"output={model.parent}", *made.splitlines()[1:]], folder, threads)
     made_by.write_text(made, encoding="utf-8")
@@ -171,6 +172,8 @@ def train(
 
 def interleaved(cases: Mapping[Name, Callable[[], Time]], repeats: int) -> dict[Name, list[Time]]:
     """Times of every case, measured in turn, `repeats` times over."""
+    if repeats < 1:
+        raise SystemExit(f"--repeats must be 1 or more here, got {repeats}")
     times: dict[Name, list[Time]] = {name: [] for name in cases}
     with bar(make_console(), "runs", repeats * len(cases)) as advance:
         for repeat in range(repeats):
@@ -203,15 +206,23 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     parser.add_argument("--data", default="", help="silicon frames (mlearn) for the shipped configs")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="models are made or found here")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=count, default=5, help="interleaved runs (default: %(default)s)")
     return parser
+
+
+def count(word: str) -> int:
+    """Argument that is a whole number, 0 or more."""
+    number = int(word)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {word}")
+    return number
 
 
 def prepare(options: argparse.Namespace) -> Path:
     """The output folder, made; a missing data file is refused."""
-    if not Path(options.data).exists():
+    if not Path(options.data).is_file():
         raise SystemExit(
-            f"--data must be a file of silicon frames, got '{options.data}', which is not there; give a path"
+            f"--data must be the file of mlearn's silicon frames, got '{options.data}', which is no file; give its path"
         )
     options.data = str(Path(options.data).resolve())
     folder = Path(options.output).resolve()

@@ -29,7 +29,7 @@ import ase
 import ase.io
 import numpy as np
 import torch
-from measure import Time, instruction_sets, interleaved, machine, median_cpu
+from measure import Time, count, instruction_sets, interleaved, machine, median_cpu
 from torch import Tensor
 
 from rhopot.potentials.commands.console import make_console, table
@@ -179,14 +179,22 @@ def errors(data: Path) -> None:
             )
 
 
+def sizes(word: str) -> list[int]:
+    """Argument that is numbers of atoms, 1 or more each, with commas between."""
+    numbers = [count(part) for part in word.split(",")]
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more each, got {word}")
+    return numbers
+
+
 def main() -> None:
     """Read the words of the command line and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--atoms", default="32,64,128")
+    parser.add_argument("--atoms", type=sizes, default="32,64,128", help="numbers of atoms, with commas between")
     parser.add_argument("--sets", nargs="+", choices=instruction_sets(), help="instruction sets, side by side")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each instruction set")
-    parser.add_argument("--errors", action="store_true")
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--repeats", type=count, default=5, help="runs of each instruction set (with --sets)")
+    parser.add_argument("--errors", action="store_true", help="errors of the features against finer grids")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of lithium-silicon frames, for --errors")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--forces", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -195,9 +203,9 @@ def main() -> None:
     elif chosen.errors:
         errors(chosen.data)
     elif chosen.sets:
-        show_sets([int(size) for size in chosen.atoms.split(",")], chosen.sets, chosen.repeats)
+        show_sets(chosen.atoms, chosen.sets, chosen.repeats)
     else:
-        speed([int(size) for size in chosen.atoms.split(",")])
+        speed(chosen.atoms)
 
 
 if __name__ == "__main__":

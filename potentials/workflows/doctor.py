@@ -19,6 +19,7 @@ from pathlib import Path
 from rhopot.potentials.threads import of_children
 from rhopot.potentials.workflows.lammps_run import LammpsError, find_executable, run_lammps
 
+INSTRUCTION_SETS = {"baseline": "what every processor of this kind has", "v3": "AVX2", "v4": "AVX-512"}
 _OPENMP = ("libgomp", "libiomp", "libomp")
 
 
@@ -46,6 +47,7 @@ def diagnose() -> list[Diagnosis]:
         lambda: _package("ase"),
         lambda: _package("mpi4py"),
         _operators,
+        _kernels,
         _plugin_file,
         _lammps,
         _pair_style,
@@ -98,6 +100,19 @@ def _pin(name: str) -> str | None:
         if match:
             return match.group(1)
     return None
+
+
+def _kernels() -> Diagnosis:
+    """Instruction set of the kernels."""
+    try:
+        from rhopot.potentials.density import operators
+
+        used = operators.kernel_variant()
+    except ImportError:  # the line on the operators says why
+        return Diagnosis("kernels", "unknown")
+    except (RuntimeError, ValueError) as error:
+        return Diagnosis("kernels", _first_line(error), "unset RHOPOT_KERNELS")
+    return Diagnosis("kernels", f"{used} ({INSTRUCTION_SETS[used]})")
 
 
 def _operators() -> Diagnosis:

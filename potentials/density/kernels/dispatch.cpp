@@ -1,7 +1,8 @@
 // Constants of the harmonics, and the choice of a set of kernels for the processor at hand.
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
+#include <stdexcept>
+#include <string>
 
 #include "problem.hpp"
 
@@ -64,10 +65,15 @@ Level supported() {
 
 Level chosen() {
     const Level most = supported();
-    const char* wish = std::getenv("RHOPOT_KERNELS");
-    if (wish == nullptr) return most;
-    const Level asked = std::strcmp(wish, "baseline") == 0 ? BASELINE : std::strcmp(wish, "v3") == 0 ? V3 : V4;
-    return asked < most ? asked : most;
+    const char* set = std::getenv("RHOPOT_KERNELS");
+    const std::string wish = set == nullptr ? "" : set;
+    if (wish.empty()) return most;
+    const std::string names[] = {"baseline", "v3", "v4"};
+    for (const Level level : {BASELINE, V3, V4}) {
+        if (wish == names[level]) return level < most ? level : most;
+    }
+    throw std::invalid_argument("RHOPOT_KERNELS must be baseline, v3 or v4, got '" + wish +
+                                "'; unset it for the most that the processor has");
 }
 
 Level level() {

@@ -199,3 +199,14 @@ def test_every_instruction_set_gives_the_same_numbers(variant: str, tmp_path) ->
     assert used in (variant, "baseline")
     assert_equal(spectrum, here.detach(), torch.float64)
     assert_equal(other, gradient, torch.float64)
+
+
+@pytest.mark.parametrize("wish", ["v5", "AVX2", "V3"])
+def test_an_unknown_instruction_set_is_refused(wish: str) -> None:
+    script = "from rhopot.potentials.density import operators; print(operators.kernel_variant())"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, env={**os.environ, "RHOPOT_KERNELS": wish}, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert f"RHOPOT_KERNELS must be baseline, v3 or v4, got '{wish}'; unset it" in run.stderr
+    empty = subprocess.run(command, env={**os.environ, "RHOPOT_KERNELS": ""}, capture_output=True, text=True)
+    assert empty.stdout.strip() in ("baseline", "v3", "v4")
