@@ -1,9 +1,10 @@
 """How many threads torch and BLAS start, and how they wait; settled before either is loaded.
 
 Threads of GNU's OpenMP spin for milliseconds when they wait for work. On cores that are shared with other programs a
-spinning thread takes the core that the thread it waits for needs. With OMP_WAIT_POLICY=passive they sleep. Threads of
-OpenBLAS, which numpy and scipy bring, spin for 2^OPENBLAS_THREAD_TIMEOUT cycles after each product: 2^26 where nothing
-is set.
+spinning thread takes the core that the thread it waits for needs. Sleeping at once (OMP_WAIT_POLICY=passive) costs a
+fit of networks, whose operations are short, a fifth to a third of its time on an idle machine. Here threads spin for
+some ten microseconds and then sleep; OpenMP runtimes other than GNU's know the policy alone. Threads of OpenBLAS, which
+numpy and scipy bring, spin for 2^OPENBLAS_THREAD_TIMEOUT cycles after each product: 2^26 where nothing is set.
 
 The libraries read the environment once, as they are loaded, so that `settle` has to come before the first import of
 torch or numpy. What the user has set is left alone.
@@ -16,6 +17,8 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+# Rounds of a waiting thread before it sleeps.
+SPINS = 5000
 # Processes of one job on this machine, as the launchers of MPICH and Open MPI say it.
 LOCAL_RANKS = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
 # Limit on the processor time of a container: "quota period" in microseconds, or "max period".
@@ -25,9 +28,11 @@ CHOSEN = "RHOPOT_CHOSEN_THREADS"
 
 
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let waiting threads sleep, and start no more of them than this process has cores to itself."""
+    """Let waiting threads sleep after a moment, and start no more of them than this process has cores to itself."""
     if "GOMP_SPINCOUNT" not in environment:
-        environment.setdefault("OMP_WAIT_POLICY", "passive")
+        if "OMP_WAIT_POLICY" not in environment:
+            environment["OMP_WAIT_POLICY"] = "passive"
+            environment["GOMP_SPINCOUNT"] = str(SPINS)  # GNU's runtime takes this before the policy
         environment.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # the least that it takes
     cores = available_cores()
     threads = max(1, cores // _local_ranks(environment))

@@ -9,19 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from rhopot.potentials.threads import CHOSEN, available_cores, of_children, settle
+from rhopot.potentials.threads import CHOSEN, SPINS, available_cores, of_children, settle
 
 
-@pytest.mark.parametrize(("given", "waits"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
-def test_openmp_is_told_to_sleep_before_it_is_loaded(given: dict[str, str], waits: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "waits", "spins"),
+    [
+        ({}, "PASSIVE", str(SPINS)),
+        ({"OMP_WAIT_POLICY": "active"}, "ACTIVE", "30000000000"),
+        ({"GOMP_SPINCOUNT": "77"}, "PASSIVE", "77"),
+    ],
+)
+def test_openmp_is_told_to_sleep_before_it_is_loaded(given: dict[str, str], waits: str, spins: str) -> None:
     """What the OpenMP runtime of torch says of itself as a command loads it; the user's word counts."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
     code = "from rhopot.potentials.commands import main; main(['doctor', '--nothing']); import torch"
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, env={**environment, **given, "OMP_DISPLAY_ENV": "true"}, capture_output=True, text=True, check=True
+        command, env={**environment, **given, "OMP_DISPLAY_ENV": "verbose"}, capture_output=True, text=True, check=True
     )
     assert f"OMP_WAIT_POLICY = '{waits}'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
 
 
 def test_blas_is_told_to_sleep() -> None:
