@@ -107,7 +107,7 @@ void EdgeGraph::add_centre(int i)
     r[2] = xj[2] - xi[2];
     *neighbour = j;
     const double distance_sq = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-    const int kept = !(distance_sq >= cutoff_sq_) & handled[j];    // also what is not a number, for the model to refuse
+    const int kept = (!(distance_sq >= cutoff_sq_)) & handled[j];    // also what is not a number, for the model to refuse
     shortest_sq = std::min(shortest_sq, kept ? distance_sq : cutoff_sq_);
     r += 3 * kept;
     neighbour += kept;

@@ -2,18 +2,57 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "atom.h"
 #include "global_evaluator.h"
 #include "local_evaluator.h"
 
 namespace rhopot {
+namespace {
+
+template <typename Each> std::unique_ptr<Evaluator> make(LAMMPS_NS::LAMMPS *lmp, const Task &task)
+{
+  return std::make_unique<Each>(lmp, task);
+}
+
+// Every kind of model, and the message layers that its evaluator can run.
+struct Kind {
+  const char *name;
+  int most_layers;
+  std::unique_ptr<Evaluator> (*make)(LAMMPS_NS::LAMMPS *lmp, const Task &task);
+};
+constexpr Kind KINDS[] = {{"local", 1, make<LocalEvaluator>}, {"global", 1, make<GlobalEvaluator>}};
+
+const Kind &kind_of(const ModelHeader &header)
+{
+  for (const Kind &kind : KINDS)
+    if (header.kind == kind.name) return kind;
+  throw std::runtime_error("kind of a model must be local or global, got " + header.kind);
+}
+
+}    // namespace
+
+void require_evaluator(const ModelHeader &header, const std::string &name)
+{
+  const int most = kind_of(header).most_layers;
+  if (header.n_layers > most)
+    throw std::runtime_error("n_layers of model '" + name + "' must be " + (most > 1 ? "at most " : "") + std::to_string(most) +
+                             ", got " + std::to_string(header.n_layers) +
+                             "; this rhopot does not run models that pass messages between atoms");
+}
 
 std::unique_ptr<Evaluator> make_evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task)
 {
-  if (task.model.header().kind == "global") return std::make_unique<GlobalEvaluator>(lmp, task);
-  return std::make_unique<LocalEvaluator>(lmp, task);
+  return kind_of(task.model.header()).make(lmp, task);
 }
+
+int Evaluator::pack_forward(int, const int *, double *)
+{
+  return 0;
+}
+
+void Evaluator::unpack_forward(int, int, const double *) {}
 
 int Evaluator::pack_reverse(int, int, double *)
 {

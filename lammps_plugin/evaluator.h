@@ -47,9 +47,12 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   // ranks call it together, also those without atoms.
   virtual void compute(const Request &request) = 0;
 
-  // Communication of a compute() that asks for deviations: numbers that ghost atoms send to their owners, at most
-  // REVERSE_SIZE for each atom at a time (final before a model is loaded: hybrid styles read it then).
-  static constexpr int REVERSE_SIZE = 12;
+  // Exchanges inside a compute(), by Comm::forward_comm and reverse_comm of the pair style: numbers that owners send to the
+  // ghosts of their atoms, and ghosts to their owners; at most FORWARD_SIZE and REVERSE_SIZE for each atom at a time (final
+  // before a model is loaded: hybrid styles read them then), so wider rows go in parts. Nothing is sent by default.
+  static constexpr int FORWARD_SIZE = 12, REVERSE_SIZE = 12;
+  virtual int pack_forward(int n, const int *list, double *buffer);
+  virtual void unpack_forward(int n, int first, const double *buffer);
   virtual int pack_reverse(int n, int first, double *buffer);
   virtual void unpack_reverse(int n, const int *list, const double *buffer);
 
@@ -74,6 +77,9 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   std::vector<double> deviations_;    // [nmax]
   std::vector<double> member_totals_;
 };
+
+// Throws std::runtime_error with one sentence about model `name` when no evaluator runs models of this kind and depth.
+void require_evaluator(const ModelHeader &header, const std::string &name);
 
 // The evaluator for the model's kind.
 std::unique_ptr<Evaluator> make_evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task);

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <exception>
 
+#include "agreement.h"
 #include "atom.h"
 #include "comm.h"
 #include "compute.h"
+#include "device_choice.h"
 #include "domain.h"
 #include "error.h"
 #include "force.h"
@@ -145,7 +147,7 @@ void GlobalEvaluator::warn_when_outgrown()
 std::string GlobalEvaluator::evaluate_shares(const Request &request)
 {
   const Structure structure = atoms_.structure();
-  const int n_threads = task_.model.device() == "cpu" ? std::max(comm->nthreads, 1) : 1;
+  const int n_threads = is_gpu(task_.model.device()) ? 1 : std::max(comm->nthreads, 1);
   sums_.resize(n_threads);
   const int columns = request.members ? 1 + task_.model.header().members : 1;
   for (Sums &sums : sums_) sums.start(structure.n_atoms, columns, request.deviations ? task_.model.force_members() : 0);
@@ -221,17 +223,11 @@ void GlobalEvaluator::add_virial()
   for (int k = 0; k < 6; k++) task_.pair.virial[k] += task_.scale * 0.5 * (w[A[k]][B[k]] + w[B[k]][A[k]]);
 }
 
-// All ranks together: when one of them has a reason to stop, all stop with the words of the first that has.
-void GlobalEvaluator::stop_if_any(std::string failure) const
+// All ranks together.
+void GlobalEvaluator::stop_if_any(const std::string &failure) const
 {
-  int mine = failure.empty() ? comm->nprocs : comm->me, first = 0;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
-  int length = static_cast<int>(failure.size());
-  MPI_Bcast(&length, 1, MPI_INT, first, world);
-  failure.resize(length);
-  MPI_Bcast(failure.data(), length, MPI_CHAR, first, world);
-  error->all(FLERR, "pair style rhopot: " + failure);
+  const std::string first = first_failure(failure, world);
+  if (!first.empty()) error->all(FLERR, "pair style rhopot: " + first);
 }
 
 // ---- sums -----------------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class GlobalEvaluator : public Evaluator {
   void add_energies(bool members);
   void set_deviations();
   void add_virial();
-  void stop_if_any(std::string failure) const;
+  void stop_if_any(const std::string &failure) const;
 
   Exclusions exclusions_;
   WholeStructure atoms_;

@@ -10,6 +10,7 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "device_choice.h"
 #include "error.h"
 #include "force.h"
 #include "neigh_list.h"
@@ -100,7 +101,7 @@ void LocalEvaluator::compute(const Request &request)
 
 bool LocalEvaluator::on_gpu() const
 {
-  return task_.model.device() != "cpu";
+  return is_gpu(task_.model.device());
 }
 
 void LocalEvaluator::update_rows()

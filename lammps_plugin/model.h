@@ -1,5 +1,5 @@
-// A model file, evaluated on edges or on a whole structure, as its kind says. This interface names neither torch nor LAMMPS:
-// the pair style is compiled without the one, torch_model.cpp without the other.
+// A model, evaluated on edges or on a whole structure, as its kind says. This interface names neither torch nor LAMMPS: the
+// pair style is compiled without the one, the files torch_*.cpp without the other.
 
 #ifndef RHOPOT_MODEL_H
 #define RHOPOT_MODEL_H
@@ -24,6 +24,13 @@ struct ModelHeader {
   std::vector<std::string> operators;  // custom operators that the file calls
   std::string written_by;              // version of rhopot
   std::vector<double> force_factors;   // calibration of the standard deviation of the members' forces on a species
+};
+
+// A file whose bytes were checked (model_file.h).
+struct ModelFile {
+  std::string name;    // how messages call it
+  std::string bytes;
+  ModelHeader header;
 };
 
 // The surroundings of C centres: E edge vectors r_ij = r_j - r_i (A), sorted by centre; those of centre c are
@@ -51,24 +58,21 @@ struct Share {
   int64_t index = 0, count = 1;
 };
 
-// This process among those of its machine.
-struct Seat {
-  int rank = 0, count = 1;
-};
-
 // Visible outside its library, so that another pair style can be linked against it.
 class __attribute__((visibility("default"))) Model {
  public:
-  // bytes: the whole file; name: how messages call it; device: auto, cpu or cuda. cuda: the processes of a machine take its
-  // GPUs in turn; auto: a GPU where there is one for each of them, else the processor.
-  // Throws std::runtime_error with one sentence when the file is not a model this version can run.
-  Model(const std::string &bytes, const std::string &name, const std::string &device, const Seat &seat = {});
+  // device: cpu, cuda:0, cuda:1, ... The model is tried out before the constructor returns. Throws std::runtime_error with one
+  // sentence when this installation or this device cannot run it.
+  Model(const ModelFile &file, const std::string &device);
   ~Model();
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
   const ModelHeader &header() const;
-  std::string device() const;    // cpu, or cuda:0, cuda:1, ...
+  std::string device() const;
+
+  // GPUs that torch can use in this process; the first call opens torch's CUDA side where there is a driver.
+  static int count_gpus();
 
   // Members, the first ones, whose forces make the standard deviation of a force: each costs a gradient of its own.
   static constexpr int FORCE_MEMBERS = 16;

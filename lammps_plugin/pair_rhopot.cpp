@@ -7,14 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "force.h"
+#include "load_model.h"
 #include "memory.h"
 #include "modify.h"
 #include "type_check.h"
@@ -36,17 +35,6 @@ double energy_scale(const std::string &units)
                            "; write 'units metal' at the top of the input");
 }
 
-rhopot::Seat seat_on_machine(MPI_Comm world)
-{
-  MPI_Comm machine;
-  rhopot::Seat seat;
-  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
-  MPI_Comm_rank(machine, &seat.rank);
-  MPI_Comm_size(machine, &seat.count);
-  MPI_Comm_free(&machine);
-  return seat;
-}
-
 std::string joined(const std::vector<std::string> &words)
 {
   std::string text;
@@ -65,6 +53,7 @@ PairRhopot::PairRhopot(LAMMPS *lmp) : Pair(lmp)
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;
   centroidstressflag = CENTROID_AVAIL;
+  comm_forward = rhopot::Evaluator::FORWARD_SIZE;
   comm_reverse = rhopot::Evaluator::REVERSE_SIZE;
   nextra = 1;    // `compute pair`: standard deviation of the members' totals
   pvector = &total_deviation_;
@@ -149,38 +138,9 @@ void PairRhopot::allocate()
   memory->create(cutsq, n, n, "pair:cutsq");
 }
 
-// One rank reads, all get the same bytes: they accept or refuse the file together.
-std::string PairRhopot::read_on_first_rank(const std::string &path)
-{
-  std::string bytes;
-  bigint size = -1;
-  if (comm->me == 0) {
-    std::string found = utils::get_potential_file_path(path);
-    std::ifstream file(found.empty() ? path : found, std::ios::binary);
-    std::ostringstream content;
-    if (file && content << file.rdbuf()) {
-      bytes = content.str();
-      size = static_cast<bigint>(bytes.size());
-    }
-  }
-  MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
-  if (size < 0) error->all(FLERR, "model '{}' cannot be read (no such file, or empty)", path);
-  bytes.resize(size);
-  constexpr bigint CHUNK = 1 << 30;
-  for (bigint start = 0; start < size; start += CHUNK)
-    MPI_Bcast(bytes.data() + start, static_cast<int>(std::min(CHUNK, size - start)), MPI_CHAR, 0, world);
-  return bytes;
-}
-
 std::unique_ptr<rhopot::Model> PairRhopot::load(const std::string &path)
 {
-  const std::string bytes = read_on_first_rank(path);
-  std::unique_ptr<rhopot::Model> model;
-  try {
-    model = std::make_unique<rhopot::Model>(bytes, path, device_, seat_on_machine(world));
-  } catch (const std::exception &reason) {
-    error->all(FLERR, std::string("pair style rhopot: ") + reason.what());
-  }
+  std::unique_ptr<rhopot::Model> model = rhopot::load_model(lmp, path, device_);
   if (stretch_ > 0.0 && model->header().kind != "global")
     error->all(FLERR, "pair_style rhopot: stretch must go with a model of kind 'global', got model '{}' of kind '{}'; "
                "leave the keyword out", path, model->header().kind);
@@ -297,6 +257,16 @@ void PairRhopot::compute(int eflag, int vflag)
   have_deviations_ = request.deviations;
   evaluator_->compute(request);
   if (request.members) finish_members();
+}
+
+int PairRhopot::pack_forward_comm(int n, int *list, double *buffer, int, int *)
+{
+  return evaluator_->pack_forward(n, list, buffer);
+}
+
+void PairRhopot::unpack_forward_comm(int n, int first, double *buffer)
+{
+  evaluator_->unpack_forward(n, first, buffer);
 }
 
 int PairRhopot::pack_reverse_comm(int n, int first, double *buffer)

@@ -27,6 +27,8 @@ class PairRhopot : public Pair {
   void init_style() override;
   double init_one(int i, int j) override;
   void compute(int eflag, int vflag) override;
+  int pack_forward_comm(int n, int *list, double *buffer, int pbc_flag, int *pbc) override;
+  void unpack_forward_comm(int n, int first, double *buffer) override;
   int pack_reverse_comm(int n, int first, double *buffer) override;
   void unpack_reverse_comm(int n, int *list, double *buffer) override;
   void *extract(const char *name, int &dimension) override;
@@ -40,7 +42,6 @@ class PairRhopot : public Pair {
 
   // pair_coeff
   void allocate();
-  std::string read_on_first_rank(const std::string &path);
   std::unique_ptr<rhopot::Model> load(const std::string &path);
   std::vector<int64_t> species_of_types(const rhopot::Model &model, const std::string &path, int narg, char **arg);
   void warn_of_dropped_types(const std::vector<int64_t> &species) const;

@@ -1,8 +1,8 @@
 // rhopotplugin.so: the file that LAMMPS opens at start.
 //
 // LAMMPS opens every *plugin.so in LAMMPS_PLUGIN_PATH at every start, for users of other potentials too. So this file links
-// neither torch nor LAMMPS nor MPI: it registers one name, and opens librhopot_lammps.so beside it (and with it torch) only
-// when `pair_style rhopot` is first used. Everything that can be wrong by then (another LAMMPS, another MPI, other integer
+// neither torch nor LAMMPS nor MPI: it registers the names of STYLES, and opens librhopot_lammps.so beside it (and with it
+// torch) only when one of them is first used. Everything that can be wrong by then (another LAMMPS, another MPI, other integer
 // sizes, a library that does not load) becomes a LAMMPS error with the reason; at start nothing is printed and nothing fails.
 //
 // LAMMPS never reports a version mismatch of an auto-loaded plugin, and its C++ classes have no stable layout. The checks
@@ -11,9 +11,13 @@
 #include <dlfcn.h>
 #include <mpi.h>
 
+#include <cstddef>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "error.h"
 #include "lammps.h"
@@ -38,7 +42,16 @@ struct lammpsplugin_t {
   void *handle;
 };
 using register_function = void (*)(lammpsplugin_t *, void *lmp);
-using create_pair_function = void *(*) (void *lmp);
+
+// Everything that this plugin adds to LAMMPS: the words of the input, and the function of librhopot_lammps.so that makes one,
+// `void *f(void *lmp)` for kind pair, `void *f(void *lmp, int narg, char **arg)` for kinds fix and compute.
+struct Style {
+  std::string_view kind;
+  const char *name, *creator;
+};
+constexpr Style STYLES[] = {
+    {"pair", "rhopot", "rhopot_create_pair"},
+};
 
 #if defined(OPEN_MPI)
 constexpr const char *MPI_FAMILY = "Open MPI";
@@ -119,40 +132,68 @@ std::string torch_mismatch()
   return "was built for torch " + built + ", installed is torch " + running;
 }
 
-void *create_pair(void *lmp)
+// Opens librhopot_lammps.so; returns the creator of a style, or stops LAMMPS with the reason.
+void *creator_of(const Style &style, void *lmp)
 {
+  const std::string name = std::string(style.kind) + " style " + style.name;
   // Until the versions are known to agree no LAMMPS class may be touched; LAMMPS prints what() of any exception and stops.
   const std::string reason = mismatch(lmp);
   if (!reason.empty())
-    throw std::runtime_error("pair style rhopot: the plugin " + reason + "; reinstall rhopot against this LAMMPS");
+    throw std::runtime_error(name + ": the plugin " + reason + "; reinstall rhopot against this LAMMPS");
   LAMMPS_NS::Error *error = static_cast<LAMMPS_NS::LAMMPS *>(lmp)->error;
 
   // Never closed: torch and the operators it registers cannot be unloaded. Deep binding: LAMMPS carries plain reference
   // versions of BLAS and LAPACK under their usual names, which would otherwise take the place of torch's own (7 x slower).
   const std::string other = torch_mismatch();
-  if (!other.empty())
-    error->all(FLERR, "pair style rhopot: its library " + other + "; reinstall rhopot with this torch");
+  if (!other.empty()) error->all(FLERR, name + ": its library " + other + "; reinstall rhopot with this torch");
   const std::string path = own_folder() + "librhopot_lammps.so";
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | RTLD_DEEPBIND);
   if (!library)
-    error->all(FLERR, std::string("pair style rhopot: its library cannot be opened: ") + dlerror() +
+    error->all(FLERR, name + ": its library cannot be opened: " + dlerror() +
                           "; reinstall rhopot into the environment this LAMMPS runs in");
-  auto create = reinterpret_cast<create_pair_function>(dlsym(library, "rhopot_create_pair"));
-  if (!create) error->all(FLERR, "pair style rhopot: " + path + " belongs to another rhopot; reinstall rhopot");
-  return create(lmp);
+  void *creator = dlsym(library, style.creator);
+  if (!creator) error->all(FLERR, name + ": " + path + " belongs to another rhopot; reinstall rhopot");
+  return creator;
+}
+
+// LAMMPS does not tell a creator which style it is to make: each style has one of its own.
+template <size_t Index> void *create(void *lmp)
+{
+  return reinterpret_cast<void *(*) (void *)>(creator_of(STYLES[Index], lmp))(lmp);
+}
+
+template <size_t Index> void *create_with_words(void *lmp, int narg, char **arg)
+{
+  return reinterpret_cast<void *(*) (void *, int, char **)>(creator_of(STYLES[Index], lmp))(lmp, narg, arg);
+}
+
+template <size_t Index> void register_style(register_function register_plugin, void *lmp, void *handle)
+{
+  constexpr Style style = STYLES[Index];
+  lammpsplugin_t plugin{};    // LAMMPS keeps a copy
+  plugin.version = RHOPOT_LAMMPS_VERSION_NAME;
+  plugin.style = style.kind.data();
+  plugin.name = style.name;
+  plugin.info = "rhopot machine-learning potentials";
+  plugin.author = "rhopot";
+  plugin.handle = handle;
+  if constexpr (style.kind == "pair")
+    plugin.creator.v1 = &create<Index>;
+  else
+    plugin.creator.v2 = &create_with_words<Index>;
+  register_plugin(&plugin, lmp);
+}
+
+template <size_t... Indices>
+void register_styles(register_function register_plugin, void *lmp, void *handle, std::index_sequence<Indices...>)
+{
+  (register_style<Indices>(register_plugin, lmp, handle), ...);
 }
 
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *register_plugin)
 {
-  static lammpsplugin_t plugin{};
-  plugin.version = RHOPOT_LAMMPS_VERSION_NAME;
-  plugin.style = "pair";
-  plugin.name = "rhopot";
-  plugin.info = "rhopot machine-learning potentials";
-  plugin.author = "rhopot";
-  plugin.creator.v1 = &create_pair;
-  plugin.handle = handle;
-  reinterpret_cast<register_function>(register_plugin)(&plugin, lmp);
+  register_styles(reinterpret_cast<register_function>(register_plugin), lmp, handle,
+                  std::make_index_sequence<std::size(STYLES)>());
 }

@@ -1,30 +1,26 @@
-"""Deliberately broken builds of the LAMMPS plugin, made from its own sources with one line changed.
+"""Deliberately broken builds of the LAMMPS plugin, made from its own sources with one piece of text changed.
 
 The release sources hold no switch for faults: each variant replaces a piece of text (which must be there exactly once),
-compiles that file anew and links it with the unchanged ones. `command` starts LAMMPS with a variant in place of the
-installed plugin.
+compiles that file anew and links it with the unchanged ones, in front of the installed library, which brings the model
+behind `model.h`. `command` starts LAMMPS with a variant in place of the installed plugin.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import lammps_process
 import pytest
-import torch
 
 from rhopot.lammps_plugin import plugin_path
 
 SOURCE = Path(__file__).resolve().parents[1] / "lammps_plugin"
-FILES = (
-    "pair_rhopot.cpp", "evaluator.cpp", "exclusions.cpp", "local_evaluator.cpp", "edge_graph.cpp",
-    "global_evaluator.cpp", "type_check.cpp", "whole_structure.cpp", "archive.cpp", "card_rules.cpp",
-    "model_header.cpp", "torch_model.cpp",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,66 +67,78 @@ FAULTS = {
 }
 
 
+class Sources:
+    """Objects of the pair style's sources as they are, and plugins made of them."""
+
+    def __init__(self, folder: Path) -> None:
+        if shutil.which("g++") is None:
+            pytest.skip("needs g++ to build broken plugins")
+        self.folder = folder
+        listed = re.search(r"set\(pair_style ([^)]*)\)", (SOURCE / "plugin.cmake").read_text(encoding="utf-8"))
+        assert listed is not None
+        names = listed[1].split()
+        with ThreadPoolExecutor(2) as pool:
+            objects = pool.map(lambda name: _compile(SOURCE / name, folder / f"{name}.o"), names)
+            self.objects = dict(zip(names, objects, strict=True))
+
+    def sound(self, folder: Path) -> Path:
+        """The plugin without a fault, in a new folder."""
+        return _link(folder, self.objects)
+
+    def broken(self, folder: Path, *faults: Fault) -> Path:
+        """The plugin with faults, at most one in a file, in a new folder."""
+        changed = {fault.file: _compile_broken(fault, self.folder / f"{folder.name}_{fault.file}") for fault in faults}
+        return _link(folder, self.objects | changed)
+
+
 def build(folder: Path) -> dict[str, Path]:
     """Folders with a complete plugin each: one unchanged ("sound") and one per fault."""
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++ to build broken plugins")
+    sources = Sources(folder)
     with ThreadPoolExecutor(2) as pool:
-        sound = dict(
-            zip(FILES, pool.map(lambda name: _compile(SOURCE / name, folder / f"{name}.o"), FILES), strict=True)
+        broken = pool.map(
+            lambda k, fault: sources.broken(folder / f"fault_{k}", fault), range(len(FAULTS)), FAULTS.values()
         )
-        broken = dict(zip(FAULTS, pool.map(lambda name: _broken(name, folder), FAULTS), strict=True))
-    variants = {"sound": _link(folder / "sound", list(sound.values()))}
-    for k, (name, fault) in enumerate(FAULTS.items()):
-        objects = [broken[name] if file == fault.file else compiled for file, compiled in sound.items()]
-        variants[name] = _link(folder / f"fault_{k}", objects)
-    return variants
+        return {"sound": sources.sound(folder / "sound"), **dict(zip(FAULTS, broken, strict=True))}
+
+
+def environment(variant: Path) -> dict[str, str]:
+    """Variables for LAMMPS with the plugin of `variant` in place of the installed one."""
+    return lammps_process.environment() | {"LAMMPS_PLUGIN_PATH": str(variant)}
 
 
 def command(variant: Path, folder: Path) -> list[str]:
     """Words that start LAMMPS with the plugin of `variant` (a script, so that mpirun can start it too)."""
-    script = folder / "lmp_variant"
-    libraries = lammps_process.environment()["LD_LIBRARY_PATH"]
-    script.write_text(
-        f"#!/bin/sh\nexport LD_LIBRARY_PATH='{libraries}' LAMMPS_PLUGIN_PATH='{variant}'\n"
-        f"exec '{lammps_process.binary()}' \"$@\"\n"
-    )
+    script, variables = folder / "lmp_variant", environment(variant)
+    exports = " ".join(f"{name}='{variables[name]}'" for name in ("LD_LIBRARY_PATH", "LAMMPS_PLUGIN_PATH"))
+    script.write_text(f"#!/bin/sh\nexport {exports}\nexec '{lammps_process.binary()}' \"$@\"\n")
     script.chmod(0o755)
     return [str(script)]
 
 
-def _broken(name: str, folder: Path) -> Path:
+def _compile_broken(fault: Fault, target: Path) -> Path:
     """Object file of the changed source."""
-    fault = FAULTS[name]
     text = (SOURCE / fault.file).read_text(encoding="utf-8")
     assert text.count(fault.old) == 1, f"{fault.file} must hold once: {fault.old}"
-    changed = folder / f"{name.replace(' ', '_')}_{fault.file}"
-    changed.write_text(
-        "#include <algorithm>\n#include <vector>\n" + text.replace(fault.old, fault.new), encoding="utf-8"
+    target.write_text(
+        "#include <algorithm>\n#include <cstdio>\n#include <cstdlib>\n#include <map>\n#include <vector>\n"
+        + text.replace(fault.old, fault.new),
+        encoding="utf-8",
     )
-    return _compile(changed, changed.with_suffix(".o"))
+    return _compile(target, target.with_suffix(".o"))
 
 
 def _compile(source: Path, target: Path) -> Path:
-    headers = Path(lammps_process.binary()).parent / "include" / "lammps"
-    torch_headers = Path(torch.__file__).parent / "include"
-    mpi = Path(lammps_process.BIN).parent / "include"
-    system = (headers, mpi, torch_headers, torch_headers / "torch/csrc/api/include")
-    flags = ["-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-DLAMMPS_SMALLBIG", f"-I{SOURCE}"]
-    flags += ["-DRHOPOT_LAMMPS_VERSION=20250722", '-DRHOPOT_LAMMPS_VERSION_NAME="22 Jul 2025"']
-    subprocess.run(
-        ["g++", *flags, *(f"-isystem{path}" for path in system), "-c", str(source), "-o", str(target)], check=True
-    )
+    headers = [f"-isystem{path}" for path in lammps_process.headers()]
+    flags = ["-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-DLAMMPS_SMALLBIG", f"-I{SOURCE}", *headers]
+    subprocess.run(["g++", *flags, "-c", str(source), "-o", str(target)], check=True)
     return target
 
 
-def _link(folder: Path, objects: list[Path]) -> Path:
-    """A folder with the shell and an implementation made of `objects`."""
+def _link(folder: Path, objects: Mapping[str, Path]) -> Path:
+    """A folder with the installed entry and a pair style made of `objects`."""
     folder.mkdir()
-    installed, torch_libraries = Path(plugin_path()), Path(torch.__file__).parent / "lib"
+    installed = Path(plugin_path())
     shutil.copy(installed / "rhopotplugin.so", folder)
-    search = [f"-L{installed}", f"-L{torch_libraries}", f"-Wl,-rpath,{installed}:{torch_libraries}"]
-    libraries = ["-Wl,--no-as-needed", "-lrhopot_operators", "-ltorch_cpu", "-lc10"]
-    output = ["-o", str(folder / "librhopot_lammps.so")]
-    subprocess.run(["g++", "-shared", *map(str, objects), *search, *libraries, *output], check=True)
+    command = ["g++", "-shared", *map(str, objects.values()), str(installed / "librhopot_lammps.so")]
+    subprocess.run([*command, f"-Wl,-rpath,{installed}", "-o", str(folder / "librhopot_lammps.so")], check=True)
     return folder

@@ -16,6 +16,7 @@ FILES: dict[str, tuple[torch.nn.Module, ModelCard]] = {
     "fingerprint.pt": (toy.Fingerprint(), toy.card()),
     "constant.pt": (toy.Constant(), toy.card()),
     "raising.pt": (toy.Raising(), toy.card()),
+    "out_of_memory.pt": (toy.OutOfMemory(), toy.card()),
     "not_a_number.pt": (toy.NotANumber(), toy.card()),
 }
 FILES |= {f"whole_{fault}.pt": (whole_toy.Whole(fault), whole_toy.card()) for fault in whole_toy.FAULTS}

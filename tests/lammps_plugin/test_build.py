@@ -16,11 +16,15 @@ BOX = "units metal\nregion b block 0 5 0 5 0 5\ncreate_box 1 b\npair_style rhopo
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ to build the plugin's entry")
 
 
-def build_entry(folder: Path, *definitions: str) -> None:
-    """The thin plugin alone, for a LAMMPS of our choice."""
+def build_library(source: Path, target: Path, *definitions: str) -> None:
     include = [f"-isystem{path}" for path in lmp.headers()]
     command = ["g++", "-std=c++20", "-shared", "-fPIC", "-fvisibility=hidden", *include, *definitions]
-    subprocess.run([*command, str(SOURCE / "plugin_entry.cpp"), "-o", str(folder / "rhopotplugin.so")], check=True)
+    subprocess.run([*command, str(source), "-o", str(target)], check=True)
+
+
+def build_entry(folder: Path, *definitions: str, source: Path = SOURCE / "plugin_entry.cpp") -> None:
+    """The thin plugin alone, for a LAMMPS of our choice."""
+    build_library(source, folder / "rhopotplugin.so", *definitions)
 
 
 MISMATCHES = {
@@ -49,6 +53,34 @@ def test_plugin_of_another_lammps(tmp_path: Path, version: int, sizes: str, sent
     assert outputs[1].returncode != 0
     assert f"the plugin {sentence}" in outputs[1].stdout + outputs[1].stderr
     assert "reinstall rhopot against this LAMMPS" in outputs[1].stdout + outputs[1].stderr
+
+
+LAST_STYLE = '    {"pair", "rhopot", "rhopot_create_pair"},\n'
+FIX = """
+#include <cstdio>
+#include <cstdlib>
+extern "C" __attribute__((visibility("default"))) void *rhopot_create_toy(void *, int narg, char **arg)
+{
+  std::printf("a fix of %d words that ends with %s\\n", narg, arg[narg - 1]);
+  std::exit(0);
+}
+"""
+
+
+def test_a_line_in_the_table_of_styles_adds_a_fix(tmp_path: Path) -> None:
+    """Its creator is that of the line, and gets the words of the input."""
+    text = (SOURCE / "plugin_entry.cpp").read_text()
+    assert text.count(LAST_STYLE) == 1
+    entry, library = tmp_path / "plugin_entry.cpp", tmp_path / "fix.cpp"
+    entry.write_text(text.replace(LAST_STYLE, LAST_STYLE + '    {"fix", "rhopot/toy", "rhopot_create_toy"},\n'))
+    library.write_text(FIX)
+    installed = "-DRHOPOT_LAMMPS_VERSION=20250722", '-DRHOPOT_LAMMPS_VERSION_NAME="22 Jul 2025"', "-DLAMMPS_SMALLBIG"
+    build_entry(tmp_path, *installed, source=entry)
+    build_library(library, tmp_path / "librhopot_lammps.so")
+    (tmp_path / "in.lmp").write_text(BOX.replace("pair_style rhopot", "fix f all rhopot/toy 3 words"))
+    variables = lmp.environment() | {"LAMMPS_PLUGIN_PATH": str(tmp_path)}
+    done = lmp.start([lmp.binary(), "-in", "in.lmp"], tmp_path, variables)
+    assert "a fix of 5 words that ends with words" in done.stdout, done.stdout + done.stderr
 
 
 def configure(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
-#include "model_header.h"
+#include "model_file.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include "archive.h"
 #include "card_rules.h"
@@ -30,9 +31,7 @@ void check_fields(const json &card, const std::string &name)
   if (!faults.empty()) refuse_file(name, "whose rhopot.json is wrong (" + faults + ")");
 }
 
-}    // namespace
-
-ModelHeader parse_header(const std::string &text, const std::string &name)
+ModelHeader parse_header(std::string_view text, const std::string &name)
 {
   const json card = json::parse(text, nullptr, /*allow_exceptions=*/false);
   check_format_version(card, name);
@@ -50,10 +49,17 @@ ModelHeader parse_header(const std::string &text, const std::string &name)
     header.force_factors.push_back(factors.value(symbol, 1.0));    // 1, not calibrated, in files without any
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
   header.written_by = card.at("versions").at("rhopot").get<std::string>();
-  if (header.n_layers > 1)
-    throw std::runtime_error("n_layers of model '" + name + "' must be 1, got " + std::to_string(header.n_layers) +
-                             "; this rhopot does not run models that pass messages between atoms");
   return header;
+}
+
+}    // namespace
+
+ModelFile read_model_file(std::string bytes, const std::string &name)
+{
+  const Records records = read_records(bytes, name);
+  ModelHeader header = parse_header(card_of(records), name);
+  require_seal(records, name);
+  return {name, std::move(bytes), std::move(header)};
 }
 
 }    // namespace rhopot

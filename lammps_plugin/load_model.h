@@ -1,0 +1,23 @@
+// From the file name in pair_coeff to a model on every rank.
+
+#ifndef RHOPOT_LOAD_MODEL_H
+#define RHOPOT_LOAD_MODEL_H
+
+#include <memory>
+#include <string>
+
+#include "model.h"
+
+namespace LAMMPS_NS {
+class LAMMPS;
+}
+
+namespace rhopot {
+
+// wish: the device that the input asks for (device_choice.h). All ranks call it together, and have a model or stop together,
+// with one LAMMPS error. Under `auto`, a GPU that cannot run the model is warned about with its reason.
+std::unique_ptr<Model> load_model(LAMMPS_NS::LAMMPS *lmp, const std::string &path, const std::string &wish);
+
+}    // namespace rhopot
+
+#endif

@@ -1,0 +1,69 @@
+// What the files torch_*.cpp share: the module behind a Model, and how its tensors and exceptions are read.
+
+#ifndef RHOPOT_TORCH_MODEL_H
+#define RHOPOT_TORCH_MODEL_H
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "model.h"
+
+namespace rhopot {
+
+struct Model::Implementation {
+  std::string name;
+  ModelHeader header;
+  c10::Device device;
+  mutable torch::jit::Module module;
+
+  at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &batch, bool members) const;
+  at::Tensor forward_whole(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
+                           const std::vector<double> &prepared, const Share &share, bool members) const;
+  torch::jit::Method method(const char *method_name, const std::string &absent) const;
+
+  int64_t columns(bool members) const { return members ? 1 + header.members : 1; }
+
+  // Our numbers as a tensor on the model's device; where that is the processor they are not copied and must outlive it.
+  template <typename T> at::Tensor tensor(const T *data, at::IntArrayRef shape) const
+  {
+    return at::from_blob(const_cast<T *>(data), shape, c10::CppTypeToScalarType<T>::value).to(device);
+  }
+
+  // Throws std::runtime_error: "model 'NAME' REASON".
+  [[noreturn]] void refuse(const std::string &reason) const;
+
+  // Runs `work`, which calls torch. What it throws becomes "model 'NAME' WHAT: the cause in torch's words".
+  template <typename Work> auto call(const char *what, const Work &work) const -> decltype(work())
+  {
+    try {
+      return work();
+    } catch (const std::exception &exception) {
+      refuse(what + (": " + cause(exception)));
+    }
+  }
+
+  // The line of an exception of torch that says what happened (not where in torch or in the model's code), and what to do
+  // about it where that is known.
+  std::string cause(const std::exception &exception) const;
+};
+
+// Local to the thread. Without it the executor re-specialises for new shapes, and pauses.
+struct NoProfiling {
+  torch::jit::GraphOptimizerEnabledGuard guard{false};
+};
+
+// Detached, on the processor, its numbers in a row.
+at::Tensor on_processor(const at::Tensor &tensor);
+
+// The numbers of a float64 tensor on any device into target[numel].
+void copy_numbers(const at::Tensor &tensor, double *target);
+
+}    // namespace rhopot
+
+#endif
