@@ -30,18 +30,18 @@ from ase import Atoms
 from rich.console import Console
 
 from rhopot.export import LoadedModel, RhopotCalculator, load_model
-from rhopot.potentials.commands.console import bar, make_console, table
 from rhopot.potentials.commands.train import train_into
 from rhopot.potentials.config import load_config
-from rhopot.potentials.fit import find_ranks
-from rhopot.potentials.metrics import Prediction, error_table
+from rhopot.potentials.console import bar, make_console, table
+from rhopot.potentials.fitting.communicator import find_ranks
+from rhopot.potentials.fitting.metrics import Prediction, error_table
+from rhopot.potentials.lammps import input_decks as lammps_input
+from rhopot.potentials.lammps.process import read_dump, run_lammps
+from rhopot.potentials.properties.md import run_dynamics
+from rhopot.potentials.runs.evaluation import draw_parity, predict
+from rhopot.potentials.runs.training import load_training_set
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import fit_baseline
-from rhopot.potentials.workflows import lammps_input
-from rhopot.potentials.workflows.evaluation import draw_parity, predict
-from rhopot.potentials.workflows.lammps_run import read_dump, run_lammps
-from rhopot.potentials.workflows.md import run_dynamics
-from rhopot.potentials.workflows.training import load_training_set
 
 HERE = Path(__file__).resolve().parent
 GOAL = 0.40  # largest accepted force RMSE, as a share of the unseen forces' own RMS

@@ -42,9 +42,9 @@ from rhopot.export.load import LoadedModel, load_model
 from rhopot.export.local import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
-from rhopot.export.skin import SkinEdges
 from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
+from rhopot.potentials.graph.verlet import SkinEdges
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}
@@ -56,7 +56,7 @@ class RhopotCalculator(Calculator):
 
     model       path of the file, or what `load_model` gave
     skin        A; neighbours are searched within cutoff + skin and searched again only when atoms have moved far
-                enough (see `rhopot.export.skin`). Results do not depend on it. For local models.
+                enough (see `rhopot.potentials.graph.verlet`). Results do not depend on it. For local models.
     device      of a model given as a file: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one
     max_edges   edges worked on at once, which bounds memory (default: 32768, on a GPU 262144). For local models.
     stretch     factor by which periodic edges may grow before the model prepares again. For global models, whose

@@ -196,7 +196,7 @@ def require_operators(card: ModelCard, name: str) -> None:
     """Load the compiled operators if the model calls any, and refuse it if one is unknown."""
     if not card.versions.operators:
         return
-    from rhopot.potentials.density import operators  # here, because models without operators need no compiled library
+    from rhopot.potentials import operators
 
     operators.load()
     unknown = [name for name in card.versions.operators if not script.is_registered(name)]

@@ -19,17 +19,10 @@ from numpy.typing import NDArray
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.export.results import (
-    Evaluation,
-    Floats,
-    force_deviations,
-    n_force_members,
-    require_finite,
-    species_of,
-)
-from rhopot.potentials import units
-from rhopot.potentials.density import operators
-from rhopot.potentials.neighbours import Edges, concatenate, find_edges
+from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
+from rhopot.potentials import operators
+from rhopot.potentials.graph import derivatives
+from rhopot.potentials.graph.neighbours import Edges, concatenate, find_edges
 
 operators.load()
 
@@ -179,7 +172,7 @@ def _add_member_forces(
     n_members, n_atoms = forces.shape[:2]
     for k in range(n_members):
         g = _edge_gradient(output, 1 + k, vectors, keep=k + 1 < n_members)
-        forces[k] += units.forces_from_edges(g, centre, neighbour, n_atoms)
+        forces[k] += derivatives.forces_from_edges(g, centre, neighbour, n_atoms)
 
 
 def _assemble(edges: Edges, energies: Floats, gradient: torch.Tensor | None, request: _Request) -> Evaluation:
@@ -193,7 +186,7 @@ def _assemble(edges: Edges, energies: Floats, gradient: torch.Tensor | None, req
         sums = torch.ops.rhopot.edge_sums(vectors, gradient, first_edge, centre, neighbour, n_atoms)
         forces, virial = (part.numpy() for part in sums)
         if request.virials:
-            of_atoms = units.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
+            of_atoms = derivatives.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
     return Evaluation(
         energy=float(energies[:, 0].sum()),
         energies=energies[:, 0].copy(),

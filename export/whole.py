@@ -30,15 +30,8 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.export.results import (
-    Evaluation,
-    Floats,
-    force_deviations,
-    n_force_members,
-    require_finite,
-    species_of,
-)
-from rhopot.potentials.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
+from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
+from rhopot.potentials.graph.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
 
 # Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
 # structure has the same energy everywhere.

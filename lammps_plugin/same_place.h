@@ -9,7 +9,7 @@
 namespace rhopot {
 
 // Distance (A) below which two atoms are in one place: well above rounding, well below any distance of atoms. As in
-// potentials/neighbours.py.
+// potentials/graph/neighbours.py.
 constexpr double SAME_PLACE = 1e-8;
 
 inline std::string two_in_one_place(int64_t i, int64_t j)

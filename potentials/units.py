@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import ase.units
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -50,31 +49,6 @@ def from_voigt(components: Floats, order: tuple[tuple[int, int], ...] = ASE_VOIG
     for k, (a, b) in enumerate(order):
         tensor[..., a, b] = tensor[..., b, a] = components[..., k]
     return tensor
-
-
-def forces_from_edges(
-    gradient_ec: torch.Tensor, edge_centre: torch.Tensor, neighbour: torch.Tensor, n_atoms: int
-) -> torch.Tensor:
-    """Forces (n_atoms, 3, ...) in eV/A from g = dE/d(r_ij) (E, 3, ...) in eV/A.
-
-    `edge_centre` and `neighbour` (E,) are the rows of i and j. Trailing dimensions (features, members) are carried.
-    """
-    forces = torch.zeros((n_atoms, *gradient_ec.shape[1:]), dtype=gradient_ec.dtype, device=gradient_ec.device)
-    return forces.index_add(0, edge_centre, gradient_ec).index_add(0, neighbour, gradient_ec, alpha=-1)
-
-
-def virial_from_edges(vectors_ec: torch.Tensor, gradient_ec: torch.Tensor) -> torch.Tensor:
-    """Virial (3, 3, ...) in eV from edge vectors (E, 3) and g = dE/d(r_ij) (E, 3, ...)."""
-    return -torch.tensordot(vectors_ec.to(gradient_ec.dtype), gradient_ec, dims=([0], [0]))
-
-
-def atom_virials_from_edges(
-    vectors_ec: torch.Tensor, gradient_ec: torch.Tensor, neighbour: torch.Tensor, n_atoms: int
-) -> torch.Tensor:
-    """Per-atom virials (n_atoms, 3, 3) in eV, each edge in its neighbour's row; their sum is the virial."""
-    virials = torch.zeros((n_atoms, 3, 3), dtype=gradient_ec.dtype, device=gradient_ec.device)
-    outer = vectors_ec.to(gradient_ec.dtype)[:, :, None] * gradient_ec[:, None, :]
-    return virials.index_add(0, neighbour, outer, alpha=-1)
 
 
 def stress_from_virial(virial: Floats, volume: float) -> Floats:

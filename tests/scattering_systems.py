@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rhopot.potentials.scattering import ScatteringGrid, WaveletScattering
+from rhopot.potentials.descriptors.scattering import ScatteringGrid, WaveletScattering
 
 
 def triclinic(symbols: str = "LiSiSi", seed: int = 0) -> ase.Atoms:

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
-from rhopot.potentials.gmp import GmpFeatures, GmpHypers
-from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.regressors import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
-from rhopot.potentials.regressors.scattering_model import ScatteringModel
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
-from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
-from rhopot.potentials.symmetry_functions import SymmetryFunctions, SymmetryHypers
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
+from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
+from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers
+from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.models import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
+from rhopot.potentials.models.scattering_model import ScatteringModel
 
 SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}

@@ -10,7 +10,7 @@ CUTOFF = 4.0
 
 @dataclass(frozen=True)
 class System:
-    """Arguments of the operators (see `rhopot.potentials.symmetry_functions.reference`)."""
+    """Arguments of the operators (see `rhopot.potentials.descriptors.symmetry_functions.reference`)."""
 
     edge_vectors: Tensor
     first_edge: Tensor

@@ -10,7 +10,7 @@ import small_models
 from examples_at_hand import EXAMPLES, example
 
 from rhopot.export import read_card
-from rhopot.potentials.workflows.lammps_run import run_lammps
+from rhopot.potentials.lammps.process import run_lammps
 
 RUNS = {
     "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),

@@ -16,9 +16,9 @@ from pathlib import Path
 import ase.io
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import bar, make_console
-from rhopot.potentials.workflows import lammps_input
-from rhopot.potentials.workflows.md import run_dynamics
+from rhopot.potentials.console import bar, make_console
+from rhopot.potentials.lammps import input_decks as lammps_input
+from rhopot.potentials.properties.md import run_dynamics
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,9 +15,9 @@ import ase.io
 from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import make_console
-from rhopot.potentials.workflows.neb import nudged_elastic_band, relax_end_point
-from rhopot.potentials.workflows.structures import interstitial_hop, vacancy_hop
+from rhopot.potentials.console import make_console
+from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
+from rhopot.potentials.structures.prototypes import interstitial_hop, vacancy_hop
 
 ROOT = Path(__file__).resolve().parents[2]
 

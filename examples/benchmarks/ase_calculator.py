@@ -32,7 +32,7 @@ from measure import (
 )
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 # Root mean square displacement in A between two steps of 1 fs at 300 K.
 STEP = 0.003

@@ -45,7 +45,7 @@ from measure import (
 )
 from untrained import untrained
 
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 LIMIT = 3.0  # times the idle wall time
 SPINNING = {"GOMP_SPINCOUNT": "300000"}  # what GNU's OpenMP does where nothing is set

@@ -31,8 +31,8 @@ import torch
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from rhopot.potentials.density import operators
-from rhopot.potentials.scattering import ScatteringGrid, WaveletScattering
+from rhopot.potentials import operators
+from rhopot.potentials.descriptors.scattering import ScatteringGrid, WaveletScattering
 
 ATOMS_PER_PASS = 128  # for which the sparse points are read once
 SILICON = 5.431  # A

@@ -16,9 +16,9 @@ import ase.build
 import torch
 from measure import Time, arguments, interleaved, machine, median_cpu, verdict
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.fit.graph import graphs
-from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.graph.atomic_graph import graphs
 
 CUTOFF, N_MAX, L_MAX, WIDTH = 5.0, 8, 6, 0.5
 # Edges per call: their gradients stay in some 20 MB.

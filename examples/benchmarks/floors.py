@@ -26,8 +26,8 @@ from measure import arguments, machine, median_cpu, prepare
 from scattering import SYMBOLS, by_set, features_of, random_structure
 from speed import Case, add_size, measured, shipped
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.scattering import ScatteringHypers, choose_grid
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.descriptors.scattering import ScatteringHypers, choose_grid
 
 # The processors for which OpenBLAS has kernels of exactly these instructions.
 CORES = {"baseline": "Prescott", "v3": "Haswell", "v4": "SkylakeX"}

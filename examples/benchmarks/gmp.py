@@ -27,7 +27,7 @@ from measure import ROOT, Time, arguments, child, interleaved, machine, median_c
 from untrained import untrained
 
 from rhopot.export import evaluate, load_model
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 from rhopot.potentials.structures import FrameSet, read_frames
 
 ASPIRIN = ROOT.parent / "shared" / "data" / "public" / "rmd17" / "aspirin_train.xyz.gz"

@@ -22,9 +22,9 @@ from measure import machine
 from rhopot.export import LoadedModel, evaluate, load_model
 from rhopot.export.local import evaluate_edges
 from rhopot.export.results import Evaluation
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.workflows.structures import sample_structure
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.structures.prototypes import sample_structure
 
 COLUMNS = ("atoms", "core us/atom", "GPU us/atom", "GPU atoms/s", "core / GPU", "forces eV/A", "GPU GiB")
 

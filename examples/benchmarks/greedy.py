@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 from measure import machine, verdict
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.greedy import GreedyHypers, Rows, fit_ensemble, make_rows
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.fitting.sparse_regression import GreedyHypers, Rows, fit_ensemble, make_rows
 
 N_PUBLISHED = 100
 GOAL_SECONDS = 900.0

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = ("baseline", "v3", "v4")

@@ -20,9 +20,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from rhopot.potentials.commands.console import bar, make_console
-from rhopot.potentials.density import operators
-from rhopot.potentials.workflows.lammps_run import LammpsError, LammpsRun, run_lammps
+from rhopot.potentials import operators
+from rhopot.potentials.console import bar, make_console
+from rhopot.potentials.lammps.process import LammpsError, LammpsRun, run_lammps
 
 Name = TypeVar("Name")
 

@@ -30,7 +30,7 @@ from measure import (
     verdict,
 )
 
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 # (ranks, threads) and what must be reached: parallel efficiency for ranks, speed-up for threads
 LAYOUTS: dict[str, tuple[int, int, float | None]] = {

@@ -32,10 +32,8 @@ import torch
 from measure import Time, count, instruction_sets, interleaved, machine, median_cpu
 from torch import Tensor
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.ensembles import EnsembleHypers
-from rhopot.potentials.ensembles.columns import size_limits
-from rhopot.potentials.scattering import (
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.descriptors.scattering import (
     ScatteringGrid,
     ScatteringHypers,
     ScatteringSlopes,
@@ -44,6 +42,8 @@ from rhopot.potentials.scattering import (
     choose_grid,
     finest_spacing,
 )
+from rhopot.potentials.families.scattering.candidate_features import size_limits
+from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
 
 SYMBOLS = ("Li", "Si")
 DATA = Path(__file__).resolve().parents[1] / "data" / "lisi_gpaw"

@@ -36,7 +36,7 @@ from measure import (
 )
 from untrained import untrained
 
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 SNAP = "pair_style snap"
 # The settings that the goals name: n = 8, l = 6, 5 A.

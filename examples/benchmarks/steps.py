@@ -31,8 +31,8 @@ from measure import (
     verdict,
 )
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.workflows.lammps_run import find_executable
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.lammps.process import find_executable
 
 # Times `run 0` in one process: the same atoms again and again, then with other positions and another number of atoms.
 ONE_BY_ONE = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from measure import arguments, machine, prepare, train, verdict
 
-from rhopot.potentials.commands.console import make_console, table
+from rhopot.potentials.console import make_console, table
 
 
 def main(words: Sequence[str] | None = None) -> None:

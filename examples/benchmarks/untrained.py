@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from rhopot.export import ModelCard, TrainingData, Uncertainty, save_model
-from rhopot.potentials.gmp import GmpFeatures, GmpHypers
-from rhopot.potentials.neighbours import find_edges
-from rhopot.potentials.regressors.network import Networks
-from rhopot.potentials.regressors.network_hypers import NetworkHypers
-from rhopot.potentials.regressors.network_model import NetworkModel
-from rhopot.potentials.regressors.scattering_model import ScatteringModel
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, all_paths
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
+from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths
+from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.models.network import Networks
+from rhopot.potentials.models.network_model import NetworkModel
+from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.scattering_model import ScatteringModel
 
 
 def untrained(

@@ -22,9 +22,9 @@ from measure import LITHIUM_SILICON, Time, arguments, interleaved, loop_time, ma
 from untrained import untrained_scattering
 
 from rhopot.export import load_model
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.workflows.lammps_input import header, write_data
-from rhopot.potentials.workflows.lammps_run import run_lammps
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.lammps.input_decks import header, write_data
+from rhopot.potentials.lammps.process import run_lammps
 
 N_PATHS = 150
 # (ranks, threads) and the speed-up that must be reached

@@ -12,8 +12,8 @@ from pathlib import Path
 from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import make_console
-from rhopot.potentials.workflows.equation_of_state import equation_of_state
+from rhopot.potentials.console import make_console
+from rhopot.potentials.properties.equation_of_state import equation_of_state
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.workflows.elastic import (
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.properties.elastic import (
     CubicElasticConstants,
     cubic_elastic_constants,
     force_constant,
     relaxed_cubic,
 )
-from rhopot.potentials.workflows.equation_of_state import equation_of_state
+from rhopot.potentials.properties.equation_of_state import equation_of_state
 
 ROOT = Path(__file__).resolve().parents[2]
 STRAINS = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2)

@@ -32,7 +32,7 @@ from study import (
 )
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.commands.console import table
+from rhopot.potentials.console import table
 from rhopot.potentials.structures import FrameSet
 
 PROBES = (2, 6, 10)

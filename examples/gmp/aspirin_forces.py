@@ -27,7 +27,7 @@ from study import (
     shuffled,
 )
 
-from rhopot.potentials.commands.console import table
+from rhopot.potentials.console import table
 
 BETAS = (0.0, 0.1, 1.0, 10.0, 100.0)
 SETS = ((6, 3), (10, 6))

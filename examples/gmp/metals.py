@@ -19,7 +19,7 @@ import numpy as np
 from study import Study, arguments, figure, force_errors, members_of, read
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.commands.console import table
+from rhopot.potentials.console import table
 from rhopot.potentials.structures import FrameSet, fit_baseline, split_fraction
 
 ELEMENTS = ("Li", "Si", "Ni", "Cu", "Ge", "Mo")

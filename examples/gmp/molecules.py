@@ -29,7 +29,7 @@ from study import (
     shuffled,
 )
 
-from rhopot.potentials.commands.console import table
+from rhopot.potentials.console import table
 from rhopot.potentials.structures import FrameSet, fit_baseline
 
 SYMBOLS = ("H", "C", "N", "O")

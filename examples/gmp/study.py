@@ -22,12 +22,12 @@ from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.commands.console import FitProgress, make_console
-from rhopot.potentials.commands.files import write_text
 from rhopot.potentials.config import load_config
-from rhopot.potentials.fit.parallel import Alone
+from rhopot.potentials.console import FitProgress, make_console
+from rhopot.potentials.files import write_text
+from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.runs.training import Trained, TrainingSet, fit_model
 from rhopot.potentials.structures import FrameSet, read_frames
-from rhopot.potentials.workflows.training import Trained, TrainingSet, fit_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "examples" / "configs"

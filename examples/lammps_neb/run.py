@@ -17,11 +17,11 @@ from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials import plots
-from rhopot.potentials.commands.console import make_console
-from rhopot.potentials.workflows.lammps_input import write_data
-from rhopot.potentials.workflows.lammps_run import run_lammps
-from rhopot.potentials.workflows.neb import lammps_neb, read_lammps_band, relax_end_point, write_final_image
-from rhopot.potentials.workflows.structures import interstitial_hop, vacancy_hop
+from rhopot.potentials.console import make_console
+from rhopot.potentials.lammps.input_decks import write_data
+from rhopot.potentials.lammps.process import run_lammps
+from rhopot.potentials.properties.neb import lammps_neb, read_lammps_band, relax_end_point, write_final_image
+from rhopot.potentials.structures.prototypes import interstitial_hop, vacancy_hop
 
 ROOT = Path(__file__).resolve().parents[2]
 

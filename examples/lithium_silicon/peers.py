@@ -8,12 +8,12 @@ import numpy as np
 from structures import SYMBOLS
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.commands.console import FitProgress, make_console
 from rhopot.potentials.config import load_config
-from rhopot.potentials.fit.parallel import Alone
+from rhopot.potentials.console import FitProgress, make_console
+from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.runs.training import TrainingSet, fit_model
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.split import split_groups
-from rhopot.potentials.workflows.training import TrainingSet, fit_model
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PEERS = {"SOAP linear": "soap_linear", "SOAP/GAP": "soap_gap", "GMP + network": "gmp_snn"}

@@ -28,10 +28,10 @@ from ase.build import make_supercell
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials import plots
-from rhopot.potentials.commands.console import make_console
+from rhopot.potentials.console import make_console
+from rhopot.potentials.lammps.input_decks import npt, write_data
+from rhopot.potentials.lammps.process import run_lammps
 from rhopot.potentials.units import MEV_PER_EV
-from rhopot.potentials.workflows.lammps_input import npt, write_data
-from rhopot.potentials.workflows.lammps_run import run_lammps
 
 ROOT = Path(__file__).resolve().parents[2]
 STRUCTURE = ROOT / "examples/data/lisi_gpaw/Li8Si24_0.xyz"

@@ -27,7 +27,7 @@ from structures import FOLDS, RELAXATION, TITLES, folds, load, per_atom
 from tables import barriers, bulk_moduli, coverage_table, errors_table
 from variants import VARIANTS
 
-from rhopot.potentials.commands.console import FitProgress, make_console
+from rhopot.potentials.console import FitProgress, make_console
 
 
 @dataclass(frozen=True)

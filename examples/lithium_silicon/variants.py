@@ -19,15 +19,17 @@ import numpy as np
 from structures import RELAXATION, SYMBOLS, TITLES, per_atom
 
 from rhopot.potentials.config import load_config
-from rhopot.potentials.ensembles.columns import choose_columns
-from rhopot.potentials.ensembles.hypers import EnsembleHypers
-from rhopot.potentials.ensembles.matrix import FeatureStore
-from rhopot.potentials.ensembles.measure import Measured, Moved, make_plan, measure
-from rhopot.potentials.ensembles.rows import equations, slope_along
-from rhopot.potentials.ensembles.spread import calibrated
-from rhopot.potentials.fit import FitTask, Progress, Targets
-from rhopot.potentials.greedy import Ensemble, fit_ensemble, stack
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
+from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering
+from rhopot.potentials.families.scattering.calibration import calibrated
+from rhopot.potentials.families.scattering.candidate_features import choose_columns
+from rhopot.potentials.families.scattering.directional_features import Measured, Moved, make_plan, measure
+from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.equations import equations, slope_along
+from rhopot.potentials.families.scattering.feature_store import FeatureStore
+from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.fitting.sparse_regression import Ensemble, fit_ensemble, stack
+from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.composition import Baseline, composition, fit_baseline
 

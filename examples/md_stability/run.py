@@ -31,10 +31,10 @@ import numpy as np
 from ase import Atoms, units
 
 from rhopot.export import ModelCard, read_card
+from rhopot.potentials.lammps.input_decks import DataFile, header, write_data
+from rhopot.potentials.lammps.process import LammpsError, run_lammps
 from rhopot.potentials.pair import shortest_distances
 from rhopot.potentials.structures import Frame
-from rhopot.potentials.workflows.lammps_input import DataFile, header, write_data
-from rhopot.potentials.workflows.lammps_run import LammpsError, run_lammps
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "lisi_gpaw"
 TIMESTEP = 0.002  # ps

@@ -17,10 +17,10 @@ from pathlib import Path
 from ase.build import bulk
 
 from rhopot.potentials import plots
-from rhopot.potentials.commands.console import make_console
-from rhopot.potentials.workflows.lammps_input import nve, write_data
-from rhopot.potentials.workflows.lammps_run import run_lammps
-from rhopot.potentials.workflows.md import energy_drift
+from rhopot.potentials.console import make_console
+from rhopot.potentials.lammps.input_decks import nve, write_data
+from rhopot.potentials.lammps.process import run_lammps
+from rhopot.potentials.properties.md import energy_drift
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.commands.console import make_console, table
 from rhopot.potentials.config import RunConfig, load_config
-from rhopot.potentials.fit.parallel import Alone
-from rhopot.potentials.fit.uncertainty import rank_correlation
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.fitting.calibration import rank_correlation
+from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.runs.training import TrainingSet, fit_model, load_training_set
 from rhopot.potentials.structures import FrameSet, fit_baseline, fold_numbers, split_fraction, split_groups
 from rhopot.potentials.units import MEV_PER_EV
-from rhopot.potentials.workflows.training import TrainingSet, fit_model, load_training_set
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [ROOT / "examples/configs" / f"{name}.yaml" for name in ("soap_linear", "soap_gap")]

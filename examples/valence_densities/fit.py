@@ -5,7 +5,8 @@
     python fit.py --table                  the errors as a table
     python fit.py --references FILE        radial densities of a few elements, for the tests
 
-Writes `potentials/gmp/valence_densities.json` after every element, so that it may be stopped and started again.
+Writes `potentials/descriptors/gmp/valence_densities.json` after every element, so that it may be stopped and started
+again.
 Needs PySCF (`pip install pyscf`), which the package itself does not.
 """
 

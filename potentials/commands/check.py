@@ -1,6 +1,6 @@
 """`rhopot check`: hold ASE, LAMMPS on several ranks and finite differences against each other, then run hot dynamics.
 
-The dynamics (`workflows.stability`) starts from the structure that is given, or from training structures that the model
+The dynamics (`runs.stability`) starts from the structure that is given, or from training structures that the model
 file carries.
 """
 
@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.workflows.check import check_model
-from rhopot.potentials.workflows.stability import survive, training_structures
-from rhopot.potentials.workflows.structures import enlarged, sample_structure
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.runs.stability import survive, training_structures
+from rhopot.potentials.structures.prototypes import enlarged, sample_structure
+from rhopot.potentials.verification.check import check_model
 
 # Time steps and least number of atoms, by the kind of model: one of whole structures takes a second where a local one
 # takes a millisecond.

@@ -1,11 +1,11 @@
-"""`rhopot doctor`: print the diagnoses of `rhopot.potentials.workflows.doctor`."""
+"""`rhopot doctor`: print the diagnoses of `rhopot.potentials.verification.doctor`."""
 
 from __future__ import annotations
 
 import typer
 
-from rhopot.potentials.commands.console import make_console, table
-from rhopot.potentials.workflows.doctor import diagnose
+from rhopot.potentials.console import make_console, table
+from rhopot.potentials.verification.doctor import diagnose
 
 
 def doctor() -> None:

@@ -5,35 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from rhopot.export import LoadedModel, load_model
 from rhopot.potentials import plots
-from rhopot.potentials.commands.console import bar, make_console, table
-from rhopot.potentials.commands.files import write_text
 from rhopot.potentials.commands.keys import OPTION, trained_keys
-from rhopot.potentials.metrics import Prediction, element_constants, error_table
+from rhopot.potentials.console import bar, make_console
+from rhopot.potentials.files import write_text
+from rhopot.potentials.fitting.metrics import Prediction, element_constants, error_table
+from rhopot.potentials.runs.error_table import errors_as_table
+from rhopot.potentials.runs.evaluation import draw_parity, predict
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
 from rhopot.potentials.structures.keys import Key, names_of
-from rhopot.potentials.workflows.evaluation import draw_parity, predict
-
-COLUMNS = (
-    ("frames", "n_frames", "d"),
-    ("E MAE meV/atom", "energy_mae_mev_per_atom", ".3f"),
-    ("E RMSE", "energy_rmse_mev_per_atom", ".3f"),
-    ("F MAE meV/A", "forces_mae_mev_per_angstrom", ".2f"),
-    ("F RMSE", "forces_rmse_mev_per_angstrom", ".2f"),
-    ("S MAE GPa", "stress_mae_gpa", ".3f"),
-    ("E std", "energy_deviation_rms_mev_per_atom", ".3f"),
-    ("E <1 std", "energy_within_one_deviation", ".0%"),
-    ("E <2 std", "energy_within_two_deviations", ".0%"),
-    ("F std", "forces_deviation_rms_mev_per_angstrom", ".2f"),
-    ("F <1 std", "forces_within_one_deviation", ".0%"),
-    ("F <2 std", "forces_within_two_deviations", ".0%"),
-)
 
 
 def evaluate(
@@ -89,40 +73,6 @@ def read_labelled(
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
         frames.require(("energy",), OPTION)
     return frames
-
-
-def explanation(errors: dict[str, Any]) -> str:
-    """What the columns of an error table mean, as far as they are there."""
-    sentences = [
-        "E: energy per atom, F: force components, S: stress components; MAE: mean absolute error, RMSE: root mean "
-        "square error."
-    ]
-    if "energy_deviation_rms_mev_per_atom" in errors:
-        sentences.append(
-            "E std: predicted standard deviation of the energy (root mean square, meV/atom); E <1 std, E <2 std: "
-            "fraction of energies whose error is within one or two predicted standard deviations (68 % and 95 % for "
-            "normal errors)."
-        )
-    if "forces_deviation_rms_mev_per_angstrom" in errors:
-        sentences.append(
-            "F std, F <1 std, F <2 std: the same for force components (meV/A), in "
-            f"{errors['n_frames_with_force_deviations']} of {errors['n_frames']} frames."
-        )
-    return " ".join(sentences)
-
-
-def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
-    """Table with a row for all frames and one per config_type; quantities without labels have no column."""
-    columns = [column for column in COLUMNS if column[1] in errors]
-    kinds = errors["per_config_type"]
-    named = {"all": errors, **(kinds if len(kinds) > 1 else {})}
-    rows = [
-        [name, *(f"{part[key]:{form}}" if key in part else "-" for _, key, form in columns)]
-        for name, part in named.items()
-    ]
-    made = table(title, ["config_type", *(column[0] for column in columns)], rows)
-    made.caption, made.caption_justify = explanation(errors), "left"
-    return made
 
 
 def _check_output(option: str, path: Path | None) -> None:

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from rhopot.export import STRETCH, read_card
-from rhopot.potentials.commands.console import bar, make_console
-from rhopot.potentials.commands.files import write_atomically
 from rhopot.potentials.config import load_config
 from rhopot.potentials.config.families import FAMILIES
-from rhopot.potentials.fit.graph import graphs, species_of
-from rhopot.potentials.scattering import choose_grid
+from rhopot.potentials.console import bar, make_console
+from rhopot.potentials.descriptors.scattering import choose_grid
+from rhopot.potentials.files import write_atomically
+from rhopot.potentials.graph.atomic_graph import graphs, species_of
 from rhopot.potentials.structures import UNLABELLED, FrameSet, naming, read_frames
 
 MAX_EDGES = 20000

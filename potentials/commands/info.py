@@ -10,10 +10,10 @@ from typing import Any
 from ase import Atoms
 
 from rhopot.export import STRETCH, ModelCard, read_card
-from rhopot.potentials.commands.calibration_notes import order_of_deviations, orders_structures
-from rhopot.potentials.commands.console import make_console, rounded, table
 from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.pair import describe_repulsion
+from rhopot.potentials.runs.calibration_notes import order_of_deviations, orders_structures
 
 
 def info(model: Path) -> None:

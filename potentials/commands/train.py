@@ -19,10 +19,15 @@ from typing import Any
 from rich.console import Console
 
 from rhopot.export import LoadedModel, ModelCard, load_model, save_model
-from rhopot.potentials.commands.console import FitProgress, make_console
-from rhopot.potentials.commands.folder_lock import lock_folder
-from rhopot.potentials.commands.output_folder import already_done, keep_fitted, open_folder, read_fitted, read_json
-from rhopot.potentials.commands.results import (
+from rhopot.potentials.config import RunConfig, load_config
+from rhopot.potentials.config.schema import Baseline
+from rhopot.potentials.console import FitProgress, make_console
+from rhopot.potentials.files import write_text
+from rhopot.potentials.fitting.communicator import Ranks, find_ranks
+from rhopot.potentials.runs.folder_lock import lock_folder
+from rhopot.potentials.runs.forecast import whole_run
+from rhopot.potentials.runs.output_folder import already_done, keep_fitted, open_folder, read_fitted, read_json
+from rhopot.potentials.runs.results import (
     Failures,
     draw_curve,
     judge_free_atoms,
@@ -30,12 +35,7 @@ from rhopot.potentials.commands.results import (
     measure_stability,
     write_report,
 )
-from rhopot.potentials.config import RunConfig, load_config
-from rhopot.potentials.config.schema import Baseline
-from rhopot.potentials.files import write_text
-from rhopot.potentials.fit import Ranks, find_ranks
-from rhopot.potentials.workflows.forecast import whole_run
-from rhopot.potentials.workflows.training import (
+from rhopot.potentials.runs.training import (
     LearningCurve,
     Trained,
     TrainingSet,

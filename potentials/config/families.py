@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rhopot.potentials.config.schema import RunConfig
-    from rhopot.potentials.fit import FitResult, FitTask
+    from rhopot.potentials.fitting.problem import FitResult, FitTask
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Family:
 
     descriptor(), regressor(), training(): the models that validate the configuration's sections of those names;
         a descriptor's has `with_symbols` and `describe` too; training is None where nothing is iterated
-    build(settings, symbols): the descriptor, a module (see `rhopot.potentials.regressors.descriptor`), in float64
+    build(settings, symbols): the descriptor, a module (see `rhopot.potentials.descriptors.descriptor`), in float64
     fit(task, config): the fit of the regressor, which returns a `FitResult`
     defaults: values of the family's own for keys of the configuration that are not written
     fault(config): key and sentence where sections that are valid by themselves do not go together, None where they do
@@ -58,137 +58,141 @@ class Family:
 
 
 def _soap() -> type[BaseModel]:
-    from rhopot.potentials.soap.hypers import SoapHypers
+    from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
 
     return SoapHypers
 
 
 def _gmp() -> type[BaseModel]:
-    from rhopot.potentials.gmp.hypers import GmpHypers
+    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
 
     return GmpHypers
 
 
 def _symmetry() -> type[BaseModel]:
-    from rhopot.potentials.symmetry_functions.hypers import SymmetryHypers
+    from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryHypers
 
     return SymmetryHypers
 
 
 def _scattering() -> type[BaseModel]:
-    from rhopot.potentials.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringHypers
 
     return ScatteringHypers
 
 
 def _linear() -> type[BaseModel]:
-    from rhopot.potentials.fit.hypers import LinearHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearHypers
 
     return LinearHypers
 
 
 def _gap() -> type[BaseModel]:
-    from rhopot.potentials.fit.hypers import GapHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers
 
     return GapHypers
 
 
 def _network() -> type[BaseModel]:
-    from rhopot.potentials.regressors.network_hypers import NetworkHypers
+    from rhopot.potentials.models.network_settings import NetworkHypers
 
     return NetworkHypers
 
 
 def _networks_of_elements() -> type[BaseModel]:
-    from rhopot.potentials.regressors.network_hypers import PerElementHypers
+    from rhopot.potentials.models.network_settings import PerElementHypers
 
     return PerElementHypers
 
 
 def _ensemble() -> type[BaseModel]:
-    from rhopot.potentials.ensembles.hypers import EnsembleHypers
+    from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
 
     return EnsembleHypers
 
 
 def _training() -> type[BaseModel]:
-    from rhopot.potentials.training.hypers import TrainingHypers
+    from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
 
     return TrainingHypers
 
 
 def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.soap import SoapHypers, SoapPowerSpectrum
+    from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
 
     _load_operators()
     return SoapPowerSpectrum(SoapHypers(**settings).with_symbols(symbols))
 
 
 def _build_gmp(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.gmp import GmpFeatures, GmpHypers
+    from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
 
     _load_operators()
     return GmpFeatures(GmpHypers(**settings).with_symbols(symbols))
 
 
 def _build_symmetry(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.symmetry_functions import SymmetryFunctions, SymmetryHypers
+    from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers
 
     _load_operators()
     return SymmetryFunctions(SymmetryHypers(**settings).with_symbols(symbols))
 
 
 def _build_scattering(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering
+    from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering
 
     return WaveletScattering(ScatteringHypers(**settings).with_symbols(symbols))
 
 
 def _complete_scattering(settings: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
-    from rhopot.potentials.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringHypers
 
     return ScatteringHypers(**settings).completed(frames).model_dump(mode="json")
 
 
 def _reach_of_wavelets(settings: Mapping[str, Any]) -> float:
-    from rhopot.potentials.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringHypers
 
     return ScatteringHypers(**settings).reach
 
 
 def _load_operators() -> None:
-    from rhopot.potentials.density import operators
+    from rhopot.potentials import operators
 
     operators.load()
 
 
 def _fit_linear(task: FitTask, config: RunConfig) -> FitResult:
-    from rhopot.potentials.fit import LinearHypers, fit_linear
+    from rhopot.potentials.fitting.least_squares.fit import fit_linear
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearHypers
 
     return fit_linear(task, LinearHypers(**config.regressor))
 
 
 def _fit_gap(task: FitTask, config: RunConfig) -> FitResult:
-    from rhopot.potentials.fit import GapHypers, fit_gap
+    from rhopot.potentials.fitting.least_squares.fit import fit_gap
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers
 
     return fit_gap(task, GapHypers(**config.regressor))
 
 
 def _fit_networks(task: FitTask, config: RunConfig) -> FitResult:
-    from rhopot.potentials.regressors import NetworkHypers
-    from rhopot.potentials.training import TrainingHypers, train_networks
+    from rhopot.potentials.fitting.gradient.network_fit import train_networks
+    from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
+    from rhopot.potentials.models import NetworkHypers
 
     return train_networks(task, NetworkHypers(**config.regressor), TrainingHypers(**config.training))
 
 
 def _fit_scattering(task: FitTask, config: RunConfig) -> FitResult:
-    from rhopot.potentials.ensembles import EnsembleHypers, fit_scattering
+    from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+    from rhopot.potentials.families.scattering.fit import fit_scattering
 
     return fit_scattering(task, EnsembleHypers(**config.regressor))
 
 
 def _gmp_in_single_precision(config: RunConfig) -> tuple[tuple[str, ...], str] | None:
-    from rhopot.potentials.gmp.hypers import GmpHypers
+    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
 
     sentence = GmpHypers(**config.descriptor).unsuitable(config.dtype)
     return None if sentence is None else (("descriptor", "regularization"), sentence)

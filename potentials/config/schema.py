@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from rhopot.potentials.fit.targets import Targets
+from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.pair import PairHypers
 from rhopot.potentials.structures import Keys
 
@@ -99,7 +99,7 @@ class Uncertainty(Section):
 
 
 class HotDynamics(Section):
-    """Short dynamics of training structures that shows whether the model runs away (see `workflows.stability`).
+    """Short dynamics of training structures that shows whether the model runs away (see `runs.stability`).
 
     temperature in K; picoseconds of each run; seconds: most processor time of each run, which ends it early.
     """

@@ -3,6 +3,6 @@
 Importing it registers the compiled operators, so that every module built on them can be scripted and loaded.
 """
 
-from rhopot.potentials.density.operators import load
+from rhopot.potentials.operators import load
 
 load()

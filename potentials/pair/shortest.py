@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair.base import unordered_pairs
 from rhopot.potentials.pair.zbl import pair_name
 from rhopot.potentials.structures.frames import Frame

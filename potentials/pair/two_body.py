@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.interpolate import BSpline
 
-from rhopot.potentials.neighbours import Edges, find_edges
+from rhopot.potentials.graph.derivatives import forces_from_edges
+from rhopot.potentials.graph.neighbours import Edges, find_edges
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs, unordered_pairs
 from rhopot.potentials.pair.tabulated import TabulatedPair
 from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
 from rhopot.potentials.structures.composition import composition
 from rhopot.potentials.structures.frames import DataError, Frame
-from rhopot.potentials.units import forces_from_edges
 
 Floats = NDArray[np.float64]
 DEGREE = 5

@@ -1,11 +1,6 @@
 """Labelled structures: reading, checking, splitting, and the composition baseline of their energies."""
 
-from rhopot.potentials.structures.composition import (
-    Baseline,
-    explicit_baseline,
-    fit_baseline,
-    isolated_atoms_baseline,
-)
+from rhopot.potentials.structures.composition import Baseline, explicit_baseline, fit_baseline, isolated_atoms_baseline
 from rhopot.potentials.structures.findings import Finding
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet, naming
 from rhopot.potentials.structures.keys import AUTO, UNLABELLED, Keys

@@ -7,7 +7,7 @@ import numpy as np
 from ase.geometry import complete_cell
 from scipy.spatial import cKDTree
 
-from rhopot.potentials.neighbours import require_resolved
+from rhopot.potentials.graph.neighbours import require_resolved
 from rhopot.potentials.structures.frames import DataError, Floats
 
 # Atoms closer than this (A) are in one place.

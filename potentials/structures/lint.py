@@ -24,12 +24,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.structures.composition import fit_baseline, missing_isolated_atoms
 from rhopot.potentials.structures.findings import Finding, by_severity
 from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
 from rhopot.potentials.structures.keys import ALIASES, names_of
-from rhopot.potentials.structures.work import lint_stress
+from rhopot.potentials.structures.stress_consistency import lint_stress
 
 CLOSEST = 0.5  # A
 OUTLIER_SPREADS = 2.0  # ranges between the 10th and the 90th percentile

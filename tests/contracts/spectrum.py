@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rhopot.potentials.density import reference
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.descriptors.soap import reference
+from rhopot.potentials.graph.neighbours import find_edges
 
 
 class SmallSpectrum(nn.Module):

@@ -22,7 +22,7 @@ from scipy.stats import ortho_group
 
 from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
 from rhopot.export.whole import evaluate_whole, prepare
-from rhopot.potentials.workflows.finite_differences import derivative, numerical_stress
+from rhopot.potentials.verification.finite_differences import derivative, numerical_stress
 
 
 def wire() -> ase.Atoms:

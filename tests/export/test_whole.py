@@ -13,7 +13,7 @@ from contracts.whole import WholeContract
 
 from rhopot.export import STRETCH, LoadedModel, evaluate, load_model
 from rhopot.export.whole import evaluate_whole, inputs_of, prepare
-from rhopot.potentials.ensembles import assess
+from rhopot.potentials.families.scattering import diagnostics as assess
 
 MODEL = small_models.scattering()
 

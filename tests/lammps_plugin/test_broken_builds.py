@@ -8,7 +8,7 @@ import pytest
 from broken_plugins import FAULTS, Fault
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.workflows.check import Finding, check_model
+from rhopot.potentials.verification.check import Finding, check_model
 
 STALE = """  static std::map<int, std::vector<int>> first;
   const std::vector<int> seen(list_->firstneigh[i], list_->firstneigh[i] + list_->numneigh[i]);

@@ -14,7 +14,7 @@ import pytest
 import trained_models
 
 from rhopot.export import evaluate, load_model
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 
 EPSILON, SIGMA, REACH = 0.01, 2.5, 4.0
 

@@ -12,7 +12,7 @@ import pytest
 import trained_models
 
 from rhopot.export import Evaluation, evaluate, load_model
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 
 BOX = "\n".join(f'print "value {name} $({name}:%.17g)"' for name in ("lx", "ly", "lz", "xy", "xz", "yz", "pe"))
 LAST = f"""

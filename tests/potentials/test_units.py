@@ -9,7 +9,8 @@ import torch
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from rhopot.potentials import units
-from rhopot.potentials.neighbours import Edges, find_edges
+from rhopot.potentials.graph import derivatives
+from rhopot.potentials.graph.neighbours import Edges, find_edges
 
 CUTOFF = 4.5
 
@@ -41,7 +42,7 @@ def gradient(edges: Edges) -> torch.Tensor:
 def test_forces_equal_finite_differences(crystal: ase.Atoms) -> None:
     edges = find_edges(crystal, CUTOFF)
     rows = torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour)
-    forces = units.forces_from_edges(gradient(edges), *rows, len(crystal))
+    forces = derivatives.forces_from_edges(gradient(edges), *rows, len(crystal))
     numeric, step = np.zeros((3, 3)), 1e-4
     for n, c in np.ndindex(3, 3):
         for sign in (1, -1):
@@ -54,7 +55,7 @@ def test_forces_equal_finite_differences(crystal: ase.Atoms) -> None:
 
 def test_stress_equals_finite_differences(crystal: ase.Atoms) -> None:
     edges = find_edges(crystal, CUTOFF)
-    virial = units.virial_from_edges(torch.from_numpy(edges.vectors), gradient(edges)).numpy()
+    virial = derivatives.virial_from_edges(torch.from_numpy(edges.vectors), gradient(edges)).numpy()
     stress, step = units.stress_from_virial(virial, crystal.get_volume()), 1e-5
     numeric = np.zeros((3, 3))
     for a, b in np.ndindex(3, 3):
@@ -71,10 +72,10 @@ def test_stress_equals_finite_differences(crystal: ase.Atoms) -> None:
 def test_atom_virials_sit_with_the_neighbour(crystal: ase.Atoms) -> None:
     edges = find_edges(crystal, CUTOFF)
     vectors, g, neighbour = torch.from_numpy(edges.vectors), gradient(edges), torch.from_numpy(edges.neighbour)
-    per_atom = units.atom_virials_from_edges(vectors, g, neighbour, len(crystal))
-    torch.testing.assert_close(per_atom.sum(0), units.virial_from_edges(vectors, g))
+    per_atom = derivatives.atom_virials_from_edges(vectors, g, neighbour, len(crystal))
+    torch.testing.assert_close(per_atom.sum(0), derivatives.virial_from_edges(vectors, g))
     mine = neighbour == 1
-    torch.testing.assert_close(per_atom[1], units.virial_from_edges(vectors[mine], g[mine]))
+    torch.testing.assert_close(per_atom[1], derivatives.virial_from_edges(vectors[mine], g[mine]))
 
 
 def test_trailing_dimensions_are_carried(crystal: ase.Atoms) -> None:
@@ -82,10 +83,11 @@ def test_trailing_dimensions_are_carried(crystal: ase.Atoms) -> None:
     rows = torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour)
     vectors, g = torch.from_numpy(edges.vectors), gradient(edges)
     scale = torch.tensor([1.0, -2.0])
-    many = units.forces_from_edges(g[..., None] * scale, *rows, 3)
-    torch.testing.assert_close(many[..., 1], -2.0 * units.forces_from_edges(g, *rows, 3))
+    many = derivatives.forces_from_edges(g[..., None] * scale, *rows, 3)
+    torch.testing.assert_close(many[..., 1], -2.0 * derivatives.forces_from_edges(g, *rows, 3))
     torch.testing.assert_close(
-        units.virial_from_edges(vectors, g[..., None] * scale)[..., 1], -2.0 * units.virial_from_edges(vectors, g)
+        derivatives.virial_from_edges(vectors, g[..., None] * scale)[..., 1],
+        -2.0 * derivatives.virial_from_edges(vectors, g),
     )
 
 

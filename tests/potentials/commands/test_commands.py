@@ -20,8 +20,8 @@ from trained_models import FAMILIES
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials import plots
 from rhopot.potentials.commands import main
-from rhopot.potentials.commands.files import write_atomically
 from rhopot.potentials.commands.info import notes
+from rhopot.potentials.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")

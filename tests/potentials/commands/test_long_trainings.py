@@ -12,7 +12,7 @@ from train_process import RUN, dying, mpirun, start
 
 from rhopot.export import RhopotCalculator, load_model
 from rhopot.potentials.commands import main
-from rhopot.potentials.fit.checkpoint import Checkpoint
+from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"

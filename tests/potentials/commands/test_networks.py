@@ -13,7 +13,7 @@ from train_process import RUN, dying, mpirun, start, torchrun
 
 from rhopot.export import RhopotCalculator, load_model, read_card
 from rhopot.potentials.commands import main
-from rhopot.potentials.training.checkpoint import TrainingCheckpoint
+from rhopot.potentials.fitting.gradient.checkpoint import TrainingCheckpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
@@ -172,8 +172,8 @@ def test_a_failure_under_torchrun_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_learning_curve_is_drawn_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And every training of it takes its own number of epochs where none is given; the card says which."""
-    monkeypatch.setattr("rhopot.potentials.training.epochs.STEPS", 20)
-    monkeypatch.setattr("rhopot.potentials.training.epochs.FEWEST", 2)
+    monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.STEPS", 20)
+    monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.FEWEST", 2)
     folder = tmp_path / "run"
     settings = ["report.learning_curve=[0.5]", "uncertainty.members=0", "training.epochs=null"]
     assert main([*words("gmp_snn", folder), *settings]) == 0

@@ -22,7 +22,7 @@ from ase.optimize import FIRE
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import load_config
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import ZblHypers, shortest_distances
 from rhopot.potentials.structures import read_frames
 

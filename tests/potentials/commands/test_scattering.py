@@ -14,8 +14,8 @@ from train_process import RUN, dying, mpirun, start
 
 from rhopot.export import RhopotCalculator, load_model, read_card
 from rhopot.potentials.commands import main
-from rhopot.potentials.ensembles.matrix import FeatureStore
-from rhopot.potentials.greedy.checkpoint import MemberFiles
+from rhopot.potentials.families.scattering.feature_store import FeatureStore
+from rhopot.potentials.fitting.sparse_regression.checkpoint import MemberFiles
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"

@@ -18,7 +18,7 @@ from ase.io import write
 from rhopot.export import evaluate
 from rhopot.export.whole import inputs_of
 from rhopot.potentials.commands import main
-from rhopot.potentials.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
+from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
 
 MODEL = small_models.scattering()
 STRUCTURES = [toy.skewed(), toy.tiny(), toy.slab()]

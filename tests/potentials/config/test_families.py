@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from rhopot.potentials.config.families import FAMILIES
-from rhopot.potentials.gmp import GmpHypers
-from rhopot.potentials.regressors import NetworkHypers, Networks
+from rhopot.potentials.descriptors.gmp import GmpHypers
+from rhopot.potentials.models import NetworkHypers, Networks
 
 FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
 

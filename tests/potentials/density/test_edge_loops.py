@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from rhopot.potentials import units
-from rhopot.potentials.density import operators
-from rhopot.potentials.neighbours import Edges, find_edges
+from rhopot.potentials import operators
+from rhopot.potentials.graph import derivatives
+from rhopot.potentials.graph.neighbours import Edges, find_edges
 
 operators.load()
 OPS = torch.ops.rhopot
@@ -48,8 +48,8 @@ def test_sums_are_forces_and_virial() -> None:
         vectors, neighbour = torch.from_numpy(edges.vectors), torch.from_numpy(edges.neighbour)
         forces, virial = OPS.edge_sums(vectors, gradient, **tensors(edges), n_atoms=len(atoms))
         centre = torch.from_numpy(edges.edge_centre)
-        torch.testing.assert_close(forces, units.forces_from_edges(gradient, centre, neighbour, len(atoms)))
-        torch.testing.assert_close(virial, units.virial_from_edges(vectors, gradient))
+        torch.testing.assert_close(forces, derivatives.forces_from_edges(gradient, centre, neighbour, len(atoms)))
+        torch.testing.assert_close(virial, derivatives.virial_from_edges(vectors, gradient))
 
 
 def test_no_edges_give_no_edges_and_no_forces() -> None:

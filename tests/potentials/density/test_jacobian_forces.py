@@ -6,7 +6,8 @@ from operator_checks import assert_equal
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from rhopot.potentials.density import operators, reference
+from rhopot.potentials import operators
+from rhopot.potentials.density import reference
 
 operators.load()
 OPS = torch.ops.rhopot

@@ -4,7 +4,7 @@ import pytest
 import torch
 from random_graphs import SYSTEMS
 
-from rhopot.potentials.density import operators
+from rhopot.potentials import operators
 
 operators.load()
 OPS = torch.ops.rhopot

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rhopot.potentials.density.operators import library_path
+from rhopot.potentials.operators import library_path
 
 CMAKE = [sys.executable, "-m", "cmake"]
 SOURCE = Path(__file__).parent / "without_python"

@@ -12,6 +12,8 @@ from torch.testing import assert_close
 from rhopot.potentials.density import reference
 from rhopot.potentials.density.harmonics import real_spherical_harmonics
 from rhopot.potentials.density.hermite import evaluate_hermite
+from rhopot.potentials.descriptors.features import linear_read_out
+from rhopot.potentials.descriptors.soap import reference as soap
 
 SYSTEM = random_system([3, 0, 5], [0, 1], l_max=2, n_radial=2)
 
@@ -37,7 +39,7 @@ def test_density_is_the_sum_over_neighbours_and_the_centre() -> None:
 
 def test_power_spectrum_sums_over_m_in_the_stated_order() -> None:
     density = reference.density_expansion(*SYSTEM.arguments())
-    features = reference.power_spectrum(density)
+    features = soap.power_spectrum(density)
     index = 0
     for u in range(4):
         for v in range(u, 4):
@@ -67,10 +69,10 @@ def test_derivatives_by_finite_differences(operator: str) -> None:
 
 
 def test_jacobian_equals_autograd() -> None:
-    features, slopes = reference.soap_jacobian(*SYSTEM.arguments())
+    features, slopes = soap.soap_jacobian(*SYSTEM.arguments())
 
     def spectrum(vectors: torch.Tensor) -> torch.Tensor:
-        return reference.soap_power_spectrum(*SYSTEM.arguments(vectors))
+        return soap.soap_power_spectrum(*SYSTEM.arguments(vectors))
 
     full = torch.autograd.functional.jacobian(spectrum, SYSTEM.edge_vectors)
     centres = reference.edge_centres(SYSTEM.first_edge)
@@ -93,7 +95,7 @@ def test_edge_of_length_zero_has_no_slope_and_no_nan() -> None:
     vectors = SYSTEM.edge_vectors.clone()
     vectors[1] = 0.0
     vectors.requires_grad_(True)
-    value = reference.soap_power_spectrum(*SYSTEM.arguments(vectors)).sum()
+    value = soap.soap_power_spectrum(*SYSTEM.arguments(vectors)).sum()
     (slope,) = torch.autograd.grad(value, vectors, create_graph=True)
     (second,) = torch.autograd.grad(slope.square().sum(), vectors)
     assert bool(torch.isfinite(value.detach()))
@@ -107,6 +109,6 @@ def test_linear_read_out_uses_the_weights_of_the_centre() -> None:
     weights = torch.arange(12.0, dtype=torch.float64).reshape(2, 3, 2)
     kinds = torch.tensor([1, 0, 1])
     expected = torch.stack([weights[1, 0], weights[0, 1], weights[1, 2]])
-    assert_close(reference.linear_read_out(features, kinds, weights, True), expected)
-    assert_close(reference.linear_read_out(features, kinds, weights, False), expected[:, :1])
-    assert_close(reference.linear_read_out(features, kinds, weights[:1], True), weights[0])
+    assert_close(linear_read_out(features, kinds, weights, True), expected)
+    assert_close(linear_read_out(features, kinds, weights, False), expected[:, :1])
+    assert_close(linear_read_out(features, kinds, weights[:1], True), weights[0])

@@ -14,7 +14,8 @@ import torch
 from ase.build import bulk
 from torch import nn
 
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.derivatives import forces_from_edges
+from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import (
     SumOfPairs,
     TabulatedHypers,
@@ -29,7 +30,6 @@ from rhopot.potentials.pair import (
     shortest_distances,
 )
 from rhopot.potentials.structures import DataError, Frame
-from rhopot.potentials.units import forces_from_edges
 
 SYMBOLS = ["Li", "Si"]
 

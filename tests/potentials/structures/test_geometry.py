@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from rhopot.potentials.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.structures import DataError
 from rhopot.potentials.structures.geometry import check_geometry, coincident_pair, volume
 

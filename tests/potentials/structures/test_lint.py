@@ -12,7 +12,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from rhopot.potentials.structures import Finding, Frame, FrameSet, lint, read_frames
-from rhopot.potentials.structures.work import find_pairs, fit_line
+from rhopot.potentials.structures.stress_consistency import find_pairs, fit_line
 
 PROJECT_DATA = Path(__file__).parents[3] / "examples" / "data" / "lisi_gpaw"
 

@@ -1,0 +1,37 @@
+"""What the settings of every descriptor share: the elements and how far an environment reaches."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rhopot.potentials.descriptors.elements import checked_symbols
+
+
+class DescriptorHypers(BaseModel):
+    """Settings of a descriptor; immutable and closed to unknown keys.
+
+    symbols: chemical symbols, in the order of the species index; filled from the data when empty.
+    cutoff, cutoff_width: radius of an environment, and the length over which a neighbour fades out, in A; None stands
+        for the whole cutoff.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbols: tuple[str, ...] = ()
+    cutoff: float = Field(6.0, gt=0, le=20)
+    cutoff_width: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _known_elements_and_a_width_that_fits(self) -> Self:
+        if self.cutoff_width is not None and self.cutoff_width > self.cutoff:
+            raise ValueError(
+                f"cutoff_width must be at most the cutoff ({self.cutoff:g} A), got {self.cutoff_width:g}; "
+                "make it shorter"
+            )
+        checked_symbols(self.symbols)
+        return self
+
+    def with_symbols(self, symbols: Sequence[str]) -> Self:
+        """Return the same settings for `symbols`."""
+        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})

@@ -1,0 +1,223 @@
+"""SOAP power spectrum: rotation-invariant correlations of two neighbours around an atom (nu = 2).
+
+    c_ulm(i)  = sum_j R_ul,a_j(r_ij) Y_lm(r_ij / r_ij) + own term                                  [1, eqs. 1.22-1.25]
+    p_uvl(i)  = sum_m c_ulm(i) c_vlm(i) / sqrt(2 l + 1) * (sqrt(2) if u != v),    u <= v           [1, eqs. 1.16, 1.19b]
+
+u = (species, n) or, with mixed species, one joint index. It is the kernel of three-body functions: p . p' is the
+overlap of two environments' densities, squared and averaged over rotations.
+
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+Out: (C, F), F = U (U+1) / 2 (L+1), order u > v > l. C2 at the cutoff with the quintic cutoff function.
+Range: one cutoff. Cost: O(E n l^2 + C U^2 l^2).
+
+[1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. Bartok, Kondor, Csanyi, doi:10.1103/PhysRevB.87.184115
+"""
+
+from typing import Final, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rhopot.potentials.descriptors.soap import reference as twin
+from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
+from rhopot.potentials.descriptors.soap.table import build_table
+
+
+class SoapPowerSpectrum(nn.Module):
+    """Power spectrum of atomic environments, from edges to features.
+
+    Args:
+        hypers: settings, with `symbols`.
+        coupling: U (L+1, Q, A, N) or (Q, A, N) that contracts the primitive functions (see `coupling`).
+        reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
+
+    Attributes:
+        n_features: F.
+        radial: (A, K, 3, L+1, Q) table, float64 until the module is cast.
+        species_channel: (A,) channel block of each species.
+    """
+
+    reference: Final[bool]
+    radial: Tensor
+    species_channel: Tensor
+
+    def __init__(self, hypers: SoapHypers, coupling: np.ndarray | None = None, reference: bool = False) -> None:
+        super().__init__()
+        soap = build_table(hypers, hypers.l_max, coupling)
+        self.register_buffer("radial", torch.from_numpy(soap.table.values))
+        self.register_buffer("species_channel", torch.from_numpy(soap.species_channel))
+        self.hypers = hypers
+        self.reference = reference
+        self.cutoff: float = hypers.cutoff
+        self.center_weight: float = hypers.center_weight
+        self.n_channels: int = soap.n_channels
+        self.n_density: int = soap.n_channels * soap.table.values.shape[4]
+        self.n_features: int = self.n_density * (self.n_density + 1) // 2 * (hypers.l_max + 1)
+        self.table_error: float = soap.table.error
+
+    def forward(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> Tensor:
+        """Return the packed power spectrum (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
+        if self.reference or edge_vectors.is_cuda:
+            return twin.soap_power_spectrum(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                self.n_channels,
+                self.center_weight,
+            )
+        return torch.ops.rhopot.soap_power_spectrum_v1(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            self.n_channels,
+            self.center_weight,
+        )
+
+    def jacobian(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
+        plain = self.reference or edge_vectors.is_cuda
+        operator = twin.soap_jacobian if plain else torch.ops.rhopot.soap_jacobian_v1
+        features, slopes = operator(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            self.n_channels,
+            self.center_weight,
+        )
+        return features, slopes
+
+    def linear(
+        self,
+        edge_vectors: Tensor,
+        first_edge: Tensor,
+        neighbour: Tensor,
+        centre: Tensor,
+        species: Tensor,
+        weights: Tensor,
+        members: bool,
+    ) -> Tensor:
+        """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
+        if self.reference or edge_vectors.is_cuda:
+            return twin.soap_linear(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                self.n_channels,
+                self.center_weight,
+                weights,
+                members,
+            )
+        return torch.ops.rhopot.soap_linear_v1(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            self.n_channels,
+            self.center_weight,
+            weights,
+            members,
+        )
+
+    def sparse_kernel(
+        self,
+        edge_vectors: Tensor,
+        first_edge: Tensor,
+        neighbour: Tensor,
+        centre: Tensor,
+        species: Tensor,
+        points: Tensor,
+        first_point: list[int],
+        weights: Tensor,
+        zeta: int,
+        features: Optional[Tensor],  # noqa: UP045  (TorchScript)
+        members: bool,
+    ) -> Tensor:
+        """Return energies of a sparse dot-product kernel, (C, 1+K) or (C, 1) without members (see `soap_gap`)."""
+        if self.reference or edge_vectors.is_cuda:
+            return twin.soap_gap(
+                edge_vectors,
+                first_edge,
+                neighbour,
+                centre,
+                species,
+                self.radial,
+                self.cutoff,
+                self.species_channel,
+                self.n_channels,
+                self.center_weight,
+                points,
+                first_point,
+                weights,
+                zeta,
+                features,
+                members,
+            )
+        return torch.ops.rhopot.soap_gap_v1(
+            edge_vectors,
+            first_edge,
+            neighbour,
+            centre,
+            species,
+            self.radial,
+            self.cutoff,
+            self.species_channel,
+            self.n_channels,
+            self.center_weight,
+            points,
+            first_point,
+            weights,
+            zeta,
+            features,
+            members,
+        )
+
+
+def unpack_power_spectrum(features: Tensor, l_max: int) -> Tensor:
+    """Return the full, symmetric spectrum sum_m c_u c_v / sqrt(2 l + 1) from the packed one.
+
+    Args:
+        features: (C, F), F = U (U+1) / 2 (L+1).
+        l_max: L.
+
+    Returns:
+        (C, U, U, L+1).
+    """
+    packed = features.reshape(features.shape[0], features.shape[1] // (l_max + 1), l_max + 1)
+    n_density = int((2.0 * packed.shape[1] + 0.25) ** 0.5)
+    u, v = torch.triu_indices(n_density, n_density)
+    weight = packed.new_full((len(u),), 2.0**0.5)
+    weight[u == v] = 1.0
+    packed = packed / weight[:, None]
+    full = packed.new_zeros(features.shape[0], n_density, n_density, l_max + 1)
+    full[:, u, v] = packed
+    full[:, v, u] = packed
+    return full

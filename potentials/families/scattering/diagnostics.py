@@ -1,0 +1,93 @@
+"""What a fitted model does to structures it has not seen: forces, and the two that should be nothing.
+
+    forces       F = -dE/dr beside their labels
+    net force    |sum_i F_i| / N in eV/A: forces add up to zero but for the error of the grid
+    translation  |E(r + t) - E(r)| / N in eV for a random shift t
+
+The last two are measured on some of the structures, with the exact shift of `moves`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.descriptors.scattering.grid import unpack_grid
+from rhopot.potentials.families.scattering.directional_features import STRETCH
+from rhopot.potentials.families.scattering.feature_store import one_thread_each
+from rhopot.potentials.families.scattering.perturbations import random_shift
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.graph.atomic_graph import species_of
+from rhopot.potentials.models.scattering_model import ScatteringModel
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.units import MEV_PER_EV
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One structure: errors of the force components (eV/A), net force (eV/A) and energy change (eV), per atom."""
+
+    force_errors: Floats
+    net_force: float
+    translation: float
+
+
+def assess(
+    model: ScatteringModel, frames: Sequence[Frame], seed: int, ranks: Ranks, progress: Progress
+) -> list[Behaviour]:
+    """Return what the model does to each frame, on every process."""
+    stage = "forces of the validation part"
+    share = deal(frames, ranks)
+    progress.start(stage, len(share))
+    mine: dict[int, Behaviour] = {}
+    with one_thread_each(ranks) as workers, ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(_behaviour, model, frame, seed): k for k, frame in share}
+        for done, future in enumerate(as_completed(running), start=1):
+            mine[running[future]] = future.result()
+            progress.advance(stage, done)
+    found: dict[int, Behaviour] = {}
+    for part in ranks.gather(mine):
+        found.update(part)
+    return list(ranks.broadcast([found[k] for k in sorted(found)]))
+
+
+def summary(found: Sequence[Behaviour]) -> dict[str, Any]:
+    """Return root mean squares and largest values in meV per atom and eV/A per atom."""
+    translation = MEV_PER_EV * np.array([one.translation for one in found])
+    net = np.array([one.net_force for one in found])
+    return {
+        "translation_mev_per_atom": {"rms": _rms(translation), "max": float(np.abs(translation).max(initial=0.0))},
+        "net_force_ev_per_angstrom_and_atom": {"rms": _rms(net), "max": float(net.max(initial=0.0))},
+    }
+
+
+def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> Behaviour:
+    """Evaluate a frame, then once more with all atoms shifted."""
+    atoms = frame.atoms
+    species = species_of(atoms, model.slopes.scattering.hypers.symbols)
+    cell, pbc = torch.from_numpy(np.array(atoms.cell.array)), torch.from_numpy(np.array(atoms.pbc))
+    positions = torch.from_numpy(np.array(atoms.positions)).requires_grad_()
+    prepared = model.prepare(positions, cell, pbc, STRETCH)
+    energy = model(positions, species, cell, pbc, prepared, 0, 1, False)[0]
+    (slope,) = torch.autograd.grad(energy, positions)
+    forces = -slope.numpy()
+    shift = torch.from_numpy(random_shift(frame, unpack_grid(prepared), seed))
+    with torch.no_grad():
+        shifted = model(positions + shift, species, cell, pbc, prepared, 0, 1, False)[0]
+    free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
+    errors = np.zeros(0) if frame.forces is None else (forces - frame.forces)[free].ravel()
+    net = float(np.linalg.norm(forces.sum(axis=0))) / len(frame)
+    return Behaviour(errors, net, float(shifted - energy.detach()) / len(frame))
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else 0.0

@@ -1,0 +1,189 @@
+"""Features of many structures: dealt to processes, computed by threads, kept on disk.
+
+A row is asked for by a sample, a structure on its grid and a move of its atoms, and of its cell where it is strained:
+
+    value  phi(r + move)
+    slope  (phi(r + h move) - phi(r - h move)) / 2h          the derivative along the move
+
+The slope is exact to 1e-8 of its length for steps of 1e-4 A over all that moves. It takes two passes; differentiating
+forwards takes the time of nearly four. Every row is computed by one thread, so that neither threads nor processes
+change a bit of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.descriptors.scattering import ScatteringGrid, WaveletScattering
+from rhopot.potentials.files import reading, remove_partials, write_atomically
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.graph.atomic_graph import species_of
+
+Floats = NDArray[np.float64]
+
+# Length (A) of the steps of slopes, over the coordinates of all atoms and cell vectors that move.
+STEP = 1e-4
+# Part of the name of kept rows: raised when the numbers change that the same settings give.
+VERSION = 1
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a row of features is computed from.
+
+    atoms: the structure; grid: chosen for it as it is, not moved
+    move: (N, 3) in A; slope: the derivative along it instead of the value there
+    strain: (3, 3), of which the move is the atoms' part, for slopes with the cell; None: the cell stays
+    """
+
+    atoms: ase.Atoms
+    grid: ScatteringGrid
+    move: Floats
+    slope: bool = False
+    strain: Floats | None = None
+
+    @property
+    def points(self) -> int:
+        """Points of the finest grid, which the cost of a pass goes with."""
+        first, second, third = self.grid.points[0]
+        return first * second * third
+
+    @property
+    def cell_move(self) -> Floats:
+        """What a strain does to the cell (3, 3) in A."""
+        cell = np.array(self.atoms.cell.array)
+        return np.zeros((3, 3)) if self.strain is None else cell @ self.strain
+
+    @property
+    def length(self) -> float:
+        """Length of the move in A, over atoms and cell vectors."""
+        return float(np.sqrt(np.sum(self.move**2) + np.sum(self.cell_move**2)))
+
+
+class FeatureStore:
+    """Rows on disk, one file each, under a name that tells all they depend on.
+
+    Args:
+        folder: where the files go; None keeps nothing.
+        scattering: what computes them.
+    """
+
+    def __init__(self, folder: Path | None, scattering: WaveletScattering) -> None:
+        self._folder = folder
+        names = "\n".join(path.name for path in scattering.paths)
+        if folder is not None:
+            remove_partials(folder, seconds_old=HOUR)  # others may be writing into a shared folder
+        self._mark = hashlib.sha256(f"{VERSION}\n{scattering.hypers.model_dump_json()}\n{names}".encode())
+
+    def read(self, sample: Sample) -> Floats | None:
+        """Return the row of a sample where it is kept."""
+        if self._folder is None or not self._file(self._folder, sample).exists():
+            return None
+        file = self._file(self._folder, sample)
+        with reading(file):
+            return np.asarray(np.load(file))
+
+    def write(self, sample: Sample, row: Floats) -> None:
+        """Keep a row: beside its final name first, so that no file is ever half written."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file(self._folder, sample), lambda partial: np.save(partial, row))
+
+    def _file(self, folder: Path, sample: Sample) -> Path:
+        digest = self._mark.copy()
+        atoms = sample.atoms
+        for array in (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions, sample.move):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        if sample.strain is not None:
+            digest.update(np.ascontiguousarray(sample.strain).tobytes())
+        digest.update(repr((sample.grid.points, sample.grid.lengths, sample.slope)).encode())
+        return folder / f"{digest.hexdigest()}.npy"
+
+
+def seconds_of(sample: Sample, scattering: WaveletScattering) -> float:
+    """Return the time that one pass over a sample takes."""
+    _features(sample, 1.0, scattering)  # what is prepared once
+    begin = time.perf_counter()
+    _features(sample, 1.0, scattering)
+    return time.perf_counter() - begin
+
+
+def feature_rows(
+    samples: Sequence[Sample],
+    scattering: WaveletScattering,
+    store: FeatureStore,
+    ranks: Ranks,
+    progress: Progress,
+    stage: str,
+) -> Floats:
+    """Return the rows (n, F) of all samples, on every rank."""
+    share = deal(samples, ranks)
+    progress.start(stage, len(share))
+    mine: dict[int, Floats] = {}
+    with one_thread_each(ranks) as workers, ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(_row, sample, scattering, store): k for k, sample in share}
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                mine[running[future]] = future.result()
+                progress.advance(stage, done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    rows = np.empty((len(samples), scattering.n_features))
+    for part in ranks.gather(mine):
+        for k, row in part.items():
+            rows[k] = row
+    return np.asarray(ranks.broadcast(rows if ranks.rank == 0 else None))
+
+
+@contextmanager
+def one_thread_each(ranks: Ranks) -> Iterator[int]:
+    """Yield how many threads of Python may work side by side, each of which has one thread of torch."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // ranks.size)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _row(sample: Sample, scattering: WaveletScattering, store: FeatureStore) -> Floats:
+    """Return the row of a sample, from the store where it is."""
+    row = store.read(sample)
+    if row is None:
+        if sample.slope:
+            step = STEP / sample.length
+            row = (_features(sample, step, scattering) - _features(sample, -step, scattering)) / (2.0 * step)
+        else:
+            row = _features(sample, 1.0, scattering)
+        store.write(sample, row)
+    return row
+
+
+def _features(sample: Sample, part: float, scattering: WaveletScattering) -> Floats:
+    """Return the features (F,) of a sample's structure after some part of its move."""
+    atoms = sample.atoms
+    with torch.no_grad():
+        features = scattering(
+            torch.from_numpy(atoms.positions + part * sample.move),
+            species_of(atoms, scattering.hypers.symbols),
+            torch.from_numpy(np.array(atoms.cell.array) + part * sample.cell_move),
+            torch.from_numpy(np.array(atoms.pbc)),
+            sample.grid,
+        )
+    return np.asarray(features.numpy())

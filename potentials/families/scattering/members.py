@@ -1,0 +1,67 @@
+"""Members of an ensemble dealt to processes, and which features a budget counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from rhopot.potentials.descriptors.scattering import Path as WaveletPath
+from rhopot.potentials.families.scattering.feature_store import one_thread_each
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.fitting.sparse_regression import Ensemble, GreedyHypers, Member, Rows, fit_members
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SharedFit:
+    """Fits ensembles whose members are dealt to processes, with a worker for every thread of each.
+
+    ranks, progress: as in a task; stage: name of the bar; resume: take the members that are saved
+    """
+
+    ranks: Ranks
+    progress: Progress
+    resume: bool = False
+    stage: str = "members"
+
+    def __call__(self, rows: Rows, hypers: GreedyHypers, columns: Integers, folder: Path | None) -> Ensemble:
+        """Return `greedy.fit_ensemble` of the same rows, on every process.
+
+        Args:
+            rows, hypers: as there.
+            columns: numbers of the features that may be used.
+            folder: where members are saved; None: nowhere.
+        """
+        share = [number for _, number in deal(range(hypers.n_members), self.ranks)]
+        done: list[int] = []
+
+        def advance(member: Member) -> None:
+            done.append(member.number)
+            self.progress.advance(self.stage, len(done))
+
+        self.progress.start(self.stage, len(share))
+        with one_thread_each(self.ranks) as workers, threadpool_limits(1):
+            mine = fit_members(rows, hypers, share, columns, workers, folder, self.resume, advance)
+        members: dict[int, Member] = {}
+        for part in self.ranks.gather(mine):
+            members.update(part)
+        ensemble = Ensemble(tuple(members[k] for k in sorted(members)), hypers) if members else None
+        found: Ensemble = self.ranks.broadcast(ensemble)
+        return found
+
+
+def moduli(paths: Sequence[WaveletPath]) -> Integers:
+    """Return for each feature (F) the number of the modulus whose integral it is; powers share one."""
+    number: dict[tuple[object, ...], int] = {}
+    found = []
+    for path in paths:
+        modulus = (path.order, path.channel, path.n1, path.l1, path.j1, path.n2, path.l2, path.j2)
+        found.append(number.setdefault(modulus, len(number)))
+    return np.array(found, dtype=np.int64)

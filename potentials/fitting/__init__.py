@@ -1,0 +1,1 @@
+"""What all fits share: problem and result, targets, metrics, calibration, communicator, progress."""

@@ -1,0 +1,6 @@
+"""Training of networks on energies, forces and stresses: loss, cache, minibatches, optimiser, loop, checkpoints."""
+
+from rhopot.potentials.fitting.gradient.network_fit import train_networks
+from rhopot.potentials.fitting.gradient.training_settings import LossHypers, ScheduleHypers, TrainingHypers
+
+__all__ = ["LossHypers", "ScheduleHypers", "TrainingHypers", "train_networks"]

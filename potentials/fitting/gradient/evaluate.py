@@ -1,0 +1,152 @@
+"""Predictions of networks for a batch, and errors summed up over batches and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.gradient.cache import Batch, Cache
+from rhopot.potentials.fitting.gradient.jacobians import sums_of_images
+from rhopot.potentials.fitting.gradient.judges import Judges
+from rhopot.potentials.fitting.gradient.loss import Labels, Loss, Predictions
+from rhopot.potentials.models.network import Networks
+from rhopot.potentials.units import MEV_PER_EV
+
+# Atoms that are evaluated together where nothing depends on it.
+EVALUATED_ATOMS = 4096
+
+
+def predict(networks: Networks, batch: Batch, strain: bool, graph: bool) -> Predictions:
+    """Return what the networks predict for a batch.
+
+    strain: whether V * stress is wanted; graph: whether gradients by the parameters will be.
+    """
+    if batch.slopes is None:
+        with torch.set_grad_enabled(graph):
+            return Predictions(_energies(networks(batch.features, batch.species), batch))
+    with torch.enable_grad():
+        features = batch.features.expand(networks.n_members, -1, -1).requires_grad_(True)
+        energies = networks(features, batch.species)
+        (slope,) = torch.autograd.grad(energies.sum(), features, create_graph=graph)
+    if not graph:
+        energies = energies.detach()
+    return Predictions(_energies(energies, batch), *batch.slopes.forces_and_strain(slope, strain))
+
+
+def _energies(of_atoms: Tensor, batch: Batch) -> Tensor:
+    """Return energies (K, n, 1) of structures from those of atoms (K, C)."""
+    return sums_of_images(of_atoms.unsqueeze(2), batch.image, len(batch.n_atoms))
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean loss of each member (K), and errors of the members' mean: energies in meV/atom, forces in meV/A.
+
+    A quantity that no structure carries is absent from the table.
+    """
+
+    loss: Tensor
+    table: dict[str, float]
+
+
+class ErrorSums:
+    """Adds up losses and errors of batches; `total` joins the processes."""
+
+    def __init__(self, n_members: int, device: torch.device) -> None:
+        self._sums = torch.zeros(n_members + 7, dtype=torch.float64, device=device)
+        self._n_members = n_members
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, predictions: Predictions, labels: Labels, n_atoms: Tensor) -> None:
+        """Add a batch with summed loss (K); n_atoms (n) of its structures."""
+        energy = labels.energy
+        error = (predictions.energy.mean(0) - energy.value)[:, 0].to(torch.float64) / n_atoms
+        parts = [loss.detach().to(torch.float64), torch.full_like(loss[:1], len(n_atoms), dtype=torch.float64)]
+        parts.append(_moments(error, energy.weight > 0))
+        if predictions.forces is not None:
+            forces = (predictions.forces.mean(0) - labels.forces.value).to(torch.float64)
+            held = (labels.forces.weight > 0)[:, None].expand(-1, 3)
+            parts.append(_moments(forces.flatten(), held.flatten()))
+        row = torch.cat(parts)
+        self._sums[: len(row)] += row
+
+    def join(self, other: ErrorSums) -> None:
+        """Add what another has summed up."""
+        self._sums += other._sums
+
+    def total(self, ranks: Ranks) -> Errors:
+        """Return the errors over all processes."""
+        sums = ranks.sum(self._sums).cpu()
+        loss, (count, *moments) = sums[: self._n_members], sums[self._n_members :].tolist()
+        table: dict[str, float] = {}
+        targets = (("energy", "mev_per_atom", moments[:3]), ("forces", "mev_per_angstrom", moments[3:]))
+        for name, unit, (number, absolute, squared) in targets:
+            if number:
+                table[f"{name}_mae_{unit}"] = MEV_PER_EV * absolute / number
+                table[f"{name}_rmse_{unit}"] = MEV_PER_EV * (squared / number) ** 0.5
+        return Errors(loss / max(count, 1.0), table)
+
+
+def _moments(error: Tensor, counted: Tensor) -> Tensor:
+    """Return number, sum of |error| and of error^2 of those that count."""
+    kept = torch.where(counted, error, 0.0)
+    return torch.stack([counted.sum().to(torch.float64), kept.abs().sum(), kept.square().sum()])
+
+
+def errors(networks: Networks, cache: Cache, loss: Loss, strain: bool, ranks: Ranks, judges: Judges) -> Errors:
+    """Return the errors for all labelled structures of a cache, in batches of about `EVALUATED_ATOMS` atoms.
+
+    The loss of each member is that of the fold which stops it.
+    """
+    every = ErrorSums(networks.n_members, cache.features.device)
+    own = torch.zeros(networks.n_members, dtype=torch.float64)
+    for fold, rows in enumerate(judges.parts):
+        sums = ErrorSums(networks.n_members, cache.features.device)
+        for frames in stretches(cache, rows):
+            batch = cache.batch(frames)
+            predictions = predict(networks, batch, strain, graph=False)
+            sums.add(loss(predictions, batch.labels), predictions, batch.labels, batch.n_atoms)
+        every.join(sums)
+        mine = torch.from_numpy(judges.of_member == fold)
+        own[mine] = sums.total(ranks).loss[mine]
+    return Errors(own, every.total(ranks).table)
+
+
+def energies(networks: Networks, cache: Cache) -> Tensor:
+    """Return the members' energies (K, n) in eV of all structures of a cache, without baseline, in float64."""
+    parts = [torch.zeros((networks.n_members, 0), dtype=torch.float64)]
+    for frames in stretches(cache):
+        batch = cache.batch(frames)
+        with torch.no_grad():
+            found = _energies(networks(batch.features, batch.species), batch)
+        parts.append(found[:, :, 0].to("cpu", torch.float64))
+    return torch.cat(parts, 1)
+
+
+def forces(networks: Networks, cache: Cache) -> Tensor:
+    """Return the members' forces (K, N, 3) in eV/A of all atoms of a cache with derivatives, on the CPU in float64."""
+    parts = [torch.zeros((networks.n_members, 0, 3), dtype=torch.float64)]
+    for frames in stretches(cache):
+        found = predict(networks, cache.batch(frames), strain=False, graph=False).forces
+        if found is not None:
+            parts.append(found.to("cpu", torch.float64))
+    return torch.cat(parts, 1)
+
+
+def stretches(cache: Cache, rows: Sequence[int] | None = None) -> list[Sequence[int]]:
+    """Return all structures, or those of some rising rows, in parts of about `EVALUATED_ATOMS` atoms."""
+    parts: list[Sequence[int]] = []
+    first = cache.first_atom.tolist()
+    part: list[int] = []
+    n_atoms = 0
+    for k in range(len(cache)) if rows is None else rows:
+        part.append(k)
+        n_atoms += first[k + 1] - first[k]
+        if n_atoms >= EVALUATED_ATOMS:
+            parts.append(part)
+            part, n_atoms = [], 0
+    return [*parts, part] if part else parts

@@ -1,0 +1,197 @@
+"""The training loop: epochs of steps, the average of the weights, validation, and the best weights of each member.
+
+A step takes a minibatch of structures, dealt to the processes that hold them, forms the members' losses side by side,
+sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
+batches and share nothing else: the gradient of the sum of their losses is each member's own.
+
+Batch normalisation uses the statistics of the minibatch (of all processes) as long as only energies are trained. With
+forces the statistics are frozen before the first step, because an atom's energy may then depend on no other atom's.
+What is validated and kept are the averages of the weights over the steps, with the statistics of all training data.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.gradient.batches import epoch_batches, own_share
+from rhopot.potentials.fitting.gradient.cache import Cache
+from rhopot.potentials.fitting.gradient.evaluate import Errors, ErrorSums, errors, predict
+from rhopot.potentials.fitting.gradient.judges import Judges
+from rhopot.potentials.fitting.gradient.log import Row
+from rhopot.potentials.fitting.gradient.loss import Loss
+from rhopot.potentials.fitting.gradient.optimise import Adam, Average, Clipping
+from rhopot.potentials.fitting.gradient.schedule import Plateau, rate_factor
+from rhopot.potentials.fitting.gradient.stopping import Best
+from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
+from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
+from rhopot.potentials.models.network import Networks
+
+
+class Trainer:
+    """Networks in training.
+
+    Args:
+        networks: initial, in the dtype and on the device of the caches.
+        train, validation: this process's structures.
+        sizes: atoms of every training structure, over all processes in the order of the data.
+        n_validation: validation structures over all processes.
+        judges: which of this process's validation structures stop which member.
+        hypers: settings.
+        n_epochs: how many there will be, if no member stops.
+        strain: whether stresses are trained.
+        seed: of the order of the structures.
+        ranks: the processes.
+
+    Attributes:
+        averaged: networks with the average of the weights, in evaluation.
+        n_epochs: as given; epoch: epochs done; history: a row of numbers for each (see `log`).
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        train: Cache,
+        validation: Cache,
+        sizes: Sequence[int],
+        n_validation: int,
+        judges: Judges,
+        hypers: TrainingHypers,
+        n_epochs: int,
+        strain: bool,
+        seed: int,
+        ranks: Ranks,
+    ) -> None:
+        self.networks = networks.train()
+        self._train, self._validation = train, validation
+        self._sizes, self._n_validation, self._judges = sizes, n_validation, judges
+        self._hypers, self._strain, self._seed, self._ranks = hypers, strain, seed, ranks
+        self._loss = Loss(hypers.loss)
+        self._batch_statistics = train.slopes is None
+        networks.synchronise_with(differentiable_sum(ranks))
+        if not self._batch_statistics:
+            networks.freeze_statistics(train.features, train.species)
+        self.averaged = copy.deepcopy(networks).eval().requires_grad_(False)
+        self._parameters = list(networks.parameters())
+        self._average = Average(list(self.averaged.parameters()), hypers.ema)
+        self._adam = Adam(self._parameters, hypers.weight_decay, hypers.optimiser == "adamw")
+        self._clipping = Clipping(hypers.clip, networks.n_members, train.features.device)
+        self._plateau = Plateau(hypers.schedule, networks.n_members)
+        self.best = Best(self._parameters, networks.n_members, hypers.patience)
+        self.n_epochs = n_epochs
+        self.epoch = 0
+        self.history: list[Row] = []
+        self._begin = time.perf_counter()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to learn."""
+        return self.epoch >= self.n_epochs or self.best.finished
+
+    def run(self, after_epoch: Callable[[Row], None]) -> None:
+        """Train to the end; `after_epoch` takes each epoch's row."""
+        while not self.finished:
+            row = self._one_epoch()
+            self.history.append(row)
+            after_epoch(row)
+
+    def use_best(self) -> None:
+        """Put the best weights of every member into `averaged`."""
+        with torch.no_grad():
+            for parameter, kept in zip(self.averaged.parameters(), self.best.values, strict=True):
+                parameter.copy_(kept)
+        self._settle()
+
+    def validate(self) -> Errors:
+        """Return the validation errors of `averaged`, with the loss of each member on its own fold."""
+        return errors(self.averaged, self._validation, self._loss, self._strain, self._ranks, self._judges)
+
+    def _one_epoch(self) -> Row:
+        """Make the steps of an epoch and, where it is due, validate; return its row."""
+        hypers = self._hypers
+        batches = epoch_batches(self._sizes, hypers.batch, hypers.batch_by, self._seed, self.epoch)
+        sums = ErrorSums(self.networks.n_members, self._train.features.device)
+        for k, frames in enumerate(batches):
+            factor = rate_factor(hypers.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
+            self._step(frames, hypers.learning_rate * factor * self._plateau.factor, sums)
+        self.epoch += 1
+        row = {"epoch": float(self.epoch), "seconds": time.perf_counter() - self._begin}
+        row["learning_rate"] = float((hypers.learning_rate * factor * self._plateau.factor).mean())
+        row |= _named("train", sums.total(self._ranks))
+        if not math.isfinite(row["train_loss"]):
+            raise ValueError(
+                f"training.learning_rate must keep the loss finite, got {hypers.learning_rate} and a loss of "
+                f"{row['train_loss']} in epoch {self.epoch}; reduce it, or clip gradients"
+            )
+        if self.epoch % hypers.validate_every == 0 or self.epoch >= self.n_epochs:
+            row |= self._keep()
+        row["members_learning"] = float((~self.best.stopped).sum())
+        return row
+
+    def _keep(self) -> Row:
+        """Validate the averages and keep what is best; without validation data the last weights are the best."""
+        self._settle()
+        if self._n_validation == 0:
+            latest = torch.full_like(self.best.loss, -float(self.epoch))
+            self.best.update(list(self.averaged.parameters()), latest, self.epoch)
+            return {}
+        found = self.validate()
+        self.best.update(list(self.averaged.parameters()), found.loss, self.epoch)
+        self._plateau.update(found.loss, self._hypers.validate_every)
+        return _named("validation", found)
+
+    def _settle(self) -> None:
+        """Give the averaged networks the batch statistics of all training data where the data determine them."""
+        if self._batch_statistics:
+            self.averaged.freeze_statistics(self._train.features, self._train.species)
+
+    def _step(self, frames: Sequence[int], rates: Tensor, sums: ErrorSums) -> None:
+        """Make one step on the structures `frames` of all processes with the members' learning rates (K)."""
+        batch = self._train.batch(own_share(frames, self._ranks))
+        predictions = predict(self.networks, batch, self._strain, graph=True)
+        loss = self._loss(predictions, batch.labels)
+        gradients = torch.autograd.grad(loss.sum() / len(frames), self._parameters)
+        sums.add(loss, predictions, batch.labels, batch.n_atoms)
+        clipped = self._clipping.apply(summed(gradients, self._ranks))
+        self._adam.step(clipped, rates.to(self._train.features.device))
+        self._average.update(self._parameters)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the rest of the training depends on."""
+        return {
+            "epoch": self.epoch,
+            "networks": self.networks.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "average_steps": self._average.steps,
+            "adam": self._adam.state(),
+            "clipping": self._clipping.mean,
+            "plateau": self._plateau.state(),
+            "best": self.best.state(),
+            "history": self.history,
+            "seconds": time.perf_counter() - self._begin,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        self.epoch = state["epoch"]
+        self.networks.load_state_dict(state["networks"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._average.steps = state["average_steps"]
+        self._adam.load(state["adam"])
+        self._clipping.mean = state["clipping"].to(self._train.features.device)
+        self._plateau.load(state["plateau"])
+        self.best.load(state["best"])
+        self.history = list(state["history"])
+        self._begin = time.perf_counter() - state["seconds"]
+
+
+def _named(part: str, found: Errors) -> Row:
+    """Return the errors of one part of the data as entries of a row."""
+    return {f"{part}_loss": float(found.loss.mean()), **{f"{part}_{name}": v for name, v in found.table.items()}}

@@ -1,0 +1,1 @@
+"""Streaming least squares: ridge regression and sparse kernels from one triangular factor."""

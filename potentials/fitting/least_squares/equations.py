@@ -1,0 +1,115 @@
+"""One structure's equations: rows of the design, targets without the baseline, and the sigmas that weigh them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.fitting.least_squares.design import Design, Rows, species_blocks
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.graph.atomic_graph import Graph, graphs
+from rhopot.potentials.graph.derivatives import energy_forces_virial
+from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.units import to_voigt
+
+Floats = NDArray[np.float64]
+
+QUANTITIES = ("energy", "forces", "stress")
+MIB = float(2**20)
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Rows [A | y] of one structure before weighting, by quantity: (m, n + 1) each, and the sigma of those rows."""
+
+    rows: dict[str, Floats]
+    sigma: dict[str, float]
+
+    def weighted(self) -> Floats:
+        """Return all rows divided by their sigmas."""
+        return np.concatenate([self.rows[name] / self.sigma[name] for name in self.rows])
+
+
+class Problem:
+    """Turns frames into equations for one design.
+
+    Args:
+        descriptor: features with jacobian (float64).
+        design: columns.
+        baseline: energies that are subtracted from the targets.
+        symbols, cutoff: of the model.
+        batch_mib: memory for one batch of slopes and their columns.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        design: Design,
+        baseline: Baseline,
+        symbols: Sequence[str],
+        cutoff: float,
+        batch_mib: float,
+    ) -> None:
+        self.descriptor = descriptor
+        self.design = design
+        self.baseline = baseline
+        self.symbols = tuple(symbols)
+        self.cutoff = cutoff
+        widest = max(descriptor.n_features, design.n_columns)
+        self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 1)
+
+    def design_rows(self, frame: Frame) -> Rows:
+        """Return how energy, forces and V * stress of a frame depend on each coefficient."""
+        rows = Rows.zeros(len(frame.atoms), self.design.n_columns)
+        with torch.no_grad():
+            for graph in graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges):
+                features, slopes = self.descriptor.jacobian(*graph.arguments)
+                for species, block in species_blocks(graph, features, slopes):
+                    self.design.add(rows, species, block)
+        return rows
+
+    def equations(self, frame: Frame, targets: Targets) -> Equations | None:
+        """Return the frame's equations for the targets it carries; None when there are none."""
+        sigma = targets.sigmas(frame)
+        if not sigma:
+            return None
+        rows, left = self.design_rows(frame), self.remainder(frame, sigma)
+        n_columns = self.design.n_columns
+        free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
+        matrices = {
+            "energy": rows.energy.numpy()[None, :],
+            "forces": rows.forces.numpy()[free].reshape(-1, n_columns),
+            "stress": rows.strain.numpy(),
+        }
+        used: dict[str, Floats] = {}
+        for name in sigma:
+            value = left[name][free] if name == "forces" else left[name]
+            used[name] = np.concatenate([matrices[name], value.reshape(-1, 1)], axis=1)
+        return Equations(used, sigma)
+
+    def remainder(self, frame: Frame, names: Collection[str]) -> dict[str, Floats]:
+        """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's."""
+        parts = list(graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges))
+        return remainder(frame, names, self.baseline, parts)
+
+
+def remainder(frame: Frame, names: Collection[str], baseline: Baseline, parts: Sequence[Graph]) -> dict[str, Floats]:
+    """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's.
+
+    parts: the frame's graphs, all centres once.
+    """
+    energy, forces, virial = energy_forces_virial(baseline, parts, len(frame.atoms))
+    left: dict[str, Floats] = {}
+    if "energy" in names and frame.energy is not None:
+        left["energy"] = np.array([frame.energy - energy])
+    if "forces" in names and frame.forces is not None:
+        left["forces"] = frame.forces - forces.numpy()
+    if "stress" in names and frame.stress is not None:
+        left["stress"] = to_voigt(frame.stress * frame.atoms.get_volume() + virial.numpy())
+    return left

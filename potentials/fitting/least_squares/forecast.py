@@ -1,0 +1,109 @@
+"""What a fit will cost, measured on one of its frames before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.qr import SequentialQR
+from rhopot.potentials.fitting.progress import Forecast
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.structures import Frame
+
+# Rows of random numbers folded into a triangle to time it, and the time after which nothing is measured again.
+PROBE_ROWS = 128
+PROBE_SECONDS = 1.0
+# Operations of the solve, in n^3.
+SOLVE = 4.0
+
+
+def count_rows(frame: Frame, targets: Targets) -> int:
+    """Return the number of equations of a frame."""
+    sizes = {"energy": 1, "forces": 3 * len(frame.atoms), "stress": 6}
+    return sum(sizes[name] for name in targets.sigmas(frame))
+
+
+def forecast(
+    train: Sequence[Frame],
+    validation: Sequence[Frame],
+    problem: Problem,
+    targets: Targets,
+    block_rows: int,
+    n_folds: int = 1,
+    both: bool = False,
+    evaluate: Callable[[Frame], object] | None = None,
+) -> Forecast:
+    """Return time and memory of a fit for this rank's frames.
+
+    One frame is assembled: that of the middle atom when frames are ordered by size. Its time is scaled with the number
+    of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed of the
+    QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
+
+    both: the final model is fitted to both parts; evaluate: gives energy and forces of a frame by a model of the kind
+    that is fitted.
+    """
+    n = problem.design.n_columns
+    if not train:
+        return Forecast(n, 0, {}, 0.0)
+    middle = _middle(train)
+    per_atom = _seconds(lambda: problem.equations(middle, targets)) / len(middle)
+    per_row = _seconds_per_row(n)
+    per_operation = per_row / (2.0 * n * n)
+    rows = sum(count_rows(frame, targets) for frame in train)
+    unseen_atoms = sum(len(frame) for frame in validation)
+    solve = SOLVE * float(n) ** 3 * per_operation
+    stages = {
+        "equations": per_atom * sum(len(frame) for frame in train) + per_row * rows,
+        "solve": solve,
+        "members": _member_operations(n, n_folds) * per_operation,
+        "validation": per_atom * unseen_atoms,
+    }
+    if both and validation:
+        unseen_rows = sum(count_rows(frame, targets) for frame in validation)
+        stages["fit to both parts"] = per_atom * unseen_atoms + per_row * unseen_rows + solve
+    evaluation = 0.0 if evaluate is None else _seconds(lambda: evaluate(middle)) / len(middle)
+    return Forecast(n, rows, stages, _peak_bytes(train, problem, block_rows, n_folds), evaluation)
+
+
+def _middle(frames: Sequence[Frame]) -> Frame:
+    """Return the frame of the middle atom when frames are ordered by size."""
+    ordered = sorted(frames, key=len)
+    up_to = np.cumsum([len(frame) for frame in ordered])
+    return ordered[int(np.searchsorted(up_to, up_to[-1] / 2))]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Return the median time of some calls; of a single one where it takes long."""
+    times: list[float] = []
+    while len(times) < 4 and sum(times) < PROBE_SECONDS:
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:] or times))  # the first call prepares what later ones find
+
+
+def _seconds_per_row(n: int) -> float:
+    """Return the time of folding a row of n columns into a triangle."""
+    qr = SequentialQR(n)
+    block = np.random.default_rng(0).standard_normal((PROBE_ROWS, n + 1))
+    return max(_seconds(lambda: qr.add(block)) / PROBE_ROWS, 1e-9)
+
+
+def _member_operations(n: int, n_folds: int) -> float:
+    """Return the operations of the members' fits."""
+    pairs = n_folds * (n_folds - 1) / 2
+    return float(n) ** 3 * (SOLVE * n_folds + pairs / 3.0) if n_folds > 1 else 0.0
+
+
+def _peak_bytes(frames: Sequence[Frame], problem: Problem, block_rows: int, n_folds: int) -> float:
+    """Return the larger of the assembly's and the solve's memory."""
+    n = problem.design.n_columns
+    largest = max(len(frame.atoms) for frame in frames)
+    batch = 3 * 8 * problem.batch_edges * (3 * problem.descriptor.n_features + 2 * n)
+    frame_rows = 8 * n * (3 * largest + 7)
+    assembly = batch + 3 * frame_rows + 8 * n * (2 * block_rows + (1 + n_folds) * n)
+    solve = 8 * n * n * (5 + 2 * n_folds)
+    return float(max(assembly, solve))

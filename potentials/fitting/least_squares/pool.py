@@ -1,0 +1,73 @@
+"""Candidate environments of each element, from which sparse points, features and feature scales are taken.
+
+At most `pool` centres per element: which ones depends on the seed and the data alone, never on the number of ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.graph.atomic_graph import graphs, species_of
+from rhopot.potentials.structures import Frame, naming
+
+Floats = NDArray[np.float64]
+
+# Edges per call when only features are wanted.
+BATCH_EDGES = 20000
+
+
+def candidate_pool(
+    frames: Sequence[Frame],
+    descriptor: Descriptor,
+    symbols: Sequence[str],
+    cutoff: float,
+    size: int,
+    seed: int,
+    ranks: Ranks,
+    progress: Progress,
+) -> list[Floats]:
+    """Return on every rank, per element, the features (n <= size, F) of the candidates in the order of the data."""
+    chosen = _thin([species_of(frame.atoms, symbols).numpy() for frame in frames], len(symbols), size, seed)
+    mine: dict[int, list[Floats]] = {}
+    share = deal(frames, ranks)
+    progress.start("environments", len(share))
+    for done, (k, frame) in enumerate(share, start=1):
+        mine[k] = _features(frame, chosen[k], descriptor, symbols, cutoff)
+        progress.advance("environments", done)
+    parts: dict[int, list[Floats]] = {}
+    for part in ranks.gather(mine):
+        parts.update(part)
+    pool = [np.concatenate([parts[k][a] for k in range(len(frames))]) for a in range(len(symbols))] if parts else []
+    return list(ranks.broadcast(pool))
+
+
+def _thin(species: list[NDArray[np.int64]], n_species: int, size: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Return for each frame which atoms are candidates: at most `size` of each element, drawn without replacement."""
+    every = np.concatenate(species)
+    keep = np.ones(len(every), dtype=bool)
+    for a in range(n_species):
+        rows = np.nonzero(every == a)[0]
+        if len(rows) > size:
+            drawn = np.random.default_rng([seed, a]).permutation(len(rows))[size:]
+            keep[rows[drawn]] = False
+    return np.split(keep, np.cumsum([len(part) for part in species])[:-1])
+
+
+def _features(
+    frame: Frame, keep: NDArray[np.bool_], descriptor: Descriptor, symbols: Sequence[str], cutoff: float
+) -> list[Floats]:
+    """Return the candidates' features of one frame, per element."""
+    species = species_of(frame.atoms, symbols).numpy()
+    if not keep.any():
+        return [np.zeros((0, descriptor.n_features)) for _ in symbols]
+    with torch.no_grad(), naming(frame):
+        batches = [descriptor(*graph.arguments).numpy() for graph in graphs(frame.atoms, symbols, cutoff, BATCH_EDGES)]
+    features = np.concatenate(batches)
+    return [features[keep & (species == a)] for a in range(len(symbols))]

@@ -1,0 +1,75 @@
+"""Predictions for the validation part straight from its equations: errors, and the rows of its energies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.least_squares.coordinates import Coordinates
+from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.units import MEV_PER_EV
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Errors of the prediction: energies (V) in eV per atom, one per frame, and forces (components) in eV/A.
+
+    energy_rows (V, r): how these energies depend on the coordinates w of the coefficients.
+    """
+
+    energy_errors: Floats
+    energy_rows: Floats
+    force_errors: Floats
+
+    def metrics(self) -> dict[str, float]:
+        """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
+        names = {"energy_mae_mev_per_atom": self.energy_errors, "forces_mae_mev_per_angstrom": self.force_errors}
+        return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in names.items() if len(errors)}
+
+
+def predict(
+    frames: Sequence[Frame],
+    problem: Problem,
+    coordinates: Coordinates,
+    coefficients: Floats,
+    ranks: Ranks,
+    progress: Progress,
+) -> Predictions:
+    """Return the predictions of coefficients (n), complete on rank 0 only."""
+    share = deal(frames, ranks)
+    progress.start("validation", len(share))
+    mine: dict[int, Predictions] = {}
+    for done, (k, frame) in enumerate(share, start=1):
+        mine[k] = _one(frame, problem, coordinates, coefficients)
+        progress.advance("validation", done)
+    found: dict[int, Predictions] = {}
+    for part in ranks.gather(mine):
+        found.update(part)
+    parts = [Predictions(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0))]
+    parts += [found[k] for k in sorted(found)]
+    names = ("energy_errors", "energy_rows", "force_errors")
+    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _one(frame: Frame, problem: Problem, coordinates: Coordinates, coefficients: Floats) -> Predictions:
+    """Return the predictions of one frame."""
+    left = problem.remainder(frame, ("energy", "forces"))
+    rows = problem.design_rows(frame)
+    n_columns = len(coefficients)
+    energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
+    if "energy" in left:
+        energy = rows.energy.numpy()[None, :] / len(frame.atoms)
+        energy_errors = energy @ coefficients - left["energy"] / len(frame.atoms)
+    if "forces" in left:
+        free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
+        forces = rows.forces.numpy()[free].reshape(-1, n_columns)
+        force_errors = forces @ coefficients - left["forces"][free].reshape(-1)
+    return Predictions(energy_errors, coordinates.compress(energy), force_errors)

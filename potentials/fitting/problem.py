@@ -1,0 +1,71 @@
+"""What a fit is given besides the settings of its regressor, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.fitting.calibration import ForceCalibration
+from rhopot.potentials.fitting.communicator import Alone, Ranks
+from rhopot.potentials.fitting.progress import Progress, Silent
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.structures import Frame
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """Data, descriptor and circumstances of a fit.
+
+    train, validation: labelled frames; validation measures the errors and calibrates the members
+    absorb: make a final model too, fitted to both parts once the errors are known
+    descriptor: features in float64 (see `regressors.Descriptor`); symbols: elements in the model's order
+    baseline: energy of each symbol in eV; pair: pair baseline or None
+    members: number K of member columns; seed: of selection and draws
+    folder: where checkpoints go (None: nowhere), and stay until its owner removes them; resume: start from them
+    """
+
+    train: Sequence[Frame]
+    validation: Sequence[Frame]
+    descriptor: Descriptor
+    symbols: Sequence[str]
+    targets: Targets
+    baseline: Sequence[float]
+    pair: nn.Module | None = None
+    absorb: bool = False
+    members: int = 16
+    seed: int = 0
+    folder: Path | None = None
+    resume: bool = False
+    progress: Progress = field(default_factory=Silent)
+    ranks: Ranks = field(default_factory=Alone)
+
+    def __post_init__(self) -> None:
+        if len(self.train) == 0:
+            raise ValueError("train must hold at least one frame, got none; check the data files and the split")
+        if len(self.baseline) != len(self.symbols):
+            raise ValueError(
+                f"baseline must have one energy per symbol ({', '.join(self.symbols)}), got {len(self.baseline)}; "
+                "give 0 for an element without one"
+            )
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What came out, on every rank.
+
+    model: fitted to the training part, the one that all numbers in `report` describe
+    final: the same columns, fitted to the validation part as well where the task absorbs it, else `model` itself
+    report: plain numbers about the fit
+    force_calibration: of the predicted uncertainty of forces, from a fit that has better evidence than errors of the
+        model on the validation part; None leaves it to the caller
+    """
+
+    model: nn.Module
+    final: nn.Module
+    report: dict[str, Any]
+    force_calibration: ForceCalibration | None = None

@@ -1,0 +1,81 @@
+"""Fitted members on disk: one file each, written whole or not at all, refused when it belongs to another ensemble."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.potentials.files import read_arrays, write_atomically
+from rhopot.potentials.fitting.sparse_regression.member import Member
+from rhopot.potentials.fitting.sparse_regression.path import GreedyPath
+from rhopot.potentials.fitting.sparse_regression.rows import Integers, Rows
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+
+PATH = "path_"
+
+
+def fingerprint(rows: Rows, columns: Integers, hypers: GreedyHypers) -> str:
+    """Return a digest of everything a member depends on; of bootstrap ensembles the number of members is not part."""
+    free = {"n_members"} if hypers.sampling == "bootstrap" else set()
+    total = hashlib.sha256(hypers.model_dump_json(exclude=free).encode())
+    for array in (rows.features, rows.targets, rows.groups, rows.weights, rows.constant, columns):
+        total.update(f"{array.shape}{array.dtype}".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+class MemberFiles:
+    """Saves and restores the members of one ensemble.
+
+    Args:
+        folder: where the files go; None saves nothing.
+        mark: `fingerprint` of the ensemble.
+    """
+
+    def __init__(self, folder: Path | None, mark: str) -> None:
+        self._folder = folder
+        self._mark = mark
+
+    def save(self, member: Member) -> None:
+        """Write a member beside its final name, then move it there."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._file(self._folder, member.number)
+        content = {f.name: getattr(member, f.name) for f in fields(member) if f.name != "path"}
+        if member.path is not None:
+            content |= {PATH + f.name: getattr(member.path, f.name) for f in fields(member.path)}
+        write_atomically(path, lambda partial: np.savez(partial, mark=self._mark, **content))
+
+    def restore(self, number: int) -> Member | None:
+        """Return a saved member, None when there is none.
+
+        Raises:
+            ValueError: the file belongs to another ensemble.
+        """
+        if self._folder is None or not self._file(self._folder, number).exists():
+            return None
+        path = self._file(self._folder, number)
+        state = read_arrays(path)
+        if str(state.pop("mark")) != self._mark:
+            raise ValueError(
+                f"checkpoint {path} must belong to the ensemble that is resumed, got another one's (rows, features "
+                "or settings differ); start without resume or remove the files"
+            )
+        content = {name: _plain(array) for name, array in state.items()}
+        kept = {name.removeprefix(PATH): content.pop(name) for name in list(content) if name.startswith(PATH)}
+        return Member(**content, path=GreedyPath(**kept) if kept else None)
+
+    @staticmethod
+    def _file(folder: Path, number: int) -> Path:
+        return folder / f"member-{number:04d}.npz"
+
+
+def _plain(array: NDArray[Any]) -> Any:
+    """Arrays as they are, single numbers as plain ones."""
+    return array if array.ndim else array.item()

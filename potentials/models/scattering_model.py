@@ -1,0 +1,145 @@
+"""Sparse linear model on wavelet scattering: one energy for a whole structure, with the members of its ensemble.
+
+    E = sum_i e0(a_i) + N (Phi . w + b),        member k: E + g (E_k - E),   E_k with (w_k, b_k)
+
+Phi are the features per atom of the paths that any member uses, w and b averages over the members [1, sec. 4.1]; g is
+the factor that brings the spread of the members to the errors of the validation part.
+
+Contract of models of kind `global`:
+
+    prepare(positions, cell, pbc, stretch) -> numbers (P,) float64: what is chosen once per run and kept while the cell
+        changes, so that energies are smooth; here the grids, for edges up to `stretch` times those given
+    forward(positions, species, cell, pbc, prepared, share, n_shares, members) -> (1 + K) float64 in eV, (1) without
+        members; the results of all shares add up. Column 0 is differentiable in positions and cell.
+    member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count) -> (count, N, 3) in eV/A: dE_k/dr
+        of the first `count` members, which costs as much as `count` forwards with gradient.
+
+In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
+Range: the whole structure. Cost and memory: those of `ScatteringSlopes`; the gradient is made in the forward pass,
+block by block, and handed to autograd through E.detach() + g . (x - x.detach()), so no fields are stored. Without
+gradients the pass costs a third.
+
+[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rhopot.potentials.descriptors.scattering import ScatteringSlopes, WaveletScattering
+from rhopot.potentials.descriptors.scattering.grid import GridRule, pack_grid, unpack_grid
+
+
+class ScatteringModel(nn.Module):
+    """Energy of a structure from scattering features.
+
+    Args:
+        scattering: the features, F of them.
+        coefficients: (F, 1 + K) in eV per atom and unit of the feature: average, then members.
+        constants: (1 + K) in eV per atom.
+        baseline: A energies in eV, one per element.
+        spread: factor g on the members' departures from their average.
+
+    Raises:
+        ValueError: arguments for other numbers of features or elements, or a negative spread.
+    """
+
+    coefficients: Tensor
+    constants: Tensor
+    baseline: Tensor
+    spread: float
+    committee: int
+
+    def __init__(
+        self,
+        scattering: WaveletScattering,
+        coefficients: Tensor,
+        constants: Tensor,
+        baseline: Sequence[float],
+        spread: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if coefficients.shape != (scattering.n_features, len(constants)) or constants.dim() != 1:
+            raise ValueError(
+                f"coefficients must be ({scattering.n_features}, 1 + K) with 1 + K constants, got "
+                f"{tuple(coefficients.shape)} and {tuple(constants.shape)}; fit them to these features"
+            )
+        if len(baseline) != len(scattering.hypers.symbols):
+            raise ValueError(
+                f"baseline must have one energy for each of {', '.join(scattering.hypers.symbols)}, "
+                f"got {len(baseline)}; give 0 where there is none"
+            )
+        if not spread >= 0:
+            raise ValueError(f"spread must be a factor of at least 0, got {spread}; 1 leaves the members as they are")
+        self.slopes = ScatteringSlopes(scattering)
+        self.rule = GridRule(scattering.hypers)
+        self.register_buffer("coefficients", coefficients.detach().to(torch.float64))
+        self.register_buffer("constants", constants.detach().to(torch.float64))
+        self.register_buffer("baseline", torch.tensor([float(e) for e in baseline], dtype=torch.float64))
+        self.committee = int(coefficients.shape[1]) - 1
+        self.spread = float(spread)
+
+    @property
+    def n_members(self) -> int:
+        """Number K of member columns."""
+        return self.committee
+
+    def prepare(self, positions: Tensor, cell: Tensor, pbc: Tensor, stretch: float) -> Tensor:
+        """Return the grids for a structure, as numbers (see `pack_grid`)."""
+        return pack_grid(self.rule(positions.detach(), cell.detach(), pbc, stretch))
+
+    def forward(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        prepared: Tensor,
+        share: int,
+        n_shares: int,
+        members: bool,
+    ) -> Tensor:
+        """Return one share of the energies (1 + K) in eV, or (1) without members."""
+        grid = unpack_grid(prepared)
+        n_atoms = len(species)
+        weights = self.coefficients[:, 0]
+        gradient = torch.is_grad_enabled() and (positions.requires_grad or cell.requires_grad)
+        if gradient:
+            features, by_positions, by_cell = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+        else:
+            features = self.slopes.scattering(positions.detach(), species, cell.detach(), pbc, grid, share, n_shares)
+            by_positions, by_cell = positions, cell  # read by nobody
+        energies = features @ self.coefficients * n_atoms
+        if share == 0:
+            energies = energies + self.constants * n_atoms + torch.sum(self.baseline[species])
+        total = energies[:1]
+        if gradient:
+            # The same number, with a gradient that is known already.
+            step = torch.sum(by_positions * (positions - positions.detach()))
+            step = step + torch.sum(by_cell * (cell - cell.detach()))
+            total = total + n_atoms * step
+        if members and self.committee > 0:
+            return torch.cat([total, energies[:1] + self.spread * (energies[1:] - energies[:1])])
+        return total
+
+    def member_gradients(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        prepared: Tensor,
+        share: int,
+        n_shares: int,
+        count: int,
+    ) -> Tensor:
+        """Return one share of dE_k/dr (count, N, 3) in eV/A of the first members; never under `torch.no_grad`."""
+        grid = unpack_grid(prepared)
+        mean = self.coefficients[:, 0]
+        parts: list[Tensor] = []
+        for k in range(count):
+            weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
+            slopes = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+            parts.append(slopes[1] * len(species))
+        return torch.stack(parts)

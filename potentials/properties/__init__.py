@@ -1,0 +1,1 @@
+"""Properties of materials from a finished potential, one module for each."""

@@ -1,0 +1,77 @@
+"""Training data against the targets of a configuration: what is left out, what is missing, what overlaps."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.structures.frames import TARGETS, frame_digest
+
+
+def check_config_types(targets: Targets, frames: Iterable[Frame]) -> None:
+    """Refuse a config_type in `targets` that no frame has."""
+    known = sorted({frame.config_type for frame in frames})
+    for target in TARGETS:
+        settings = getattr(targets, target)
+        for name in settings.config_type if settings is not None else ():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                meant = f"; did you mean {close[0]}?" if close else "; remove it or correct its name"
+                raise ValueError(
+                    f"targets.{target}.config_type must name config_types of the data ({', '.join(known)}), "
+                    f"got {name}{meant}"
+                )
+
+
+def check_validation(targets: Targets, train: FrameSet, validation: FrameSet, given: bool) -> None:
+    """Refuse a validation set that nothing can be measured on, before anything is fitted."""
+    fitted = [target for target in targets.fitted if train.count(target)]
+    measured = [target for target in fitted if target != "stress"] or fitted
+    if any(validation.count(target) for target in measured):
+        return
+    wanted = " or ".join(measured)
+    if given:
+        raise ValueError(
+            f"data.validation must carry {wanted} to be of use, got none in {len(validation)} frames; "
+            "label them, correct data.keys, or leave data.validation out"
+        )
+    raise ValueError(
+        f"the validation set must carry {wanted}, got none in the {len(validation)} frames that data.split took from "
+        "data.train; remove frames without labels, raise data.split.fraction, or name data.validation"
+    )
+
+
+def left_out(targets: Targets, frames: FrameSet) -> tuple[str, ...]:
+    """Say which labels `targets` leave out, with the number of frames that carry them."""
+    notes = []
+    for target in TARGETS:
+        types = Counter(f.config_type for f in frames if f.has(target) and targets.of(target, f.config_type) is None)
+        if types and getattr(targets, target) is not None:
+            listed = ", ".join(f"{name} ({count} frames)" for name, count in sorted(types.items()))
+            notes.append(f"targets.{target} leaves out config_type {listed}: not used anywhere")
+    return tuple(notes)
+
+
+def labelled(frames: FrameSet) -> tuple[FrameSet, tuple[str, ...]]:
+    """Return the frames that carry a fitted label, and a note on the others, whose structures are not used either."""
+    rows = [row for row, frame in enumerate(frames) if any(frame.has(target) for target in TARGETS)]
+    if len(rows) == len(frames):
+        return frames, ()
+    first = next(frame.name for frame in frames if not any(frame.has(target) for target in TARGETS))
+    count = len(frames) - len(rows)
+    return frames.subset(rows), (f"{count} training frames carry no fitted label and are not used (first: {first})",)
+
+
+def overlap(train: FrameSet, validation: FrameSet) -> tuple[str, ...]:
+    """Say how many structures of the validation set are training structures: another file's, or copies in one file."""
+    seen = {frame_digest(frame, labels=False) for frame in train}
+    same = [frame for frame in validation if frame_digest(frame, labels=False) in seen]
+    if not same:
+        return ()
+    return (
+        f"{len(same)} of {len(validation)} validation frames are training frames too (first: {same[0].name}): "
+        "their errors say nothing about other structures",
+    )

@@ -1,0 +1,85 @@
+"""Predictions of a loaded model for labelled frames, ready for error tables and parity plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials import plots
+from rhopot.potentials.fitting.metrics import Prediction
+from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
+from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
+
+
+def predict(
+    model: LoadedModel,
+    frames: Sequence[Frame],
+    progress: Callable[[int], None] | None = None,
+    *,
+    uncertainty: bool = False,
+) -> list[Prediction]:
+    """Energy (eV), and forces (eV/A) and stress (eV/A^3) where they can be compared, of every frame, in order.
+
+    Frames with an energy alone are evaluated without derivatives, which take two thirds of the time.
+    uncertainty: ask models with members for standard deviations as well: of every energy, and of the forces in evenly
+    chosen frames (`force_calibration.MOST_ATOMS`), because they take a gradient for each member.
+    """
+    members = uncertainty and model.card.uncertainty.members > 0
+    with_deviations: set[int] = set()
+    if members and has_force_deviations(model):
+        labelled = [k for k, frame in enumerate(frames, 1) if frame.forces is not None]
+        with_deviations = {labelled[k] for k in sampled([len(frames[k - 1]) for k in labelled], model.card.kind)}
+    predictions = []
+    for done, frame in enumerate(frames, 1):
+        gradients = frame.forces is not None or frame.stress is not None
+        deviations = done in with_deviations
+        with naming(frame):
+            result = evaluate(model, [frame.atoms], gradients=gradients, members=members, deviations=deviations)[0]
+        stress = result.stress(frame.atoms) if frame.stress is not None else None
+        spread = result.energy_uncertainty(), result.forces_uncertainty
+        predictions.append(Prediction(result.energy, result.forces, stress, *spread))
+        if progress is not None:
+            progress(done)
+    return predictions
+
+
+def parity_panels(
+    frames: Sequence[Frame], predictions: Sequence[Prediction], baseline: dict[str, float] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Reference and prediction per panel of `plots.parity`; `baseline` (eV per element) is taken off both energies."""
+    pairs = list(zip(frames, predictions, strict=True))
+    panels = {}
+    rows = []
+    for frame, predicted in pairs:
+        if frame.energy is not None:
+            shift = sum((baseline or {}).get(symbol, 0.0) for symbol in frame.atoms.symbols)
+            rows.append([(frame.energy - shift) / len(frame), (predicted.energy - shift) / len(frame)])
+    if rows:
+        energies = np.array(rows)
+        panels[f"energy{' - elements' if baseline else ''} (eV/atom)"] = (energies[:, 0], energies[:, 1])
+    with_forces = [(f.forces, p.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
+    if with_forces:
+        panels["force (eV/Å)"] = (
+            np.concatenate([reference.ravel() for reference, _ in with_forces]),
+            np.concatenate([predicted.ravel() for _, predicted in with_forces]),
+        )
+    with_stress = [(f.stress, p.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
+    if with_stress:
+        in_gpa = [GPA_PER_EV_PER_CUBIC_ANGSTROM * to_voigt(np.array(part)) for part in zip(*with_stress, strict=True)]
+        panels["stress (GPa)"] = (in_gpa[0].ravel(), in_gpa[1].ravel())
+    return panels
+
+
+def draw_parity(
+    path: str | Path,
+    frames: Sequence[Frame],
+    predictions: Sequence[Prediction],
+    baseline: dict[str, float] | None = None,
+    title: str = "",
+) -> Path:
+    """Parity plot of energies, forces and stresses, those that there are."""
+    return plots.parity(path, parity_panels(frames, predictions, baseline), title)

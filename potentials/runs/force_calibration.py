@@ -1,0 +1,77 @@
+"""Calibration of the predicted uncertainty of forces: force errors of structures that the model was not fitted to.
+
+The member columns of a model are calibrated for total energies. The standard deviation of their forces gets a factor
+of its own for each element, with which 68.27% of the force components lie within one deviation of their label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rhopot.export import LoadedModel, evaluate
+from rhopot.export.results import species_of
+from rhopot.export.whole import knows_member_forces
+from rhopot.potentials.fitting.calibration import FEWEST_ERRORS, ForceCalibration, ForceErrors, calibrate_forces
+from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.structures import Frame
+
+# Atoms, in frames evenly chosen, whose deviations are evaluated: a gradient for each member, and in global models that
+# is as much as an evaluation of the whole structure.
+MOST_ATOMS = {"local": 2000, "global": 320}
+
+
+def calibrate_on(
+    model: LoadedModel, frames: Sequence[Frame], ranks: Ranks, progress: Progress
+) -> ForceCalibration | None:
+    """Return the calibration on frames with forces, on every process; None where the frames do not allow one.
+
+    model: without `force_factors`; its members' forces are evaluated on at most `MOST_ATOMS` atoms.
+    """
+    with_forces = [frame for frame in frames if frame.forces is not None]
+    chosen = [with_forces[k] for k in sampled([len(frame) for frame in with_forces], model.card.kind)]
+    if len(chosen) < FEWEST_ERRORS or not has_force_deviations(model):
+        return None
+    stage = "uncertainty of forces"
+    share = deal(chosen, ranks)
+    progress.start(stage, len(share))
+    mine: dict[int, ForceErrors] = {}
+    for done, (k, frame) in enumerate(share, start=1):
+        mine[k] = _force_errors(model, frame)
+        progress.advance(stage, done)
+    found: dict[int, ForceErrors] = {}
+    for part in ranks.gather(mine):
+        found.update(part)
+    calibration = None
+    if ranks.rank == 0:
+        errors = ForceErrors.joined([found[k] for k in sorted(found)])
+        groups = {frame.group for frame in chosen}
+        calibration = calibrate_forces(errors, model.card.symbols, None if None in groups else len(groups))
+    result: ForceCalibration | None = ranks.broadcast(calibration)
+    return result
+
+
+def has_force_deviations(model: LoadedModel) -> bool:
+    """Whether the model's members have forces."""
+    return model.card.uncertainty.members > 0 and (model.card.kind == "local" or knows_member_forces(model))
+
+
+def sampled(sizes: Sequence[int], kind: str) -> list[int]:
+    """Return which structures of these sizes, evenly chosen, are evaluated: about `MOST_ATOMS` atoms, 3 at least."""
+    total = sum(sizes)
+    if total <= MOST_ATOMS[kind]:
+        return list(range(len(sizes)))
+    count = max(round(len(sizes) * MOST_ATOMS[kind] / total), min(FEWEST_ERRORS, len(sizes)))
+    return [k * len(sizes) // count for k in range(count)]
+
+
+def _force_errors(model: LoadedModel, frame: Frame) -> ForceErrors:
+    """Return errors and standard deviations of the force components of atoms that no constraint held."""
+    result: Any = evaluate(model, [frame.atoms], deviations=True)[0]
+    free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
+    errors = (result.forces - frame.forces)[free]
+    species = species_of(model, frame.atoms)[free]
+    return ForceErrors.of(errors, result.forces_uncertainty[free], species, np.zeros_like(species))

@@ -1,0 +1,27 @@
+"""What a whole run will take: the forecast of its fit, and what comes after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rhopot.potentials.config import RunConfig
+from rhopot.potentials.fitting.progress import Forecast
+from rhopot.potentials.runs.training import TrainingSet
+
+
+def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet) -> Forecast:
+    """Return the forecast with the learning curve and the error tables, as far as the fit knows what they take.
+
+    A point of the curve has its part of the equations, a solve, and the validation. The tables evaluate the model on
+    the frames of both parts, on one process.
+    """
+    if not fit.seconds_per_atom:
+        return fit
+    after: dict[str, float] = {}
+    if config.report.learning_curve:
+        each = fit.stages["solve"] + fit.stages["validation"]
+        after["learning curve"] = sum(part * fit.stages["equations"] + each for part in config.report.learning_curve)
+    evaluated = min(1.0, (config.report.train_frames or len(data.train)) / len(data.train))
+    atoms = evaluated * data.train.n_atoms + data.validation.n_atoms
+    after["error tables"] = fit.seconds_per_atom * atoms
+    return replace(fit, stages={**fit.stages, **after}, without="saving, plots and the stability run are")

@@ -1,0 +1,211 @@
+"""Does a model survive hot dynamics? A short run of a structure at a stated temperature, judged by what the data allow.
+
+A potential can have small errors and still run away: somewhere outside its data its energy has a hole, dynamics falls
+into it, and no comparison of programs shows it. The run (Langevin thermostat; time steps of 2 fs, 0.5 fs with elements
+lighter than lithium) ends at once when
+
+    energy       per atom, without the energies of the elements, leaves the range of training energies by more than
+                 ENERGY_MARGIN (below) or that and 3 k T (above); the energy at the start counts as data. Not judged of
+                 models that were trained without energies
+    closest      a pair of atoms comes closer than CLOSEST_SHARE of its shortest distance in the training data (or of
+                 the sum of its covalent radii, where that is shorter)
+    temperature  the mean over its second half exceeds HOTTEST times the thermostat's
+    program      energies or forces are not finite
+
+A run that passes has shown that much: so many atoms, for so long, at that temperature.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.md.langevin import Langevin
+from ase.parallel import DummyMPI
+
+from rhopot.export import ModelCard
+from rhopot.potentials.pair import ZblHypers, shortest_distances
+from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures.prototypes import enlarged
+from rhopot.potentials.structures.velocities import thermal_momenta
+
+ENERGY_MARGIN = 0.2  # eV/atom: what structures that were still far from equilibrium may relax by
+CLOSEST_SHARE = 0.7
+HOTTEST = 1.5
+FRICTION = 0.01  # 1/fs
+# Atoms of a run, by the kind of model: one of whole structures takes a second where a local one takes a millisecond.
+ATOMS = {"local": 96, "global": 32}
+LIGHT = 6.0  # u
+BLOCK = 20  # time steps between looks
+
+
+@dataclass(frozen=True)
+class Stability:
+    """What a hot run did.
+
+    picoseconds: length of the run (`asked`: without the limit of its processor time); energies in eV/atom without those
+    of the elements; closest: smallest ratio of a distance to the shortest one that counts as known; fault: empty, or
+    what the run ended with.
+    """
+
+    structure: str
+    n_atoms: int
+    temperature: float
+    picoseconds: float
+    asked: float
+    mean_temperature: float
+    lowest_energy: float
+    highest_energy: float
+    closest: float
+    fault: str
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing ran away."""
+        return not self.fault
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """The run in one sentence."""
+        what = f"{self.structure}, {self.n_atoms} atoms, {self.temperature:g} K"
+        if self.fault:
+            return f"{what}: RUNAWAY after {self.picoseconds:.2g} ps: {self.fault}"
+        reached = f"{self.picoseconds:.2g} ps"
+        if self.picoseconds < 0.999 * self.asked:
+            reached += f" (of {self.asked:g} asked for: its processor time was up)"
+        return (
+            f"{what}: stable for {reached}; mean temperature {self.mean_temperature:.0f} K, "
+            f"energies {self.lowest_energy:+.3f} to {self.highest_energy:+.3f} eV/atom, "
+            f"closest approach {self.closest:.2f} of the shortest distance known"
+        )
+
+
+class _Limits:
+    """What counts as running away, from the card of a model and the structure at the start."""
+
+    def __init__(self, card: ModelCard, temperature: float) -> None:
+        summary: Mapping[str, Any] = card.training_data.summary
+        self._elements = card.baseline_energies
+        self._symbols = card.symbols
+        self._thermal = 3.0 * units.kB * temperature
+        self._range = summary.get("energy_range")
+        known = ZblHypers().completed(card.symbols, summary.get("shortest_distances")).outer
+        self._known: Mapping[str, float] = known if isinstance(known, dict) else {}
+
+    def energy(self, atoms: Atoms) -> float:
+        """Energy per atom (eV) without those of the elements."""
+        left = atoms.get_potential_energy() - sum(self._elements[symbol] for symbol in atoms.symbols)
+        return float(left) / len(atoms)
+
+    def closest(self, atoms: Atoms) -> float:
+        """Smallest ratio of a distance to the one that is known of its pair of elements."""
+        found = shortest_distances([Frame(atoms)], self._symbols, max(self._known.values()))
+        return min((distance / self._known[pair] for pair, distance in found.items()), default=1.0)
+
+    def fault(self, start: float, energy: float, closest: float) -> str:
+        """What is wrong with a state, empty where nothing is."""
+        if not np.isfinite(energy):
+            return "the energy is not a number"
+        if self._range is not None:
+            low, high = min(self._range[0], start) - ENERGY_MARGIN, max(self._range[1], start) + ENERGY_MARGIN
+            if not low <= energy <= high + self._thermal:
+                allowed = f"{low:+.2f} to {high + self._thermal:+.2f}"
+                return f"the energy reached {energy:+.2f} eV/atom, the data allow {allowed}"
+        if closest < CLOSEST_SHARE:
+            return f"atoms came as close as {closest:.2f} of the shortest distance known"
+        return ""
+
+
+def hot_dynamics(
+    atoms: Atoms,
+    calculator: Calculator,
+    card: ModelCard,
+    *,
+    temperature: float,
+    picoseconds: float,
+    seconds: float,
+    seed: int = 0,
+) -> Stability:
+    """Run `atoms` (several of them) at `temperature` K for `picoseconds`, at most `seconds` of processor time."""
+    moving = atoms.copy()
+    moving.calc = calculator
+    moving.set_momenta(thermal_momenta(moving, temperature, seed))
+    timestep = 0.5 if moving.get_masses().min() < LIGHT else 2.0
+    rng = np.random.default_rng(seed)
+    motion = Langevin(
+        moving,
+        timestep * units.fs,
+        temperature_K=temperature,
+        friction=FRICTION / units.fs,
+        fixcm=False,
+        rng=rng,
+        comm=DummyMPI(),  # of this process alone: under MPI, ASE would wait for ranks that run no dynamics
+    )
+    limits = _Limits(card, temperature)
+    energies, closest, temperatures, fault = [limits.energy(moving)], [limits.closest(moving)], [temperature], ""
+    end, steps = time.thread_time() + seconds, max(BLOCK, round(1000 * picoseconds / timestep))
+    while not fault and motion.nsteps < steps and time.thread_time() < end:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # atoms far outside what a grid was prepared for: seen below
+                motion.run(min(BLOCK, steps - motion.nsteps))
+                energies.append(limits.energy(moving))
+            closest.append(limits.closest(moving))
+        except (ValueError, RuntimeError) as error:
+            fault = str(error).splitlines()[0]
+            break
+        temperatures.append(moving.get_temperature())
+        fault = limits.fault(energies[0], energies[-1], closest[-1])
+    mean = float(np.mean(temperatures[len(temperatures) // 2 :]))
+    if not fault and mean > HOTTEST * temperature and len(temperatures) > 10:
+        fault = f"the mean temperature was {mean:.0f} K under a thermostat of {temperature:g} K"
+    return Stability(
+        structure=atoms.get_chemical_formula(),
+        n_atoms=len(atoms),
+        temperature=temperature,
+        picoseconds=motion.nsteps * timestep / 1000.0,
+        asked=picoseconds,
+        mean_temperature=mean,
+        lowest_energy=min(energies),
+        highest_energy=max(energies),
+        closest=min(closest),
+        fault=fault,
+    )
+
+
+def training_structures(card: ModelCard) -> list[Atoms]:
+    """Structures of the training data that the model file carries; older files carry none."""
+    examples: Any = card.training_data.summary.get("examples", [])
+    return [Atoms(one["symbols"], positions=one["positions"], cell=one["cell"], pbc=one["pbc"]) for one in examples]
+
+
+def survive(
+    structures: Sequence[Atoms],
+    calculator: Calculator,
+    card: ModelCard,
+    *,
+    temperature: float,
+    picoseconds: float,
+    seconds: float,
+) -> list[Stability]:
+    """Hot dynamics of each structure, made large enough; the first one that fails is the last one run."""
+    runs: list[Stability] = []
+    for atoms in structures:
+        large = enlarged(atoms, ATOMS[card.kind])
+        if len(large) < 2:
+            continue
+        runs.append(
+            hot_dynamics(large, calculator, card, temperature=temperature, picoseconds=picoseconds, seconds=seconds)
+        )
+        if not runs[-1].passed:
+            break
+    return runs

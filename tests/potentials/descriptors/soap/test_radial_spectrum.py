@@ -1,0 +1,16 @@
+"""SOAP radial spectrum: everything a descriptor owes, on both sets of operators."""
+
+import pytest
+from contracts.descriptor import SYMBOLS, DescriptorContract
+from torch import nn
+
+from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapHypers
+
+HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.5, n_max=5, density_width=0.4, cutoff_width=1.5)
+
+
+class TestRadialSpectrum(DescriptorContract):
+    @pytest.fixture(scope="class", params=["compiled", "reference"])
+    @classmethod
+    def descriptor(cls, request: pytest.FixtureRequest) -> nn.Module:
+        return RadialSpectrum(HYPERS, reference=request.param == "reference")

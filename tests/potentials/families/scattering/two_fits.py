@@ -1,0 +1,36 @@
+"""A small fit whose numbers are to be the same on any number of processes.
+
+python two_fits.py PREFIX      under a launcher: writes PREFIX-RANK.npz
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from ensemble_task import FEW, frames, task
+
+from rhopot.potentials.families.scattering.fit import fit_scattering
+from rhopot.potentials.fitting.communicator import Ranks, find_ranks
+
+
+def results(ranks: Ranks) -> dict[str, np.ndarray]:
+    """Coefficients of the models on a budget, of one part and of both, and what is reported of them."""
+    hypers = FEW.model_copy(update={"budget": 15, "n_members": 9})
+    found = fit_scattering(task(frames(14), frames(5, seed=1), absorb=True, ranks=ranks), hypers)
+    behaviour = found.report["behaviour"]
+    return {
+        "size": np.array(ranks.size),
+        "kind": np.array(type(ranks).__name__),
+        "model": found.model.coefficients.numpy(),
+        "final": found.final.coefficients.numpy(),
+        "paths": np.array([path.name for path in found.model.slopes.scattering.paths]),
+        "spread": np.array(found.model.spread),
+        "errors": np.array(list(found.report["validation"].values())),
+        "behaviour": np.array([value for part in behaviour.values() for value in part.values()]),
+    }
+
+
+if __name__ == "__main__":
+    here = find_ranks()
+    np.savez(f"{sys.argv[1]}-{here.rank}.npz", **results(here))

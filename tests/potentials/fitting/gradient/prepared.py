@@ -1,0 +1,78 @@
+"""Caches of a few labelled Li-Si structures, and networks that fit them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import labelled
+import torch
+from contracts.spectrum import SmallSpectrum
+from torch import Tensor
+
+from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.gradient.cache import GIB, Cache, make_cache, structures
+from rhopot.potentials.fitting.gradient.evaluate import predict
+from rhopot.potentials.fitting.gradient.loss import Loss
+from rhopot.potentials.fitting.gradient.standardise import mean_and_spread
+from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.network import Networks
+from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.structures import Frame
+
+ALL = ("energy", "forces", "stress")
+TARGETS = Targets(energy=0.002, forces=0.05, stress=0.01)
+CPU = torch.device("cpu")
+
+
+def mixed_frames() -> list[Frame]:
+    """Return periodic structures of different sizes, smaller and larger than the cutoff, one with a held atom."""
+    frames = labelled.frames(5, seed=3)
+    held = torch.tensor([False, True, False, False]).numpy()
+    return [*frames[:2], replace(frames[2], fixed=held), *labelled.frames(2, seed=8)]
+
+
+def cache(
+    frames: list[Frame],
+    networks: Networks,
+    loss: LossHypers | None = None,
+    targets: Targets = TARGETS,
+    quantities: tuple[str, ...] = ALL,
+    gib: float = 1.0,
+    dtype: torch.dtype = torch.float64,
+    descriptor: Descriptor | None = None,
+) -> Cache:
+    """Return the cache of frames for networks whose constants are set to those of the frames."""
+    descriptor = descriptor or SmallSpectrum(2, labelled.CUTOFF)
+    data = structures(
+        frames, descriptor, labelled.SYMBOLS, Baseline(labelled.BASELINE), targets, loss or LossHypers(), _ignore
+    )
+    mean, spread = mean_and_spread(data.features, data.species, networks.n_sets, Alone())
+    networks.prepare(mean, spread, 0.7, 0.1)
+    constants = (networks.features_mean.clone(), networks.features_rate.clone())
+    return make_cache(data, descriptor, constants, quantities, gib * GIB, CPU, dtype)
+
+
+def networks(members: int = 2, **changes: object) -> Networks:
+    """Return small networks on the descriptor of `cache`."""
+    hypers = NetworkHypers(**({"hidden": (8, 6)} | changes))
+    return Networks(SmallSpectrum(2, labelled.CUTOFF).n_features, 2, hypers, list(range(members)))
+
+
+def on_standardised(networks: Networks) -> Networks:
+    """Make the networks take standardised features as they are."""
+    networks.features_mean.fill_(0.0)
+    networks.features_rate.fill_(1.0)
+    return networks
+
+
+def loss_of(networks: Networks, held: Cache, hypers: LossHypers, frames: list[int] | None = None) -> Tensor:
+    """Return the members' summed losses (K) with a graph to the parameters."""
+    batch = held.batch(list(range(len(held))) if frames is None else frames)
+    return Loss(hypers)(predict(networks, batch, strain=True, graph=True), batch.labels)
+
+
+def _ignore(done: int) -> None:
+    pass

@@ -1,0 +1,50 @@
+"""A small training on labelled Li-Si structures, for tests in this process and in others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import labelled
+import torch
+from contracts.spectrum import SmallSpectrum
+
+from rhopot.potentials.fitting.gradient.training_settings import LossHypers, ScheduleHypers, TrainingHypers
+from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.structures import Frame
+
+NETWORK = NetworkHypers(hidden=(12, 8))
+FORCES = Targets(energy=0.002, forces=0.05)
+ENERGIES = Targets(energy=0.002, forces=None)
+
+
+def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitTask:
+    """Return a task for those frames, without members unless changed."""
+    fields: dict[str, Any] = {
+        "descriptor": SmallSpectrum(2, labelled.CUTOFF),
+        "symbols": labelled.SYMBOLS,
+        "targets": FORCES,
+        "baseline": labelled.BASELINE,
+        "members": 0,
+    }
+    return FitTask(train=train, validation=validation or [], **(fields | changes))
+
+
+def hypers(epochs: int | None, **changes: Any) -> TrainingHypers:
+    """Return settings in float64 on the CPU with batches of four frames."""
+    fields: dict[str, Any] = {
+        "epochs": epochs,
+        "batch": 4,
+        "dtype": "float64",
+        "device": "cpu",
+        "checkpoint_seconds": 0.0,
+        "schedule": ScheduleHypers(warmup=0.0),
+        "loss": LossHypers(beta=3.0),
+    }
+    return TrainingHypers(**(fields | changes))
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    """Return all weights of a model's networks as one row."""
+    return torch.cat([parameter.detach().flatten() for parameter in model.networks.parameters()])

@@ -1,0 +1,38 @@
+"""Two small trainings, of energies and of forces, whose numbers are to be the same on any number of processes.
+
+python two_trainings.py PREFIX      under a launcher: writes PREFIX-RANK.npz
+"""
+
+from __future__ import annotations
+
+import sys
+
+import labelled
+import numpy as np
+from training_task import ENERGIES, FORCES, hypers, task, weights
+
+from rhopot.potentials.fitting.communicator import Ranks, find_ranks
+from rhopot.potentials.fitting.gradient.network_fit import train_networks
+from rhopot.potentials.models.network_settings import NetworkHypers
+
+
+def results(ranks: Ranks) -> dict[str, np.ndarray]:
+    """Weights, losses, errors and calibration after 5 epochs of 4 batches, 20 steps, in float64."""
+    train, validation = labelled.frames(17), labelled.frames(5, seed=1)
+    found = {"size": np.array(ranks.size), "kind": np.array(type(ranks).__name__)}
+    for name, targets in (("energies", ENERGIES), ("forces", FORCES)):
+        network = NetworkHypers(hidden=(10, 6), normalization="batch_norm", per_element=name == "energies")
+        given = task(train, validation, ranks=ranks, targets=targets, members=2)
+        result = train_networks(given, network, hypers(5, learning_rate=0.01))
+        found[name] = weights(result.model).numpy()
+        found[name + "_losses"] = np.array([row["validation_loss"] for row in result.report["epochs"]])
+        found[name + "_errors"] = np.array(list(result.report["validation"].values()))
+        of_forces = result.force_calibration
+        factors = [result.report["calibration"]["factor"], *([] if of_forces is None else of_forces.factors.values())]
+        found[name + "_factor"] = np.array(factors)
+    return found
+
+
+if __name__ == "__main__":
+    here = find_ranks()
+    np.savez(f"{sys.argv[1]}-{here.rank}.npz", **results(here))

@@ -1,0 +1,78 @@
+"""Two MPI ranks select the same environments and give the same model as one process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rhopot.potentials.fitting.communicator import Alone, deal, find_ranks
+
+SCRIPT = """
+import sys
+import many_body_toy as toy
+import numpy as np
+from labelled import CUTOFF, frames, task
+from test_run import GAP, LINEAR, outputs
+from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.fitting import find_ranks, fit_gap, fit_linear
+
+ranks = find_ranks()
+train, validation, test = frames(13), frames(5, seed=4), frames(4, seed=5)
+found = {"size": ranks.size}
+for name, fit, hypers in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.model_copy(update={"pool": 20}))):
+    result = fit(task(train, validation, ranks=ranks, members=4), hypers)
+    found[name] = outputs(result.model, test)
+    loaded = LoadedModel(card=toy.card(4, cutoff=CUTOFF), module=result.model)
+    tested = evaluate(loaded, [frame.atoms for frame in test], gradients=False, members=True)
+    found[name + "_deviations"] = [one.energy_uncertainty() for one in tested]
+    found[name + "_equations"] = result.report["equations"]
+    if name == "gap":
+        found["points"] = result.model.points.numpy()
+np.savez(f"{sys.argv[1]}-{ranks.rank}.npz", **found)
+"""
+
+
+def run(tmp_path: Path, size: int) -> list[dict[str, np.ndarray]]:
+    """Fit in `size` processes and return what each of them found."""
+    here = Path(__file__).parent
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])]),
+        "OMP_NUM_THREADS": "1",
+    }
+    launcher = [str(Path(sys.executable).parent / "mpirun"), "-n", str(size)] if size > 1 else []
+    command = [*launcher, sys.executable, "-c", SCRIPT, str(tmp_path / f"of{size}")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return [dict(np.load(tmp_path / f"of{size}-{rank}.npz")) for rank in range(size)]
+
+
+def test_two_ranks_equal_one(tmp_path: Path) -> None:
+    (alone,) = run(tmp_path, 1)
+    both = run(tmp_path, 2)
+    assert [int(found["size"]) for found in (alone, *both)] == [1, 2, 2]
+    for found in both:
+        np.testing.assert_array_equal(found["points"], alone["points"])
+        for name in ("linear", "gap"):
+            assert found[name + "_equations"] == alone[name + "_equations"] == 13 * 19
+            np.testing.assert_allclose(found[name][::13], alone[name][::13], rtol=0, atol=1e-8)  # eV per atom
+            np.testing.assert_allclose(found[name], alone[name], rtol=0, atol=1e-7)  # eV/A
+            np.testing.assert_allclose(found[name + "_deviations"], alone[name + "_deviations"], rtol=1e-4)
+
+
+def test_frames_are_dealt_round_robin() -> None:
+    class Second(Alone):
+        rank, size = 1, 3
+
+    assert deal(list("abcdefgh"), Second()) == [(1, "b"), (4, "e"), (7, "h")]
+    assert [item for _, item in deal("abc", Alone())] == list("abc")
+
+
+def test_no_launcher_means_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert isinstance(find_ranks(), Alone)
