@@ -33,12 +33,12 @@ from rhopot.export import LoadedModel, RhopotCalculator, load_model
 from rhopot.potentials.commands.train import train_into
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import bar, make_console, table
-from rhopot.potentials.fitting.communicator import find_ranks
-from rhopot.potentials.fitting.metrics import Prediction, error_table
+from rhopot.potentials.fitting.communicator import find_communicator
+from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.lammps import input_decks as lammps_input
 from rhopot.potentials.lammps.process import read_dump, run_lammps
 from rhopot.potentials.properties.md import run_dynamics
-from rhopot.potentials.runs.evaluation import draw_parity, predict
+from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
 from rhopot.potentials.runs.training import load_training_set
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import fit_baseline
@@ -118,7 +118,7 @@ def train(family: str, files: Sequence[Path], output: Path, quick: bool, console
         *(QUICK[family] if quick else []),
     ]
     settings = load_config(HERE / "configs" / f"{family}.yaml", overrides)
-    train_into(output, settings, load_training_set(settings), find_ranks(), console)
+    train_into(output, settings, load_training_set(settings), find_communicator(), console)
     return load_model(output / "model.pt")
 
 
@@ -131,7 +131,7 @@ def compare(
     predictions = {"mean of the composition": by_composition(read_frames([str(file) for file in kept]), frames)}
     for family, model in models.items():
         with bar(console, family, len(frames)) as advance:
-            predictions[family] = predict(model, frames, advance)
+            predictions[family] = predict_frames(model, frames, advance)
     errors = {name: error_table(frames, values) for name, values in predictions.items()}
     rms = errors["soap_gap"]["forces_reference_rms_mev_per_angstrom"]
     rows = [
@@ -156,10 +156,10 @@ def compare(
     return bool(share < GOAL)
 
 
-def by_composition(known: FrameSet, frames: FrameSet) -> list[Prediction]:
+def by_composition(known: FrameSet, frames: FrameSet) -> list[FramePrediction]:
     """Energy of the mean structure of each composition, from constants per element; no forces."""
     constants = fit_baseline(known, frames.symbols)
-    return [Prediction(constants.energy(frame.atoms), np.zeros((len(frame), 3))) for frame in frames]
+    return [FramePrediction(constants.energy(frame.atoms), np.zeros((len(frame), 3))) for frame in frames]
 
 
 def run_everywhere(model: Path, unseen: Sequence[Path], output: Path, quick: bool, console: Console) -> bool:

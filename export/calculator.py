@@ -44,7 +44,7 @@ from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
 from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
-from rhopot.potentials.graph.verlet import SkinEdges
+from rhopot.potentials.graph.verlet import VerletList
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}
@@ -80,7 +80,7 @@ class RhopotCalculator(Calculator):
         self._turn = threading.RLock()
         self._model = model if isinstance(model, LoadedModel) else load_model(model, device)
         self.max_edges = max_edges
-        self.neighbours = SkinEdges(self.model.card.cutoff, skin)
+        self.neighbours = VerletList(self.model.card.cutoff, skin)
         self.prepared = Prepared(self.model, stretch)
         self.parameters = {"model": self.model.name}
         known = [*type(self).implemented_properties]

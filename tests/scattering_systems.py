@@ -26,4 +26,4 @@ def inputs(atoms: ase.Atoms, symbols: tuple[str, ...]) -> tuple[Tensor, Tensor, 
 
 def scattering(module: WaveletScattering, atoms: ase.Atoms, grid: ScatteringGrid) -> Tensor:
     """Return the features (F,) of a structure."""
-    return module(*inputs(atoms, module.hypers.symbols), grid)
+    return module(*inputs(atoms, module.settings.symbols), grid)

@@ -13,18 +13,18 @@ import torch
 from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
-from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
-from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
+from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
+from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
 from rhopot.potentials.graph.neighbours import find_edges
-from rhopot.potentials.models import GapModel, LinearModel, NetworkHypers, NetworkModel, Networks
+from rhopot.potentials.models import GapModel, LinearModel, NetworkModel, Networks, NetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
 
 SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}
-HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width=0.6)
-SCATTERING = ScatteringHypers(
+HYPERS = SoapSettings(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width=0.6)
+SCATTERING = ScatteringSettings(
     symbols=SYMBOLS,
     beta=0.8,
     max_scale=1,
@@ -76,8 +76,8 @@ def network(
     """Networks 9-7-1, a committee or (members = 0) one; standardised on `many_body_toy.skewed`. SOAP unless told."""
     descriptor = SoapPowerSpectrum(HYPERS) if descriptor is None else descriptor
     features = descriptor(*_graph(toy.skewed()))
-    hypers = NetworkHypers(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
-    made = Networks(features.shape[1], len(SYMBOLS), hypers, range(max(members, 1)))
+    settings = NetworkSettings(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
+    made = Networks(features.shape[1], len(SYMBOLS), settings, range(max(members, 1)))
     made.prepare(features.mean(0), 3.0 * features.std(0), 0.05, -0.4)
     made.freeze_statistics(features, _graph(toy.skewed())[4])
     module = NetworkModel(descriptor, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
@@ -87,14 +87,14 @@ def network(
 
 def gmp_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     """A committee of one network for all elements on Gaussian multipole features, smooth enough for differences."""
-    hypers = GmpHypers(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_probes=4, max_order=3, regularization=1e-2)
-    return network(dtype, descriptor=GmpFeatures(hypers))
+    settings = GmpSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_probes=4, max_order=3, regularization=1e-2)
+    return network(dtype, descriptor=GmpFeatures(settings))
 
 
 def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     """One network per element on symmetry functions."""
-    hypers = SymmetryHypers(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
-    return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(hypers))
+    settings = SymmetryFunctionSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
+    return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(settings))
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:

@@ -17,7 +17,7 @@ import torch
 from measure import Time, arguments, interleaved, machine, median_cpu, verdict
 
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.graph.atomic_graph import graphs
 
 CUTOFF, N_MAX, L_MAX, WIDTH = 5.0, 8, 6, 0.5
@@ -33,7 +33,9 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     atoms = ase.build.bulk("Si", "diamond", 5.431, cubic=True).repeat(options.cells)
     atoms.rattle(0.05, seed=0)
-    ours = SoapPowerSpectrum(SoapHypers(symbols=("Si",), cutoff=CUTOFF, n_max=N_MAX, l_max=L_MAX, density_width=WIDTH))
+    ours = SoapPowerSpectrum(
+        SoapSettings(symbols=("Si",), cutoff=CUTOFF, n_max=N_MAX, l_max=L_MAX, density_width=WIDTH)
+    )
     cases: dict[str, Callable[[], Time]] = {}
     for gradients in (False, True):
         name = "with gradients" if gradients else "spectrum"

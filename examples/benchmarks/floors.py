@@ -27,7 +27,7 @@ from scattering import SYMBOLS, by_set, features_of, random_structure
 from speed import Case, add_size, measured, shipped
 
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, choose_grid
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, choose_grid
 
 # The processors for which OpenBLAS has kernels of exactly these instructions.
 CORES = {"baseline": "Prescott", "v3": "Haswell", "v4": "SkylakeX"}
@@ -76,9 +76,9 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def scattering_work(forces: bool) -> Work:
     """Work of `scattering.py`."""
-    hypers = ScatteringHypers(symbols=SYMBOLS)
-    grid = choose_grid(hypers, random_structure(SCATTERING_ATOMS))
-    return of_scattering(features_of(hypers, forces), grid, SCATTERING_ATOMS, forces)
+    settings = ScatteringSettings(symbols=SYMBOLS)
+    grid = choose_grid(settings, random_structure(SCATTERING_ATOMS))
+    return of_scattering(features_of(settings, forces), grid, SCATTERING_ATOMS, forces)
 
 
 def times(cases: Mapping[str, Case], options: argparse.Namespace) -> dict[tuple[str, str], float]:

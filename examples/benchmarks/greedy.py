@@ -19,13 +19,13 @@ import numpy as np
 from measure import machine, verdict
 
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.fitting.sparse_regression import GreedyHypers, Rows, fit_ensemble, make_rows
+from rhopot.potentials.fitting.sparse_regression import SparseRegressionSettings, WeightedRows, fit_ensemble, make_rows
 
 N_PUBLISHED = 100
 GOAL_SECONDS = 900.0
 
 
-def synthetic(n_structures: int, n_features: int, seed: int = 0) -> Rows:
+def synthetic(n_structures: int, n_features: int, seed: int = 0) -> WeightedRows:
     """Correlated features and targets that 200 of them explain up to noise."""
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal((n_structures, 80))
@@ -47,9 +47,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--reference", action="store_true", help="compare the first member with that of the rows")
     options = parser.parse_args(words)
     rows = synthetic(options.structures, options.features)
-    hypers = GreedyHypers(n_members=options.members, max_features=options.chosen, method=options.method)
+    settings = SparseRegressionSettings(n_members=options.members, max_features=options.chosen, method=options.method)
     wall, begin = time.perf_counter(), os.times()
-    ensemble = fit_ensemble(rows, hypers, workers=options.workers)
+    ensemble = fit_ensemble(rows, settings, workers=options.workers)
     wall, end = time.perf_counter() - wall, os.times()
     cpu = end.user + end.system - begin.user - begin.system
     lines = [
@@ -65,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
         ["features of a member, mean", f"{np.mean([len(member.used) for member in ensemble.members]):.0f}", ""],
     ]
     if options.reference:
-        again = fit_ensemble(rows, hypers.model_copy(update={"n_members": 1, "method": "rows"})).members[0]
+        again = fit_ensemble(rows, settings.model_copy(update={"n_members": 1, "method": "rows"})).members[0]
         length = min(len(again.order), len(ensemble.members[0].order))
         same = ensemble.members[0].order[:length] == again.order[:length]
         lines.append(["choices equal to those of the rows", f"{np.sum(same)} of {len(again.order)}", ""])

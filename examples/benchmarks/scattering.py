@@ -35,15 +35,15 @@ from torch import Tensor
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.descriptors.scattering import (
     ScatteringGrid,
-    ScatteringHypers,
-    ScatteringSlopes,
+    ScatteringJacobian,
+    ScatteringSettings,
     WaveletScattering,
     all_paths,
     choose_grid,
     finest_spacing,
 )
 from rhopot.potentials.families.scattering.candidate_features import size_limits
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 
 SYMBOLS = ("Li", "Si")
 DATA = Path(__file__).resolve().parents[1] / "data" / "lisi_gpaw"
@@ -64,26 +64,26 @@ def inputs(atoms: ase.Atoms) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return torch.tensor(atoms.positions), species, torch.tensor(atoms.cell.array), torch.tensor(atoms.pbc)
 
 
-def features_of(hypers: ScatteringHypers, forces: bool) -> WaveletScattering:
+def features_of(settings: ScatteringSettings, forces: bool) -> WaveletScattering:
     """Return what is measured: all features, or a model's number of them for forces."""
-    paths = all_paths(hypers)
+    paths = all_paths(settings)
     if forces:
         paths = [paths[k] for k in np.random.default_rng(0).choice(len(paths), N_PATHS, replace=False)]
-    return WaveletScattering(hypers, paths)
+    return WaveletScattering(settings, paths)
 
 
 def measure(n_atoms: int, forces: bool) -> None:
     """Print the points of the finest grid, the least CPU time of three (s) and the growth of the process (MiB)."""
     torch.set_num_threads(1)
-    hypers = ScatteringHypers(symbols=SYMBOLS)
-    scattering, atoms = features_of(hypers, forces), random_structure(n_atoms)
-    grid, arguments = choose_grid(hypers, atoms), inputs(atoms)
+    settings = ScatteringSettings(symbols=SYMBOLS)
+    scattering, atoms = features_of(settings, forces), random_structure(n_atoms)
+    grid, arguments = choose_grid(settings, atoms), inputs(atoms)
     weights = torch.ones(scattering.n_features, dtype=torch.float64)
     before, times = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
     for _ in range(3):
         start = time.process_time()
         if forces:
-            ScatteringSlopes(scattering)(weights, *arguments, grid)
+            ScatteringJacobian(scattering)(weights, *arguments, grid)
         else:
             with torch.no_grad():
                 scattering(*arguments, grid)
@@ -159,17 +159,17 @@ def errors(data: Path) -> None:
         with torch.no_grad():
             return scattering(*inputs(structure), grid)
 
-    for regularization in (0.0, ScatteringHypers().regularization):
+    for regularization in (0.0, ScatteringSettings().regularization):
         for alias in (1e-2, 1e-4, 1e-6, 1e-8):
-            hypers = ScatteringHypers(symbols=SYMBOLS, alias=alias, regularization=regularization)
-            scattering = WaveletScattering(hypers)
-            coarse, full = (choose_grid(hypers.model_copy(update={"grids": g}), atoms) for g in ("coarse", "full"))
+            settings = ScatteringSettings(symbols=SYMBOLS, alias=alias, regularization=regularization)
+            scattering = WaveletScattering(settings)
+            coarse, full = (choose_grid(settings.model_copy(update={"grids": g}), atoms) for g in ("coarse", "full"))
             moved = atoms.copy()
             moved.positions += 0.4 * finest_spacing(coarse, atoms.cell.array)
             tripled = atoms * (3, 1, 1)
-            supercell = features(tripled, choose_grid(hypers, tripled))
+            supercell = features(tripled, choose_grid(settings, tripled))
             truth, found = features(atoms, full), features(atoms, coarse)
-            usable = found >= torch.from_numpy(size_limits(hypers, all_paths(hypers), EnsembleHypers().size))
+            usable = found >= torch.from_numpy(size_limits(settings, all_paths(settings), ScatteringFitSettings().size))
             points = f"{coarse.points[0][0]}/{coarse.points[1][0]}"
             print(
                 f"{alias:9.0e}  {regularization:14g}  {points:9}  {relative(found, truth):>19}  "

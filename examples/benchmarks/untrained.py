@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from rhopot.export import ModelCard, TrainingData, Uncertainty, save_model
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_model import NetworkModel
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
 
 
@@ -29,34 +29,37 @@ def untrained(
     hidden: tuple[int, ...] = (50, 50, 50),
 ) -> Path:
     """Model file of GMP(n_probes, order) with a random network, standardised on one structure."""
-    hypers = GmpHypers(symbols=tuple(symbols), cutoff=cutoff, max_order=order, n_probes=n_probes)
-    descriptor = GmpFeatures(hypers)
-    networks = Networks(descriptor.n_features, len(symbols), NetworkHypers(hidden=hidden), (0,))
+    settings = GmpSettings(symbols=tuple(symbols), cutoff=cutoff, max_order=order, n_probes=n_probes)
+    descriptor = GmpFeatures(settings)
+    networks = Networks(descriptor.n_features, len(symbols), NetworkSettings(hidden=hidden), (0,))
     edges = find_edges(probe, cutoff)
     graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
     features = descriptor(*graph, torch.tensor([list(symbols).index(symbol) for symbol in probe.symbols]))
     networks.prepare(features.mean(0), features.std(0) + 1e-3 * features.std(), 1.0)
-    card = _card("gmp_snn", "local", symbols, cutoff, hypers.model_dump(mode="json"))
+    card = _card("gmp_snn", "local", symbols, cutoff, settings.model_dump(mode="json"))
     save_model(NetworkModel(descriptor, networks, [0.0] * len(symbols)), card, path, [probe])
     return path
 
 
 def untrained_scattering(
-    symbols: Sequence[str], n_paths: int, probe: ase.Atoms, path: Path, hypers: ScatteringHypers | None = None
+    symbols: Sequence[str], n_paths: int, probe: ase.Atoms, path: Path, settings: ScatteringSettings | None = None
 ) -> Path:
     """Model file of wavelet scattering: `n_paths` paths drawn at random, with one member (default settings)."""
-    hypers = (hypers or ScatteringHypers()).with_symbols(symbols)
-    paths = all_paths(hypers)
+    settings = (settings or ScatteringSettings()).with_symbols(symbols)
+    paths = all_paths(settings)
     chosen = sorted(np.random.default_rng(0).choice(len(paths), n_paths, replace=False))
     coefficients = torch.full((n_paths, 2), 1e-6, dtype=torch.float64)
     module = ScatteringModel(
-        WaveletScattering(hypers, [paths[k] for k in chosen]),
+        WaveletScattering(settings, [paths[k] for k in chosen]),
         coefficients,
         torch.zeros(2, dtype=torch.float64),
         [0.0] * len(symbols),
     )
     save_model(
-        module, _card("scattering", "global", symbols, hypers.reach, hypers.model_dump(mode="json"), 1), path, [probe]
+        module,
+        _card("scattering", "global", symbols, settings.reach, settings.model_dump(mode="json"), 1),
+        path,
+        [probe],
     )
     return path
 

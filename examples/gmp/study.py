@@ -25,8 +25,8 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import FitProgress, make_console
 from rhopot.potentials.files import write_text
-from rhopot.potentials.fitting.communicator import Alone
-from rhopot.potentials.runs.training import Trained, TrainingSet, fit_model
+from rhopot.potentials.fitting.communicator import SingleProcess
+from rhopot.potentials.runs.training import TrainedModel, TrainingSet, fit_model
 from rhopot.potentials.structures import FrameSet, read_frames
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +70,9 @@ class Study:
     ) -> LoadedModel:
         """Model of a shipped configuration, changed by `words`, trained on the frames given."""
         settings = load_config(CONFIGS / f"{config}.yaml", ["data.train=[in-memory]", *words])
-        data = TrainingSet(train, validation, tuple(symbols), "given", absorb=False)
+        data = TrainingSet(train, validation, tuple(symbols), "given", refit_on_validation=False)
         with FitProgress(self.console) as progress:
-            trained: Trained = fit_model(settings, data, Alone(), progress=progress)
+            trained: TrainedModel = fit_model(settings, data, SingleProcess(), progress=progress)
         return LoadedModel(trained.card, trained.final.eval())
 
 

@@ -10,7 +10,7 @@ from structures import SYMBOLS
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import FitProgress, make_console
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.runs.training import TrainingSet, fit_model
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.split import split_groups
@@ -23,10 +23,10 @@ def train(config: str, frames: FrameSet) -> LoadedModel:
     """Model of a ready configuration trained on `frames`; one path of them is its validation part."""
     settings = load_config(CONFIGS / f"{config}.yaml", ["data.train=[in-memory]", "report.learning_curve=[]"])
     train_part, validation = split_groups(frames, 0.1, settings.seed)
-    absorb = settings.data.split.refit  # solved at once: the saved model has seen all frames
-    data = TrainingSet(train_part, validation, SYMBOLS, "one path", absorb)
+    refit_on_validation = settings.data.split.refit  # solved at once: the saved model has seen all frames
+    data = TrainingSet(train_part, validation, SYMBOLS, "one path", refit_on_validation)
     with FitProgress(make_console()) as progress:
-        trained = fit_model(settings, data, Alone(), progress=progress)
+        trained = fit_model(settings, data, SingleProcess(), progress=progress)
     return LoadedModel(trained.card, trained.final.eval(), config)
 
 

@@ -93,10 +93,12 @@ class Study:
 
     def fit_variants(self, words: list[str]) -> dict[str, list[Case]]:
         """All variants of scattering on all folds, with the ready configuration changed by `words`."""
-        hypers, regressor, targets = variants.settings(self.parts, words)
-        self.console.print(*hypers.describe(), sep="\n")
+        settings, regressor, targets = variants.settings(self.parts, words)
+        self.console.print(*settings.describe(), sep="\n")
         with FitProgress(self.console) as progress:
-            matrices = variants.measure_all(hypers, regressor, targets, self.parts, self.output / "features", progress)
+            matrices = variants.measure_all(
+                settings, regressor, targets, self.parts, self.output / "features", progress
+            )
 
         def run(name: str, test: np.ndarray) -> Case:
             fitted = variants.fit(name, matrices, ~test, regressor, targets)
@@ -114,7 +116,7 @@ class Study:
             forces = variants.force_errors(fitted, matrices, test)
             return Case(energies, deviations, test, forces, curves, sizes)
 
-        mark = f"{hypers!r} {regressor!r} {targets!r}"
+        mark = f"{settings!r} {regressor!r} {targets!r}"
         return {
             name: [self.case(name, k, mark, lambda test, name=name: run(name, test)) for k in range(FOLDS)]
             for name in VARIANTS

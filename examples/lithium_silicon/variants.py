@@ -19,19 +19,24 @@ import numpy as np
 from structures import RELAXATION, SYMBOLS, TITLES, per_atom
 
 from rhopot.potentials.config import load_config
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering
 from rhopot.potentials.families.scattering.calibration import calibrated
 from rhopot.potentials.families.scattering.candidate_features import choose_columns
-from rhopot.potentials.families.scattering.directional_features import Measured, Moved, make_plan, measure
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.directional_features import (
+    PerturbedRows,
+    StructureFeatures,
+    evaluate_plan,
+    plan_evaluations,
+)
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.equations import equations, slope_along
 from rhopot.potentials.families.scattering.feature_store import FeatureStore
-from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.fitting.sparse_regression import Ensemble, fit_ensemble, stack
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.structures.composition import Baseline, composition, fit_baseline
+from rhopot.potentials.structures.composition import CompositionBaseline, composition, fit_baseline
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "scattering.yaml"
 QUARTERS = {"sampling": "folds", "n_members": 4, "candidates": "all"}
@@ -50,34 +55,36 @@ class Matrices:
 
     scattering: WaveletScattering
     values: dict[str, np.ndarray]
-    measured: Measured
+    measured: StructureFeatures
 
 
-def settings(parts: dict[str, FrameSet], words: list[str]) -> tuple[ScatteringHypers, EnsembleHypers, Targets]:
+def settings(parts: dict[str, FrameSet], words: list[str]) -> tuple[ScatteringSettings, ScatteringFitSettings, Targets]:
     """The ready configuration, changed by `words`: descriptor (completed from the paths), regressor, targets."""
     config = load_config(CONFIG, ["data.train=[in-memory]", *words])
-    hypers = ScatteringHypers(**config.descriptor).with_symbols(SYMBOLS)
-    hypers = hypers.completed([frame.atoms for frame in parts[RELAXATION]])
-    return hypers, EnsembleHypers(**config.regressor), config.targets
+    settings = ScatteringSettings(**config.descriptor).with_symbols(SYMBOLS)
+    settings = settings.completed([frame.atoms for frame in parts[RELAXATION]])
+    return settings, ScatteringFitSettings(**config.regressor), config.targets
 
 
 def measure_all(
-    hypers: ScatteringHypers,
-    regressor: EnsembleHypers,
+    settings: ScatteringSettings,
+    regressor: ScatteringFitSettings,
     targets: Targets,
     parts: dict[str, FrameSet],
     store: Path,
     progress: Progress,
 ) -> Matrices:
     """Compute the features of all parts; rows in the folder `store` are not computed again."""
-    scattering = WaveletScattering(hypers)
+    scattering = WaveletScattering(settings)
     kept = FeatureStore(store, scattering)
 
-    def measured(part: str, moved: bool) -> Measured:
+    def measured(part: str, moved: bool) -> StructureFeatures:
         frames = parts[part]
         nothing = [0.0] * len(SYMBOLS)  # energies do not enter here
-        task = FitTask(frames, (), cast("Any", scattering), SYMBOLS, targets, nothing, progress=progress)
-        return measure(make_plan(task, regressor, frames, moved), TITLES[part].lower(), task, scattering, kept)
+        task = FitProblem(frames, (), cast("Any", scattering), SYMBOLS, targets, nothing, progress=progress)
+        return evaluate_plan(
+            plan_evaluations(task, regressor, frames, moved), TITLES[part].lower(), task, scattering, kept
+        )
 
     values = {part: measured(part, moved=False).values for part in parts}
     return Matrices(scattering, values, measured(RELAXATION, moved=True))
@@ -88,7 +95,7 @@ class Fitted:
     """A variant fitted to one fold: the ensemble, the energies of the elements, the factor on the members' spread."""
 
     ensemble: Ensemble
-    baseline: Baseline
+    baseline: CompositionBaseline
     factor: float
 
     def energies(self, features: np.ndarray, frames: FrameSet) -> np.ndarray:
@@ -106,34 +113,34 @@ class Fitted:
         return self.ensemble.curve(features, per_atom(frames) - shares @ np.array(self.baseline.energies))
 
 
-def fit(name: str, matrices: Matrices, train: np.ndarray, regressor: EnsembleHypers, targets: Targets) -> Fitted:
+def fit(name: str, matrices: Matrices, train: np.ndarray, regressor: ScatteringFitSettings, targets: Targets) -> Fitted:
     """Fit a variant to the relaxation frames `train` (a mask)."""
-    hypers = EnsembleHypers(**{**regressor.model_dump(), **VARIANTS[name]})
+    settings = ScatteringFitSettings(**{**regressor.model_dump(), **VARIANTS[name]})
     part = select(matrices.measured, train, energies_alone=name != "forces")
     baseline = fit_baseline(part.frames, SYMBOLS)
     scattering = matrices.scattering
     columns = choose_columns(
-        part.values, part.shifted.rows, scattering.hypers, scattering.paths, hypers.signal, hypers.size
+        part.values, part.shifted.rows, scattering.settings, scattering.paths, settings.signal, settings.size
     ).usable
     if name == "first order":
         columns &= np.array([path.order < 2 for path in scattering.paths])
-    rows = stack(list(equations(part, targets, baseline, hypers.translation, hypers.unit).values()))
-    greedy = hypers.greedy(0).model_copy(update={"keep_paths": True})
+    rows = stack(list(equations(part, targets, baseline, settings.translation, settings.unit).values()))
+    greedy = settings.greedy(0).model_copy(update={"keep_paths": True})
     ensemble = fit_ensemble(rows, greedy, columns, workers=2)
     calibration = calibrated(ensemble, rows, part.values[:0], np.zeros(0))
     return Fitted(ensemble, baseline, float("nan") if calibration is None else calibration.factor)
 
 
-def select(measured: Measured, mask: np.ndarray, energies_alone: bool = False) -> Measured:
+def select(measured: StructureFeatures, mask: np.ndarray, energies_alone: bool = False) -> StructureFeatures:
     """Frames of a mask, with their shifts and, where energies are not all that is fitted, their slopes."""
     place = np.cumsum(mask) - 1
 
-    def of(moved: Moved, wanted: bool = True) -> Moved:
+    def of(moved: PerturbedRows, wanted: bool = True) -> PerturbedRows:
         chosen = mask[moved.owners] & wanted
         moves = [move for move, keep in zip(moved.moves, chosen, strict=True) if keep]
-        return Moved(place[moved.owners[chosen]], moves, moved.rows[chosen])
+        return PerturbedRows(place[moved.owners[chosen]], moves, moved.rows[chosen])
 
-    return Measured(
+    return StructureFeatures(
         [frame for frame, keep in zip(measured.frames, mask, strict=True) if keep],
         measured.values[mask],
         of(measured.shifted),

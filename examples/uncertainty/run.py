@@ -24,7 +24,7 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.fitting.calibration import rank_correlation
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.runs.training import TrainingSet, fit_model, load_training_set
 from rhopot.potentials.structures import FrameSet, fit_baseline, fold_numbers, split_fraction, split_groups
 from rhopot.potentials.units import MEV_PER_EV
@@ -138,7 +138,9 @@ def _judge(
     split = settings.data.split
     divide = split_groups if split.by == "group" else split_fraction
     parts = divide(frames.subset(train), split.fraction, settings.seed)
-    trained = fit_model(settings, TrainingSet(*parts, given.symbols, given.split, absorb=False), Alone())
+    trained = fit_model(
+        settings, TrainingSet(*parts, given.symbols, given.split, refit_on_validation=False), SingleProcess()
+    )
     model = LoadedModel(trained.card, trained.model)
     tested = frames.subset(test)
     results = evaluate(model, [frame.atoms for frame in tested], gradients=False, members=True)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.runs.stability import survive, training_structures
+from rhopot.potentials.runs.stability import run_hot_dynamics, training_structures
 from rhopot.potentials.structures.prototypes import enlarged, sample_structure
 from rhopot.potentials.verification.check import check_model
 
@@ -93,7 +93,7 @@ def _hot(
         return
     console.print(f"hot dynamics: {temperature:g} K; {picoseconds:g} ps, {HOT_SECONDS:g} s at most, a structure")
     limits = {"temperature": temperature, "picoseconds": picoseconds, "seconds": HOT_SECONDS}
-    for run in survive(structures, calculator, calculator.model.card, **limits):
+    for run in run_hot_dynamics(structures, calculator, calculator.model.card, **limits):
         console.print(f"  {run.sentence()}")
         if not run.passed:
             raise RuntimeError(

@@ -12,7 +12,7 @@ from rhopot.export import read_card
 from rhopot.potentials.commands.keys import OPTION, trained_keys
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, inspect_frames, lint
-from rhopot.potentials.structures.findings import Finding, by_severity
+from rhopot.potentials.structures.findings import DataFinding, by_severity
 from rhopot.potentials.structures.keys import names_of
 
 # Checks whose findings say the same of every structure, and how many of them are shown one by one.
@@ -62,9 +62,9 @@ def data_lint(
         raise typer.Exit(1)
 
 
-def _lines(findings: Sequence[Finding]) -> list[str]:
+def _lines(findings: Sequence[DataFinding]) -> list[str]:
     """One line per finding; structures that are there twice, which may be all of them, are summed up after a few."""
-    by_kind: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    by_kind: dict[tuple[str, str], list[DataFinding]] = defaultdict(list)
     for finding in findings:
         by_kind[finding.severity, finding.check].append(finding)
     lines: list[str] = []

@@ -13,9 +13,9 @@ from rhopot.potentials import plots
 from rhopot.potentials.commands.keys import OPTION, trained_keys
 from rhopot.potentials.console import bar, make_console
 from rhopot.potentials.files import write_text
-from rhopot.potentials.fitting.metrics import Prediction, element_constants, error_table
+from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
-from rhopot.potentials.runs.evaluation import draw_parity, predict
+from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
 from rhopot.potentials.structures.keys import Key, names_of
 
@@ -100,6 +100,6 @@ def _check_shift(others: FrameSet, frames: FrameSet) -> None:
         )
 
 
-def _predict(model: LoadedModel, frames: FrameSet, console: Console, description: str) -> list[Prediction]:
+def _predict(model: LoadedModel, frames: FrameSet, console: Console, description: str) -> list[FramePrediction]:
     with bar(console, description, len(frames)) as advance:
-        return predict(model, frames, advance, uncertainty=True)
+        return predict_frames(model, frames, advance, uncertainty=True)

@@ -82,7 +82,7 @@ def _of_structures(
     for k, frame in enumerate(frames):
         cell, pbc = torch.tensor(np.asarray(frame.atoms.cell.array)), torch.tensor(frame.atoms.pbc.tolist())
         with naming(frame):
-            grid = choose_grid(module.hypers, frame.atoms, STRETCH)
+            grid = choose_grid(module.settings, frame.atoms, STRETCH)
         species = species_of(frame.atoms, symbols)
         rows.append(module(torch.tensor(frame.atoms.positions), species, cell, pbc, grid).numpy())
         advance(k + 1)

@@ -20,10 +20,10 @@ from rich.console import Console
 
 from rhopot.export import LoadedModel, ModelCard, load_model, save_model
 from rhopot.potentials.config import RunConfig, load_config
-from rhopot.potentials.config.schema import Baseline
+from rhopot.potentials.config.schema import BaselineSettings
 from rhopot.potentials.console import FitProgress, make_console
 from rhopot.potentials.files import write_text
-from rhopot.potentials.fitting.communicator import Ranks, find_ranks
+from rhopot.potentials.fitting.communicator import Communicator, find_communicator
 from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.forecast import whole_run
 from rhopot.potentials.runs.output_folder import already_done, keep_fitted, open_folder, read_fitted, read_json
@@ -37,7 +37,7 @@ from rhopot.potentials.runs.results import (
 )
 from rhopot.potentials.runs.training import (
     LearningCurve,
-    Trained,
+    TrainedModel,
     TrainingSet,
     fit_model,
     learning_curve,
@@ -50,42 +50,47 @@ PART = "training-part.pt"
 
 def train(config: Path, overrides: Sequence[str], *, resume: bool, overwrite: bool) -> None:
     """Fit as configured and fill the output folder, which no other training can write meanwhile."""
-    ranks = find_ranks()
-    console = make_console(quiet=ranks.rank > 0)
+    communicator = find_communicator()
+    console = make_console(quiet=communicator.rank > 0)
     settings = load_config(config, overrides)
     folder = settings.output
-    with lock_folder(folder) if ranks.rank == 0 else nullcontext("") as note:
+    with lock_folder(folder) if communicator.rank == 0 else nullcontext("") as note:
         if note:
             console.print(note)
-        if ranks.broadcast(already_done(folder, resume, overwrite) if ranks.rank == 0 else None):
+        if communicator.broadcast(already_done(folder, resume, overwrite) if communicator.rank == 0 else None):
             console.print(f"{folder} is finished: nothing to resume")
             return
         data = load_training_set(settings)
         _describe(settings, data, console)
-        if ranks.rank == 0:
+        if communicator.rank == 0:
             open_folder(folder, settings, data, resume)
         with _how_to_go_on(folder):
-            train_into(folder, settings, data, ranks, console, resume)
+            train_into(folder, settings, data, communicator, console, resume)
 
 
 def train_into(
-    folder: Path, settings: RunConfig, data: TrainingSet, ranks: Ranks, console: Console, resume: bool = False
+    folder: Path,
+    settings: RunConfig,
+    data: TrainingSet,
+    communicator: Communicator,
+    console: Console,
+    resume: bool = False,
 ) -> None:
     """Fit and save, report, and draw the learning curve.
 
     Raises:
         IncompleteResults: the model is saved, and something beside it could not be made.
     """
-    fitted = ranks.broadcast(read_fitted(folder) if ranks.rank == 0 and resume else None)
+    fitted = communicator.broadcast(read_fitted(folder) if communicator.rank == 0 and resume else None)
     if fitted is None:
-        fitted = _fit(folder, settings, data, ranks, console, resume)
+        fitted = _fit(folder, settings, data, communicator, console, resume)
     else:
         console.print(f"{folder / 'model.pt'} is fitted already: its results are completed")
     begin = time.perf_counter()
     asked = settings.report.learning_curve
-    if ranks.rank != 0:
+    if communicator.rank != 0:
         if asked:
-            _learning_curve(folder, settings, data, fitted, ranks, console)
+            _learning_curve(folder, settings, data, fitted, communicator, console)
         return
     failures = Failures()
     model = _described(folder)
@@ -106,7 +111,7 @@ def train_into(
     report()
     if asked:
         with failures.of("the learning curve"):
-            curve = _learning_curve(folder, settings, data, fitted, ranks, console)
+            curve = _learning_curve(folder, settings, data, fitted, communicator, console)
             draw_curve(folder / "learning_curve.png", curve)
         report()
     failures.tell(folder / "model.pt")
@@ -115,17 +120,17 @@ def train_into(
 
 
 def _fit(
-    folder: Path, settings: RunConfig, data: TrainingSet, ranks: Ranks, console: Console, resume: bool
+    folder: Path, settings: RunConfig, data: TrainingSet, communicator: Communicator, console: Console, resume: bool
 ) -> dict[str, Any]:
     """Fit, save the model, and return what the fit said of itself."""
     begin = time.perf_counter()
     stage = folder / "checkpoint"
-    if ranks.rank == 0:
+    if communicator.rank == 0:
         stage.mkdir(parents=True, exist_ok=True)
     with FitProgress(console, lambda fit: whole_run(fit, settings, data)) as progress:
-        trained = fit_model(settings, data, ranks, progress=progress, folder=stage, resume=resume)
-    fitted = {"report": trained.report, "forecasts": progress.forecasts[:1], "ranks": ranks.size}
-    if ranks.rank == 0:
+        trained = fit_model(settings, data, communicator, progress=progress, folder=stage, resume=resume)
+    fitted = {"report": trained.report, "forecasts": progress.forecasts[:1], "ranks": communicator.size}
+    if communicator.rank == 0:
         _save(folder, trained, data, console)
         fitted["seconds"] = time.perf_counter() - begin
         keep_fitted(folder, fitted)
@@ -133,7 +138,7 @@ def _fit(
     return fitted
 
 
-def _save(folder: Path, trained: Trained, data: TrainingSet, console: Console) -> None:
+def _save(folder: Path, trained: TrainedModel, data: TrainingSet, console: Console) -> None:
     """Write the model and, where it is fitted to the validation part too, that of the training part for reports."""
     console.print("saving: the file is checked in a process of its own")
     atoms = [frame.atoms for frame in sorted(data.train, key=len)[:3]]
@@ -154,20 +159,25 @@ def _described(folder: Path) -> LoadedModel:
 
 
 def _learning_curve(
-    folder: Path, settings: RunConfig, data: TrainingSet, fitted: dict[str, Any], ranks: Ranks, console: Console
+    folder: Path,
+    settings: RunConfig,
+    data: TrainingSet,
+    fitted: dict[str, Any],
+    communicator: Communicator,
+    console: Console,
 ) -> LearningCurve:
     """Fits to parts of the training data; those made before a stop are not made again."""
     file = folder / "checkpoint" / "learning_curve.json"
-    known = read_json(file) if ranks.rank == 0 and file.exists() else {}
+    known = read_json(file) if communicator.rank == 0 and file.exists() else {}
 
     def keep(points: Mapping[str, Any]) -> None:
-        if ranks.rank == 0:
+        if communicator.rank == 0:
             write_text(file, json.dumps(points) + "\n")
 
     console.print("learning curve: fits to parts of the training data")
     with FitProgress(console) as progress:
         return learning_curve(
-            settings, data, ranks, fitted["report"]["validation"], progress, ranks.broadcast(known), keep
+            settings, data, communicator, fitted["report"]["validation"], progress, communicator.broadcast(known), keep
         )
 
 
@@ -197,7 +207,7 @@ def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:
     found = card.descriptor
     descriptor = {name: found[name] if value is None else value for name, value in settings.descriptor.items()}
     fitted: Any = card.fit["baseline"]
-    baseline = Baseline.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
+    baseline = BaselineSettings.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
     return settings.model_copy(update={"descriptor": descriptor, "baseline": baseline})
 
 

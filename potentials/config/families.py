@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rhopot.potentials.config.schema import RunConfig
-    from rhopot.potentials.fitting.problem import FitResult, FitTask
+    from rhopot.potentials.fitting.problem import FitProblem, FitResult
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Family:
     descriptor: Callable[[], type[BaseModel]]
     regressor: Callable[[], type[BaseModel]]
     build: Callable[[dict[str, Any], Sequence[str]], nn.Module]
-    fit: Callable[[FitTask, RunConfig], FitResult]
+    fit: Callable[[FitProblem, RunConfig], FitResult]
     references: tuple[str, ...]
     training: Callable[[], type[BaseModel]] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -53,107 +53,107 @@ class Family:
 
     def describe(self, descriptor: Mapping[str, Any]) -> list[str]:
         """Say in a few lines what the family is and what its descriptor's settings mean."""
-        hypers: Any = self.descriptor().model_validate(descriptor)
-        return [self.title, *hypers.describe()]
+        settings: Any = self.descriptor().model_validate(descriptor)
+        return [self.title, *settings.describe()]
 
 
 def _soap() -> type[BaseModel]:
-    from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
+    from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 
-    return SoapHypers
+    return SoapSettings
 
 
 def _gmp() -> type[BaseModel]:
-    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 
-    return GmpHypers
+    return GmpSettings
 
 
 def _symmetry() -> type[BaseModel]:
-    from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryHypers
+    from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryFunctionSettings
 
-    return SymmetryHypers
+    return SymmetryFunctionSettings
 
 
 def _scattering() -> type[BaseModel]:
-    from rhopot.potentials.descriptors.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringSettings
 
-    return ScatteringHypers
+    return ScatteringSettings
 
 
 def _linear() -> type[BaseModel]:
-    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearSettings
 
-    return LinearHypers
+    return LinearSettings
 
 
 def _gap() -> type[BaseModel]:
-    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings
 
-    return GapHypers
+    return GapSettings
 
 
 def _network() -> type[BaseModel]:
-    from rhopot.potentials.models.network_settings import NetworkHypers
+    from rhopot.potentials.models.network_settings import NetworkSettings
 
-    return NetworkHypers
+    return NetworkSettings
 
 
 def _networks_of_elements() -> type[BaseModel]:
-    from rhopot.potentials.models.network_settings import PerElementHypers
+    from rhopot.potentials.models.network_settings import ElementNetworkSettings
 
-    return PerElementHypers
+    return ElementNetworkSettings
 
 
 def _ensemble() -> type[BaseModel]:
-    from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+    from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 
-    return EnsembleHypers
+    return ScatteringFitSettings
 
 
 def _training() -> type[BaseModel]:
-    from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
+    from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
 
-    return TrainingHypers
+    return TrainingSettings
 
 
 def _build_soap(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum
+    from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 
     _load_operators()
-    return SoapPowerSpectrum(SoapHypers(**settings).with_symbols(symbols))
+    return SoapPowerSpectrum(SoapSettings(**settings).with_symbols(symbols))
 
 
 def _build_gmp(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
+    from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 
     _load_operators()
-    return GmpFeatures(GmpHypers(**settings).with_symbols(symbols))
+    return GmpFeatures(GmpSettings(**settings).with_symbols(symbols))
 
 
 def _build_symmetry(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers
+    from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
 
     _load_operators()
-    return SymmetryFunctions(SymmetryHypers(**settings).with_symbols(symbols))
+    return SymmetryFunctions(SymmetryFunctionSettings(**settings).with_symbols(symbols))
 
 
 def _build_scattering(settings: dict[str, Any], symbols: Sequence[str]) -> nn.Module:
-    from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering
+    from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering
 
-    return WaveletScattering(ScatteringHypers(**settings).with_symbols(symbols))
+    return WaveletScattering(ScatteringSettings(**settings).with_symbols(symbols))
 
 
 def _complete_scattering(settings: dict[str, Any], frames: Sequence[Atoms]) -> dict[str, Any]:
-    from rhopot.potentials.descriptors.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringSettings
 
-    return ScatteringHypers(**settings).completed(frames).model_dump(mode="json")
+    return ScatteringSettings(**settings).completed(frames).model_dump(mode="json")
 
 
 def _reach_of_wavelets(settings: Mapping[str, Any]) -> float:
-    from rhopot.potentials.descriptors.scattering import ScatteringHypers
+    from rhopot.potentials.descriptors.scattering import ScatteringSettings
 
-    return ScatteringHypers(**settings).reach
+    return ScatteringSettings(**settings).reach
 
 
 def _load_operators() -> None:
@@ -162,39 +162,39 @@ def _load_operators() -> None:
     operators.load()
 
 
-def _fit_linear(task: FitTask, config: RunConfig) -> FitResult:
+def _fit_linear(problem: FitProblem, config: RunConfig) -> FitResult:
     from rhopot.potentials.fitting.least_squares.fit import fit_linear
-    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearSettings
 
-    return fit_linear(task, LinearHypers(**config.regressor))
+    return fit_linear(problem, LinearSettings(**config.regressor))
 
 
-def _fit_gap(task: FitTask, config: RunConfig) -> FitResult:
+def _fit_gap(problem: FitProblem, config: RunConfig) -> FitResult:
     from rhopot.potentials.fitting.least_squares.fit import fit_gap
-    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers
+    from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings
 
-    return fit_gap(task, GapHypers(**config.regressor))
+    return fit_gap(problem, GapSettings(**config.regressor))
 
 
-def _fit_networks(task: FitTask, config: RunConfig) -> FitResult:
+def _fit_networks(problem: FitProblem, config: RunConfig) -> FitResult:
     from rhopot.potentials.fitting.gradient.network_fit import train_networks
-    from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
-    from rhopot.potentials.models import NetworkHypers
+    from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
+    from rhopot.potentials.models import NetworkSettings
 
-    return train_networks(task, NetworkHypers(**config.regressor), TrainingHypers(**config.training))
+    return train_networks(problem, NetworkSettings(**config.regressor), TrainingSettings(**config.training))
 
 
-def _fit_scattering(task: FitTask, config: RunConfig) -> FitResult:
-    from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+def _fit_scattering(problem: FitProblem, config: RunConfig) -> FitResult:
+    from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
     from rhopot.potentials.families.scattering.fit import fit_scattering
 
-    return fit_scattering(task, EnsembleHypers(**config.regressor))
+    return fit_scattering(problem, ScatteringFitSettings(**config.regressor))
 
 
 def _gmp_in_single_precision(config: RunConfig) -> tuple[tuple[str, ...], str] | None:
-    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+    from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 
-    sentence = GmpHypers(**config.descriptor).unsuitable(config.dtype)
+    sentence = GmpSettings(**config.descriptor).unsuitable(config.dtype)
     return None if sentence is None else (("descriptor", "regularization"), sentence)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.pair import PairHypers
+from rhopot.potentials.pair import PairSettings
 from rhopot.potentials.structures import Keys
 
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -42,7 +42,7 @@ def _at_home(value: Any) -> Any:
 Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
-class Split(Section):
+class SplitSettings(Section):
     """How a validation part is taken out of the training file when none is given.
 
     by="group": all frames that share the value of `key` stay on one side (a relaxation path is one group);
@@ -57,7 +57,7 @@ class Split(Section):
     refit: bool = True
 
     @model_validator(mode="after")
-    def _group_has_key(self) -> Split:
+    def _group_has_key(self) -> SplitSettings:
         if self.by == "group" and self.key is None:
             raise ValueError(
                 "must have `key`, the name of the frames' info entry that tells groups apart, when by = group"
@@ -65,16 +65,16 @@ class Split(Section):
         return self
 
 
-class Data(Section):
+class DataSettings(Section):
     """Files and their split. each is a path, a folder, a pattern (`runs/*.xyz`) or a list of these."""
 
     train: Files = ()
     validation: Files = ()
-    split: Split = Split()
+    split: SplitSettings = SplitSettings()
     keys: Keys = Keys()
 
 
-class Baseline(Section):
+class BaselineSettings(Section):
     """What is subtracted before the fit and added by the model.
 
     elements: `least_squares` | `isolated` (from one-atom frames) | a mapping of symbol to energy in eV.
@@ -82,10 +82,10 @@ class Baseline(Section):
     """
 
     elements: Literal["least_squares", "isolated"] | dict[str, float] = "least_squares"
-    pair: PairHypers | None = None
+    pair: PairSettings | None = None
 
 
-class Uncertainty(Section):
+class UncertaintySettings(Section):
     """Number of member columns stored in the model (draws from the posterior, or networks); 0 stores none."""
 
     members: int = Field(default=16, ge=0, le=256)
@@ -98,7 +98,7 @@ class Uncertainty(Section):
         return members
 
 
-class HotDynamics(Section):
+class HotDynamicsSettings(Section):
     """Short dynamics of training structures that shows whether the model runs away (see `runs.stability`).
 
     temperature in K; picoseconds of each run; seconds: most processor time of each run, which ends it early.
@@ -109,7 +109,7 @@ class HotDynamics(Section):
     seconds: float = Field(default=5.0, gt=0.0)
 
 
-class Report(Section):
+class ReportSettings(Section):
     """What is shown after the fit.
 
     learning_curve: fractions of the training data that are fitted as well, for the learning curve; empty for none.
@@ -119,7 +119,7 @@ class Report(Section):
 
     learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
     train_frames: PositiveInt | None = None
-    stability: HotDynamics | None = HotDynamics()
+    stability: HotDynamicsSettings | None = HotDynamicsSettings()
 
 
 class RunConfig(Section):
@@ -129,11 +129,11 @@ class RunConfig(Section):
     output: Annotated[Path, BeforeValidator(_at_home)] = Path("run")
     seed: int = Field(default=0, ge=0)
     dtype: Literal["float64", "float32"] = "float64"
-    data: Data = Data()
+    data: DataSettings = DataSettings()
     descriptor: dict[str, Any] = Field(default_factory=dict)
     regressor: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     targets: Targets = Targets()
-    baseline: Baseline = Baseline()
-    uncertainty: Uncertainty = Uncertainty()
-    report: Report = Report()
+    baseline: BaselineSettings = BaselineSettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
+    report: ReportSettings = ReportSettings()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rhopot.potentials.descriptors.elements import checked_symbols
 
 
-class DescriptorHypers(BaseModel):
+class DescriptorSettings(BaseModel):
     """Settings of a descriptor; immutable and closed to unknown keys.
 
     symbols: chemical symbols, in the order of the species index; filled from the data when empty.

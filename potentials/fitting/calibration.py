@@ -29,7 +29,7 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class SpreadCalibration:
+class EnergyCalibration:
     """Factor on the members' departures from their mean, and how errors follow the deviations so scaled.
 
     n_energies in n_groups (None: not all carry one): errors it is based on; widening: part of the factor that is due to
@@ -44,7 +44,7 @@ class SpreadCalibration:
     rank_correlation: float
 
 
-def calibrate_spread(errors: Floats, deviations: Floats, n_groups: int | None = None) -> SpreadCalibration | None:
+def calibrate_energies(errors: Floats, deviations: Floats, n_groups: int | None = None) -> EnergyCalibration | None:
     """Return the calibration from errors and deviations (n) in eV per atom.
 
     None with fewer than `FEWEST_ERRORS` structures, or members that agree but for rounding.
@@ -54,7 +54,7 @@ def calibrate_spread(errors: Floats, deviations: Floats, n_groups: int | None = 
     if np.median(deviations) < ROUNDING * np.median(np.abs(errors)):
         return None
     factor = quantile_scale(errors, deviations)
-    return SpreadCalibration(
+    return EnergyCalibration(
         factor=factor,
         n_energies=len(errors),
         n_groups=n_groups,
@@ -208,10 +208,10 @@ def log_likelihood(errors: Floats, deviations: Floats) -> float:
 
 def rank_correlation(a: Floats, b: Floats) -> float:
     """Return Spearman's rank correlation of two samples, 0 when one of them is constant."""
-    ranks = [np.argsort(np.argsort(x)).astype(float) for x in (a, b)]
+    communicator = [np.argsort(np.argsort(x)).astype(float) for x in (a, b)]
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(np.corrcoef(communicator[0], communicator[1])[0, 1])
 
 
 def check_members(members: int, n_energies: int) -> None:

@@ -26,7 +26,7 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 PATIENCE = timedelta(days=7)
 
 
-class Ranks(Protocol):
+class Communicator(Protocol):
     """What a fit asks of a communicator."""
 
     rank: int
@@ -42,7 +42,7 @@ class Ranks(Protocol):
         """Return the sum of the ranks' tensors of one shape, the same bits everywhere."""
 
 
-class Alone:
+class SingleProcess:
     """One process."""
 
     rank = 0
@@ -61,7 +61,7 @@ class Alone:
         return values
 
 
-class MpiRanks:
+class MpiCommunicator:
     """The ranks of an mpi4py communicator (COMM_WORLD by default)."""
 
     def __init__(self, communicator: Any = None) -> None:
@@ -90,7 +90,7 @@ class MpiRanks:
         return torch.from_numpy(total).to(values.device).reshape(values.shape)
 
 
-class TorchRanks:
+class TorchCommunicator:
     """The processes that torchrun started, as torch.distributed knows them."""
 
     def __init__(self) -> None:
@@ -130,16 +130,16 @@ def _leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def find_ranks() -> Ranks:
+def find_communicator() -> Communicator:
     """Return the ranks this process was launched with: mpirun's or torchrun's where there are several, else alone."""
     sizes = [int(os.environ[name]) for name in LAUNCHER_SIZES if os.environ.get(name, "").isdigit()]
     if max(sizes, default=1) > 1:
-        return MpiRanks()
+        return MpiCommunicator()
     if all(name in os.environ for name in TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1:
-        return TorchRanks()
-    return Alone()
+        return TorchCommunicator()
+    return SingleProcess()
 
 
-def deal(items: Sequence[Item], ranks: Ranks) -> list[tuple[int, Item]]:
+def round_robin(items: Sequence[Item], communicator: Communicator) -> list[tuple[int, Item]]:
     """Return this rank's share of `items` with their positions: every size-th, starting at its own rank."""
-    return [(k, items[k]) for k in range(ranks.rank, len(items), ranks.size)]
+    return [(k, items[k]) for k in range(communicator.rank, len(items), communicator.size)]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.structures.composition import Baseline, fit_baseline
+from rhopot.potentials.structures.composition import CompositionBaseline, fit_baseline
 from rhopot.potentials.structures.frames import Frame
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, NEGLIGIBLE_FORCE, to_voigt
 
@@ -34,7 +34,7 @@ STRESS = ("stress", "mev_per_cubic_angstrom")
 
 
 @dataclass(frozen=True)
-class Prediction:
+class FramePrediction:
     """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
 
     energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty;
@@ -48,7 +48,7 @@ class Prediction:
     force_deviations: Floats | None = None
 
 
-def element_constants(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Baseline:
+def element_constants(frames: Sequence[Frame], predictions: Sequence[FramePrediction]) -> CompositionBaseline:
     """Constants per element (eV/atom) that, added to the predicted energies, fit the labels best."""
     _check_pairs(frames, predictions)
     pairs = [(f, p) for f, p in zip(frames, predictions, strict=True) if f.energy is not None]
@@ -57,7 +57,7 @@ def element_constants(frames: Sequence[Frame], predictions: Sequence[Prediction]
 
 
 def error_table(
-    frames: Sequence[Frame], predictions: Sequence[Prediction], constants: Baseline | None = None
+    frames: Sequence[Frame], predictions: Sequence[FramePrediction], constants: CompositionBaseline | None = None
 ) -> dict[str, Any]:
     """Errors under their JSON names, overall and under "per_config_type".
 
@@ -73,12 +73,12 @@ def error_table(
     return table
 
 
-def _check_pairs(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> None:
+def _check_pairs(frames: Sequence[Frame], predictions: Sequence[FramePrediction]) -> None:
     if len(frames) != len(predictions):
         raise ValueError(f"predictions must be one per frame ({len(frames)}), got {len(predictions)}; predict all")
 
 
-def _errors(pairs: list[tuple[Frame, Prediction]], constants: Baseline | None) -> dict[str, Any]:
+def _errors(pairs: list[tuple[Frame, FramePrediction]], constants: CompositionBaseline | None) -> dict[str, Any]:
     """Errors of one set of frames."""
     table: dict[str, Any] = {"n_frames": len(pairs), "n_atoms": sum(len(frame) for frame, _ in pairs)}
     energies = [_energy_error(frame, p, constants) for frame, p in pairs if frame.energy is not None]
@@ -103,7 +103,7 @@ def _errors(pairs: list[tuple[Frame, Prediction]], constants: Baseline | None) -
     return table
 
 
-def _energy_error(frame: Frame, prediction: Prediction, constants: Baseline | None) -> float:
+def _energy_error(frame: Frame, prediction: FramePrediction, constants: CompositionBaseline | None) -> float:
     """Error per atom in eV."""
     shift = 0.0 if constants is None else constants.energy(frame.atoms)
     return (prediction.energy + shift - float(frame.energy or 0.0)) / len(frame)
@@ -125,7 +125,7 @@ def _add_coverage(table: dict[str, Any], target: tuple[str, str], errors: Floats
     table[f"{name}_within_two_deviations"] = float(np.mean(np.abs(errors) <= 2.0 * deviations))
 
 
-def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, Prediction]]) -> None:
+def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePrediction]]) -> None:
     """The same of force components, in the frames whose deviations were evaluated.
 
     Components whose error and deviation are both rounding (forces that vanish by symmetry) do not count.

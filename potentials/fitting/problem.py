@@ -11,14 +11,14 @@ from torch import nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.fitting.calibration import ForceCalibration
-from rhopot.potentials.fitting.communicator import Alone, Ranks
-from rhopot.potentials.fitting.progress import Progress, Silent
+from rhopot.potentials.fitting.communicator import Communicator, SingleProcess
+from rhopot.potentials.fitting.progress import Progress, SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
 
 
 @dataclass(frozen=True)
-class FitTask:
+class FitProblem:
     """Data, descriptor and circumstances of a fit.
 
     train, validation: labelled frames; validation measures the errors and calibrates the members
@@ -36,13 +36,13 @@ class FitTask:
     targets: Targets
     baseline: Sequence[float]
     pair: nn.Module | None = None
-    absorb: bool = False
+    refit_on_validation: bool = False
     members: int = 16
     seed: int = 0
     folder: Path | None = None
     resume: bool = False
-    progress: Progress = field(default_factory=Silent)
-    ranks: Ranks = field(default_factory=Alone)
+    progress: Progress = field(default_factory=SilentProgress)
+    communicator: Communicator = field(default_factory=SingleProcess)
 
     def __post_init__(self) -> None:
         if len(self.train) == 0:
@@ -59,7 +59,7 @@ class FitResult:
     """What came out, on every rank.
 
     model: fitted to the training part, the one that all numbers in `report` describe
-    final: the same columns, fitted to the validation part as well where the task absorbs it, else `model` itself
+    final: the model that is saved: refitted on the validation set as well where the problem asks for it, else `model`
     report: plain numbers about the fit
     force_calibration: of the predicted uncertainty of forces, from a fit that has better evidence than errors of the
         model on the validation part; None leaves it to the caller

@@ -57,7 +57,7 @@ class Progress(Protocol):
         """One line worth knowing."""
 
 
-class Silent:
+class SilentProgress:
     """The receiver that drops every report."""
 
     def forecast(self, forecast: Forecast) -> None:

@@ -14,7 +14,7 @@ from rhopot.potentials.graph.neighbours import Edges, find_edges
 
 
 @dataclass(frozen=True)
-class Graph:
+class AtomicGraph:
     """Edges of consecutive centres of one structure as tensors (legend in `descriptors.descriptor`)."""
 
     edge_vectors: Tensor
@@ -47,16 +47,16 @@ def species_of(atoms: ase.Atoms, symbols: Sequence[str]) -> Tensor:
     return torch.tensor([index[symbol] for symbol in atoms.symbols], dtype=torch.int64)
 
 
-def graphs(atoms: ase.Atoms, symbols: Sequence[str], cutoff: float, max_edges: int) -> Iterator[Graph]:
+def graphs(atoms: ase.Atoms, symbols: Sequence[str], cutoff: float, max_edges: int) -> Iterator[AtomicGraph]:
     """Return the structure's graphs: all its centres, in batches of at most `max_edges` edges."""
     species = species_of(atoms, symbols)
     for part in find_edges(atoms, cutoff).batches(max_edges):
         yield as_graph(part, species)
 
 
-def as_graph(edges: Edges, species: Tensor) -> Graph:
+def as_graph(edges: Edges, species: Tensor) -> AtomicGraph:
     """Return neighbour edges as tensors."""
-    return Graph(
+    return AtomicGraph(
         torch.from_numpy(np.ascontiguousarray(edges.vectors)),
         torch.from_numpy(np.ascontiguousarray(edges.first_edge)),
         torch.from_numpy(np.ascontiguousarray(edges.neighbour)),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from rhopot.potentials.graph.atomic_graph import Graph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 def forces_from_edges(
@@ -41,7 +41,7 @@ def atom_virials_from_edges(
 
 
 def energy_forces_virial(
-    module: Callable[..., Tensor], parts: Sequence[Graph], n_atoms: int
+    module: Callable[..., Tensor], parts: Sequence[AtomicGraph], n_atoms: int
 ) -> tuple[float, Tensor, Tensor]:
     """Return energy (eV), forces (N, 3) in eV/A and virial (3, 3) in eV of a module that gives energies of centres.
 

@@ -25,7 +25,7 @@ operators.load()
 Floats = NDArray[np.float64]
 
 
-class SkinEdges:
+class VerletList:
     """Edges shorter than `cutoff` (A) of a structure that moves; `n_searches` counts the neighbour searches made."""
 
     def __init__(self, cutoff: float, skin: float) -> None:
@@ -39,9 +39,9 @@ class SkinEdges:
         self._offsets: Floats | None = None
         self._cell: Floats = np.zeros((3, 3))
 
-    def __reduce__(self) -> tuple[type[SkinEdges], tuple[float, float]]:
+    def __reduce__(self) -> tuple[type[VerletList], tuple[float, float]]:
         """Copied and pickled without its edges, which are found again."""
-        return SkinEdges, (self.cutoff, self.skin)
+        return VerletList, (self.cutoff, self.skin)
 
     def __call__(self, atoms: ase.Atoms) -> Edges:
         """Edges (see `find_edges`) of `atoms` as they are now; two atoms in one place are refused in every step."""

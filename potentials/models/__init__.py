@@ -5,6 +5,6 @@ from rhopot.potentials.models.gap import GapModel
 from rhopot.potentials.models.linear import LinearModel
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_model import NetworkModel
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 
-__all__ = ["Descriptor", "GapModel", "LinearModel", "NetworkHypers", "NetworkModel", "Networks"]
+__all__ = ["Descriptor", "GapModel", "LinearModel", "NetworkModel", "NetworkSettings", "Networks"]

@@ -16,7 +16,7 @@ class NoPair(nn.Module):
         return torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
 
 
-class Baseline(nn.Module):
+class EnergyBaseline(nn.Module):
     """Per-element constant (eV) plus pair energies (eV), in float64 whatever the model's own float type.
 
     Args:

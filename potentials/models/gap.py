@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.descriptors.dot_product import sparse_read_out, unit_rows
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 
 
 class GapModel(nn.Module):
@@ -60,7 +60,7 @@ class GapModel(nn.Module):
         used = descriptor.n_features if features is None else len(features)
         _check(points, weights, zeta, len(baseline), used)
         self.descriptor: Any = descriptor
-        self.baseline = Baseline(baseline, pair)
+        self.baseline = EnergyBaseline(baseline, pair)
         self.zeta = int(zeta)
         self.select = features is not None
         self.fused = hasattr(descriptor, "sparse_kernel")

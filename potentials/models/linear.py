@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 
 
 class LinearModel(nn.Module):
@@ -42,7 +42,7 @@ class LinearModel(nn.Module):
                 f"got {tuple(weights.shape)}; give one weight set per element"
             )
         self.descriptor = descriptor
-        self.baseline = Baseline(baseline, pair)
+        self.baseline = EnergyBaseline(baseline, pair)
         self.register_buffer("weights", weights.contiguous())
         self.weights: Tensor
 

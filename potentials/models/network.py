@@ -26,7 +26,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.models.normalization import BatchNormalization, NoNormalization, Synchronise
 
 # Standard deviation of the initial weights times sqrt(inputs): keeps the spread of rows from layer to layer.
@@ -70,7 +70,7 @@ class Networks(nn.Module):
         self,
         n_features: int,
         n_species: int,
-        hypers: NetworkHypers,
+        settings: NetworkSettings,
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float64,
     ) -> None:
@@ -82,19 +82,19 @@ class Networks(nn.Module):
                 f"n_features and n_species must be at least 1, got {n_features} and {n_species}; "
                 "take them from the descriptor and its symbols"
             )
-        self.hypers = hypers
+        self.settings = settings
         self.n_members = len(seeds)
         self.n_features = n_features
-        self.n_sets = n_species if hypers.per_element else 1
-        self.activation = hypers.activation
-        *hidden, output = _initial_layers(n_features, self.n_sets, hypers, seeds, dtype)
+        self.n_sets = n_species if settings.per_element else 1
+        self.activation = settings.activation
+        *hidden, output = _initial_layers(n_features, self.n_sets, settings, seeds, dtype)
         self.layers = nn.ModuleList(hidden)
         self.output = output
         self.norms = nn.ModuleList(
             BatchNormalization(self.n_members, self.n_sets, width, dtype)
-            if hypers.normalization == "batch_norm"
+            if settings.normalization == "batch_norm"
             else NoNormalization()
-            for width in hypers.hidden
+            for width in settings.hidden
         )
         self.is_folded = False
         self.register_buffer("features_mean", torch.zeros((self.n_sets, n_features), dtype=dtype))
@@ -149,7 +149,7 @@ class Networks(nn.Module):
         """
         self.energy_scale.fill_(energy_scale)
         self.energy_shift.fill_(energy_shift)
-        if self.hypers.normalization != "none":
+        if self.settings.normalization != "none":
             constant = features_scale <= NOISE * features_mean.abs()
             self.features_mean.copy_(features_mean.expand(self.features_mean.shape))
             self.features_rate.copy_(torch.where(constant, 0.0, 1.0 / features_scale).expand(self.features_rate.shape))
@@ -176,8 +176,8 @@ class Networks(nn.Module):
     @torch.no_grad()
     def folded(self) -> "Networks":
         """Return networks with the same values as these in evaluation, all normalisation merged into the weights."""
-        hypers = self.hypers.model_copy(update={"normalization": "none"})
-        plain = Networks(self.n_features, self.n_sets, hypers, [0] * self.n_members, self.output.weight.dtype)
+        settings = self.settings.model_copy(update={"normalization": "none"})
+        plain = Networks(self.n_features, self.n_sets, settings, [0] * self.n_members, self.output.weight.dtype)
         plain.to(self.output.weight.device)
         for source, norm, target in zip(self._affine(), [*self.norms, None], plain._affine(), strict=True):
             target.weight.copy_(source.weight)
@@ -200,17 +200,17 @@ class Networks(nn.Module):
 
 
 def _initial_layers(
-    n_features: int, n_sets: int, hypers: NetworkHypers, seeds: Sequence[int], dtype: torch.dtype
+    n_features: int, n_sets: int, settings: NetworkSettings, seeds: Sequence[int], dtype: torch.dtype
 ) -> list[Affine]:
     """Return layers with normal weights of spread gain / sqrt(inputs) and no biases, drawn in float64 per member."""
-    shapes = [(n_sets, inputs, outputs) for inputs, outputs in pairwise([n_features, *hypers.hidden, 1])]
+    shapes = [(n_sets, inputs, outputs) for inputs, outputs in pairwise([n_features, *settings.hidden, 1])]
     drawn: list[list[Tensor]] = []
     for seed in seeds:
         random = torch.Generator().manual_seed(seed)
         drawn.append([torch.randn(shape, generator=random, dtype=torch.float64) / shape[1] ** 0.5 for shape in shapes])
     layers = []
     for depth, weights in enumerate(zip(*drawn, strict=True)):
-        gain = 1.0 if depth == 0 else GAIN[hypers.activation]
+        gain = 1.0 if depth == 0 else GAIN[settings.activation]
         bias = torch.zeros((len(seeds), n_sets, shapes[depth][2]), dtype=dtype)
         layers.append(Affine((gain * torch.stack(list(weights))).to(dtype), bias))
     return layers

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
 
 
@@ -57,7 +57,7 @@ class NetworkModel(nn.Module):
         for parameter in self.networks.parameters():
             parameter.requires_grad_(False)
         self.committee = networks.n_members
-        self.baseline = Baseline(baseline, pair)
+        self.baseline = EnergyBaseline(baseline, pair)
         self.register_buffer("spread", torch.tensor(float(spread), dtype=torch.float64))
         self.register_buffer("own", torch.zeros(0, dtype=networks.output.weight.dtype))
         self.spread: Tensor

@@ -11,7 +11,7 @@ Activation = Literal["tanh", "gelu", "silu"]
 Normalization = Literal["standardize", "batch_norm", "none"]
 
 
-class NetworkHypers(BaseModel):
+class NetworkSettings(BaseModel):
     """Shape of the networks; one serves all elements, or each element has its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +39,7 @@ class NetworkHypers(BaseModel):
         return f"{whose}, {shape}, {self.activation}, {self.n_parameters(n_features, n_species)} parameters"
 
 
-class PerElementHypers(NetworkHypers):
+class ElementNetworkSettings(NetworkSettings):
     """The same with a network for each element unless told otherwise."""
 
     per_element: bool = True

@@ -15,7 +15,7 @@ Contract of models of kind `global`:
         of the first `count` members, which costs as much as `count` forwards with gradient.
 
 In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
-Range: the whole structure. Cost and memory: those of `ScatteringSlopes`; the gradient is made in the forward pass,
+Range: the whole structure. Cost and memory: those of `ScatteringJacobian`; the gradient is made in the forward pass,
 block by block, and handed to autograd through E.detach() + g . (x - x.detach()), so no fields are stored. Without
 gradients the pass costs a third.
 
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rhopot.potentials.descriptors.scattering import ScatteringSlopes, WaveletScattering
+from rhopot.potentials.descriptors.scattering import ScatteringJacobian, WaveletScattering
 from rhopot.potentials.descriptors.scattering.grid import GridRule, pack_grid, unpack_grid
 
 
@@ -65,15 +65,15 @@ class ScatteringModel(nn.Module):
                 f"coefficients must be ({scattering.n_features}, 1 + K) with 1 + K constants, got "
                 f"{tuple(coefficients.shape)} and {tuple(constants.shape)}; fit them to these features"
             )
-        if len(baseline) != len(scattering.hypers.symbols):
+        if len(baseline) != len(scattering.settings.symbols):
             raise ValueError(
-                f"baseline must have one energy for each of {', '.join(scattering.hypers.symbols)}, "
+                f"baseline must have one energy for each of {', '.join(scattering.settings.symbols)}, "
                 f"got {len(baseline)}; give 0 where there is none"
             )
         if not spread >= 0:
             raise ValueError(f"spread must be a factor of at least 0, got {spread}; 1 leaves the members as they are")
-        self.slopes = ScatteringSlopes(scattering)
-        self.rule = GridRule(scattering.hypers)
+        self.slopes = ScatteringJacobian(scattering)
+        self.rule = GridRule(scattering.settings)
         self.register_buffer("coefficients", coefficients.detach().to(torch.float64))
         self.register_buffer("constants", constants.detach().to(torch.float64))
         self.register_buffer("baseline", torch.tensor([float(e) for e in baseline], dtype=torch.float64))

@@ -9,22 +9,22 @@ from pydantic import Field, TypeAdapter
 from torch import nn
 
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs
+from rhopot.potentials.pair.describe import describe_repulsion
 from rhopot.potentials.pair.shortest import shortest_distances
-from rhopot.potentials.pair.tabulated import TabulatedHypers, TabulatedPair, tabulated_pair
-from rhopot.potentials.pair.two_body import TwoBodyHypers, fit_two_body
-from rhopot.potentials.pair.words import describe_repulsion
-from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
+from rhopot.potentials.pair.tabulated import TabulatedPair, TabulatedSettings, tabulated_pair
+from rhopot.potentials.pair.two_body import TwoBodySettings, fit_two_body
+from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
 from rhopot.potentials.structures.frames import Frame
 
 __all__ = [
     "PairBaseline",
-    "PairHypers",
+    "PairSettings",
     "SumOfPairs",
-    "TabulatedHypers",
     "TabulatedPair",
-    "TwoBodyHypers",
-    "ZblHypers",
+    "TabulatedSettings",
+    "TwoBodySettings",
     "ZblPair",
+    "ZblSettings",
     "build_pair",
     "complete_pair",
     "describe_repulsion",
@@ -33,26 +33,26 @@ __all__ = [
     "shortest_distances",
 ]
 
-PairHypers = Annotated[ZblHypers | TabulatedHypers | TwoBodyHypers, Field(discriminator="kind")]
+PairSettings = Annotated[ZblSettings | TabulatedSettings | TwoBodySettings, Field(discriminator="kind")]
 
 
-def pair_hypers(settings: Mapping[str, Any]) -> ZblHypers | TabulatedHypers | TwoBodyHypers:
+def pair_settings(settings: Mapping[str, Any]) -> ZblSettings | TabulatedSettings | TwoBodySettings:
     """Settings with a `kind` (zbl, tabulated, two_body) as validated hyperparameters."""
-    return TypeAdapter[ZblHypers | TabulatedHypers | TwoBodyHypers](PairHypers).validate_python(dict(settings))
+    return TypeAdapter[ZblSettings | TabulatedSettings | TwoBodySettings](PairSettings).validate_python(dict(settings))
 
 
 def complete_pair(
-    hypers: ZblHypers | TabulatedHypers | TwoBodyHypers,
+    settings: ZblSettings | TabulatedSettings | TwoBodySettings,
     symbols: Sequence[str],
     shortest: Mapping[str, float],
     model_cutoff: float,
-) -> ZblHypers | TabulatedHypers | TwoBodyHypers:
+) -> ZblSettings | TabulatedSettings | TwoBodySettings:
     """Settings with the distances of a zbl baseline that come from the training data (`shortest`, A by pair)."""
-    return hypers.completed(symbols, shortest, model_cutoff) if isinstance(hypers, ZblHypers) else hypers
+    return settings.completed(symbols, shortest, model_cutoff) if isinstance(settings, ZblSettings) else settings
 
 
 def build_pair(
-    hypers: ZblHypers | TabulatedHypers | TwoBodyHypers,
+    settings: ZblSettings | TabulatedSettings | TwoBodySettings,
     symbols: Sequence[str],
     frames: Iterable[Frame] = (),
     model_cutoff: float | None = None,
@@ -62,12 +62,12 @@ def build_pair(
     Raises ValueError when it reaches further than `model_cutoff` (A), whose edges are all it ever sees.
     """
     module: PairBaseline | SumOfPairs
-    if isinstance(hypers, ZblHypers):
-        module = ZblPair(symbols, hypers)
-    elif isinstance(hypers, TabulatedHypers):
-        module = tabulated_pair(hypers, symbols)
+    if isinstance(settings, ZblSettings):
+        module = ZblPair(symbols, settings)
+    elif isinstance(settings, TabulatedSettings):
+        module = tabulated_pair(settings, symbols)
     else:
-        module = fit_two_body(frames, symbols, hypers)
+        module = fit_two_body(frames, symbols, settings)
     if model_cutoff is not None and module.cutoff > model_cutoff:
         raise ValueError(
             f"baseline.pair must end within the model's cutoff ({model_cutoff} A), got {module.cutoff} A; "

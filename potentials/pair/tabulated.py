@@ -32,7 +32,7 @@ PairFunction = Callable[[Floats], Floats]
 SPLINE_DEGREE = 5
 
 
-class TabulatedHypers(BaseModel):
+class TabulatedSettings(BaseModel):
     """A table file and where its potential ends; `cutoff` defaults to the last distance of the table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,10 +113,12 @@ class TabulatedPair(PairBaseline):
         return evaluate_hermite(distance, pair, self.table.to(distance.dtype), self.cutoff)[:, 0, 0]
 
 
-def tabulated_pair(hypers: TabulatedHypers, symbols: Sequence[str]) -> TabulatedPair:
+def tabulated_pair(settings: TabulatedSettings, symbols: Sequence[str]) -> TabulatedPair:
     """The pair baseline of a table file."""
-    distance, energies = read_pair_table(hypers.file)
-    return TabulatedPair.from_arrays(distance, energies, symbols, hypers.cutoff, hypers.switch_width, hypers.n_knots)
+    distance, energies = read_pair_table(settings.file)
+    return TabulatedPair.from_arrays(
+        distance, energies, symbols, settings.cutoff, settings.switch_width, settings.n_knots
+    )
 
 
 def read_pair_table(path: str | Path) -> tuple[Floats, dict[tuple[str, str], Floats]]:

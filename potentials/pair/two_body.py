@@ -26,7 +26,7 @@ from rhopot.potentials.graph.derivatives import forces_from_edges
 from rhopot.potentials.graph.neighbours import Edges, find_edges
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs, unordered_pairs
 from rhopot.potentials.pair.tabulated import TabulatedPair
-from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
+from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
 from rhopot.potentials.structures.composition import composition
 from rhopot.potentials.structures.frames import DataError, Frame
 
@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 DEGREE = 5
 
 
-class TwoBodyHypers(BaseModel):
+class TwoBodySettings(BaseModel):
     """Range of the fitted part in A, number of splines per pair, sigmas (eV per atom, eV/A), prior width (eV)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,27 +46,29 @@ class TwoBodyHypers(BaseModel):
     sigma_energy: float = Field(default=0.02, gt=0.0)
     sigma_forces: float = Field(default=0.3, gt=0.0)
     prior: float = Field(default=3.0, gt=0.0)
-    zbl: ZblHypers = ZblHypers(inner=1.0, outer=2.0)
+    zbl: ZblSettings = ZblSettings(inner=1.0, outer=2.0)
 
     @model_validator(mode="after")
-    def _ordered(self) -> TwoBodyHypers:
+    def _ordered(self) -> TwoBodySettings:
         if self.cutoff <= self.start:
             raise ValueError(f"cutoff must exceed start ({self.start} A), got {self.cutoff}; raise it or lower start")
         return self
 
 
-def fit_two_body(frames: Iterable[Frame], symbols: Sequence[str], hypers: TwoBodyHypers | None = None) -> SumOfPairs:
+def fit_two_body(
+    frames: Iterable[Frame], symbols: Sequence[str], settings: TwoBodySettings | None = None
+) -> SumOfPairs:
     """ZBL plus the fitted splines; the element energies of the fit are not part of it."""
-    hypers = hypers or TwoBodyHypers()
-    zbl = ZblPair(symbols, hypers.zbl)
-    basis = _basis(hypers)
+    settings = settings or TwoBodySettings()
+    zbl = ZblPair(symbols, settings.zbl)
+    basis = _basis(settings)
     n_pairs = len(unordered_pairs(len(symbols)))
-    n_columns = n_pairs * hypers.n_functions
-    normal = np.diag(np.concatenate([np.full(n_columns, hypers.prior**-2.0), np.zeros(len(symbols))]))
+    n_columns = n_pairs * settings.n_functions
+    normal = np.diag(np.concatenate([np.full(n_columns, settings.prior**-2.0), np.zeros(len(symbols))]))
     right = np.zeros(len(normal))
     n_rows = 0
     for frame in frames:
-        rows, targets = _rows(frame, symbols, zbl, basis, hypers)
+        rows, targets = _rows(frame, symbols, zbl, basis, settings)
         normal += rows.T @ rows
         right += rows.T @ targets
         n_rows += len(targets)
@@ -74,18 +76,18 @@ def fit_two_body(frames: Iterable[Frame], symbols: Sequence[str], hypers: TwoBod
         raise DataError("a two-body fit must have energies or forces, got none; label the data or use kind zbl")
     scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))  # columns of one size: better conditioned
     solution = scale * np.linalg.lstsq(normal * scale * scale[:, None], right * scale, rcond=1e-12)[0]
-    weights = solution[:n_columns].reshape(n_pairs, hypers.n_functions)
+    weights = solution[:n_columns].reshape(n_pairs, settings.n_functions)
 
     functions = [partial(_fitted, basis, weight) for weight in weights]
-    parts: list[PairBaseline] = [zbl, TabulatedPair.from_functions(functions, len(symbols), hypers.cutoff)]
+    parts: list[PairBaseline] = [zbl, TabulatedPair.from_functions(functions, len(symbols), settings.cutoff)]
     return SumOfPairs(parts)
 
 
 def _rows(
-    frame: Frame, symbols: Sequence[str], zbl: ZblPair, basis: BSpline, hypers: TwoBodyHypers
+    frame: Frame, symbols: Sequence[str], zbl: ZblPair, basis: BSpline, settings: TwoBodySettings
 ) -> tuple[Floats, Floats]:
     """Weighted design rows (R, columns) and targets (R,) of one frame, the ZBL part subtracted from the labels."""
-    edges = find_edges(frame.atoms, max(hypers.cutoff, zbl.cutoff))
+    edges = find_edges(frame.atoms, max(settings.cutoff, zbl.cutoff))
     species = np.array([list(symbols).index(s) for s in frame.atoms.symbols], dtype=np.int64)
     zbl_energy, zbl_forces = _zbl_part(edges, species, zbl)
     distance = np.linalg.norm(edges.vectors, axis=1)
@@ -93,7 +95,7 @@ def _rows(
     n_pairs, n_atoms = len(unordered_pairs(len(symbols))), len(frame)
     rows, targets = [], []
     if frame.energy is not None:
-        weight = 1.0 / (n_atoms * hypers.sigma_energy)
+        weight = 1.0 / (n_atoms * settings.sigma_energy)
         columns = 0.5 * _by_pair(_splines(basis, distance, 0), pair, n_pairs).sum(axis=0)
         rows.append(weight * np.concatenate([columns, composition(frame.atoms, symbols)])[None, :])
         targets.append(weight * np.array([frame.energy - zbl_energy]))
@@ -104,9 +106,9 @@ def _rows(
             gradient, torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour), n_atoms
         ).numpy()
         constants = np.zeros((3 * n_atoms, len(symbols)))
-        rows.append(np.hstack([force.reshape(3 * n_atoms, -1), constants]) / hypers.sigma_forces)
-        targets.append((frame.forces - zbl_forces).ravel() / hypers.sigma_forces)
-    n_columns = n_pairs * hypers.n_functions + len(symbols)
+        rows.append(np.hstack([force.reshape(3 * n_atoms, -1), constants]) / settings.sigma_forces)
+        targets.append((frame.forces - zbl_forces).ravel() / settings.sigma_forces)
+    n_columns = n_pairs * settings.n_functions + len(symbols)
     return np.concatenate([np.zeros((0, n_columns)), *rows]), np.concatenate([np.zeros(0), *targets])
 
 
@@ -122,13 +124,13 @@ def _zbl_part(edges: Edges, species: NDArray[np.int64], zbl: ZblPair) -> tuple[f
     return float(energy.detach()), forces.numpy()
 
 
-def _basis(hypers: TwoBodyHypers) -> BSpline:
+def _basis(settings: TwoBodySettings) -> BSpline:
     """All B-splines whose support lies in [start, cutoff], as one vector-valued spline."""
-    step = (hypers.cutoff - hypers.start) / (hypers.n_functions + DEGREE)
+    step = (settings.cutoff - settings.start) / (settings.n_functions + DEGREE)
     # A spline is defined between knots DEGREE steps inside its ends: extend them, with no functions out there.
-    knots = hypers.start + step * np.arange(-DEGREE, hypers.n_functions + 2 * DEGREE + 1)
-    coefficients = np.zeros((hypers.n_functions + 2 * DEGREE, hypers.n_functions))
-    coefficients[DEGREE:-DEGREE] = np.eye(hypers.n_functions)
+    knots = settings.start + step * np.arange(-DEGREE, settings.n_functions + 2 * DEGREE + 1)
+    coefficients = np.zeros((settings.n_functions + 2 * DEGREE, settings.n_functions))
+    coefficients[DEGREE:-DEGREE] = np.eye(settings.n_functions)
     return BSpline(knots, coefficients, DEGREE)
 
 

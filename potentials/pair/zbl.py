@@ -9,8 +9,8 @@ with A, B, C such that V, V' and V'' vanish at `outer`: V is C2, and equals what
 `pair_style zbl inner outer`. Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter (1985).
 
 inner and outer may differ from pair to pair of elements. Those that are not given come from the training data
-(`ZblHypers.completed`): outer is the shortest distance of the pair that occurs there, so that the repulsion is zero on
-every training structure and changes neither the fit nor its errors.
+(`ZblSettings.completed`): outer is the shortest distance of the pair that occurs there, so that the repulsion is zero
+on every training structure and changes neither the fit nor its errors.
 """
 
 import math
@@ -40,7 +40,7 @@ INNER_SHARE = 0.75  # of the outer distance
 Length = Annotated[float, Field(gt=0.0)]
 
 
-class ZblHypers(BaseModel):
+class ZblSettings(BaseModel):
     """Distances in A between which the repulsion is switched off.
 
     Each is one number for all pairs of elements, a number for every pair (`{Li-Li: 2.1, Li-Si: 2.0, ...}`), or null:
@@ -61,7 +61,7 @@ class ZblHypers(BaseModel):
 
     def completed(
         self, symbols: Sequence[str], shortest: Mapping[str, float] | None = None, limit: float | None = None
-    ) -> "ZblHypers":
+    ) -> "ZblSettings":
         """Both distances (A) of every pair of `symbols`, named like `Li-Si` in the order of `symbols`.
 
         shortest: shortest distance of each pair that occurs in the training data; a longer one than the sum of the
@@ -83,7 +83,7 @@ class ZblHypers(BaseModel):
                     f"baseline.pair.inner must lie below outer ({outer[name]} A for {name}), got {inner[name]}; "
                     "lower it or give outer"
                 )
-        return ZblHypers(inner=inner, outer=outer)
+        return ZblSettings(inner=inner, outer=outer)
 
 
 def pair_name(first: str, second: str) -> str:
@@ -113,7 +113,7 @@ def _distance_from_data(first: str, second: str, shortest: float | None) -> floa
 
 
 class ZblPair(PairBaseline):
-    """ZBL repulsion between all pairs of `symbols`; distances that `hypers` leave open come from covalent radii."""
+    """ZBL repulsion between all pairs of `symbols`; distances that `settings` leave open come from covalent radii."""
 
     inner: Tensor
     outer: Tensor
@@ -122,8 +122,8 @@ class ZblPair(PairBaseline):
     amplitude: Tensor
     switch: Tensor
 
-    def __init__(self, symbols: Sequence[str], hypers: ZblHypers | None = None) -> None:
-        complete = (hypers or ZblHypers()).completed(symbols)
+    def __init__(self, symbols: Sequence[str], settings: ZblSettings | None = None) -> None:
+        complete = (settings or ZblSettings()).completed(symbols)
         names = [pair_name(symbols[a], symbols[b]) for a, b in unordered_pairs(len(symbols))]
         inner, outer = ([_given(each, name, "") or 0.0 for name in names] for each in (complete.inner, complete.outer))
         super().__init__(len(symbols), max(outer))

@@ -9,19 +9,19 @@ import numpy as np
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials import plots
-from rhopot.potentials.fitting.metrics import Prediction
+from rhopot.potentials.fitting.metrics import FramePrediction
 from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
 from rhopot.potentials.structures import Frame, naming
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
 
 
-def predict(
+def predict_frames(
     model: LoadedModel,
     frames: Sequence[Frame],
     progress: Callable[[int], None] | None = None,
     *,
     uncertainty: bool = False,
-) -> list[Prediction]:
+) -> list[FramePrediction]:
     """Energy (eV), and forces (eV/A) and stress (eV/A^3) where they can be compared, of every frame, in order.
 
     Frames with an energy alone are evaluated without derivatives, which take two thirds of the time.
@@ -41,14 +41,14 @@ def predict(
             result = evaluate(model, [frame.atoms], gradients=gradients, members=members, deviations=deviations)[0]
         stress = result.stress(frame.atoms) if frame.stress is not None else None
         spread = result.energy_uncertainty(), result.forces_uncertainty
-        predictions.append(Prediction(result.energy, result.forces, stress, *spread))
+        predictions.append(FramePrediction(result.energy, result.forces, stress, *spread))
         if progress is not None:
             progress(done)
     return predictions
 
 
 def parity_panels(
-    frames: Sequence[Frame], predictions: Sequence[Prediction], baseline: dict[str, float] | None = None
+    frames: Sequence[Frame], predictions: Sequence[FramePrediction], baseline: dict[str, float] | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Reference and prediction per panel of `plots.parity`; `baseline` (eV per element) is taken off both energies."""
     pairs = list(zip(frames, predictions, strict=True))
@@ -77,7 +77,7 @@ def parity_panels(
 def draw_parity(
     path: str | Path,
     frames: Sequence[Frame],
-    predictions: Sequence[Prediction],
+    predictions: Sequence[FramePrediction],
     baseline: dict[str, float] | None = None,
     title: str = "",
 ) -> Path:

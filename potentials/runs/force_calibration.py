@@ -15,7 +15,7 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.export.results import species_of
 from rhopot.export.whole import knows_member_forces
 from rhopot.potentials.fitting.calibration import FEWEST_ERRORS, ForceCalibration, ForceErrors, calibrate_forces
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.structures import Frame
 
@@ -25,7 +25,7 @@ MOST_ATOMS = {"local": 2000, "global": 320}
 
 
 def calibrate_on(
-    model: LoadedModel, frames: Sequence[Frame], ranks: Ranks, progress: Progress
+    model: LoadedModel, frames: Sequence[Frame], communicator: Communicator, progress: Progress
 ) -> ForceCalibration | None:
     """Return the calibration on frames with forces, on every process; None where the frames do not allow one.
 
@@ -36,21 +36,21 @@ def calibrate_on(
     if len(chosen) < FEWEST_ERRORS or not has_force_deviations(model):
         return None
     stage = "uncertainty of forces"
-    share = deal(chosen, ranks)
+    share = round_robin(chosen, communicator)
     progress.start(stage, len(share))
     mine: dict[int, ForceErrors] = {}
     for done, (k, frame) in enumerate(share, start=1):
         mine[k] = _force_errors(model, frame)
         progress.advance(stage, done)
     found: dict[int, ForceErrors] = {}
-    for part in ranks.gather(mine):
+    for part in communicator.gather(mine):
         found.update(part)
     calibration = None
-    if ranks.rank == 0:
+    if communicator.rank == 0:
         errors = ForceErrors.joined([found[k] for k in sorted(found)])
         groups = {frame.group for frame in chosen}
         calibration = calibrate_forces(errors, model.card.symbols, None if None in groups else len(groups))
-    result: ForceCalibration | None = ranks.broadcast(calibration)
+    result: ForceCalibration | None = communicator.broadcast(calibration)
     return result
 
 

@@ -18,15 +18,15 @@ from rich.console import Console
 from rhopot.export import LoadedModel, RhopotCalculator
 from rhopot.potentials import plots
 from rhopot.potentials.config import RunConfig
-from rhopot.potentials.config.schema import HotDynamics
+from rhopot.potentials.config.schema import HotDynamicsSettings
 from rhopot.potentials.console import bar
 from rhopot.potentials.files import write_atomically, write_text
-from rhopot.potentials.fitting.metrics import Prediction, error_table
+from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
-from rhopot.potentials.runs.evaluation import draw_parity, predict
+from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
 from rhopot.potentials.runs.free_atoms import describe_free_atoms
 from rhopot.potentials.runs.report import training_report
-from rhopot.potentials.runs.stability import Stability, survive, training_structures
+from rhopot.potentials.runs.stability import Stability, run_hot_dynamics, training_structures
 from rhopot.potentials.runs.training import LearningCurve, TrainingSet
 from rhopot.potentials.structures import FrameSet
 
@@ -91,7 +91,7 @@ def make_results(
 
 
 def measure_stability(
-    model: Path, settings: HotDynamics | None, console: Console, failures: Failures
+    model: Path, settings: HotDynamicsSettings | None, console: Console, failures: Failures
 ) -> list[dict[str, Any]]:
     """Hot dynamics of training structures with the saved model: printed, and returned as plain JSON values."""
     if settings is None:
@@ -100,7 +100,7 @@ def measure_stability(
     with failures.of("the stability run"):
         calculator = RhopotCalculator(model)
         card = calculator.model.card
-        runs = survive(training_structures(card), calculator, card, **settings.model_dump())
+        runs = run_hot_dynamics(training_structures(card), calculator, card, **settings.model_dump())
         for run in runs:
             console.print(f"stability: {run.sentence()}")
     return [{**run.as_dict(), "sentence": run.sentence()} for run in runs]
@@ -140,7 +140,7 @@ def _errors(
     for name, frames in parts.items():
         part = f"the error table of the {name} part"
         with failures.of(part), bar(console, f"evaluating {name}", len(frames)) as advance:
-            predictions = predict(model, frames, advance, uncertainty=name == "validation")
+            predictions = predict_frames(model, frames, advance, uncertainty=name == "validation")
             errors[name] = error_table(frames, predictions)
             console.print(errors_as_table(name, errors[name]))
         if name == "validation" and name in errors:
@@ -150,7 +150,7 @@ def _errors(
 
 
 def _draw_parity(
-    path: Path, frames: FrameSet, predictions: Sequence[Prediction], baseline: dict[str, float] | None
+    path: Path, frames: FrameSet, predictions: Sequence[FramePrediction], baseline: dict[str, float] | None
 ) -> None:
     """Predictions against labels of the validation part."""
     write_atomically(path, lambda partial: draw_parity(partial, frames, predictions, baseline, "validation part"))

@@ -30,7 +30,7 @@ from ase.md.langevin import Langevin
 from ase.parallel import DummyMPI
 
 from rhopot.export import ModelCard
-from rhopot.potentials.pair import ZblHypers, shortest_distances
+from rhopot.potentials.pair import ZblSettings, shortest_distances
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.prototypes import enlarged
 from rhopot.potentials.structures.velocities import thermal_momenta
@@ -98,7 +98,7 @@ class _Limits:
         self._symbols = card.symbols
         self._thermal = 3.0 * units.kB * temperature
         self._range = summary.get("energy_range")
-        known = ZblHypers().completed(card.symbols, summary.get("shortest_distances")).outer
+        known = ZblSettings().completed(card.symbols, summary.get("shortest_distances")).outer
         self._known: Mapping[str, float] = known if isinstance(known, dict) else {}
 
     def energy(self, atoms: Atoms) -> float:
@@ -188,7 +188,7 @@ def training_structures(card: ModelCard) -> list[Atoms]:
     return [Atoms(one["symbols"], positions=one["positions"], cell=one["cell"], pbc=one["pbc"]) for one in examples]
 
 
-def survive(
+def run_hot_dynamics(
     structures: Sequence[Atoms],
     calculator: Calculator,
     card: ModelCard,

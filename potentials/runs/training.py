@@ -19,9 +19,9 @@ from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.communicator import Ranks
-from rhopot.potentials.fitting.problem import FitResult, FitTask
-from rhopot.potentials.fitting.progress import Progress, Silent
+from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.problem import FitProblem, FitResult
+from rhopot.potentials.fitting.progress import Progress, SilentProgress
 from rhopot.potentials.graph.atomic_graph import as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import build_pair, complete_pair, describe_repulsion, shortest_distances
@@ -29,7 +29,7 @@ from rhopot.potentials.runs.data_checks import check_config_types, check_validat
 from rhopot.potentials.runs.force_calibration import calibrate_on
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import (
-    Baseline,
+    CompositionBaseline,
     explicit_baseline,
     fit_baseline,
     is_isolated_atom,
@@ -56,12 +56,12 @@ class TrainingSet:
     validation: FrameSet
     symbols: tuple[str, ...]
     split: str
-    absorb: bool
+    refit_on_validation: bool
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A fitted model with the card it is exported with and the fit's report.
 
     model: fitted to the training part: what reports and plots describe; final: what is saved (see `FitResult`)
@@ -114,8 +114,8 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
                 "add training frames with them, or to descriptor.symbols"
             )
-    absorb = not data.validation and data.split.refit
-    return TrainingSet(train, validation, symbols, split, absorb, notes)
+    refit_on_validation = not data.validation and data.split.refit
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
@@ -135,12 +135,12 @@ def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
 def fit_model(
     config: RunConfig,
     data: TrainingSet,
-    ranks: Ranks,
+    communicator: Communicator,
     *,
     progress: Progress | None = None,
     folder: Path | None = None,
     resume: bool = False,
-) -> Trained:
+) -> TrainedModel:
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = FAMILIES[config.family]
     settings = family.complete(config.descriptor, [frame.atoms for frame in data.train])
@@ -153,7 +153,7 @@ def fit_model(
     pair = _pair(config, data)
     baseline = _baseline(config, data, pair)
     members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0
-    task = FitTask(
+    problem = FitProblem(
         train=data.train,
         validation=data.validation,
         descriptor=descriptor,
@@ -161,24 +161,24 @@ def fit_model(
         targets=config.targets,
         baseline=baseline.energies,
         pair=pair,
-        absorb=data.absorb,
+        refit_on_validation=data.refit_on_validation,
         members=members,
         seed=config.seed,
         folder=folder,
         resume=resume,
-        progress=progress if progress is not None else Silent(),
-        ranks=ranks,
+        progress=progress if progress is not None else SilentProgress(),
+        communicator=communicator,
     )
-    if ranks.rank == 0:
-        _say(task, baseline, config.uncertainty.members)
+    if communicator.rank == 0:
+        _say(problem, baseline, config.uncertainty.members)
         if family.kind == "local":
             for line in describe_repulsion(config.baseline.model_dump(mode="json")["pair"], shortest):
-                task.progress.message(line)
-    result = family.fit(task, config)
+                problem.progress.message(line)
+    result = family.fit(problem, config)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     model, final = _as(result.model, dtype), _as(result.final, dtype)
-    card, report = _with_force_factors(model, _card(config, data, baseline, result, shortest), result, task)
-    return Trained(model, final, card, report)
+    card, report = _with_force_factors(model, _card(config, data, baseline, result, shortest), result, problem)
+    return TrainedModel(model, final, card, report)
 
 
 def _check_reach(config: RunConfig, frames: FrameSet) -> None:
@@ -191,15 +191,17 @@ def _check_reach(config: RunConfig, frames: FrameSet) -> None:
 
 
 def _with_force_factors(
-    model: nn.Module, card: ModelCard, result: FitResult, task: FitTask
+    model: nn.Module, card: ModelCard, result: FitResult, problem: FitProblem
 ) -> tuple[ModelCard, dict[str, Any]]:
     """Return card and report with the calibration of the uncertainty of forces."""
     report, found = result.report, result.force_calibration
     if found is None:
-        found = calibrate_on(LoadedModel(card, model.eval()), task.validation, task.ranks, task.progress)
+        found = calibrate_on(
+            LoadedModel(card, model.eval()), problem.validation, problem.communicator, problem.progress
+        )
     if found is None:
-        if task.members and task.ranks.rank == 0:
-            task.progress.message(
+        if problem.members and problem.communicator.rank == 0:
+            problem.progress.message(
                 "note: the predicted uncertainty of forces is not calibrated: too few forces in the validation set"
             )
         return card, report | {"force_calibration": None}
@@ -217,7 +219,7 @@ def _as(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 def learning_curve(
     config: RunConfig,
     data: TrainingSet,
-    ranks: Ranks,
+    communicator: Communicator,
     full: Mapping[str, float],
     progress: Progress | None = None,
     known: Mapping[str, Any] | None = None,
@@ -238,11 +240,11 @@ def learning_curve(
         lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     asked = [repr(fraction) for fraction in sorted(config.report.learning_curve)]
     for name in asked:
-        part = replace(data, train=_subset(data.train, float(name), config), absorb=False)
+        part = replace(data, train=_subset(data.train, float(name), config), refit_on_validation=False)
         if name in points or set(part.train.symbols) != set(data.train.symbols):
             continue
         bars = _BarsOnly(progress, f"{len(part.train)} frames") if progress is not None else None
-        fitted = fit_model(lean, part, ranks, progress=bars)
+        fitted = fit_model(lean, part, communicator, progress=bars)
         points[name] = {"n_frames": len(part.train), "errors": fitted.report["validation"]}
         keep(points)
     found = [points[name] for name in asked if name in points]
@@ -253,7 +255,7 @@ def learning_curve(
     )
 
 
-class _BarsOnly(Silent):
+class _BarsOnly(SilentProgress):
     """Passes stages on and keeps forecasts and messages of the smaller fits to itself."""
 
     def __init__(self, progress: Progress, name: str) -> None:
@@ -291,7 +293,7 @@ def _nested_order(train: FrameSet, config: RunConfig) -> list[int]:
     return sorted(range(len(train)), key=lambda row: place[str(train[row].group)])
 
 
-def _baseline(config: RunConfig, data: TrainingSet, pair: nn.Module | None) -> Baseline:
+def _baseline(config: RunConfig, data: TrainingSet, pair: nn.Module | None) -> CompositionBaseline:
     """Energy per element as configured; least squares are taken on what the pair baseline leaves."""
     elements = config.baseline.elements
     if isinstance(elements, dict):
@@ -300,7 +302,9 @@ def _baseline(config: RunConfig, data: TrainingSet, pair: nn.Module | None) -> B
         return isolated_atoms_baseline(data.train, data.symbols)
     labelled = [frame for frame in data.train if frame.energy is not None]
     if not labelled:
-        return Baseline(data.symbols, (0.0,) * len(data.symbols), "zero", "no energies in the data: zero per element")
+        return CompositionBaseline(
+            data.symbols, (0.0,) * len(data.symbols), "zero", "no energies in the data: zero per element"
+        )
     left = None
     if pair is not None:
         left = np.array([float(f.energy or 0.0) - _pair_energy(pair, f.atoms, data.symbols) for f in labelled])
@@ -336,20 +340,24 @@ def _pair_energy(pair: nn.Module, atoms: Atoms, symbols: Sequence[str]) -> float
         return float(pair(*graph.arguments).sum())
 
 
-def _say(task: FitTask, baseline: Baseline, members: int) -> None:
+def _say(problem: FitProblem, baseline: CompositionBaseline, members: int) -> None:
     energies = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in baseline.as_dict().items())
-    task.progress.message(f"baseline ({baseline.method}): {energies} eV/atom")
+    problem.progress.message(f"baseline ({baseline.method}): {energies} eV/atom")
     if baseline.note:
-        task.progress.message(f"note: {baseline.note}")
-    if members and not task.members:
-        task.progress.message(
+        problem.progress.message(f"note: {baseline.note}")
+    if members and not problem.members:
+        problem.progress.message(
             f"note: fewer than {MIN_VALIDATION} validation frames with energies, which calibrate the uncertainty: "
             "the model gets none"
         )
 
 
 def _card(
-    config: RunConfig, data: TrainingSet, baseline: Baseline, result: FitResult, shortest: Mapping[str, float]
+    config: RunConfig,
+    data: TrainingSet,
+    baseline: CompositionBaseline,
+    result: FitResult,
+    shortest: Mapping[str, float],
 ) -> ModelCard:
     """What the model file says of itself."""
     family = FAMILIES[config.family]
@@ -361,7 +369,7 @@ def _card(
         "shortest_distances": {pair: round(distance, 4) for pair, distance in shortest.items()},
         "split": data.split,
         "n_validation": len(data.validation),
-        "fitted_to_validation": data.absorb,
+        "fitted_to_validation": data.refit_on_validation,
     }
     fit = {
         "regressor": {name: config.regressor[name] for name in report["regressor"]},

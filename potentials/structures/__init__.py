@@ -1,7 +1,12 @@
 """Labelled structures: reading, checking, splitting, and the composition baseline of their energies."""
 
-from rhopot.potentials.structures.composition import Baseline, explicit_baseline, fit_baseline, isolated_atoms_baseline
-from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.composition import (
+    CompositionBaseline,
+    explicit_baseline,
+    fit_baseline,
+    isolated_atoms_baseline,
+)
+from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet, naming
 from rhopot.potentials.structures.keys import AUTO, UNLABELLED, Keys
 from rhopot.potentials.structures.lint import lint
@@ -11,9 +16,9 @@ from rhopot.potentials.structures.split import fold_numbers, k_fold_groups, spli
 __all__ = [
     "AUTO",
     "UNLABELLED",
-    "Baseline",
+    "CompositionBaseline",
     "DataError",
-    "Finding",
+    "DataFinding",
     "Frame",
     "FrameSet",
     "Keys",

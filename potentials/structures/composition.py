@@ -19,7 +19,7 @@ from rhopot.potentials.structures.frames import DataError, Floats, Frame
 
 
 @dataclass(frozen=True)
-class Baseline:
+class CompositionBaseline:
     """Energies per atom in eV, in the order of `symbols`; `note` is empty unless something must be known."""
 
     symbols: tuple[str, ...]
@@ -52,7 +52,7 @@ def fit_baseline(
     symbols: Sequence[str] | None = None,
     weights: NDArray[np.float64] | None = None,
     energies: NDArray[np.float64] | None = None,
-) -> Baseline:
+) -> CompositionBaseline:
     """Least-squares baseline of the frames that carry an energy.
 
     `weights` (one per such frame, 1/eV) replace 1 / number of atoms; `energies` (eV, one per such frame) replace
@@ -76,10 +76,10 @@ def fit_baseline(
             f"the compositions determine {int(rank)} of {len(symbols)} element energies ({', '.join(symbols)}); "
             "the least-norm solution is used, so energies of other compositions share an arbitrary constant"
         )
-    return Baseline(tuple(symbols), tuple(float(e) for e in solution), "least squares", note)
+    return CompositionBaseline(tuple(symbols), tuple(float(e) for e in solution), "least squares", note)
 
 
-def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> Baseline:
+def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> CompositionBaseline:
     """Baseline given by the user in eV per atom; every one of `symbols` must be named."""
     unknown = [symbol for symbol in energies if atomic_numbers.get(symbol, 0) < 1]
     if unknown:
@@ -94,7 +94,7 @@ def explicit_baseline(energies: Mapping[str, float], symbols: Sequence[str]) -> 
     values = tuple(float(energies[symbol]) for symbol in symbols)
     if not np.isfinite(values).all():
         raise ValueError(f"baseline.elements must be finite energies in eV, got {dict(energies)}; correct them")
-    return Baseline(tuple(symbols), values, "explicit")
+    return CompositionBaseline(tuple(symbols), values, "explicit")
 
 
 def is_isolated_atom(frame: Frame) -> bool:
@@ -109,7 +109,7 @@ def missing_isolated_atoms(frames: Iterable[Frame], symbols: Sequence[str]) -> t
     return tuple(symbol for symbol in symbols if symbol not in found)
 
 
-def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> Baseline:
+def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> CompositionBaseline:
     """Baseline from the energies of frames that hold one isolated atom (`is_isolated_atom`)."""
     found: dict[str, float] = {}
     for frame in frames:
@@ -125,4 +125,4 @@ def isolated_atoms_baseline(frames: Iterable[Frame], symbols: Sequence[str]) -> 
             f"isolated atoms must be in the data for every element, got none for {', '.join(missing)}; "
             "add one-atom frames with config_type=IsolatedAtom or choose another baseline"
         )
-    return Baseline(tuple(symbols), tuple(found[symbol] for symbol in symbols), "isolated atoms")
+    return CompositionBaseline(tuple(symbols), tuple(found[symbol] for symbol in symbols), "isolated atoms")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rhopot.potentials.structures.composition import Baseline, is_isolated_atom
+from rhopot.potentials.structures.composition import CompositionBaseline, is_isolated_atom
 from rhopot.potentials.structures.frames import Frame
 
 LARGEST = 256  # atoms of an example
@@ -16,7 +16,7 @@ LARGEST_CELL = 150.0  # A^3 of a crystal with one atom in its cell
 DIGITS = 6  # of positions and cell in A
 
 
-def example_structures(frames: Iterable[Frame], baseline: Baseline) -> list[dict[str, Any]]:
+def example_structures(frames: Iterable[Frame], baseline: CompositionBaseline) -> list[dict[str, Any]]:
     """Up to three frames of the lowest energies of their kind, as plain JSON values.
 
     Kinds are compositions, or config_types where there is one composition; of many, those are taken that share the
@@ -35,12 +35,12 @@ def example_structures(frames: Iterable[Frame], baseline: Baseline) -> list[dict
     return [_plain(ordered[k]) for k in chosen]
 
 
-def residual(frame: Frame, baseline: Baseline) -> float:
+def residual(frame: Frame, baseline: CompositionBaseline) -> float:
     """Energy per atom (eV) of a labelled frame without those of its elements."""
     return (float(frame.energy or 0.0) - baseline.energy(frame.atoms)) / len(frame)
 
 
-def energy_range(frames: Iterable[Frame], baseline: Baseline) -> list[float] | None:
+def energy_range(frames: Iterable[Frame], baseline: CompositionBaseline) -> list[float] | None:
     """Lowest and highest energy per atom (eV) without those of the elements; None without energies."""
     values = [residual(frame, baseline) for frame in frames if frame.energy is not None and _is_matter(frame)]
     return [round(min(values), 6), round(max(values), 6)] if values else None
@@ -57,7 +57,7 @@ def _formula(frame: Frame) -> str:
     return str(frame.atoms.symbols.formula.reduce()[0].format("hill"))
 
 
-def _share(frame: Frame, baseline: Baseline) -> float:
+def _share(frame: Frame, baseline: CompositionBaseline) -> float:
     """Share of the first element."""
     return float(np.mean([symbol == baseline.symbols[0] for symbol in frame.atoms.symbols]))
 

@@ -10,7 +10,7 @@ Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One sentence about one fault. `frame` says where ("" for the whole set), `check` names the test."""
 
     severity: Severity
@@ -19,7 +19,7 @@ class Finding:
     sentence: str
 
 
-def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+def by_severity(findings: Iterable[DataFinding]) -> list[DataFinding]:
     """Errors first, then warnings, then the rest."""
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])

@@ -26,7 +26,7 @@ import numpy as np
 
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.structures.composition import fit_baseline, missing_isolated_atoms
-from rhopot.potentials.structures.findings import Finding, by_severity
+from rhopot.potentials.structures.findings import DataFinding, by_severity
 from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
 from rhopot.potentials.structures.keys import ALIASES, names_of
 from rhopot.potentials.structures.stress_consistency import lint_stress
@@ -40,7 +40,7 @@ ZERO_FORCE_SHARE = 0.9  # of a frame's atoms: beyond it a symmetric crystal, not
 SMALL_FORCE = 1e-3  # eV/A: where the largest force is below it, zeros are rounding
 
 
-def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
+def lint(frames: FrameSet, test: FrameSet | None = None) -> list[DataFinding]:
     """All findings of a data set, and of leakage into `test`, errors first.
 
     Read with `inspect_frames`, so that NaN labels are reported rather than left out.
@@ -48,7 +48,7 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
     everything = replace(frames, frames=frames.frames + (test.frames if test else ()))
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
-    checks: tuple[Callable[[FrameSet], Iterable[Finding]], ...]
+    checks: tuple[Callable[[FrameSet], Iterable[DataFinding]], ...]
     checks = (_distances, _fixed, _energies, _sources, _free_atoms, lint_stress)
     findings += _targets(frames)
     if test is not None:
@@ -66,45 +66,47 @@ def _is_finite(frame: Frame) -> bool:
     return all(np.isfinite(getattr(frame, target)).all() for target in TARGETS if frame.has(target))
 
 
-def _finite(frames: FrameSet) -> Iterable[Finding]:
+def _finite(frames: FrameSet) -> Iterable[DataFinding]:
     for frame in frames:
         for target in TARGETS:
             if frame.has(target) and not np.isfinite(getattr(frame, target)).all():
-                yield Finding("error", "finite", frame.name, f"{target} holds NaN or infinity; remove or recompute it")
+                yield DataFinding(
+                    "error", "finite", frame.name, f"{target} holds NaN or infinity; remove or recompute it"
+                )
 
 
-def _targets(frames: FrameSet, kind: str = "") -> Iterable[Finding]:
+def _targets(frames: FrameSet, kind: str = "") -> Iterable[DataFinding]:
     for target in ("energy", "forces"):
         without = [frame.name for frame in frames if not frame.has(target)]
         if len(without) == len(frames):
-            yield Finding("warning", "targets", "", f"no {kind}frame carries {target}")
+            yield DataFinding("warning", "targets", "", f"no {kind}frame carries {target}")
         elif without:
             sentence = f"{len(without)} of {len(frames)} {kind}frames lack {target} (first: {without[0]})"
-            yield Finding("warning", "targets", "", sentence)
+            yield DataFinding("warning", "targets", "", sentence)
     for target, used in frames.used.items():
         others = {key: n for key, n in frames.found.items() if key in ALIASES[target] and key not in names_of(used)}
         if others:
             listed = ", ".join(f"{key} ({n} frames)" for key, n in others.items())
             sentence = f"{target} is read from {', '.join(names_of(used))}; {listed} is not used"
-            yield Finding("warning", "targets", "", sentence)
+            yield DataFinding("warning", "targets", "", sentence)
 
 
-def _distances(frames: FrameSet) -> Iterable[Finding]:
+def _distances(frames: FrameSet) -> Iterable[DataFinding]:
     for frame in frames:
         try:
             edges = find_edges(frame.atoms, CLOSEST)
         except ValueError as error:
-            yield Finding("error", "distances", frame.name, str(error))
+            yield DataFinding("error", "distances", frame.name, str(error))
             continue
         if edges.n_edges:
             distance = np.linalg.norm(edges.vectors, axis=1)
             e = int(distance.argmin())
             i, j = int(edges.edge_centre[e]), int(edges.neighbour[e])
             sentence = f"atoms {i} and {j} are {distance[e]:.3f} A apart (below {CLOSEST} A); remove the frame"
-            yield Finding("error", "distances", frame.name, sentence)
+            yield DataFinding("error", "distances", frame.name, sentence)
 
 
-def _fixed(frames: FrameSet) -> Iterable[Finding]:
+def _fixed(frames: FrameSet) -> Iterable[DataFinding]:
     """Zero forces on constrained atoms; without a declared constraint, exact zeros beside moving atoms."""
     for frame in frames:
         if frame.forces is None or len(frame) < 2:
@@ -115,13 +117,13 @@ def _fixed(frames: FrameSet) -> Iterable[Finding]:
                 f"constraints zeroed the forces of {int((zero & frame.fixed).sum())} atoms; "
                 "recompute without constraints or leave the forces out"
             )
-            yield Finding("error", "fixed", frame.name, sentence)
+            yield DataFinding("error", "fixed", frame.name, sentence)
         elif 2 <= zero.sum() < ZERO_FORCE_SHARE * len(frame) and np.abs(frame.forces).max() > SMALL_FORCE:
             sentence = f"{int(zero.sum())} of {len(frame)} atoms have a force of exactly zero, as constraints leave it"
-            yield Finding("warning", "fixed", frame.name, sentence)
+            yield DataFinding("warning", "fixed", frame.name, sentence)
 
 
-def _duplicates(frames: FrameSet) -> Iterable[Finding]:
+def _duplicates(frames: FrameSet) -> Iterable[DataFinding]:
     seen: dict[bytes, Frame] = {}
     for frame in frames:
         first = seen.setdefault(frame_digest(frame, labels=False), frame)
@@ -130,21 +132,21 @@ def _duplicates(frames: FrameSet) -> Iterable[Finding]:
         gap = abs(frame.energy - first.energy) if frame.energy is not None and first.energy is not None else 0.0
         if gap > 1e-3 * len(frame):
             sentence = f"same structure as {first.name}, but energies differ by {gap:.3f} eV; keep one reference method"
-            yield Finding("error", "duplicates", frame.name, sentence)
+            yield DataFinding("error", "duplicates", frame.name, sentence)
         else:
-            yield Finding("warning", "duplicates", frame.name, f"same structure as {first.name}; it counts twice")
+            yield DataFinding("warning", "duplicates", frame.name, f"same structure as {first.name}; it counts twice")
 
 
-def _leakage(train: FrameSet, test: FrameSet) -> Iterable[Finding]:
+def _leakage(train: FrameSet, test: FrameSet) -> Iterable[DataFinding]:
     seen = {frame_digest(frame, labels=False): frame for frame in train}
     for frame in test:
         twin = seen.get(frame_digest(frame, labels=False))
         if twin is not None:
             sentence = f"test structure is also a training structure ({twin.name}); the test error is too small"
-            yield Finding("error", "leakage", frame.name, sentence)
+            yield DataFinding("error", "leakage", frame.name, sentence)
     groups = ({frame.group for frame in train} & {frame.group for frame in test}) - {None}
     for group in sorted(str(g) for g in groups):
-        yield Finding("error", "leakage", "", f"group {group!r} lies in training and test data; split by group")
+        yield DataFinding("error", "leakage", "", f"group {group!r} lies in training and test data; split by group")
 
 
 def _residuals(frames: FrameSet) -> dict[str, list[tuple[Frame, float]]]:
@@ -159,7 +161,7 @@ def _residuals(frames: FrameSet) -> dict[str, list[tuple[Frame, float]]]:
     return by_type
 
 
-def _energies(frames: FrameSet) -> Iterable[Finding]:
+def _energies(frames: FrameSet) -> Iterable[DataFinding]:
     for config_type, entries in _residuals(frames).items():
         values = np.array([left for _, left in entries])
         low, high = np.percentile(values, [10, 90])
@@ -170,10 +172,10 @@ def _energies(frames: FrameSet) -> Iterable[Finding]:
                     f"energy is {left - np.median(values):+.2f} eV/atom from the middle of config_type {config_type}, "
                     f"of which most span {high - low:.2f}; an outlier or another reference"
                 )
-                yield Finding("warning", "energies", frame.name, sentence)
+                yield DataFinding("warning", "energies", frame.name, sentence)
 
 
-def _free_atoms(frames: FrameSet) -> Iterable[Finding]:
+def _free_atoms(frames: FrameSet) -> Iterable[DataFinding]:
     """Elements without an isolated atom: nothing says how strongly the structures are bound."""
     missing = missing_isolated_atoms(frames, frames.symbols)
     if missing and any(frame.energy is not None and len(frame) > 1 for frame in frames):
@@ -181,10 +183,10 @@ def _free_atoms(frames: FrameSet) -> Iterable[Finding]:
             f"no isolated atom of {', '.join(missing)}: a fit to these energies leaves those of free atoms open, which "
             "may come out below the crystal; add one frame of each (config_type=IsolatedAtom) where free atoms matter"
         )
-        yield Finding("info", "free atoms", "", sentence)
+        yield DataFinding("info", "free atoms", "", sentence)
 
 
-def _sources(frames: FrameSet) -> Iterable[Finding]:
+def _sources(frames: FrameSet) -> Iterable[DataFinding]:
     """config_types that need a constant of their own: compared where they share a composition, per atom."""
     by_formula: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for frame in frames:
@@ -202,4 +204,4 @@ def _sources(frames: FrameSet) -> Iterable[Finding]:
                 f"{formula}: energies of config_types {low} and {high} lie {gap:.1f} eV/atom apart; "
                 "they seem to come from different reference methods, which do not mix"
             )
-            yield Finding("warning", "sources", "", sentence)
+            yield DataFinding("warning", "sources", "", sentence)

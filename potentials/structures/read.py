@@ -19,7 +19,7 @@ from ase.constraints import FixAtoms, FixCartesian
 from numpy.typing import NDArray
 
 from rhopot.potentials.structures.files import find_files, read_file
-from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import DataError, Floats, Frame, FrameSet
 from rhopot.potentials.structures.geometry import check_geometry, volume
 from rhopot.potentials.structures.keys import ALIASES, AUTO, Key, Keys, LabelTable, absent, choose_keys, value_of
@@ -62,12 +62,12 @@ def inspect_frames(
     preferred: Mapping[str, Key] | None = None,
     option: str = SETTING,
     shared: bool = False,
-) -> tuple[FrameSet, list[Finding]]:
+) -> tuple[FrameSet, list[DataFinding]]:
     """As `read_frames`, with faults of frames and keys as findings: such frames are left out, NaN labels are kept.
 
     `shared` says that `keys` are also those of the data that the preferred keys are from.
     """
-    findings: list[Finding] = []
+    findings: list[DataFinding] = []
     frames = _read(path, keys, group_key, preferred or {}, option, findings, shared)
     return frames, findings
 
@@ -78,7 +78,7 @@ def _read(
     group_key: str | None,
     preferred: Mapping[str, Key],
     option: str,
-    findings: list[Finding] | None,
+    findings: list[DataFinding] | None,
     shared: bool = False,
 ) -> FrameSet:
     """Read; faults are raised, or appended to `findings`."""
@@ -90,7 +90,7 @@ def _read(
     for fault in choice.faults:
         if findings is None:
             raise DataError(fault)
-        findings.append(Finding("error", "keys", "", fault))
+        findings.append(DataFinding("error", "keys", "", fault))
     _check_groups(group_key, labels, names)
     frames = []
     for (file, index, atoms), name, frame_labels in zip(raw, names, labels, strict=True):
@@ -101,7 +101,7 @@ def _read(
         except DataError as error:
             if findings is None:
                 raise DataError(f"{name}: {error}") from None
-            findings.append(Finding("error", "frames", name, str(error)))
+            findings.append(DataFinding("error", "frames", name, str(error)))
             continue
         frames.append(
             Frame(

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rhopot.potentials.structures.findings import Finding
+from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import Floats, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
@@ -113,7 +113,7 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
     return pairs
 
 
-def lint_stress(frames: FrameSet) -> Iterable[Finding]:
+def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
     """Findings on stresses, by config_type and by frame."""
     by_type: dict[str, list[int]] = defaultdict(list)
     for i, frame in enumerate(frames):
@@ -130,13 +130,13 @@ def lint_stress(frames: FrameSet) -> Iterable[Finding]:
                 f"stresses of config_type {config_type} ({len(members)} frames) cannot be tested against energies: "
                 f"{len(pairs[config_type])} pairs of frames differ by a small strain, {LEAST_PAIRS} are needed"
             )
-            yield Finding("info", "stress", "", sentence)
+            yield DataFinding("info", "stress", "", sentence)
             continue
         (scale, offset, residual), flipped = _without_flipped(pairs[config_type])
         if residual < RELIABLE and 0.5 < scale < 2.0:
             for i in sorted(flipped):
                 sentence = "stress contradicts the energies of its neighbours, with the opposite sign it would fit"
-                yield Finding("error", "stress", frames[i].name, sentence)
+                yield DataFinding("error", "stress", frames[i].name, sentence)
         yield _line(config_type, len(pairs[config_type]), scale, offset, residual)
 
 
@@ -156,24 +156,26 @@ def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
     return float(solution[0]), float(solution[1]), float(residual)
 
 
-def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> Finding:
+def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> DataFinding:
     """What the fitted line says of a config_type."""
     where = f"stresses of config_type {config_type}"
     measured = f"(energy = {scale:.3g} x work of the stresses, {n_pairs} pairs, residual {residual:.0%})"
     in_gpa = 0.5 < scale * GPA_PER_EV_PER_CUBIC_ANGSTROM < 2.0
     gpa = -offset * GPA_PER_EV_PER_CUBIC_ANGSTROM
     if residual > 0.5:
-        return Finding("warning", "stress", "", f"{where} do not follow the energies {measured}; noisy or unconverged")
+        return DataFinding(
+            "warning", "stress", "", f"{where} do not follow the energies {measured}; noisy or unconverged"
+        )
     if -2.0 < scale < -0.5:
-        return Finding("error", "stress", "", f"{where} have the wrong sign, tensile must be positive {measured}")
+        return DataFinding("error", "stress", "", f"{where} have the wrong sign, tensile must be positive {measured}")
     if not 0.5 < scale < 2.0:
         unit = "in GPa, not in eV/A^3" if in_gpa else "not in eV/A^3"
-        return Finding("error", "stress", "", f"{where} are {unit} {measured}")
+        return DataFinding("error", "stress", "", f"{where} are {unit} {measured}")
     if abs(offset) > OFFSET_REPORTED:
         sense = "tensile" if gpa > 0 else "compressive"
         sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}; weight them little"
-        return Finding("warning", "stress", "", sentence)
-    return Finding("info", "stress", "", f"{where} agree with the energies {measured}")
+        return DataFinding("warning", "stress", "", sentence)
+    return DataFinding("info", "stress", "", f"{where} agree with the energies {measured}")
 
 
 def _without_flipped(pairs: list[StrainedPair]) -> tuple[tuple[float, float, float], set[int]]:

@@ -69,7 +69,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One comparison: what, the largest difference, its limit and unit."""
 
     name: str
@@ -96,7 +96,7 @@ def check_model(
     lmp: Sequence[str] | None = None,
     device: str = "auto",
     progress: Callable[[str], None] | None = None,
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Run every comparison and return all findings, failed ones included.
 
     atoms: structure to compare, displaced by 0.03 A at random first; symbols: elements of the model, which become the
@@ -132,29 +132,29 @@ def check_model(
     return findings
 
 
-def _against_differences(atoms: Atoms, limits: Limits, dtype: str) -> list[Finding]:
+def _against_differences(atoms: Atoms, limits: Limits, dtype: str) -> list[CheckResult]:
     """Forces of up to four atoms and the stress, relative to the largest component (or 1 in their unit)."""
     step = 1e-3 if dtype == "float64" else 2e-2
     rows = np.linspace(0, len(atoms) - 1, min(4, len(atoms))).astype(int)
     forces = atoms.get_forces()
     error = np.abs(numerical_forces(atoms, rows, step) - forces[rows]).max() / max(1.0, np.abs(forces).max())
-    findings = [Finding("ASE forces = finite differences", float(error), limits.derivative, "relative")]
+    findings = [CheckResult("ASE forces = finite differences", float(error), limits.derivative, "relative")]
     if all(atoms.pbc):
         stress = from_voigt(atoms.get_stress())
         difference = np.abs(numerical_stress(atoms, step / 10) - stress).max() * atoms.get_volume() / len(atoms)
-        findings.append(Finding("ASE virial = finite differences", float(difference), limits.derivative, "eV/atom"))
+        findings.append(CheckResult("ASE virial = finite differences", float(difference), limits.derivative, "eV/atom"))
     return findings
 
 
-def _on_gpu(model: str | Path, atoms: Atoms, limits: Limits) -> list[Finding]:
+def _on_gpu(model: str | Path, atoms: Atoms, limits: Limits) -> list[CheckResult]:
     """Energy and forces of a calculator on the GPU against those of `atoms`."""
     there = atoms.copy()
     there.calc = RhopotCalculator(model, device="cuda")
     energy = abs(there.get_potential_energy() - atoms.get_potential_energy()) / len(atoms)
     difference = _largest(there.get_forces(), atoms.get_forces())
     return [
-        Finding("ASE on the GPU: energy", energy, limits.energy, "eV/atom"),
-        Finding("ASE on the GPU: forces", difference, limits.forces, "eV/A"),
+        CheckResult("ASE on the GPU: energy", energy, limits.energy, "eV/atom"),
+        CheckResult("ASE on the GPU: forces", difference, limits.forces, "eV/A"),
     ]
 
 
@@ -181,31 +181,31 @@ def _moving(atoms: Atoms, steps: int, temperature: float) -> str:
 
 def _static_findings(
     atoms: Atoms, data: DataFile, run: LammpsRun, folder: Path, count: int, limits: Limits, of_atoms: bool
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Energy, per-atom energies (`of_atoms`), forces and virial of the undisturbed structure against ASE."""
     where = f"LAMMPS, {count} rank(s)"
     energy, *pressure = run.printed("rhopot_static")
     forces = read_dump(folder / "static.dump", ["fx", "fy", "fz"]) @ data.rotation
     n_atoms = len(atoms)
     findings = [
-        Finding(f"{where}: energy", abs(energy - atoms.get_potential_energy()) / n_atoms, limits.energy, "eV/atom"),
-        Finding(f"{where}: forces", _largest(forces, atoms.get_forces()), limits.forces, "eV/A"),
+        CheckResult(f"{where}: energy", abs(energy - atoms.get_potential_energy()) / n_atoms, limits.energy, "eV/atom"),
+        CheckResult(f"{where}: forces", _largest(forces, atoms.get_forces()), limits.forces, "eV/A"),
     ]
     if of_atoms:
         energies = read_dump(folder / "static.dump", ["c_atom_energy"])[:, 0]
         difference = _largest(energies, atoms.get_potential_energies())
-        findings.append(Finding(f"{where}: per-atom energies", difference, 10 * limits.energy, "eV"))
+        findings.append(CheckResult(f"{where}: per-atom energies", difference, 10 * limits.energy, "eV"))
     if all(atoms.pbc):
         tensor = from_voigt(np.array(pressure), LAMMPS_VOIGT) / BAR_PER_EV_PER_CUBIC_ANGSTROM
         stress = -data.rotation.T @ tensor @ data.rotation
         difference = _largest(stress, from_voigt(atoms.get_stress())) * atoms.get_volume() / n_atoms
-        findings.append(Finding(f"{where}: virial", difference, limits.virial, "eV/atom"))
+        findings.append(CheckResult(f"{where}: virial", difference, limits.virial, "eV/atom"))
     return findings
 
 
 def _moving_findings(
     atoms: Atoms, data: DataFile, run: LammpsRun, folder: Path, count: int, limits: Limits
-) -> list[Finding]:
+) -> list[CheckResult]:
     """Last step of the dynamics against ASE, the number of neighbour builds and the drift of the total energy."""
     where = f"LAMMPS, {count} rank(s), after NVE"
     table = read_dump(folder / "moved.dump", ["x", "y", "z", "fx", "fy", "fz"])
@@ -220,10 +220,10 @@ def _moving_findings(
     exchanged = MEV_PER_EV * np.ptp(thermo["PotEng"]) / len(atoms)
     builds = [int(number) for number in re.findall(r"Neighbor list builds = (\d+)", run.text)]
     return [
-        Finding(f"{where}: energy", energy, limits.energy, "eV/atom"),
-        Finding(f"{where}: forces", _largest(forces, moved.get_forces()), limits.forces, "eV/A"),
-        Finding(f"{where}: neighbour builds missing", float(max(0, 2 - builds[-1])), 0.0, "builds"),
-        Finding(f"{where}: drift", drift, max(limits.drift, OSCILLATION * exchanged / time[-1]), "meV/atom/ps"),
+        CheckResult(f"{where}: energy", energy, limits.energy, "eV/atom"),
+        CheckResult(f"{where}: forces", _largest(forces, moved.get_forces()), limits.forces, "eV/A"),
+        CheckResult(f"{where}: neighbour builds missing", float(max(0, 2 - builds[-1])), 0.0, "builds"),
+        CheckResult(f"{where}: drift", drift, max(limits.drift, OSCILLATION * exchanged / time[-1]), "meV/atom/ps"),
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from broken_plugins import FAULTS, Fault
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.verification.check import Finding, check_model
+from rhopot.potentials.verification.check import CheckResult, check_model
 
 STALE = """  static std::map<int, std::vector<int>> first;
   const std::vector<int> seen(list_->firstneigh[i], list_->firstneigh[i] + list_->numneigh[i]);
@@ -95,7 +95,7 @@ def build(folder: Path, sources: broken_plugins.Sources, *fault: Fault) -> list[
 
 def failures(model: Path, command: list[str]) -> set[str]:
     """Names of the comparisons that fail with this LAMMPS."""
-    findings: list[Finding] = check_model(
+    findings: list[CheckResult] = check_model(
         model,
         toy.crystal((2, 1, 1), rattle=0.05),
         RhopotCalculator(model),

@@ -2,7 +2,7 @@
 
 from rhopot.potentials.descriptors.gmp.direct import direct_features
 from rhopot.potentials.descriptors.gmp.features import GmpFeatures
-from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.valence import ValenceDensity, valence_density
 
-__all__ = ["GmpFeatures", "GmpHypers", "ValenceDensity", "direct_features", "valence_density"]
+__all__ = ["GmpFeatures", "GmpSettings", "ValenceDensity", "direct_features", "valence_density"]

@@ -7,7 +7,7 @@
 No splines, no spherical harmonics, no custom operators: monomials of the Cartesian harmonics (eq. 2) one by one. The
 centre's own density is a neighbour at r = 0, times `center_weight`. Differentiable by autograd (eps > 0).
 
-In : `GmpHypers`, one density per species, the shared edge arguments (float64). Out: (C, F), order p (L+1) + n.
+In : `GmpSettings`, one density per species, the shared edge arguments (float64). Out: (C, F), order p (L+1) + n.
 Cost: O(E K P L^6).
 
 [1] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100, SI 0.2
@@ -21,13 +21,13 @@ from torch import Tensor
 
 from rhopot.potentials.density.reference import edge_centres
 from rhopot.potentials.descriptors.gmp.decomposition import double_factorial
-from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.maxwell import Polynomial, exponents, maxwell_harmonic, weight
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
 
 
 def direct_features(
-    hypers: GmpHypers,
+    settings: GmpSettings,
     densities: Sequence[AtomDensity],
     edge_vectors: Tensor,
     first_edge: Tensor,
@@ -36,7 +36,7 @@ def direct_features(
     species: Tensor,
     floor: Tensor | None = None,
 ) -> Tensor:
-    """Return the features (C, F) of `hypers`, Cartesian or solid.
+    """Return the features (C, F) of `settings`, Cartesian or solid.
 
     Args:
         densities: one per species.
@@ -48,15 +48,15 @@ def direct_features(
     vectors = torch.cat([edge_vectors, own])
     kinds = species[torch.cat([neighbour, centre])]
     rows = torch.cat([edge_centres(first_edge), torch.arange(n_centres, device=centre.device)])
-    own_factor = edge_vectors.new_full((n_centres,), hypers.center_weight)
-    factor = torch.cat([quintic_fade(edge_vectors, hypers), own_factor])
+    own_factor = edge_vectors.new_full((n_centres,), settings.center_weight)
+    factor = torch.cat([quintic_fade(edge_vectors, settings), own_factor])
     columns = []
-    for order in range(hypers.max_order + 1):
-        harmonics = {powers: maxwell_harmonic(powers, hypers.solid) for powers in exponents(order)}
-        moments = edge_vectors.new_zeros(n_centres, len(hypers.probe_widths), len(harmonics))
+    for order in range(settings.max_order + 1):
+        harmonics = {powers: maxwell_harmonic(powers, settings.solid) for powers in exponents(order)}
+        moments = edge_vectors.new_zeros(n_centres, len(settings.probe_widths), len(harmonics))
         for kind, density in enumerate(densities):
             of_kind = torch.nonzero(kinds == kind).flatten()
-            integrals = harmonic_integrals(vectors[of_kind], density, hypers.probe_widths, list(harmonics.values()))
+            integrals = harmonic_integrals(vectors[of_kind], density, settings.probe_widths, list(harmonics.values()))
             moments = moments.index_add(0, rows[of_kind], factor[of_kind, None, None] * integrals)
         weights = torch.tensor([weight(powers) for powers in harmonics], dtype=moments.dtype, device=moments.device)
         columns.append((weights * moments**2).sum(dim=2))
@@ -65,10 +65,10 @@ def direct_features(
     return torch.sqrt(squares + eps**2) - eps
 
 
-def quintic_fade(edge_vectors: Tensor, hypers: GmpHypers) -> Tensor:
+def quintic_fade(edge_vectors: Tensor, settings: GmpSettings) -> Tensor:
     """Return f_c (E,): 1 - 10 t^3 + 15 t^4 - 6 t^5 over the last `cutoff_width`."""
     length = edge_vectors.norm(dim=1)
-    t = ((length - hypers.cutoff + hypers.cutoff_width) / hypers.cutoff_width).clamp(0.0, 1.0)
+    t = ((length - settings.cutoff + settings.cutoff_width) / settings.cutoff_width).clamp(0.0, 1.0)
     return 1.0 - 10.0 * t**3 + 15.0 * t**4 - 6.0 * t**5
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.gmp import reference as twin
-from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
 from rhopot.potentials.descriptors.gmp.table import build_table
 from rhopot.potentials.descriptors.gmp.valence import valence_density
@@ -50,20 +50,20 @@ class GmpFeatures(Features):
     floor: Tensor
 
     def __init__(
-        self, hypers: GmpHypers, densities: Sequence[AtomDensity] | None = None, reference: bool = False
+        self, settings: GmpSettings, densities: Sequence[AtomDensity] | None = None, reference: bool = False
     ) -> None:
         super().__init__()
-        found = [valence_density(symbol) for symbol in hypers.symbols] if densities is None else densities
-        gmp = build_table(hypers, found)
+        found = [valence_density(symbol) for symbol in settings.symbols] if densities is None else densities
+        gmp = build_table(settings, found)
         self.register_buffer("radial", torch.from_numpy(gmp.table.values))
-        self.register_buffer("species_channel", torch.zeros(len(hypers.symbols), dtype=torch.int64))
+        self.register_buffer("species_channel", torch.zeros(len(settings.symbols), dtype=torch.int64))
         self.register_buffer("floor", torch.from_numpy(gmp.floor))
-        self.hypers = hypers
+        self.settings = settings
         self.reference = reference
-        self.cutoff: float = hypers.cutoff
-        self.center_weight: float = hypers.center_weight
-        self.n_probes: int = len(hypers.probe_widths)
-        self.n_features: int = hypers.n_features
+        self.cutoff: float = settings.cutoff
+        self.center_weight: float = settings.center_weight
+        self.n_probes: int = len(settings.probe_widths)
+        self.n_features: int = settings.n_features
         self.table_error: float = gmp.table.error
         self.scale = gmp.scale
 

@@ -29,7 +29,7 @@ Narrow Gaussians of valence densities are gone within half an Angstrom. The tabl
 on (and exact at zero, for the centre's own density), relative to the norm of the order that a function contributes to:
 it needs a third of the knots that each function down to zero would need.
 
-In : `GmpHypers`, densities. Out: table (A, K, 3, L+1, Q), eps (F,), feature index p (L+1) + n.
+In : `GmpSettings`, densities. Out: table (A, K, 3, L+1, Q), eps (F,), feature index p (L+1) + n.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from rhopot.potentials.density.scaling import multiply
 from rhopot.potentials.density.spline import RadialTable, tabulate
-from rhopot.potentials.descriptors.gmp.gmp_settings import GmpHypers
+from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity, GmpRadialFunctions
 
 CLOSEST = 0.5  # A, nearer than any two atoms (H2: 0.74)
@@ -66,26 +66,28 @@ class GmpTable:
     floor: np.ndarray
 
 
-def build_table(hypers: GmpHypers, densities: Sequence[AtomDensity]) -> GmpTable:
-    """Return the table of `hypers` for one density per symbol.
+def build_table(settings: GmpSettings, densities: Sequence[AtomDensity]) -> GmpTable:
+    """Return the table of `settings` for one density per symbol.
 
     Raises:
         ValueError: no symbols, or another number of densities.
     """
-    if not hypers.symbols:
+    if not settings.symbols:
         raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
-    if len(densities) != len(hypers.symbols):
+    if len(densities) != len(settings.symbols):
         raise ValueError(
-            f"densities must be one per symbol, got {len(densities)} for {len(hypers.symbols)} symbols; "
+            f"densities must be one per symbol, got {len(densities)} for {len(settings.symbols)} symbols; "
             "leave them out for the valence densities of the elements"
         )
-    functions = GmpRadialFunctions(densities, hypers.probe_widths, hypers.max_order, hypers.solid, hypers.cutoff_fn)
-    table = tabulate(functions, hypers.cutoff_fn, hypers.tolerance, CLOSEST, partial(norm_of_order, functions))
-    scale = feature_scale(functions, hypers.symbols)
-    if hypers.regularization is not None:
-        floor = hypers.regularization * scale
-    elif hypers.regularization_length is not None:
-        floor = hypers.regularization_length * displacement_sensitivity(functions, hypers.symbols)
+    functions = GmpRadialFunctions(
+        densities, settings.probe_widths, settings.max_order, settings.solid, settings.cutoff_fn
+    )
+    table = tabulate(functions, settings.cutoff_fn, settings.tolerance, CLOSEST, partial(norm_of_order, functions))
+    scale = feature_scale(functions, settings.symbols)
+    if settings.regularization is not None:
+        floor = settings.regularization * scale
+    elif settings.regularization_length is not None:
+        floor = settings.regularization_length * displacement_sensitivity(functions, settings.symbols)
     return GmpTable(table, scale, np.maximum(floor, SMALLEST_FLOOR))
 
 

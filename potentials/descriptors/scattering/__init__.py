@@ -3,21 +3,21 @@
 from rhopot.potentials.descriptors.scattering.direct import direct_features
 from rhopot.potentials.descriptors.scattering.features import WaveletScattering
 from rhopot.potentials.descriptors.scattering.grid import ScatteringGrid, choose_grid, finest_spacing
-from rhopot.potentials.descriptors.scattering.jacobians import ScatteringSlopes
+from rhopot.potentials.descriptors.scattering.jacobians import ScatteringJacobian
 from rhopot.potentials.descriptors.scattering.parameters import (
     beta_from_overlap,
     largest_scale,
     padding_error,
     spacing_from_alias,
 )
-from rhopot.potentials.descriptors.scattering.paths import Path, all_paths
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.paths import WaveletPath, all_paths
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 
 __all__ = [
-    "Path",
     "ScatteringGrid",
-    "ScatteringHypers",
-    "ScatteringSlopes",
+    "ScatteringJacobian",
+    "ScatteringSettings",
+    "WaveletPath",
     "WaveletScattering",
     "all_paths",
     "beta_from_overlap",

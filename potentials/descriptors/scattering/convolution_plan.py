@@ -12,13 +12,13 @@ alone: a path's value is the same whichever other paths are evaluated.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rhopot.potentials.descriptors.scattering.paths import Path, second_scales
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.paths import WaveletPath, second_scales
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 
 
 @dataclass(frozen=True)
-class Second:
-    """A second wavelet: index into `hypers.wavelets`, index into `hypers.scales`, rows of the block's channels."""
+class SecondOrder:
+    """A second wavelet: index into `settings.wavelets`, index into `settings.scales`, rows of the block's channels."""
 
     wavelet: int
     scale: int
@@ -26,7 +26,7 @@ class Second:
 
 
 @dataclass(frozen=True)
-class Block:
+class ScaleBlock:
     """A first wavelet, the scale whose grid its moduli stand on, its channels, and what follows."""
 
     wavelet: int
@@ -34,41 +34,41 @@ class Block:
     level: int
     channels: tuple[int, ...]
     integrate: bool
-    seconds: tuple[Second, ...]
+    seconds: tuple[SecondOrder, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConvolutionPlan:
     """Blocks to compute, and for each path its place among all `size` numbers in the order in which they appear.
 
     Order of appearance: bias, zeroth order (channel > q), then per block the first order (channel > q) if integrated
     and each second (channel > q).
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[ScaleBlock, ...]
     places: tuple[int, ...]
     size: int
 
 
-def block_level(hypers: ScatteringHypers, scale: float) -> int:
+def block_level(settings: ScatteringSettings, scale: float) -> int:
     """Return the index of the scale whose grid holds the moduli of first scale j1 = `scale`."""
-    finest = scale if hypers.max_order < 2 else min(scale, *second_scales(hypers, scale))
-    return hypers.scales.index(finest)
+    finest = scale if settings.max_order < 2 else min(scale, *second_scales(settings, scale))
+    return settings.scales.index(finest)
 
 
-def make_plan(hypers: ScatteringHypers, paths: Sequence[Path]) -> Plan:
+def make_convolution_plan(settings: ScatteringSettings, paths: Sequence[WaveletPath]) -> ConvolutionPlan:
     """Return the plan of `paths`, which must be among `all_paths(hypers)`."""
-    wavelets, scales = list(hypers.wavelets), list(hypers.scales)
-    channels = {name: k for k, name in enumerate(hypers.channel_table)}
+    wavelets, scales = list(settings.wavelets), list(settings.scales)
+    channels = {name: k for k, name in enumerate(settings.channel_table)}
     needed: dict[tuple[int, int], dict[tuple[int, int] | None, set[int]]] = {}
     for path in paths:
         if path.order >= 1:
             first, second = _wavelet(path, wavelets, scales, 1), _wavelet(path, wavelets, scales, 2)
             assert first is not None
             needed.setdefault(first, {}).setdefault(second, set()).add(channels[str(path.channel)])
-    blocks = tuple(_block(hypers, first, needed[first]) for first in sorted(needed))
-    place = _places(blocks, len(channels), len(hypers.powers))
-    size = 1 + len(hypers.powers) * len(place)
+    blocks = tuple(_block(settings, first, needed[first]) for first in sorted(needed))
+    place = _places(blocks, len(channels), len(settings.powers))
+    size = 1 + len(settings.powers) * len(place)
     keys = []
     for path in paths:
         if path.order < 0:
@@ -76,11 +76,13 @@ def make_plan(hypers: ScatteringHypers, paths: Sequence[Path]) -> Plan:
             continue
         assert path.q is not None
         first, second = _wavelet(path, wavelets, scales, 1), _wavelet(path, wavelets, scales, 2)
-        keys.append(place[first, second, channels[str(path.channel)]] + hypers.powers.index(path.q))
-    return Plan(blocks, tuple(keys), size)
+        keys.append(place[first, second, channels[str(path.channel)]] + settings.powers.index(path.q))
+    return ConvolutionPlan(blocks, tuple(keys), size)
 
 
-def _wavelet(path: Path, wavelets: list[tuple[int, int]], scales: list[float], which: int) -> tuple[int, int] | None:
+def _wavelet(
+    path: WaveletPath, wavelets: list[tuple[int, int]], scales: list[float], which: int
+) -> tuple[int, int] | None:
     """Return (wavelet index, scale index) of the first or second wavelet of a path, or None."""
     order, degree, scale = (path.n1, path.l1, path.j1) if which == 1 else (path.n2, path.l2, path.j2)
     if order is None or degree is None or scale is None:
@@ -88,19 +90,21 @@ def _wavelet(path: Path, wavelets: list[tuple[int, int]], scales: list[float], w
     return wavelets.index((order, degree)), scales.index(scale)
 
 
-def _block(hypers: ScatteringHypers, first: tuple[int, int], needed: dict[tuple[int, int] | None, set[int]]) -> Block:
+def _block(
+    settings: ScatteringSettings, first: tuple[int, int], needed: dict[tuple[int, int] | None, set[int]]
+) -> ScaleBlock:
     """Return the block of a first wavelet from the channels that each of its outputs needs."""
     channels = sorted(set().union(*needed.values()))
     seconds = [
-        Second(key[0], key[1], tuple(channels.index(c) for c in sorted(needed[key])))
+        SecondOrder(key[0], key[1], tuple(channels.index(c) for c in sorted(needed[key])))
         for key in sorted((key for key in needed if key is not None), key=lambda key: (key[1], key[0]))
     ]
-    level = block_level(hypers, hypers.scales[first[1]])
-    return Block(first[0], first[1], level, tuple(channels), None in needed, tuple(seconds))
+    level = block_level(settings, settings.scales[first[1]])
+    return ScaleBlock(first[0], first[1], level, tuple(channels), None in needed, tuple(seconds))
 
 
 def _places(
-    blocks: Sequence[Block], n_channels: int, n_powers: int
+    blocks: Sequence[ScaleBlock], n_channels: int, n_powers: int
 ) -> dict[tuple[tuple[int, int] | None, tuple[int, int] | None, int], int]:
     """Return where the integrals of (first, second, channel) start in the order of appearance."""
     place: dict[tuple[tuple[int, int] | None, tuple[int, int] | None, int], int] = {}

@@ -3,7 +3,7 @@
 Every atom is summed at every frequency, transforms are complex and full, harmonics are complex, channels are formed
 from atoms. The grids are the same as the fast path's: what is under test is everything but the choice of grids.
 
-In : `ScatteringHypers`, a structure (positions and cell in A), a `ScatteringGrid`. Out: (F,), order of `all_paths`.
+In : `ScatteringSettings`, a structure (positions and cell in A), a `ScatteringGrid`. Out: (F,), order of `all_paths`.
 Cost: O(C (N + log M) M) per wavelet for M grid points. NumPy, float64; no gradients.
 
 [1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
@@ -18,8 +18,8 @@ from scipy.special import lpmv
 
 from rhopot.potentials.descriptors.scattering.convolution_plan import block_level
 from rhopot.potentials.descriptors.scattering.grid import ScatteringGrid, boxed_cell
-from rhopot.potentials.descriptors.scattering.paths import Path, all_paths
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.paths import WaveletPath, all_paths
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 from rhopot.potentials.descriptors.scattering.wavelets import typical_field, typical_gain
 
 Points = list[int]
@@ -27,18 +27,18 @@ Wavelet = tuple[int, int, float]
 
 
 def direct_features(
-    hypers: ScatteringHypers,
+    settings: ScatteringSettings,
     positions: np.ndarray,
     species: np.ndarray,
     cell: np.ndarray,
     pbc: np.ndarray,
     grid: ScatteringGrid,
-    paths: Sequence[Path] | None = None,
+    paths: Sequence[WaveletPath] | None = None,
 ) -> np.ndarray:
     """Return the features (F,) per atom of `paths` (None: all of them)."""
     box = boxed_cell(torch.from_numpy(cell), torch.from_numpy(pbc), grid.lengths).numpy()
-    reference = _Reference(hypers, positions, species, box, grid)
-    return np.array([reference.feature(path) for path in (all_paths(hypers) if paths is None else paths)])
+    reference = _Reference(settings, positions, species, box, grid)
+    return np.array([reference.feature(path) for path in (all_paths(settings) if paths is None else paths)])
 
 
 class _Reference:
@@ -46,20 +46,20 @@ class _Reference:
 
     def __init__(
         self,
-        hypers: ScatteringHypers,
+        settings: ScatteringSettings,
         positions: np.ndarray,
         species: np.ndarray,
         box: np.ndarray,
         grid: ScatteringGrid,
     ) -> None:
-        self.hypers, self.positions, self.box, self.grid = hypers, positions, box, grid
-        weights = dict(zip(hypers.channel_table, np.array(hypers.weights), strict=True))
+        self.settings, self.positions, self.box, self.grid = settings, positions, box, grid
+        weights = dict(zip(settings.channel_table, np.array(settings.weights), strict=True))
         self.atom_weights = {name: row[species] for name, row in weights.items()}
         self.largest = {name: np.abs(row).max() for name, row in weights.items()}
         self.volume = abs(np.linalg.det(box))
         self.moduli: dict[tuple[str | None, Wavelet, Wavelet | None], np.ndarray] = {}
 
-    def feature(self, path: Path) -> float:
+    def feature(self, path: WaveletPath) -> float:
         """Return one feature."""
         n_atoms = len(self.positions)
         if path.order < 0:
@@ -84,7 +84,7 @@ class _Reference:
     def first(self, channel: str, wavelet: Wavelet) -> np.ndarray:
         """Return sigma(rho_c * psi) on the grid of the block."""
         if (channel, wavelet, None) not in self.moduli:
-            points = self.grid.points[block_level(self.hypers, wavelet[2])]
+            points = self.grid.points[block_level(self.settings, wavelet[2])]
             waves = self.waves(points)
             phases = np.exp(-1j * np.einsum("xyzc,nc->xyzn", waves, self.positions))
             density = phases @ self.atom_weights[channel] / self.volume
@@ -95,17 +95,17 @@ class _Reference:
     def second(self, channel: str, first: Wavelet, wavelet: Wavelet) -> np.ndarray:
         """Return sigma(sigma(rho_c * psi_1) * psi_2) on the grid of the second scale."""
         if (channel, first, wavelet) not in self.moduli:
-            points = self.grid.points[self.hypers.scales.index(wavelet[2])]
+            points = self.grid.points[self.settings.scales.index(wavelet[2])]
             inner = self.first(channel, first)
             spectrum = _regrid(np.fft.fftn(inner, norm="forward"), points)
-            floor = self.first_floor(channel, first) * typical_gain(*wavelet, self.hypers.base_width, first[2])
+            floor = self.first_floor(channel, first) * typical_gain(*wavelet, self.settings.base_width, first[2])
             self.moduli[channel, first, wavelet] = self.modulus(spectrum, points, wavelet, floor)
         return self.moduli[channel, first, wavelet]
 
     def first_floor(self, channel: str, wavelet: Wavelet) -> float:
         """Return eps of a first modulus."""
-        size = typical_field(*wavelet, self.hypers.base_width)
-        return float(self.hypers.regularization * size * self.largest[channel])
+        size = typical_field(*wavelet, self.settings.base_width)
+        return float(self.settings.regularization * size * self.largest[channel])
 
     def modulus(self, spectrum: np.ndarray, points: Points, wavelet: Wavelet, floor: float) -> np.ndarray:
         """Return sigma of the inverse transforms of spectrum x psi^_m, m = -l ... l."""
@@ -128,7 +128,7 @@ class _Reference:
         polar, azimuth = np.where(length > 0, waves[..., 2] / safe, 1.0), np.arctan2(waves[..., 1], waves[..., 0])
         numbers = np.meshgrid(*(np.abs(np.fft.fftfreq(n)) for n in points), indexing="ij")
         band = np.all([number < 0.5 - 1e-9 for number in numbers], axis=0)
-        radial = band * length ** (2 * (order - 1) - degree) * np.exp(-0.5 * (self.hypers.base_width * length) ** 2)
+        radial = band * length ** (2 * (order - 1) - degree) * np.exp(-0.5 * (self.settings.base_width * length) ** 2)
         filters = []
         for m in range(-degree, degree + 1):
             ratio = math.factorial(degree - abs(m)) / math.factorial(degree + abs(m))

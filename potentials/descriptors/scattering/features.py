@@ -29,11 +29,11 @@ from torch import Tensor, nn
 
 from rhopot.potentials import operators
 from rhopot.potentials.descriptors.scattering import modulus as twin
-from rhopot.potentials.descriptors.scattering.convolution_plan import Plan, make_plan
+from rhopot.potentials.descriptors.scattering.convolution_plan import ConvolutionPlan, make_convolution_plan
 from rhopot.potentials.descriptors.scattering.grid import ScatteringGrid, boxed_cell
 from rhopot.potentials.descriptors.scattering.nufft import fine_points, spread, window_width, windows_to_sums
-from rhopot.potentials.descriptors.scattering.paths import Path, all_paths
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.paths import WaveletPath, all_paths
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 from rhopot.potentials.descriptors.scattering.wavelets import (
     crop,
     dual_vectors,
@@ -84,30 +84,32 @@ class WaveletScattering(nn.Module):
     second_rows: list[list[list[int]]]
     filtered_scales: list[int]
 
-    def __init__(self, hypers: ScatteringHypers, paths: Sequence[Path] | None = None, reference: bool = False) -> None:
+    def __init__(
+        self, settings: ScatteringSettings, paths: Sequence[WaveletPath] | None = None, reference: bool = False
+    ) -> None:
         super().__init__()
-        if not hypers.symbols:
+        if not settings.symbols:
             raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols")
-        allowed = all_paths(hypers)
+        allowed = all_paths(settings)
         known = set(allowed)
         foreign = [path.name for path in paths or () if path not in known]
         if foreign:
             raise ValueError(f"paths must be allowed by the settings, got {foreign[0]}; see all_paths")
-        self.hypers = hypers
+        self.settings = settings
         self.reference = reference
         self.paths = tuple(allowed if paths is None else paths)
         self.n_features = len(self.paths)
-        self.wavelets, self.scales, self.powers = list(hypers.wavelets), list(hypers.scales), list(hypers.powers)
-        self.beta: float = hypers.base_width
-        self.regularization: float = hypers.regularization
-        self.width: int = window_width(hypers.tolerance)
+        self.wavelets, self.scales, self.powers = list(settings.wavelets), list(settings.scales), list(settings.powers)
+        self.beta: float = settings.base_width
+        self.regularization: float = settings.regularization
+        self.width: int = window_width(settings.tolerance)
         self.chunk: int = CHUNK
         self.modulus_cost: float = MODULUS
-        self.register_buffer("weights", torch.tensor(hypers.weights, dtype=torch.float64))
+        self.register_buffer("weights", torch.tensor(settings.weights, dtype=torch.float64))
         self.register_buffer("largest", torch.amax(torch.abs(self.weights), dim=1))
-        self._keep(make_plan(hypers, self.paths))
+        self._keep(make_convolution_plan(settings, self.paths))
 
-    def _keep(self, plan: Plan) -> None:
+    def _keep(self, plan: ConvolutionPlan) -> None:
         """Write the plan into lists, one entry per block."""
         self.register_buffer("places", torch.tensor(plan.places, dtype=torch.int64))
         self.n_integrals: int = plan.size
@@ -147,7 +149,7 @@ class WaveletScattering(nn.Module):
 
         Args:
             positions: (N, 3) in A, N >= 1.
-            species: (N,) int64, index into `hypers.symbols`.
+            species: (N,) int64, index into `settings.symbols`.
             cell: (3, 3) in A, rows are vectors.
             pbc: (3,) bool.
             grid: from `choose_grid`, the same for all structures that shall vary smoothly.
@@ -170,7 +172,7 @@ class WaveletScattering(nn.Module):
         return self.arranged(pieces, len(species))
 
     def arranged(self, pieces: list[Tensor], n_atoms: int) -> Tensor:
-        """Return the features (F,) from integrals in the order of appearance (see `Plan`)."""
+        """Return the features (F,) from integrals in the order of appearance (see `ConvolutionPlan`)."""
         return (torch.cat(pieces) / n_atoms)[self.places]
 
     def unstructured(self, species: Tensor, share: int) -> Tensor:
@@ -264,7 +266,7 @@ class WaveletScattering(nn.Module):
     def block(
         self, block: int, sums: Tensor, box: Tensor, points: list[list[int]], filters: dict[int, list[Tensor]]
     ) -> Tensor:
-        """Return the integrals of one block, flat, in the order of `Plan`.
+        """Return the integrals of one block, flat, in the order of `ConvolutionPlan`.
 
         Args:
             block: which one.

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 
 # Most points of the finest grid: one field of so many takes 3 GiB.
 MOST_POINTS = 2e8
@@ -56,19 +56,19 @@ def _without_small_factors(number: int) -> int:
     return number
 
 
-def choose_grid(hypers: ScatteringHypers, atoms: ase.Atoms, stretch: float = 1.0) -> ScatteringGrid:
+def choose_grid(settings: ScatteringSettings, atoms: ase.Atoms, stretch: float = 1.0) -> ScatteringGrid:
     """Return the grid of a structure.
 
     Args:
         hypers: settings.
         atoms: structure; its positions matter along axes that are not periodic.
-        stretch: factor by which edges may grow before the spacing of `hypers` is exceeded, >= 1.
+        stretch: factor by which edges may grow before the spacing of `settings` is exceeded, >= 1.
 
     Raises:
         ValueError: a periodic axis without a cell vector, a flat cell, a stretch below 1, or a grid of too many points.
     """
     positions, cell = torch.from_numpy(atoms.positions), torch.from_numpy(np.asarray(atoms.cell.array, dtype=float))
-    grid: ScatteringGrid = GridRule(hypers)(
+    grid: ScatteringGrid = GridRule(settings)(
         positions, cell, torch.from_numpy(np.asarray(atoms.pbc, dtype=bool)), stretch
     )
     points = float(np.prod([float(count) for count in grid.points[0]]))
@@ -89,12 +89,12 @@ class GridRule(nn.Module):
 
     spacings: list[float]
 
-    def __init__(self, hypers: ScatteringHypers) -> None:
+    def __init__(self, settings: ScatteringSettings) -> None:
         super().__init__()
-        self.spacings = [hypers.grid_spacing * 2.0**scale for scale in hypers.scales]
-        self.least_points: int = hypers.least_points
-        self.full: bool = hypers.grids == "full"
-        self.vacuum: float = hypers.vacuum
+        self.spacings = [settings.grid_spacing * 2.0**scale for scale in settings.scales]
+        self.least_points: int = settings.least_points
+        self.full: bool = settings.grids == "full"
+        self.vacuum: float = settings.vacuum
 
     def forward(self, positions: Tensor, cell: Tensor, pbc: Tensor, stretch: float) -> ScatteringGrid:
         """Return the grid for positions (N, 3) and cell (3, 3) in A, pbc (3,); see `choose_grid`."""

@@ -21,7 +21,7 @@ from rhopot.potentials.descriptors.scattering.grid import ScatteringGrid, boxed_
 from rhopot.potentials.descriptors.scattering.nufft import sums_to_windows, windows_to_sums
 
 
-class ScatteringSlopes(nn.Module):
+class ScatteringJacobian(nn.Module):
     """Features and the derivatives of their weighted sum.
 
     Args:

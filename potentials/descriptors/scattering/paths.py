@@ -15,11 +15,11 @@ Order: bias; then order > channel > (n1, l1) > j1 > (n2, l2) > j2 > q, each asce
 
 from dataclasses import dataclass
 
-from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringHypers
+from rhopot.potentials.descriptors.scattering.scattering_settings import ScatteringSettings
 
 
 @dataclass(frozen=True)
-class Path:
+class WaveletPath:
     """One feature. `order` is -1 for the bias; fields that an order does not have are None."""
 
     order: int
@@ -42,30 +42,30 @@ class Path:
         return f"{self.channel}{first}{second} q{self.q:.4g}"
 
 
-def second_wavelets(hypers: ScatteringHypers, wavelet: tuple[int, int]) -> list[tuple[int, int]]:
+def second_wavelets(settings: ScatteringSettings, wavelet: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the (n2, l2) that may follow (n1, l1)."""
-    return [other for other in hypers.wavelets if hypers.degree_rule == "all" or other > wavelet]
+    return [other for other in settings.wavelets if settings.degree_rule == "all" or other > wavelet]
 
 
-def second_scales(hypers: ScatteringHypers, scale: float) -> list[float]:
+def second_scales(settings: ScatteringSettings, scale: float) -> list[float]:
     """Return the j2 that may follow j1."""
-    return [other for other in hypers.scales if other >= scale - hypers.scale_lag - 1e-9]
+    return [other for other in settings.scales if other >= scale - settings.scale_lag - 1e-9]
 
 
-def all_paths(hypers: ScatteringHypers) -> list[Path]:
+def all_paths(settings: ScatteringSettings) -> list[WaveletPath]:
     """Return every path that the settings allow, in the order of the features."""
-    paths = [Path(order=-1)]
-    names, powers = list(hypers.channel_table), hypers.powers
-    paths += [Path(order=0, channel=name, q=q) for name in names for q in powers]
-    first = [(*wavelet, j) for wavelet in hypers.wavelets for j in hypers.scales] if hypers.max_order >= 1 else []
-    paths += [Path(1, name, *wavelet, q=q) for name in names for wavelet in first for q in powers]
-    if hypers.max_order == 2:
+    paths = [WaveletPath(order=-1)]
+    names, powers = list(settings.channel_table), settings.powers
+    paths += [WaveletPath(order=0, channel=name, q=q) for name in names for q in powers]
+    first = [(*wavelet, j) for wavelet in settings.wavelets for j in settings.scales] if settings.max_order >= 1 else []
+    paths += [WaveletPath(1, name, *wavelet, q=q) for name in names for wavelet in first for q in powers]
+    if settings.max_order == 2:
         paths += [
-            Path(2, name, n1, l1, j1, n2, l2, j2, q)
+            WaveletPath(2, name, n1, l1, j1, n2, l2, j2, q)
             for name in names
             for n1, l1, j1 in first
-            for n2, l2 in second_wavelets(hypers, (n1, l1))
-            for j2 in second_scales(hypers, j1)
+            for n2, l2 in second_wavelets(settings, (n1, l1))
+            for j2 in second_scales(settings, j1)
             for q in powers
         ]
     return paths

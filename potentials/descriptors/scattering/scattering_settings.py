@@ -40,7 +40,7 @@ from rhopot.potentials.descriptors.scattering.parameters import (
 )
 
 
-class ScatteringHypers(BaseModel):
+class ScatteringSettings(BaseModel):
     """Settings of wavelet scattering (table in the module's docstring); immutable and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.soap import reference as twin
-from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
+from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 from rhopot.potentials.descriptors.soap.table import build_table
 
 
@@ -42,18 +42,18 @@ class SoapPowerSpectrum(nn.Module):
     radial: Tensor
     species_channel: Tensor
 
-    def __init__(self, hypers: SoapHypers, coupling: np.ndarray | None = None, reference: bool = False) -> None:
+    def __init__(self, settings: SoapSettings, coupling: np.ndarray | None = None, reference: bool = False) -> None:
         super().__init__()
-        soap = build_table(hypers, hypers.l_max, coupling)
+        soap = build_table(settings, settings.l_max, coupling)
         self.register_buffer("radial", torch.from_numpy(soap.table.values))
         self.register_buffer("species_channel", torch.from_numpy(soap.species_channel))
-        self.hypers = hypers
+        self.settings = settings
         self.reference = reference
-        self.cutoff: float = hypers.cutoff
-        self.center_weight: float = hypers.center_weight
+        self.cutoff: float = settings.cutoff
+        self.center_weight: float = settings.center_weight
         self.n_channels: int = soap.n_channels
         self.n_density: int = soap.n_channels * soap.table.values.shape[4]
-        self.n_features: int = self.n_density * (self.n_density + 1) // 2 * (hypers.l_max + 1)
+        self.n_features: int = self.n_density * (self.n_density + 1) // 2 * (settings.l_max + 1)
         self.table_error: float = soap.table.error
 
     def forward(

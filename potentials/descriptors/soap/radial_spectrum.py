@@ -18,12 +18,12 @@ from torch import Tensor
 
 from rhopot.potentials.density import reference as twin
 from rhopot.potentials.descriptors.features import Features
-from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
+from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 from rhopot.potentials.descriptors.soap.table import build_table
 
 
 class RadialSpectrum(Features):
-    """Radial spectrum of atomic environments, from edges to features; `hypers.l_max` is not used.
+    """Radial spectrum of atomic environments, from edges to features; `settings.l_max` is not used.
 
     Args:
         hypers: settings, with `symbols`.
@@ -40,15 +40,15 @@ class RadialSpectrum(Features):
     radial: Tensor
     species_channel: Tensor
 
-    def __init__(self, hypers: SoapHypers, coupling: np.ndarray | None = None, reference: bool = False) -> None:
+    def __init__(self, settings: SoapSettings, coupling: np.ndarray | None = None, reference: bool = False) -> None:
         super().__init__()
-        soap = build_table(hypers, 0, coupling)
+        soap = build_table(settings, 0, coupling)
         self.register_buffer("radial", torch.from_numpy(soap.table.values))
         self.register_buffer("species_channel", torch.from_numpy(soap.species_channel))
-        self.hypers = hypers
+        self.settings = settings
         self.reference = reference
-        self.cutoff: float = hypers.cutoff
-        self.center_weight: float = hypers.center_weight
+        self.cutoff: float = settings.cutoff
+        self.center_weight: float = settings.center_weight
         self.n_channels: int = soap.n_channels
         self.n_features: int = soap.n_channels * soap.table.values.shape[4]
         self.table_error: float = soap.table.error

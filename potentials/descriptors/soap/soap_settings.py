@@ -21,10 +21,10 @@ from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction, CutoffKind
 from rhopot.potentials.density.scaling import WillattScaling
-from rhopot.potentials.descriptors.descriptor_settings import DescriptorHypers
+from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 
 
-class SoapHypers(DescriptorHypers):
+class SoapSettings(DescriptorSettings):
     """Settings of a SOAP descriptor (table in the module's docstring); immutable and closed to unknown keys."""
 
     cutoff: float = Field(5.0, gt=0, le=20)

@@ -3,7 +3,7 @@
 Joins the parts of the density engine: primitive basis, density, cutoff function and scaling make the radial functions,
 a coupling contracts them, and a spline table replaces them.
 
-In : `SoapHypers`, optional coupling U. Out: table (A, K, 3, L+1, Q) and the channel block of each species.
+In : `SoapSettings`, optional coupling U. Out: table (A, K, 3, L+1, Q) and the channel block of each species.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rhopot.potentials.density.basis import DvrBasis, GtoBasis
 from rhopot.potentials.density.radial import RadialFunctions, contract
 from rhopot.potentials.density.spline import RadialTable, tabulate
 from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, separate_coupling
-from rhopot.potentials.descriptors.soap.soap_settings import SoapHypers
+from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 
 TAIL = 3.0  # sigma by which the DVR interval exceeds the cutoff
 
@@ -34,34 +34,34 @@ class SoapTable:
     n_channels: int
 
 
-def radial_functions(hypers: SoapHypers, l_max: int) -> RadialFunctions:
-    """Return the primitive radial functions that `hypers` define, to degree `l_max`."""
-    width = hypers.density_width if hypers.density == "gaussian" else None
+def radial_functions(settings: SoapSettings, l_max: int) -> RadialFunctions:
+    """Return the primitive radial functions that `settings` define, to degree `l_max`."""
+    width = settings.density_width if settings.density == "gaussian" else None
     basis: GtoBasis | DvrBasis
-    if hypers.radial_basis == "gto":
-        basis = GtoBasis(hypers.n_max, hypers.cutoff)
+    if settings.radial_basis == "gto":
+        basis = GtoBasis(settings.n_max, settings.cutoff)
     else:
-        basis = DvrBasis(hypers.n_max, hypers.cutoff + TAIL * (width or 0.0))
-    return RadialFunctions(basis, l_max, width, hypers.cutoff_fn, hypers.scaling)
+        basis = DvrBasis(settings.n_max, settings.cutoff + TAIL * (width or 0.0))
+    return RadialFunctions(basis, l_max, width, settings.cutoff_fn, settings.scaling)
 
 
-def build_table(hypers: SoapHypers, l_max: int, coupling: np.ndarray | None = None) -> SoapTable:
-    """Return the table of `hypers` to degree `l_max`, contracted by `coupling` or by the default of its species mode.
+def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None = None) -> SoapTable:
+    """Return the table of `settings` to degree `l_max`, contracted by `coupling` or by the default of its species mode.
 
     Raises:
         ValueError: no symbols, or a coupling of another shape.
     """
-    if not hypers.symbols:
+    if not settings.symbols:
         raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
-    n_species = len(hypers.symbols)
-    separate = hypers.species_mode == "separate"
+    n_species = len(settings.symbols)
+    separate = settings.species_mode == "separate"
     if coupling is not None:
-        matrix = checked_coupling(coupling, n_species, hypers.n_max, l_max)
+        matrix = checked_coupling(coupling, n_species, settings.n_max, l_max)
     elif separate:
-        matrix = separate_coupling(n_species, hypers.n_max, l_max)
+        matrix = separate_coupling(n_species, settings.n_max, l_max)
     else:
-        matrix = mixed_coupling(hypers.symbols, hypers.n_pseudo, hypers.n_max, l_max)
-    functions = radial_functions(hypers, l_max)
-    table = tabulate(lambda r: contract(functions(r), matrix), functions.cutoff_function, hypers.tolerance)
+        matrix = mixed_coupling(settings.symbols, settings.n_pseudo, settings.n_max, l_max)
+    functions = radial_functions(settings, l_max)
+    table = tabulate(lambda r: contract(functions(r), matrix), functions.cutoff_function, settings.tolerance)
     channel = np.arange(n_species) if separate else np.zeros(n_species, dtype=int)
     return SoapTable(table, channel, n_species if separate else 1)

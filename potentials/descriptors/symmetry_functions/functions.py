@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.symmetry_functions import reference as twin
-from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryHypers
+from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryFunctionSettings
 
 
 class SymmetryFunctions(Features):
@@ -37,7 +37,7 @@ class SymmetryFunctions(Features):
         angular: (N_eta,) eta of the G4 in A^-2.
 
     Raises:
-        ValueError: `hypers` name no elements.
+        ValueError: `settings` name no elements.
     """
 
     reference: Final[bool]
@@ -46,23 +46,23 @@ class SymmetryFunctions(Features):
     zeta: list[int]
     sign: list[int]
 
-    def __init__(self, hypers: SymmetryHypers, reference: bool = False) -> None:
+    def __init__(self, settings: SymmetryFunctionSettings, reference: bool = False) -> None:
         super().__init__()
-        if not hypers.symbols:
+        if not settings.symbols:
             raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
-        scale = hypers.eta_scale
-        grid = [(scale * eta, shift) for eta in hypers.g2_etas for shift in hypers.g2_shifts]
+        scale = settings.eta_scale
+        grid = [(scale * eta, shift) for eta in settings.g2_etas for shift in settings.g2_shifts]
         self.register_buffer("radial", torch.tensor(grid, dtype=torch.float64).reshape(-1, 2))
-        self.register_buffer("angular", torch.tensor([scale * eta for eta in hypers.g4_etas], dtype=torch.float64))
-        self.hypers = hypers
+        self.register_buffer("angular", torch.tensor([scale * eta for eta in settings.g4_etas], dtype=torch.float64))
+        self.settings = settings
         self.reference = reference
-        self.zeta = list(hypers.g4_zetas)
-        self.sign = list(hypers.g4_signs)
-        self.cutoff: float = hypers.cutoff
-        self.cutoff_width: float = hypers.width
-        self.cutoff_function: str = hypers.cutoff_function
-        self.n_species: int = len(hypers.symbols)
-        self.n_features: int = hypers.n_features
+        self.zeta = list(settings.g4_zetas)
+        self.sign = list(settings.g4_signs)
+        self.cutoff: float = settings.cutoff
+        self.cutoff_width: float = settings.width
+        self.cutoff_function: str = settings.cutoff_function
+        self.n_species: int = len(settings.symbols)
+        self.n_features: int = settings.n_features
 
     def forward(
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor

@@ -46,6 +46,6 @@ NUMBERS = tuple(_ROWS)
 
 
 def named_set(number: int) -> dict[str, Any]:
-    """Return the grids of set `number` (1 to 12) by the names of the fields of `SymmetryHypers`."""
+    """Return the grids of set `number` (1 to 12) by the names of the fields of `SymmetryFunctionSettings`."""
     count, shifts, angular = _ROWS[number]
     return {"g2_etas": _series(count), "g2_shifts": shifts, "g4_signs": (1, -1), **angular}

@@ -4,7 +4,7 @@ A structure of the validation part was seen by no member. One of the training pa
 of 37% of a bootstrap): their average predicts it, and their deviation goes with it. Both kinds of errors together set
 one factor on the members' departures from their average: 68.27% of them lie within one deviation.
 
-In : predictions in eV per atom; out: `fitting.calibration.SpreadCalibration`
+In : predictions in eV per atom; out: `fitting.calibration.EnergyCalibration`
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fitting.calibration import SpreadCalibration, calibrate_spread
-from rhopot.potentials.fitting.sparse_regression import Ensemble, Rows
+from rhopot.potentials.fitting.calibration import EnergyCalibration, calibrate_energies
+from rhopot.potentials.fitting.sparse_regression import Ensemble, WeightedRows
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 FEWEST_MEMBERS = 8
 
 
-def calibrated(ensemble: Ensemble, rows: Rows, features: Floats, reference: Floats) -> SpreadCalibration | None:
+def calibrated(ensemble: Ensemble, rows: WeightedRows, features: Floats, reference: Floats) -> EnergyCalibration | None:
     """Return the calibration of an ensemble.
 
     Args:
@@ -31,7 +31,7 @@ def calibrated(ensemble: Ensemble, rows: Rows, features: Floats, reference: Floa
     """
     found = [unseen_by_some(ensemble, rows), unseen_by_all(ensemble, features, reference)]
     errors, deviations = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return calibrate_spread(errors, deviations)
+    return calibrate_energies(errors, deviations)
 
 
 def unseen_by_all(ensemble: Ensemble, features: Floats, reference: Floats) -> tuple[Floats, Floats]:
@@ -40,7 +40,7 @@ def unseen_by_all(ensemble: Ensemble, features: Floats, reference: Floats) -> tu
     return predicted[:, 0] - reference, predicted[:, 1:].std(axis=1)
 
 
-def unseen_by_some(ensemble: Ensemble, rows: Rows) -> tuple[Floats, Floats]:
+def unseen_by_some(ensemble: Ensemble, rows: WeightedRows) -> tuple[Floats, Floats]:
     """Return errors and deviations of the members that left a row out, for energies that enough members did."""
     energies = np.flatnonzero(rows.constant)
     predicted = ensemble.predict(rows.features[energies])[:, 1:]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.descriptors.scattering import Path, ScatteringHypers
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletPath
 from rhopot.potentials.descriptors.scattering.wavelets import TYPICAL_DENSITY, typical_field, typical_gain
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,12 @@ class Columns:
 
 
 def choose_columns(
-    features: Floats, changes: Floats, hypers: ScatteringHypers, paths: Sequence[Path], signal: float, size: float
+    features: Floats,
+    changes: Floats,
+    settings: ScatteringSettings,
+    paths: Sequence[WaveletPath],
+    signal: float,
+    size: float,
 ) -> Columns:
     """Return the features that may be used.
 
@@ -58,24 +63,24 @@ def choose_columns(
     """
     noise = np.sqrt(np.mean(changes**2, axis=0)) if len(changes) else np.zeros(features.shape[1])
     noisy = features.std(axis=0) < signal * noise
-    small = np.abs(features).mean(axis=0) < size_limits(hypers, paths, size)
+    small = np.abs(features).mean(axis=0) < size_limits(settings, paths, size)
     return Columns(~(noisy | small), noisy, small & ~noisy)
 
 
-def size_limits(hypers: ScatteringHypers, paths: Sequence[Path], size: float) -> Floats:
+def size_limits(settings: ScatteringSettings, paths: Sequence[WaveletPath], size: float) -> Floats:
     """Return the integrals per atom (F) of fields of `size` times the typical one, in a solid of typical density.
 
     The modulus of a field f, both in units of the typical one, is sqrt(f^2 + eps^2) - eps (`modulus`). Features without
     wavelets have no limit.
     """
-    modulus = np.hypot(size, hypers.regularization) - hypers.regularization
-    largest = dict(zip(hypers.channel_table, np.abs(np.array(hypers.weights)).max(axis=1), strict=True))
+    modulus = np.hypot(size, settings.regularization) - settings.regularization
+    largest = dict(zip(settings.channel_table, np.abs(np.array(settings.weights)).max(axis=1), strict=True))
     limits = np.zeros(len(paths))
     for k, path in enumerate(paths):
         if path.n1 is None or path.l1 is None or path.j1 is None or path.q is None:
             continue
-        field = typical_field(path.n1, path.l1, path.j1, hypers.base_width) * largest[str(path.channel)]
+        field = typical_field(path.n1, path.l1, path.j1, settings.base_width) * largest[str(path.channel)]
         if path.n2 is not None and path.l2 is not None and path.j2 is not None:
-            field *= typical_gain(path.n2, path.l2, path.j2, hypers.base_width, path.j1)
+            field *= typical_gain(path.n2, path.l2, path.j2, settings.base_width, path.j1)
         limits[k] = (modulus * field) ** path.q / TYPICAL_DENSITY
     return limits

@@ -22,7 +22,7 @@ from rhopot.potentials.descriptors.scattering.grid import unpack_grid
 from rhopot.potentials.families.scattering.directional_features import STRETCH
 from rhopot.potentials.families.scattering.feature_store import one_thread_each
 from rhopot.potentials.families.scattering.perturbations import random_shift
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import species_of
 from rhopot.potentials.models.scattering_model import ScatteringModel
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class ModelDiagnostics:
     """One structure: errors of the force components (eV/A), net force (eV/A) and energy change (eV), per atom."""
 
     force_errors: Floats
@@ -42,25 +42,25 @@ class Behaviour:
 
 
 def assess(
-    model: ScatteringModel, frames: Sequence[Frame], seed: int, ranks: Ranks, progress: Progress
-) -> list[Behaviour]:
+    model: ScatteringModel, frames: Sequence[Frame], seed: int, communicator: Communicator, progress: Progress
+) -> list[ModelDiagnostics]:
     """Return what the model does to each frame, on every process."""
     stage = "forces of the validation part"
-    share = deal(frames, ranks)
+    share = round_robin(frames, communicator)
     progress.start(stage, len(share))
-    mine: dict[int, Behaviour] = {}
-    with one_thread_each(ranks) as workers, ThreadPoolExecutor(workers) as pool:
+    mine: dict[int, ModelDiagnostics] = {}
+    with one_thread_each(communicator) as workers, ThreadPoolExecutor(workers) as pool:
         running = {pool.submit(_behaviour, model, frame, seed): k for k, frame in share}
         for done, future in enumerate(as_completed(running), start=1):
             mine[running[future]] = future.result()
             progress.advance(stage, done)
-    found: dict[int, Behaviour] = {}
-    for part in ranks.gather(mine):
+    found: dict[int, ModelDiagnostics] = {}
+    for part in communicator.gather(mine):
         found.update(part)
-    return list(ranks.broadcast([found[k] for k in sorted(found)]))
+    return list(communicator.broadcast([found[k] for k in sorted(found)]))
 
 
-def summary(found: Sequence[Behaviour]) -> dict[str, Any]:
+def summary(found: Sequence[ModelDiagnostics]) -> dict[str, Any]:
     """Return root mean squares and largest values in meV per atom and eV/A per atom."""
     translation = MEV_PER_EV * np.array([one.translation for one in found])
     net = np.array([one.net_force for one in found])
@@ -70,10 +70,10 @@ def summary(found: Sequence[Behaviour]) -> dict[str, Any]:
     }
 
 
-def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> Behaviour:
+def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnostics:
     """Evaluate a frame, then once more with all atoms shifted."""
     atoms = frame.atoms
-    species = species_of(atoms, model.slopes.scattering.hypers.symbols)
+    species = species_of(atoms, model.slopes.scattering.settings.symbols)
     cell, pbc = torch.from_numpy(np.array(atoms.cell.array)), torch.from_numpy(np.array(atoms.pbc))
     positions = torch.from_numpy(np.array(atoms.positions)).requires_grad_()
     prepared = model.prepare(positions, cell, pbc, STRETCH)
@@ -86,7 +86,7 @@ def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> Behaviour:
     free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
     errors = np.zeros(0) if frame.forces is None else (forces - frame.forces)[free].ravel()
     net = float(np.linalg.norm(forces.sum(axis=0))) / len(frame)
-    return Behaviour(errors, net, float(shifted - energy.detach()) / len(frame))
+    return ModelDiagnostics(errors, net, float(shifted - energy.detach()) / len(frame))
 
 
 def _rms(values: Floats) -> float:

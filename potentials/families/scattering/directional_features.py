@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.descriptors.scattering import ScatteringGrid, ScatteringHypers, WaveletScattering, choose_grid
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.descriptors.scattering import ScatteringGrid, ScatteringSettings, WaveletScattering, choose_grid
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.feature_store import FeatureStore, Sample, feature_rows
 from rhopot.potentials.families.scattering.perturbations import random_directions, random_shift, random_strains
-from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.structures import Frame, naming
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ STRETCH = 1.1
 
 
 @dataclass(frozen=True)
-class Moved:
+class PerturbedRows:
     """Rows of moved frames.
 
     owners: (m) the frames; moves: (m) what was done to them: shifts or directions (N, 3), strains (3, 3); rows: (m, F)
@@ -37,14 +37,14 @@ class Moved:
     moves: Sequence[Floats]
     rows: Floats
 
-    def join(self, other: Moved, first: int) -> Moved:
+    def join(self, other: PerturbedRows, first: int) -> PerturbedRows:
         """Return these and others, whose frames are numbered from `first`."""
         owners = np.concatenate([self.owners, first + other.owners])
-        return Moved(owners, [*self.moves, *other.moves], np.concatenate([self.rows, other.rows]))
+        return PerturbedRows(owners, [*self.moves, *other.moves], np.concatenate([self.rows, other.rows]))
 
 
 @dataclass(frozen=True)
-class Measured:
+class StructureFeatures:
     """Frames of a part and the features that were computed of them.
 
     values: (n, F) per atom; shifted: what shifts add; directed, strained: derivatives along directions and strains
@@ -52,14 +52,14 @@ class Measured:
 
     frames: Sequence[Frame]
     values: Floats
-    shifted: Moved
-    directed: Moved
-    strained: Moved
+    shifted: PerturbedRows
+    directed: PerturbedRows
+    strained: PerturbedRows
 
-    def join(self, other: Measured) -> Measured:
+    def join(self, other: StructureFeatures) -> StructureFeatures:
         """Return both parts as one."""
         first = len(self.frames)
-        return Measured(
+        return StructureFeatures(
             [*self.frames, *other.frames],
             np.concatenate([self.values, other.values]),
             self.shifted.join(other.shifted, first),
@@ -69,7 +69,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What has to be computed of a part.
 
     still: its frames; shifted: frames with a shift; forces, stress: slopes along directions and strains
@@ -93,54 +93,60 @@ class Plan:
         return [*self.still, *[sample for _, sample in self.shifted], *slopes, *slopes]
 
 
-def make_plan(task: FitTask, hypers: EnsembleHypers, frames: Sequence[Frame], moved: bool) -> Plan:
-    """Return what has to be computed of some frames of a task; `moved`: shifts and slopes too.
+def plan_evaluations(
+    problem: FitProblem, settings: ScatteringFitSettings, frames: Sequence[Frame], moved: bool
+) -> EvaluationPlan:
+    """Return what has to be computed of some frames of a problem; `moved`: shifts and slopes too.
 
-    task.descriptor is a `WaveletScattering`. Frames on grids of more points than the middling frame's have fewer
+    problem.descriptor is a `WaveletScattering`. Frames on grids of more points than the middling frame's have fewer
     slopes, so that those of a few large structures do not cost more than all others.
     """
-    scattering: Any = task.descriptor
-    grids = [grid_of(frame, scattering.hypers) for frame in frames]
+    scattering: Any = problem.descriptor
+    grids = [grid_of(frame, scattering.settings) for frame in frames]
     still = [Sample(f.atoms, grid, np.zeros((len(f), 3))) for f, grid in zip(frames, grids, strict=True)]
-    plan = Plan(frames, still, [], [], [])
+    plan = EvaluationPlan(frames, still, [], [], [])
     if not moved:
         return plan
-    for k in evenly(range(len(frames)), hypers.translated):
-        plan.shifted.append((k, Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], task.seed))))
+    for k in evenly(range(len(frames)), settings.translated):
+        plan.shifted.append((k, Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], problem.seed))))
     middling = float(np.median([one.points for one in still])) if still else 1.0
     for k, (frame, grid) in enumerate(zip(frames, grids, strict=True)):
-        asked, share = task.targets.sigmas(frame), middling / still[k].points
-        for u in random_directions(frame, fewer(hypers.directions, share) if "forces" in asked else 0, task.seed):
+        asked, share = problem.targets.sigmas(frame), middling / still[k].points
+        for u in random_directions(frame, fewer(settings.directions, share) if "forces" in asked else 0, problem.seed):
             plan.forces.append((k, Sample(frame.atoms, grid, u, slope=True)))
-        for e in random_strains(frame, fewer(hypers.strains, share) if "stress" in asked else 0, task.seed):
+        for e in random_strains(frame, fewer(settings.strains, share) if "stress" in asked else 0, problem.seed):
             plan.stress.append((k, Sample(frame.atoms, grid, frame.atoms.positions @ e, slope=True, strain=e)))
     return plan
 
 
-def measure(plan: Plan, name: str, task: FitTask, scattering: WaveletScattering, store: FeatureStore) -> Measured:
+def evaluate_plan(
+    plan: EvaluationPlan, name: str, problem: FitProblem, scattering: WaveletScattering, store: FeatureStore
+) -> StructureFeatures:
     """Return the features of a part, whose name progress is told under."""
 
     def rows(samples: Sequence[Sample], what: str) -> Floats:
         if not samples:
             return np.zeros((0, scattering.n_features))
-        return feature_rows(samples, scattering, store, task.ranks, task.progress, f"{what}, {name}")
+        return feature_rows(samples, scattering, store, problem.communicator, problem.progress, f"{what}, {name}")
 
-    def moved(planned: Sequence[tuple[int, Sample]], what: str) -> Moved:
+    def moved(planned: Sequence[tuple[int, Sample]], what: str) -> PerturbedRows:
         samples = [sample for _, sample in planned]
         owners = np.array([k for k, _ in planned], dtype=np.int64)
         moves = [sample.move if sample.strain is None else sample.strain for sample in samples]
-        return Moved(owners, moves, rows(samples, what))
+        return PerturbedRows(owners, moves, rows(samples, what))
 
     values = rows(plan.still, "features")
     shifted = moved(plan.shifted, "shifted frames")
-    shifted = Moved(shifted.owners, shifted.moves, shifted.rows - values[shifted.owners])
-    return Measured(plan.frames, values, shifted, moved(plan.forces, "directions"), moved(plan.stress, "strains"))
+    shifted = PerturbedRows(shifted.owners, shifted.moves, shifted.rows - values[shifted.owners])
+    return StructureFeatures(
+        plan.frames, values, shifted, moved(plan.forces, "directions"), moved(plan.stress, "strains")
+    )
 
 
-def grid_of(frame: Frame, hypers: ScatteringHypers) -> ScatteringGrid:
+def grid_of(frame: Frame, settings: ScatteringSettings) -> ScatteringGrid:
     """Return the grid of a frame, the one that a run from it would choose."""
     with naming(frame):
-        return choose_grid(hypers, frame.atoms, STRETCH)
+        return choose_grid(settings, frame.atoms, STRETCH)
 
 
 def fewer(count: int, share: float) -> int:

@@ -1,6 +1,6 @@
 """Settings of ensembles of sparse models on scattering features, as they stand in a configuration file.
 
-Those of `greedy.SelectionHypers`, and:
+Those of `greedy.FeatureSelectionSettings`, and:
 
 | field | meaning |
 | --- | --- |
@@ -21,13 +21,13 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from rhopot.potentials.fitting.sparse_regression import GreedyHypers, SelectionHypers
+from rhopot.potentials.fitting.sparse_regression import FeatureSelectionSettings, SparseRegressionSettings
 
 # Settings that do not change what comes out.
 CIRCUMSTANCES = {"cache"}
 
 
-class EnsembleHypers(SelectionHypers):
+class ScatteringFitSettings(FeatureSelectionSettings):
     """How sparse models on scattering features are fitted and averaged (table in the module's docstring)."""
 
     translated: NonNegativeInt = 200
@@ -40,8 +40,8 @@ class EnsembleHypers(SelectionHypers):
     budget_of: Literal["features", "moduli"] = "features"
     cache: str | None = Field(default=None, min_length=1)
 
-    def greedy(self, seed: int, n_members: int | None = None) -> GreedyHypers:
+    def greedy(self, seed: int, n_members: int | None = None) -> SparseRegressionSettings:
         """Return the settings of the selection; groups are labelled by what is drawn (see `rows`)."""
-        chosen = {name: getattr(self, name) for name in SelectionHypers.model_fields}
+        chosen = {name: getattr(self, name) for name in FeatureSelectionSettings.model_fields}
         chosen |= {"unit": "groups", "seed": seed}
-        return GreedyHypers(**chosen if n_members is None else {**chosen, "n_members": n_members})
+        return SparseRegressionSettings(**chosen if n_members is None else {**chosen, "n_members": n_members})

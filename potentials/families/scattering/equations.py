@@ -7,8 +7,8 @@
 
 The right column is the error that is expected of a row, so that a row weighs by its inverse square; all weights are
 divided by the mean of the energies'. sigma_E, sigma_F and sigma_V are those of `fitting.targets`, sigma_T is
-`EnsembleHypers.translation`. K directions stand for the 3 N components of a frame, K strains for its 6, and s shifted
-frames for all n of them: their number changes what is known about a model, not how much it weighs.
+`ScatteringFitSettings.translation`. K directions stand for the 3 N components of a frame, K strains for its 6,
+and s shifted frames for all n of them: their number changes what is known about a model, not how much it weighs.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.families.scattering.directional_features import Measured
-from rhopot.potentials.fitting.sparse_regression import Rows, make_rows
+from rhopot.potentials.families.scattering.directional_features import StructureFeatures
+from rhopot.potentials.fitting.sparse_regression import WeightedRows, make_rows
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
-from rhopot.potentials.structures.composition import Baseline
+from rhopot.potentials.structures.composition import CompositionBaseline
 
 Floats = NDArray[np.float64]
 
 
 def equations(
-    measured: Measured, targets: Targets, baseline: Baseline, translation: float | None, unit: str = "groups"
-) -> dict[str, Rows]:
+    measured: StructureFeatures,
+    targets: Targets,
+    baseline: CompositionBaseline,
+    translation: float | None,
+    unit: str = "groups",
+) -> dict[str, WeightedRows]:
     """Return the rows of a part by their kind; kinds without rows are left out.
 
     Args:
@@ -82,7 +86,7 @@ def _components(frame: Frame, target: str) -> int:
     return 3 * len(frame) if frame.fixed is None else 3 * int(np.sum(~frame.fixed))
 
 
-def energy_per_atom(frame: Frame, baseline: Baseline) -> float:
+def energy_per_atom(frame: Frame, baseline: CompositionBaseline) -> float:
     """Return the energy of a frame per atom, without that of its elements."""
     return (float(frame.energy or 0.0) - baseline.energy(frame.atoms)) / len(frame)
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.scattering import ScatteringGrid, WaveletScattering
 from rhopot.potentials.files import reading, remove_partials, write_atomically
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import species_of
 
@@ -87,7 +87,7 @@ class FeatureStore:
         names = "\n".join(path.name for path in scattering.paths)
         if folder is not None:
             remove_partials(folder, seconds_old=HOUR)  # others may be writing into a shared folder
-        self._mark = hashlib.sha256(f"{VERSION}\n{scattering.hypers.model_dump_json()}\n{names}".encode())
+        self._mark = hashlib.sha256(f"{VERSION}\n{scattering.settings.model_dump_json()}\n{names}".encode())
 
     def read(self, sample: Sample) -> Floats | None:
         """Return the row of a sample where it is kept."""
@@ -127,15 +127,15 @@ def feature_rows(
     samples: Sequence[Sample],
     scattering: WaveletScattering,
     store: FeatureStore,
-    ranks: Ranks,
+    communicator: Communicator,
     progress: Progress,
     stage: str,
 ) -> Floats:
     """Return the rows (n, F) of all samples, on every rank."""
-    share = deal(samples, ranks)
+    share = round_robin(samples, communicator)
     progress.start(stage, len(share))
     mine: dict[int, Floats] = {}
-    with one_thread_each(ranks) as workers, ThreadPoolExecutor(workers) as pool:
+    with one_thread_each(communicator) as workers, ThreadPoolExecutor(workers) as pool:
         running = {pool.submit(_row, sample, scattering, store): k for k, sample in share}
         try:
             for done, future in enumerate(as_completed(running), start=1):
@@ -145,19 +145,19 @@ def feature_rows(
             pool.shutdown(cancel_futures=True)
             raise
     rows = np.empty((len(samples), scattering.n_features))
-    for part in ranks.gather(mine):
+    for part in communicator.gather(mine):
         for k, row in part.items():
             rows[k] = row
-    return np.asarray(ranks.broadcast(rows if ranks.rank == 0 else None))
+    return np.asarray(communicator.broadcast(rows if communicator.rank == 0 else None))
 
 
 @contextmanager
-def one_thread_each(ranks: Ranks) -> Iterator[int]:
+def one_thread_each(communicator: Communicator) -> Iterator[int]:
     """Yield how many threads of Python may work side by side, each of which has one thread of torch."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // ranks.size)
+        yield threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // communicator.size)
     finally:
         torch.set_num_threads(threads)
 
@@ -181,7 +181,7 @@ def _features(sample: Sample, part: float, scattering: WaveletScattering) -> Flo
     with torch.no_grad():
         features = scattering(
             torch.from_numpy(atoms.positions + part * sample.move),
-            species_of(atoms, scattering.hypers.symbols),
+            species_of(atoms, scattering.settings.symbols),
             torch.from_numpy(np.array(atoms.cell.array) + part * sample.cell_move),
             torch.from_numpy(np.array(atoms.pbc)),
             sample.grid,

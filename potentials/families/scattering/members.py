@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from rhopot.potentials.descriptors.scattering import Path as WaveletPath
+from rhopot.potentials.descriptors.scattering import WaveletPath
 from rhopot.potentials.families.scattering.feature_store import one_thread_each
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.progress import Progress
-from rhopot.potentials.fitting.sparse_regression import Ensemble, GreedyHypers, Member, Rows, fit_members
+from rhopot.potentials.fitting.sparse_regression import (
+    Ensemble,
+    Member,
+    SparseRegressionSettings,
+    WeightedRows,
+    fit_members,
+)
 
 Integers = NDArray[np.int64]
 
@@ -23,15 +29,17 @@ Integers = NDArray[np.int64]
 class SharedFit:
     """Fits ensembles whose members are dealt to processes, with a worker for every thread of each.
 
-    ranks, progress: as in a task; stage: name of the bar; resume: take the members that are saved
+    communicator, progress: as in a fit problem; stage: name of the bar; resume: take the members that are saved
     """
 
-    ranks: Ranks
+    communicator: Communicator
     progress: Progress
     resume: bool = False
     stage: str = "members"
 
-    def __call__(self, rows: Rows, hypers: GreedyHypers, columns: Integers, folder: Path | None) -> Ensemble:
+    def __call__(
+        self, rows: WeightedRows, settings: SparseRegressionSettings, columns: Integers, folder: Path | None
+    ) -> Ensemble:
         """Return `greedy.fit_ensemble` of the same rows, on every process.
 
         Args:
@@ -39,7 +47,7 @@ class SharedFit:
             columns: numbers of the features that may be used.
             folder: where members are saved; None: nowhere.
         """
-        share = [number for _, number in deal(range(hypers.n_members), self.ranks)]
+        share = [number for _, number in round_robin(range(settings.n_members), self.communicator)]
         done: list[int] = []
 
         def advance(member: Member) -> None:
@@ -47,13 +55,13 @@ class SharedFit:
             self.progress.advance(self.stage, len(done))
 
         self.progress.start(self.stage, len(share))
-        with one_thread_each(self.ranks) as workers, threadpool_limits(1):
-            mine = fit_members(rows, hypers, share, columns, workers, folder, self.resume, advance)
+        with one_thread_each(self.communicator) as workers, threadpool_limits(1):
+            mine = fit_members(rows, settings, share, columns, workers, folder, self.resume, advance)
         members: dict[int, Member] = {}
-        for part in self.ranks.gather(mine):
+        for part in self.communicator.gather(mine):
             members.update(part)
-        ensemble = Ensemble(tuple(members[k] for k in sorted(members)), hypers) if members else None
-        found: Ensemble = self.ranks.broadcast(ensemble)
+        ensemble = Ensemble(tuple(members[k] for k in sorted(members)), settings) if members else None
+        found: Ensemble = self.communicator.broadcast(ensemble)
         return found
 
 

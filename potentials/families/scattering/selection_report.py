@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rhopot.potentials.descriptors.scattering import Path
+from rhopot.potentials.descriptors.scattering import WaveletPath
 from rhopot.potentials.fitting.sparse_regression import Ensemble
 from rhopot.potentials.units import MEV_PER_EV
 
@@ -16,7 +16,7 @@ from rhopot.potentials.units import MEV_PER_EV
 POINTS = 60
 
 
-def composition(ensemble: Ensemble, paths: Sequence[Path]) -> dict[str, Any]:
+def composition(ensemble: Ensemble, paths: Sequence[WaveletPath]) -> dict[str, Any]:
     """Return how many columns members have, and which features the average uses."""
     best = np.array([member.best for member in ensemble.members])
     used = [paths[k] for k in ensemble.used]
@@ -64,7 +64,7 @@ def selection_curve(ensemble: Ensemble) -> dict[str, list[float]]:
     return curves
 
 
-def _scales(path: Path) -> str:
+def _scales(path: WaveletPath) -> str:
     return f"{path.j1:g}" if path.j2 is None else f"{path.j1:g} > {path.j2:g}"
 
 

@@ -1,6 +1,6 @@
 """Training of networks on energies, forces and stresses: loss, cache, minibatches, optimiser, loop, checkpoints."""
 
 from rhopot.potentials.fitting.gradient.network_fit import train_networks
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers, ScheduleHypers, TrainingHypers
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings, ScheduleSettings, TrainingSettings
 
-__all__ = ["LossHypers", "ScheduleHypers", "TrainingHypers", "train_networks"]
+__all__ = ["LossSettings", "ScheduleSettings", "TrainingSettings", "train_networks"]

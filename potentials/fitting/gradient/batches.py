@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.communicator import Communicator
 
 
 def epoch_batches(sizes: Sequence[int], batch: int, by: str, seed: int, epoch: int) -> list[list[int]]:
@@ -33,6 +33,6 @@ def epoch_batches(sizes: Sequence[int], batch: int, by: str, seed: int, epoch: i
     return [sorted(part) for part in batches]
 
 
-def own_share(batch: Sequence[int], ranks: Ranks) -> list[int]:
-    """Return this process's frames of a batch, numbered as it holds them (see `fitting.communicator.deal`)."""
-    return [frame // ranks.size for frame in batch if frame % ranks.size == ranks.rank]
+def own_share(batch: Sequence[int], communicator: Communicator) -> list[int]:
+    """Return this process's frames of a batch, numbered as it holds them (see `fitting.communicator.round_robin`)."""
+    return [frame // communicator.size for frame in batch if frame % communicator.size == communicator.rank]

@@ -5,7 +5,7 @@ derivatives with them), so that what the training's float type rounds are number
 variation of a feature is beside its mean. Rows of one structure are contiguous.
 
 Memory: C F numbers for C atoms and, where forces or stresses are trained, 3 F more for every pair of atoms within the
-cutoff (6 F for an atom with stresses). Where the latter would exceed the memory allowed, `OperatorSlopes` forms the
+cutoff (6 F for an atom with stresses). Where the latter would exceed the memory allowed, `OperatorJacobians` forms the
 derivatives in every step instead.
 """
 
@@ -23,20 +23,20 @@ from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.fitting.gradient.jacobians import (
     COLUMNS,
     ROWS,
-    BatchSlopes,
-    OperatorSlopes,
+    BatchJacobian,
+    FeatureJacobians,
+    OperatorJacobians,
     PairJacobians,
-    Slopes,
     ranges,
     starts,
 )
-from rhopot.potentials.fitting.gradient.loss import Labels, Rows, weights_and_scales
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.gradient.loss import Labels, WeightedLabels, weights_and_scales
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.least_squares.equations import remainder
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import as_graph, species_of
 from rhopot.potentials.graph.neighbours import Edges, find_edges
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame, naming
 
 # Memory for the derivatives of one batch of centres while they are computed.
@@ -72,7 +72,7 @@ class Batch:
     image: Tensor
     n_atoms: Tensor
     labels: Labels
-    slopes: BatchSlopes | None
+    slopes: BatchJacobian | None
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Cache:
     species: Tensor
     first_atom: Tensor
     labels: Labels
-    slopes: Slopes | None
+    slopes: FeatureJacobians | None
     nbytes: float = field(default=0.0)
 
     def __len__(self) -> int:
@@ -115,9 +115,9 @@ def structures(
     frames: Sequence[Frame],
     descriptor: Descriptor,
     symbols: Sequence[str],
-    baseline: Baseline,
+    baseline: EnergyBaseline,
     targets: Targets,
-    loss: LossHypers,
+    loss: LossSettings,
     advance: Callable[[int], None],
 ) -> Structures:
     """Return edges, features and labels of frames; `advance` takes the number of those done."""
@@ -153,7 +153,7 @@ def make_cache(
     n_features = mean.shape[1]
     rows = [((p - mean[a]) * rate[a]).to(dtype) for p, a in zip(data.features, kind, strict=True)]
     features = torch.cat([torch.zeros((0, n_features), dtype=dtype), *rows])
-    slopes: Slopes | None = None
+    slopes: FeatureJacobians | None = None
     nbytes = float(features.nbytes)
     if "forces" in quantities or "stress" in quantities:
         pairs = [_pairs(edges, len(one)) for edges, one in zip(data.edges, kind, strict=True)]
@@ -164,7 +164,7 @@ def make_cache(
             slopes = _pair_jacobians(data, descriptor, pairs, rate, kind, "stress" in quantities, device, dtype)
             nbytes += needed
         else:
-            slopes = OperatorSlopes(descriptor, data.edges, data.species, rate)
+            slopes = OperatorJacobians(descriptor, data.edges, data.species, rate)
     labels = Labels(*(part.to(device, dtype) for part in (data.labels.energy, data.labels.forces, data.labels.strain)))
     species = torch.cat([torch.zeros(0, dtype=torch.int64), *data.species])
     return Cache(features.to(device), species.to(device), starts(data.n_atoms).to(device), labels, slopes, nbytes)
@@ -253,7 +253,7 @@ def _fill(
         done += part.n_edges
 
 
-def _labels(frame: Frame, left: dict[str, NDArray[np.float64]], targets: Targets, loss: LossHypers) -> Labels:
+def _labels(frame: Frame, left: dict[str, NDArray[np.float64]], targets: Targets, loss: LossSettings) -> Labels:
     """Return the labels of one frame from what the baseline leaves of them."""
     table = weights_and_scales(frame, targets, loss)
     n_atoms = len(frame)
@@ -265,7 +265,9 @@ def _labels(frame: Frame, left: dict[str, NDArray[np.float64]], targets: Targets
         weights = torch.full([shape[0]], weight, dtype=torch.float64)
         if name == "forces" and frame.fixed is not None:
             weights[torch.from_numpy(frame.fixed)] = 0.0
-        rows[name] = Rows(torch.from_numpy(value.reshape(shape).copy()), weights, torch.full_like(weights, scale))
+        rows[name] = WeightedLabels(
+            torch.from_numpy(value.reshape(shape).copy()), weights, torch.full_like(weights, scale)
+        )
     return Labels(**rows)
 
 
@@ -274,9 +276,9 @@ def _joined(parts: Sequence[Labels]) -> Labels:
     widths = {"energy": 1, "forces": 3, "strain": 6}
     joined = {}
     for name, width in widths.items():
-        rows: list[Rows] = [getattr(part, name) for part in parts]
+        rows: list[WeightedLabels] = [getattr(part, name) for part in parts]
         empty = torch.zeros(0, dtype=torch.float64)
-        joined[name] = Rows(
+        joined[name] = WeightedLabels(
             torch.cat([empty.reshape(0, width), *(row.value for row in rows)]),
             torch.cat([empty, *(row.weight for row in rows)]),
             torch.cat([empty, *(row.scale for row in rows)]),

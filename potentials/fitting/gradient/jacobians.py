@@ -8,7 +8,7 @@ A network's forces need the derivative of the features p, which do not depend on
 
     g_ij = J[ij] . dE/dp_i,   F_i += g_ij,  F_j -= g_ij,      V * stress = sum_i S[i] . dE/dp_i        (see `units`)
 
-`OperatorSlopes` forms the same numbers in every step from the edges, as products of the descriptor's derivative with
+`OperatorJacobians` forms the same numbers in every step from the edges, as products of the descriptor's derivative with
 dE/dp; the gradient of a loss then goes through the second derivative of the descriptor's operators.
 
 Features are standardised, p' = (p - mean) rate, and so is everything here: slopes are dE/dp'.
@@ -37,7 +37,7 @@ operators.load()
 ROWS, COLUMNS = ([index[k] for index in ASE_VOIGT] for k in (0, 1))
 
 
-class BatchSlopes(Protocol):
+class BatchJacobian(Protocol):
     """Derivatives of the features of some structures."""
 
     def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
@@ -47,10 +47,10 @@ class BatchSlopes(Protocol):
         """
 
 
-class Slopes(Protocol):
+class FeatureJacobians(Protocol):
     """Derivatives of the features of all structures."""
 
-    def batch(self, frames: Tensor) -> BatchSlopes:
+    def batch(self, frames: Tensor) -> BatchJacobian:
         """Return those of some structures, in rising order."""
 
 
@@ -146,7 +146,7 @@ class PairBatch:
     strain: Tensor | None
 
     def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
-        """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchSlopes`."""
+        """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchJacobian`."""
         slices = slope.split(self.n_atoms, dim=1)
         gradients = [
             pair_gradients(part, first, mine)
@@ -161,7 +161,7 @@ class PairBatch:
 
 
 @dataclass(frozen=True)
-class OperatorSlopes:
+class OperatorJacobians:
     """Derivatives formed in every step through the descriptor, from the edges of all structures.
 
     descriptor: on the CPU and in float64, as for cached derivatives, because single precision holds nothing of the
@@ -187,7 +187,10 @@ class OperatorSlopes:
 
 @dataclass(frozen=True)
 class OperatorBatch:
-    """Derivatives of some structures through the descriptor (see `OperatorSlopes`); edge_row (E): centre of an edge."""
+    """Derivatives of some structures through the descriptor (see `OperatorJacobians`).
+
+    edge_row (E): centre of each edge.
+    """
 
     descriptor: Descriptor
     arguments: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -197,7 +200,7 @@ class OperatorBatch:
     n_images: int
 
     def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
-        """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchSlopes`."""
+        """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchJacobian`."""
         local = slope.to(self.rate) * self.rate
         vectors = self.arguments[0].detach().requires_grad_(True)
         with torch.enable_grad():

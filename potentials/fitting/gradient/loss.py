@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
 
@@ -32,29 +32,29 @@ QUANTITIES = ("energy", "forces", "strain")
 
 
 @dataclass(frozen=True)
-class Rows:
+class WeightedLabels:
     """Labels of one quantity: value (r, m), and for every row its weight (r) and scale (r)."""
 
     value: Tensor
     weight: Tensor
     scale: Tensor
 
-    def select(self, rows: Tensor) -> Rows:
+    def select(self, rows: Tensor) -> WeightedLabels:
         """Return some of the rows."""
-        return Rows(*(part.index_select(0, rows) for part in (self.value, self.weight, self.scale)))
+        return WeightedLabels(*(part.index_select(0, rows) for part in (self.value, self.weight, self.scale)))
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> Rows:
+    def to(self, device: torch.device, dtype: torch.dtype) -> WeightedLabels:
         """Return the rows elsewhere, in another float type."""
-        return Rows(*(part.to(device, dtype) for part in (self.value, self.weight, self.scale)))
+        return WeightedLabels(*(part.to(device, dtype) for part in (self.value, self.weight, self.scale)))
 
 
 @dataclass(frozen=True)
 class Labels:
     """What n structures with N atoms should give: energy rows (n, 1), forces (N, 3), strain = V * stress (n, 6)."""
 
-    energy: Rows
-    forces: Rows
-    strain: Rows
+    energy: WeightedLabels
+    forces: WeightedLabels
+    strain: WeightedLabels
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ class Predictions:
     strain: Tensor | None = None
 
 
-def weights_and_scales(frame: Frame, targets: Targets, hypers: LossHypers) -> dict[str, tuple[float, float]]:
+def weights_and_scales(frame: Frame, targets: Targets, settings: LossSettings) -> dict[str, tuple[float, float]]:
     """Return weight and scale of each quantity that counts in a structure; the others are absent."""
     sigma = targets.sigmas(frame)
     n_atoms = len(frame)
     n_free = n_atoms if frame.fixed is None else int((~frame.fixed).sum())
-    total = float(n_atoms) if hypers.energy_per_atom else 1.0
-    if hypers.form == "regularized":
-        table = {"energy": (1.0, total), "forces": (hypers.beta / (3.0 * max(n_free, 1)), 1.0)}
-    elif hypers.form == "balanced":
-        table = {"energy": (hypers.p, total), "forces": ((1.0 - hypers.p) / max(n_free, 1), 1.0)}
+    total = float(n_atoms) if settings.energy_per_atom else 1.0
+    if settings.form == "regularized":
+        table = {"energy": (1.0, total), "forces": (settings.beta / (3.0 * max(n_free, 1)), 1.0)}
+    elif settings.form == "balanced":
+        table = {"energy": (settings.p, total), "forces": ((1.0 - settings.p) / max(n_free, 1), 1.0)}
     else:
         found = {name: (1.0, value) for name, value in sigma.items() if name != "stress"}
-        return found | ({"strain": (hypers.stress, sigma["stress"])} if "stress" in sigma else {})
-    table["strain"] = (hypers.stress / 6.0, total)
+        return found | ({"strain": (settings.stress, sigma["stress"])} if "stress" in sigma else {})
+    table["strain"] = (settings.stress / 6.0, total)
     present = {"strain" if name == "stress" else name for name in sigma}
     return {name: entry for name, entry in table.items() if name in present}
 
@@ -87,10 +87,10 @@ def weights_and_scales(frame: Frame, targets: Targets, hypers: LossHypers) -> di
 class Loss:
     """Penalties of the errors, summed over structures, for each member alone."""
 
-    def __init__(self, hypers: LossHypers) -> None:
-        self._absolute = hypers.form == "regularized" and hypers.norm == "absolute"
-        self._half = 0.5 if hypers.form == "likelihood" else 1.0
-        self._huber = hypers.huber if hypers.form == "likelihood" else None
+    def __init__(self, settings: LossSettings) -> None:
+        self._absolute = settings.form == "regularized" and settings.norm == "absolute"
+        self._half = 0.5 if settings.form == "likelihood" else 1.0
+        self._huber = settings.huber if settings.form == "likelihood" else None
 
     def __call__(self, predictions: Predictions, labels: Labels) -> Tensor:
         """Return the sum over structures (K); the caller divides by their number."""
@@ -109,6 +109,6 @@ class Loss:
             return self._half * x.square()
         return torch.nn.functional.huber_loss(x, torch.zeros_like(x), reduction="none", delta=self._huber)
 
-    def _sum(self, predicted: Tensor, rows: Rows) -> Tensor:
+    def _sum(self, predicted: Tensor, rows: WeightedLabels) -> Tensor:
         error = (predicted - rows.value) / rows.scale[:, None]
         return (self.penalty(error).sum(2) * rows.weight).sum(1)

@@ -18,19 +18,19 @@ import math
 import torch
 from torch import Tensor
 
-from rhopot.potentials.fitting.gradient.training_settings import ScheduleHypers
+from rhopot.potentials.fitting.gradient.training_settings import ScheduleSettings
 
 
-def rate_factor(hypers: ScheduleHypers, epochs: int, time: float) -> float:
+def rate_factor(settings: ScheduleSettings, epochs: int, time: float) -> float:
     """Return f at `time` (in epochs) of a training of `epochs` epochs; the plateau's own factor is not in it."""
-    warmup = hypers.warmup * epochs
+    warmup = settings.warmup * epochs
     if time < warmup:
         return time / warmup
-    if hypers.name == "cosine":
+    if settings.name == "cosine":
         x = min((time - warmup) / (epochs - warmup), 1.0)
-        return hypers.final + (1.0 - hypers.final) * 0.5 * (1.0 + math.cos(math.pi * x))
-    if hypers.name == "halving":
-        return max(hypers.final, 0.5 ** math.floor(time / hypers.every))
+        return settings.final + (1.0 - settings.final) * 0.5 * (1.0 + math.cos(math.pi * x))
+    if settings.name == "halving":
+        return max(settings.final, 0.5 ** math.floor(time / settings.every))
     return 1.0
 
 
@@ -40,8 +40,8 @@ class Plateau:
     factor (K): part of the learning rate of each member; best (K): its best loss; since (K): epochs since then.
     """
 
-    def __init__(self, hypers: ScheduleHypers, n_members: int) -> None:
-        self._hypers = hypers
+    def __init__(self, settings: ScheduleSettings, n_members: int) -> None:
+        self._settings = settings
         self.factor = torch.ones(n_members, dtype=torch.float64)
         self.best = torch.full([n_members], math.inf, dtype=torch.float64)
         self.since = torch.zeros(n_members, dtype=torch.int64)
@@ -51,10 +51,10 @@ class Plateau:
         better = loss < self.best
         self.best = torch.where(better, loss, self.best)
         self.since = torch.where(better, 0, self.since + epochs)
-        if self._hypers.name != "plateau":
+        if self._settings.name != "plateau":
             return
-        halved = torch.clamp(0.5 * self.factor, min=self._hypers.final)
-        due = self.since >= self._hypers.patience
+        halved = torch.clamp(0.5 * self.factor, min=self._settings.final)
+        due = self.since >= self._settings.patience
         self.factor = torch.where(due, halved, self.factor)
         self.since = torch.where(due, 0, self.since)
 

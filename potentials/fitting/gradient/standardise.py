@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.gradient.loss import Labels
 
 # Spread of a feature, relative to its largest value, below which it is rounding.
@@ -20,32 +20,36 @@ NOISE = 1e-12
 LENGTH = 1.0
 
 
-def mean_and_spread(features: Sequence[Tensor], species: Sequence[Tensor], n_sets: int, ranks: Ranks) -> list[Tensor]:
+def mean_and_spread(
+    features: Sequence[Tensor], species: Sequence[Tensor], n_sets: int, communicator: Communicator
+) -> list[Tensor]:
     """Return mean and spread (S, F), float64: S = 1 for all atoms together, else of each element's atoms."""
     every, kind = torch.cat(list(features)), torch.cat(list(species))
     which = kind if n_sets > 1 else torch.zeros_like(kind)
-    count = ranks.sum(torch.bincount(which, minlength=n_sets).to(torch.float64)).clamp(min=1.0)[:, None]
+    count = communicator.sum(torch.bincount(which, minlength=n_sets).to(torch.float64)).clamp(min=1.0)[:, None]
     zeros = every.new_zeros(n_sets, every.shape[1])
-    mean = ranks.sum(zeros.index_add(0, which, every)) / count
-    variance = ranks.sum(zeros.index_add(0, which, (every - mean[which]).square())) / count
+    mean = communicator.sum(zeros.index_add(0, which, every)) / count
+    variance = communicator.sum(zeros.index_add(0, which, (every - mean[which]).square())) / count
     spread = variance.sqrt()
     return [mean, torch.where(spread > NOISE * mean.abs(), spread, 0.0)]
 
 
-def energy_scale_and_shift(labels: Labels, n_atoms: Tensor, ranks: Ranks) -> tuple[float, float]:
+def energy_scale_and_shift(labels: Labels, n_atoms: Tensor, communicator: Communicator) -> tuple[float, float]:
     """Return spread and mean (eV) of the energies of atoms, from labels of structures with n_atoms (n) atoms."""
     labelled = labels.energy.weight > 0
     per_atom = (labels.energy.value[:, 0] / n_atoms)[labelled]
-    shift = _mean(per_atom, ranks)
+    shift = _mean(per_atom, communicator)
     held = labels.forces.weight > 0
-    squared_force = _mean(labels.forces.value[held].square().flatten(), ranks)
+    squared_force = _mean(labels.forces.value[held].square().flatten(), communicator)
     if squared_force > 0.0:
         return LENGTH * squared_force**0.5, shift
-    squared = _mean((per_atom - shift).square() * n_atoms[labelled], ranks)
+    squared = _mean((per_atom - shift).square() * n_atoms[labelled], communicator)
     return (squared**0.5 if squared > 0.0 else 1.0), shift
 
 
-def _mean(values: Tensor, ranks: Ranks) -> float:
+def _mean(values: Tensor, communicator: Communicator) -> float:
     """Return the mean over all processes, 0 of nothing."""
-    total, count = ranks.sum(torch.tensor([float(values.sum()), float(len(values))], dtype=torch.float64)).tolist()
+    total, count = communicator.sum(
+        torch.tensor([float(values.sum()), float(len(values))], dtype=torch.float64)
+    ).tolist()
     return total / count if count else 0.0

@@ -12,7 +12,7 @@ from torch import Tensor
 from rhopot.potentials.fitting.gradient.optimise import along_members
 
 
-class Best:
+class BestWeights:
     """Keeps every member's weights of its best epoch; a member that waits `patience` epochs for a better one stops.
 
     The others learn on, so members of a committee end where each would have ended alone.

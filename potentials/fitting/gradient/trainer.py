@@ -20,18 +20,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.gradient.batches import epoch_batches, own_share
 from rhopot.potentials.fitting.gradient.cache import Cache
-from rhopot.potentials.fitting.gradient.evaluate import Errors, ErrorSums, errors, predict
-from rhopot.potentials.fitting.gradient.judges import Judges
+from rhopot.potentials.fitting.gradient.errors import Errors, ErrorSums, errors, predict_batch
 from rhopot.potentials.fitting.gradient.log import Row
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.gradient.optimise import Adam, Average, Clipping
 from rhopot.potentials.fitting.gradient.schedule import Plateau, rate_factor
-from rhopot.potentials.fitting.gradient.stopping import Best
+from rhopot.potentials.fitting.gradient.stopping import BestWeights
+from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
 from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
-from rhopot.potentials.fitting.gradient.training_settings import TrainingHypers
+from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
 from rhopot.potentials.models.network import Networks
 
 
@@ -62,29 +62,29 @@ class Trainer:
         validation: Cache,
         sizes: Sequence[int],
         n_validation: int,
-        judges: Judges,
-        hypers: TrainingHypers,
+        judges: StoppingFolds,
+        settings: TrainingSettings,
         n_epochs: int,
         strain: bool,
         seed: int,
-        ranks: Ranks,
+        communicator: Communicator,
     ) -> None:
         self.networks = networks.train()
         self._train, self._validation = train, validation
         self._sizes, self._n_validation, self._judges = sizes, n_validation, judges
-        self._hypers, self._strain, self._seed, self._ranks = hypers, strain, seed, ranks
-        self._loss = Loss(hypers.loss)
+        self._settings, self._strain, self._seed, self._communicator = settings, strain, seed, communicator
+        self._loss = Loss(settings.loss)
         self._batch_statistics = train.slopes is None
-        networks.synchronise_with(differentiable_sum(ranks))
+        networks.synchronise_with(differentiable_sum(communicator))
         if not self._batch_statistics:
             networks.freeze_statistics(train.features, train.species)
         self.averaged = copy.deepcopy(networks).eval().requires_grad_(False)
         self._parameters = list(networks.parameters())
-        self._average = Average(list(self.averaged.parameters()), hypers.ema)
-        self._adam = Adam(self._parameters, hypers.weight_decay, hypers.optimiser == "adamw")
-        self._clipping = Clipping(hypers.clip, networks.n_members, train.features.device)
-        self._plateau = Plateau(hypers.schedule, networks.n_members)
-        self.best = Best(self._parameters, networks.n_members, hypers.patience)
+        self._average = Average(list(self.averaged.parameters()), settings.ema)
+        self._adam = Adam(self._parameters, settings.weight_decay, settings.optimiser == "adamw")
+        self._clipping = Clipping(settings.clip, networks.n_members, train.features.device)
+        self._plateau = Plateau(settings.schedule, networks.n_members)
+        self.best = BestWeights(self._parameters, networks.n_members, settings.patience)
         self.n_epochs = n_epochs
         self.epoch = 0
         self.history: list[Row] = []
@@ -111,26 +111,26 @@ class Trainer:
 
     def validate(self) -> Errors:
         """Return the validation errors of `averaged`, with the loss of each member on its own fold."""
-        return errors(self.averaged, self._validation, self._loss, self._strain, self._ranks, self._judges)
+        return errors(self.averaged, self._validation, self._loss, self._strain, self._communicator, self._judges)
 
     def _one_epoch(self) -> Row:
         """Make the steps of an epoch and, where it is due, validate; return its row."""
-        hypers = self._hypers
-        batches = epoch_batches(self._sizes, hypers.batch, hypers.batch_by, self._seed, self.epoch)
+        settings = self._settings
+        batches = epoch_batches(self._sizes, settings.batch, settings.batch_by, self._seed, self.epoch)
         sums = ErrorSums(self.networks.n_members, self._train.features.device)
         for k, frames in enumerate(batches):
-            factor = rate_factor(hypers.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
-            self._step(frames, hypers.learning_rate * factor * self._plateau.factor, sums)
+            factor = rate_factor(settings.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
+            self._step(frames, settings.learning_rate * factor * self._plateau.factor, sums)
         self.epoch += 1
         row = {"epoch": float(self.epoch), "seconds": time.perf_counter() - self._begin}
-        row["learning_rate"] = float((hypers.learning_rate * factor * self._plateau.factor).mean())
-        row |= _named("train", sums.total(self._ranks))
+        row["learning_rate"] = float((settings.learning_rate * factor * self._plateau.factor).mean())
+        row |= _named("train", sums.total(self._communicator))
         if not math.isfinite(row["train_loss"]):
             raise ValueError(
-                f"training.learning_rate must keep the loss finite, got {hypers.learning_rate} and a loss of "
+                f"training.learning_rate must keep the loss finite, got {settings.learning_rate} and a loss of "
                 f"{row['train_loss']} in epoch {self.epoch}; reduce it, or clip gradients"
             )
-        if self.epoch % hypers.validate_every == 0 or self.epoch >= self.n_epochs:
+        if self.epoch % settings.validate_every == 0 or self.epoch >= self.n_epochs:
             row |= self._keep()
         row["members_learning"] = float((~self.best.stopped).sum())
         return row
@@ -144,7 +144,7 @@ class Trainer:
             return {}
         found = self.validate()
         self.best.update(list(self.averaged.parameters()), found.loss, self.epoch)
-        self._plateau.update(found.loss, self._hypers.validate_every)
+        self._plateau.update(found.loss, self._settings.validate_every)
         return _named("validation", found)
 
     def _settle(self) -> None:
@@ -154,12 +154,12 @@ class Trainer:
 
     def _step(self, frames: Sequence[int], rates: Tensor, sums: ErrorSums) -> None:
         """Make one step on the structures `frames` of all processes with the members' learning rates (K)."""
-        batch = self._train.batch(own_share(frames, self._ranks))
-        predictions = predict(self.networks, batch, self._strain, graph=True)
+        batch = self._train.batch(own_share(frames, self._communicator))
+        predictions = predict_batch(self.networks, batch, self._strain, graph=True)
         loss = self._loss(predictions, batch.labels)
         gradients = torch.autograd.grad(loss.sum() / len(frames), self._parameters)
         sums.add(loss, predictions, batch.labels, batch.n_atoms)
-        clipped = self._clipping.apply(summed(gradients, self._ranks))
+        clipped = self._clipping.apply(summed(gradients, self._communicator))
         self._adam.step(clipped, rates.to(self._train.features.device))
         self._average.update(self._parameters)
 

@@ -11,7 +11,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LossHypers(_Settings):
+class LossSettings(_Settings):
     """What is minimised; the equations stand in `loss`."""
 
     form: Literal["regularized", "balanced", "likelihood"] = "regularized"
@@ -30,7 +30,7 @@ class LossHypers(_Settings):
     """Weight of the mean error of a component of V * stress (of all rows of the stress in a likelihood)."""
 
 
-class ScheduleHypers(_Settings):
+class ScheduleSettings(_Settings):
     """How the learning rate changes with the epochs; the equations stand in `schedule`."""
 
     name: Literal["constant", "cosine", "halving", "plateau"] = "cosine"
@@ -44,7 +44,7 @@ class ScheduleHypers(_Settings):
     """plateau: epochs without a better validation loss before the rate of a member is halved."""
 
 
-class TrainingHypers(_Settings):
+class TrainingSettings(_Settings):
     """The training loop."""
 
     epochs: PositiveInt | None = None
@@ -53,12 +53,12 @@ class TrainingHypers(_Settings):
     """Size of a minibatch, over all processes together."""
     batch_by: Literal["frames", "atoms"] = "frames"
     """What `batch` counts; by atoms, large and small structures make steps of equal work."""
-    loss: LossHypers = LossHypers()
+    loss: LossSettings = LossSettings()
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: PositiveFloat = 5e-3
     weight_decay: NonNegativeFloat = 0.0
     """adam: added to the gradient, in units of the weight; adamw: decay of the weights themselves."""
-    schedule: ScheduleHypers = ScheduleHypers()
+    schedule: ScheduleSettings = ScheduleSettings()
     ema: float = Field(default=0.99, ge=0.0, lt=1.0)
     """Memory of the average over steps that is validated and kept; 0 keeps the weights themselves."""
     clip: PositiveFloat | None = 10.0

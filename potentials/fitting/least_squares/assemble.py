@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 from rhopot.potentials.fitting.least_squares.coordinates import Coordinates
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.fitting.targets import Targets
@@ -103,18 +103,18 @@ class RowBuffer:
 def assemble(
     frames: Sequence[Frame],
     folds: Integers,
-    problem: Problem,
+    system: LinearSystem,
     coordinates: Coordinates,
     targets: Targets,
     block_rows: int,
-    ranks: Ranks,
+    communicator: Communicator,
     progress: Progress,
     checkpoint: Checkpoint,
 ) -> Assembly:
     """Return the equations of all frames on rank 0 (and of this rank's share elsewhere); folds (frames): 0, 1, ..."""
     order = np.argsort(folds, kind="stable")
     n_folds = int(folds.max()) + 1
-    share = [(int(k), frames[k]) for _, k in deal(order.tolist(), ranks)]
+    share = [(int(k), frames[k]) for _, k in round_robin(order.tolist(), communicator)]
     kept = _kept(order) if n_folds > 1 else set()
     assembly = Assembly.empty(coordinates.rank, n_folds)
     done = checkpoint.restore(assembly)
@@ -127,7 +127,7 @@ def assemble(
         k, frame = share[position]
         if buffer is None:
             buffer = RowBuffer(assembly.triangles[folds[k]], block_rows)
-        equations = problem.equations(frame, targets)
+        equations = system.equations(frame, targets)
         if equations is not None:
             buffer.add(_compressed(equations.weighted(), coordinates))
             if k in kept and "energy" in equations.rows:
@@ -141,7 +141,7 @@ def assemble(
             checkpoint.save(assembly, position + 1)
             saved = time.monotonic()
     checkpoint.save(assembly, len(share))
-    return _merge(assembly, ranks)
+    return _merge(assembly, communicator)
 
 
 def _kept(order: Integers) -> set[int]:
@@ -155,12 +155,12 @@ def _compressed(rows: Floats, coordinates: Coordinates) -> Floats:
     return np.concatenate([coordinates.compress(rows[:, :-1]), rows[:, -1:]], axis=1)
 
 
-def _merge(assembly: Assembly, ranks: Ranks) -> Assembly:
+def _merge(assembly: Assembly, communicator: Communicator) -> Assembly:
     """Fold the other ranks' triangles into rank 0's, in the order of the ranks, and put the kept rows in the data's."""
     for qr in assembly.triangles:
-        for triangle, n_rows in ranks.gather((qr.triangle, qr.n_rows))[1:]:
+        for triangle, n_rows in communicator.gather((qr.triangle, qr.n_rows))[1:]:
             qr.merge(triangle, n_rows)
-    parts = ranks.gather((assembly.energies, assembly.energy_folds, assembly.frames))
+    parts = communicator.gather((assembly.energies, assembly.energy_folds, assembly.frames))
     if not parts:
         return assembly
     energies, folds, frames = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.descriptors.dot_product import integer_power, unit_rows
-from rhopot.potentials.graph.atomic_graph import Graph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.units import ASE_VOIGT
 
 
 @dataclass(frozen=True)
-class Rows:
+class DesignRows:
     """Energy (n), forces (N, 3, n) and V * stress (6, n) of one structure for each of n coefficients."""
 
     energy: Tensor
@@ -39,17 +39,17 @@ class Rows:
     strain: Tensor
 
     @staticmethod
-    def zeros(n_atoms: int, n_columns: int) -> Rows:
+    def zeros(n_atoms: int, n_columns: int) -> DesignRows:
         """Return empty sums."""
         zeros = torch.zeros
         dtype = torch.float64
-        return Rows(
+        return DesignRows(
             zeros(n_columns, dtype=dtype), zeros(n_atoms, 3, n_columns, dtype=dtype), zeros(6, n_columns, dtype=dtype)
         )
 
 
 @dataclass(frozen=True)
-class Block:
+class SpeciesBlock:
     """Centres of one species in a graph, their features and slopes.
 
     features (C, F); edge_slopes (E, 3, F); centre (C), neighbour (E): atoms; edge_row (E): the centre's row here.
@@ -80,7 +80,7 @@ class Design(Protocol):
     def n_columns(self) -> int:
         """Number of coefficients."""
 
-    def add(self, rows: Rows, species: int, block: Block) -> None:
+    def add(self, rows: DesignRows, species: int, block: SpeciesBlock) -> None:
         """Add what the centres of one species contribute to `rows`."""
 
 
@@ -101,7 +101,7 @@ class LinearDesign:
         """A * F'."""
         return self.n_species * len(self.features)
 
-    def add(self, rows: Rows, species: int, block: Block) -> None:
+    def add(self, rows: DesignRows, species: int, block: SpeciesBlock) -> None:
         """Add the columns of `species`."""
         width = len(self.features)
         columns = slice(species * width, (species + 1) * width)
@@ -136,7 +136,7 @@ class KernelDesign:
         """Number of sparse points of all species."""
         return self.first_point[-1]
 
-    def add(self, rows: Rows, species: int, block: Block) -> None:
+    def add(self, rows: DesignRows, species: int, block: SpeciesBlock) -> None:
         """Add the columns of `species`."""
         points = self.points[species]
         if len(points) == 0:
@@ -163,7 +163,7 @@ def _project(slopes: Tensor, points: Tensor) -> Tensor:
     return torch.matmul(slopes.reshape(-1, slopes.shape[2]), points.t()).reshape(*slopes.shape[:2], len(points))
 
 
-def species_blocks(graph: Graph, features: Tensor, edge_slopes: Tensor) -> Iterator[tuple[int, Block]]:
+def species_blocks(graph: AtomicGraph, features: Tensor, edge_slopes: Tensor) -> Iterator[tuple[int, SpeciesBlock]]:
     """Split a graph's centres by species."""
     centre_species = graph.species[graph.centre]
     edge_row = graph.edge_row
@@ -174,12 +174,12 @@ def species_blocks(graph: Graph, features: Tensor, edge_slopes: Tensor) -> Itera
         if len(rows) == len(chosen):
             yield (
                 a,
-                Block(features, edge_slopes, graph.edge_vectors, graph.centre, graph.neighbour, edge_row),
+                SpeciesBlock(features, edge_slopes, graph.edge_vectors, graph.centre, graph.neighbour, edge_row),
             )
             return
         yield (
             a,
-            Block(
+            SpeciesBlock(
                 features[rows],
                 edge_slopes[edges],
                 graph.edge_vectors[edges],

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.least_squares.design import Design, Rows, species_blocks
+from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, species_blocks
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.graph.atomic_graph import Graph, graphs
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import to_voigt
 
@@ -36,7 +36,7 @@ class Equations:
         return np.concatenate([self.rows[name] / self.sigma[name] for name in self.rows])
 
 
-class Problem:
+class LinearSystem:
     """Turns frames into equations for one design.
 
     Args:
@@ -51,7 +51,7 @@ class Problem:
         self,
         descriptor: Descriptor,
         design: Design,
-        baseline: Baseline,
+        baseline: EnergyBaseline,
         symbols: Sequence[str],
         cutoff: float,
         batch_mib: float,
@@ -64,9 +64,9 @@ class Problem:
         widest = max(descriptor.n_features, design.n_columns)
         self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 1)
 
-    def design_rows(self, frame: Frame) -> Rows:
+    def design_rows(self, frame: Frame) -> DesignRows:
         """Return how energy, forces and V * stress of a frame depend on each coefficient."""
-        rows = Rows.zeros(len(frame.atoms), self.design.n_columns)
+        rows = DesignRows.zeros(len(frame.atoms), self.design.n_columns)
         with torch.no_grad():
             for graph in graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges):
                 features, slopes = self.descriptor.jacobian(*graph.arguments)
@@ -99,7 +99,9 @@ class Problem:
         return remainder(frame, names, self.baseline, parts)
 
 
-def remainder(frame: Frame, names: Collection[str], baseline: Baseline, parts: Sequence[Graph]) -> dict[str, Floats]:
+def remainder(
+    frame: Frame, names: Collection[str], baseline: EnergyBaseline, parts: Sequence[AtomicGraph]
+) -> dict[str, Floats]:
     """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's.
 
     parts: the frame's graphs, all centres once.

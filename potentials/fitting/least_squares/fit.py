@@ -25,31 +25,36 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.dot_product import unit_rows
 from rhopot.potentials.fitting.calibration import check_members
 from rhopot.potentials.fitting.checkpoint import fingerprint
-from rhopot.potentials.fitting.communicator import deal
+from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.least_squares.assemble import Assembly, assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 from rhopot.potentials.fitting.least_squares.coordinates import Coordinates, kernel_coordinates, linear_coordinates
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.forecast import forecast
-from rhopot.potentials.fitting.least_squares.jackknife import Evidence, jackknife
-from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers, LinearHypers
-from rhopot.potentials.fitting.least_squares.members import FOLDS, Calibration, calibrate, member_departures
+from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, jackknife
+from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
+from rhopot.potentials.fitting.least_squares.members import (
+    FOLDS,
+    MemberCalibration,
+    calibrate_members,
+    member_departures,
+)
 from rhopot.potentials.fitting.least_squares.pool import candidate_pool
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 from rhopot.potentials.fitting.least_squares.select import select_columns, select_rows
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
-from rhopot.potentials.fitting.least_squares.validate import Predictions, predict
-from rhopot.potentials.fitting.problem import FitResult, FitTask
+from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validation_errors
+from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.atomic_graph import graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.gap import GapModel
 from rhopot.potentials.models.linear import LinearModel
 from rhopot.potentials.structures import Frame, fold_numbers
 
 Floats = NDArray[np.float64]
-Hypers = LinearHypers | GapHypers
+Hypers = LinearSettings | GapSettings
 
 
 @dataclass(frozen=True)
@@ -62,177 +67,209 @@ class _Columns:
     model: Callable[[Floats], nn.Module]
 
 
-def fit_linear(task: FitTask, hypers: LinearHypers) -> FitResult:
-    """Return the ridge-regularised linear model of the task's data."""
-    return _fit(task, hypers, lambda pool, features: _linear_columns(task, hypers, pool, features))
+def fit_linear(problem: FitProblem, settings: LinearSettings) -> FitResult:
+    """Return the ridge-regularised linear model of the problem's training data."""
+    return _fit(problem, settings, lambda pool, features: _linear_columns(problem, settings, pool, features))
 
 
-def fit_gap(task: FitTask, hypers: GapHypers) -> FitResult:
-    """Return the sparse-kernel model of the task's data."""
-    return _fit(task, hypers, lambda pool, features: _gap_columns(task, hypers, pool, features))
+def fit_gap(problem: FitProblem, settings: GapSettings) -> FitResult:
+    """Return the sparse-kernel model of the problem's training data."""
+    return _fit(problem, settings, lambda pool, features: _gap_columns(problem, settings, pool, features))
 
 
-def _fit(task: FitTask, hypers: Hypers, choose: Callable[[list[Floats], Tensor], _Columns]) -> FitResult:
+def _fit(problem: FitProblem, settings: Hypers, choose: Callable[[list[Floats], Tensor], _Columns]) -> FitResult:
     """Run the stages that both regressors share."""
-    check_members(task.members, sum("energy" in task.targets.sigmas(frame) for frame in task.train))
-    folds = fold_numbers(task.train, FOLDS, task.seed) if task.members else np.zeros(len(task.train), dtype=np.int64)
-    clock = _Clock()
-    cutoff = task.descriptor.cutoff
-    pool = candidate_pool(
-        task.train, task.descriptor, task.symbols, cutoff, hypers.pool, task.seed, task.ranks, task.progress
+    check_members(problem.members, sum("energy" in problem.targets.sigmas(frame) for frame in problem.train))
+    folds = (
+        fold_numbers(problem.train, FOLDS, problem.seed)
+        if problem.members
+        else np.zeros(len(problem.train), dtype=np.int64)
     )
-    features = _chosen_features(task, hypers, pool)
+    clock = _Clock()
+    cutoff = problem.descriptor.cutoff
+    pool = candidate_pool(
+        problem.train,
+        problem.descriptor,
+        problem.symbols,
+        cutoff,
+        settings.pool,
+        problem.seed,
+        problem.communicator,
+        problem.progress,
+    )
+    features = _chosen_features(problem, settings, pool)
     columns = choose([part[:, features.numpy()] for part in pool], features)
     clock.lap("selection")
-    baseline = Baseline(task.baseline, task.pair)
-    problem = Problem(task.descriptor, columns.design, baseline, task.symbols, cutoff, hypers.batch_mib)
-    _announce(task, hypers, problem, columns, int(folds.max()) + 1)
-    checkpoint = _checkpoint(task, hypers, columns, folds)
-    coordinates, ranks, progress = columns.coordinates, task.ranks, task.progress
+    baseline = EnergyBaseline(problem.baseline, problem.pair)
+    system = LinearSystem(problem.descriptor, columns.design, baseline, problem.symbols, cutoff, settings.batch_mib)
+    _announce(problem, settings, system, columns, int(folds.max()) + 1)
+    checkpoint = _checkpoint(problem, settings, columns, folds)
+    coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     equations = assemble(
-        task.train, folds, problem, coordinates, task.targets, hypers.block_rows, ranks, progress, checkpoint
+        problem.train,
+        folds,
+        system,
+        coordinates,
+        problem.targets,
+        settings.block_rows,
+        communicator,
+        progress,
+        checkpoint,
     )
     clock.lap("assembly")
     qr = equations.total()
     posterior = solve(qr, coordinates)
-    mean = ranks.broadcast(posterior.coefficients)
+    mean = communicator.broadcast(posterior.coefficients)
     clock.lap("solve")
-    predictions = predict(task.validation, problem, coordinates, mean, ranks, progress)
+    predictions = validation_errors(problem.validation, system, coordinates, mean, communicator, progress)
     clock.lap("validation")
     weights, calibration = mean[:, None], None
-    if task.members:
-        found = _with_members(task, equations, posterior, predictions) if ranks.rank == 0 else None
-        weights, calibration = ranks.broadcast(found)
+    if problem.members:
+        found = _with_members(problem, equations, posterior, predictions) if communicator.rank == 0 else None
+        weights, calibration = communicator.broadcast(found)
         clock.lap("members")
-    report = _report(task, hypers, qr, posterior, predictions, calibration)
+    report = _report(problem, settings, qr, posterior, predictions, calibration)
     model = columns.model(weights)
     final = model
-    if task.absorb and len(task.validation) > 0:
-        final = columns.model(weights + _shift_by_validation(task, hypers, problem, coordinates, qr, mean)[:, None])
+    if problem.refit_on_validation and len(problem.validation) > 0:
+        final = columns.model(weights + _shift_by_validation(problem, settings, system, coordinates, qr, mean)[:, None])
         clock.lap("both parts")
-    return FitResult(model, final, ranks.broadcast(report | {"seconds": clock.laps}))
+    return FitResult(model, final, communicator.broadcast(report | {"seconds": clock.laps}))
 
 
 def _shift_by_validation(
-    task: FitTask, hypers: Hypers, problem: Problem, coordinates: Coordinates, qr: SequentialQR, mean: Floats
+    problem: FitProblem,
+    settings: Hypers,
+    system: LinearSystem,
+    coordinates: Coordinates,
+    qr: SequentialQR,
+    mean: Floats,
 ) -> Floats:
     """Return by how much the coefficients (n) change when the validation part is fitted too; members move along."""
-    nowhere = Checkpoint(None, False, task.ranks.rank, task.ranks.size, "", hypers.checkpoint_seconds)
-    one_fold = np.zeros(len(task.validation), dtype=np.int64)
-    rows = (hypers.block_rows, task.ranks, task.progress, nowhere)
-    unseen = assemble(task.validation, one_fold, problem, coordinates, task.targets, *rows).total()
+    nowhere = Checkpoint(
+        None, False, problem.communicator.rank, problem.communicator.size, "", settings.checkpoint_seconds
+    )
+    one_fold = np.zeros(len(problem.validation), dtype=np.int64)
+    rows = (settings.block_rows, problem.communicator, problem.progress, nowhere)
+    unseen = assemble(problem.validation, one_fold, system, coordinates, problem.targets, *rows).total()
     qr.merge(unseen.triangle, unseen.n_rows)
-    return np.asarray(task.ranks.broadcast(solve(qr, coordinates).coefficients) - mean)
+    return np.asarray(problem.communicator.broadcast(solve(qr, coordinates).coefficients) - mean)
 
 
-def _chosen_features(task: FitTask, hypers: Hypers, pool: list[Floats]) -> Tensor:
+def _chosen_features(problem: FitProblem, settings: Hypers, pool: list[Floats]) -> Tensor:
     """Return the rows of the features that the fit uses, the same on every rank."""
-    n_features = task.descriptor.n_features
-    if hypers.n_features is None:
+    n_features = problem.descriptor.n_features
+    if settings.n_features is None:
         return torch.arange(n_features)
     chosen = None
-    if task.ranks.rank == 0:
-        chosen = select_columns(np.concatenate(pool), hypers.n_features, hypers.feature_method, task.seed)
-    return torch.from_numpy(task.ranks.broadcast(chosen))
+    if problem.communicator.rank == 0:
+        chosen = select_columns(np.concatenate(pool), settings.n_features, settings.feature_method, problem.seed)
+    return torch.from_numpy(problem.communicator.broadcast(chosen))
 
 
-def _linear_columns(task: FitTask, hypers: LinearHypers, pool: list[Floats], features: Tensor) -> _Columns:
+def _linear_columns(problem: FitProblem, settings: LinearSettings, pool: list[Floats], features: Tensor) -> _Columns:
     """Return one column per element and feature."""
-    n_species, n_features = len(task.symbols), task.descriptor.n_features
+    n_species, n_features = len(problem.symbols), problem.descriptor.n_features
 
     def model(weights: Floats) -> nn.Module:
         full = torch.zeros([n_species, n_features, weights.shape[1]], dtype=torch.float64)
         full[:, features] = torch.from_numpy(weights).reshape(n_species, len(features), -1)
-        return LinearModel(task.descriptor, full, task.baseline, task.pair)
+        return LinearModel(problem.descriptor, full, problem.baseline, problem.pair)
 
-    coordinates = linear_coordinates(pool, hypers.prior, hypers.scaling)
+    coordinates = linear_coordinates(pool, settings.prior, settings.scaling)
     return _Columns(LinearDesign(n_species, features), coordinates, [features.numpy()], model)
 
 
-def _gap_columns(task: FitTask, hypers: GapHypers, pool: list[Floats], features: Tensor) -> _Columns:
+def _gap_columns(problem: FitProblem, settings: GapSettings, pool: list[Floats], features: Tensor) -> _Columns:
     """Return one column per sparse point of each element."""
     found = None
-    if task.ranks.rank == 0:
-        chosen = _sparse_points(task, hypers, pool)
-        found = chosen, kernel_coordinates(chosen, hypers.zeta, hypers.delta, hypers.rank_tolerance)
-    points, coordinates = task.ranks.broadcast(found)
-    design = KernelDesign(points, hypers.zeta, features)
+    if problem.communicator.rank == 0:
+        chosen = _sparse_points(problem, settings, pool)
+        found = chosen, kernel_coordinates(chosen, settings.zeta, settings.delta, settings.rank_tolerance)
+    points, coordinates = problem.communicator.broadcast(found)
+    design = KernelDesign(points, settings.zeta, features)
 
     def model(weights: Floats) -> nn.Module:
         parts = torch.from_numpy(weights).split([len(part) for part in points])
-        kept = None if hypers.n_features is None else features
-        return GapModel(task.descriptor, points, parts, hypers.zeta, task.baseline, task.pair, kept)
+        kept = None if settings.n_features is None else features
+        return GapModel(problem.descriptor, points, parts, settings.zeta, problem.baseline, problem.pair, kept)
 
     return _Columns(design, coordinates, [features.numpy(), *(part.numpy() for part in points)], model)
 
 
-def _sparse_points(task: FitTask, hypers: GapHypers, pool: list[Floats]) -> list[Tensor]:
+def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats]) -> list[Tensor]:
     """Return the normalised sparse points of each element."""
     points: list[Tensor] = []
-    for symbol, features in zip(task.symbols, pool, strict=True):
-        count = hypers.n_sparse if isinstance(hypers.n_sparse, int) else hypers.n_sparse.get(symbol)
+    for symbol, features in zip(problem.symbols, pool, strict=True):
+        count = settings.n_sparse if isinstance(settings.n_sparse, int) else settings.n_sparse.get(symbol)
         if count is None:
             raise ValueError(f"n_sparse must name every element, got none for {symbol}; add it or give one number")
         units = unit_rows(torch.from_numpy(features))[0]
         units = units[(units * units).sum(1) > 0]
-        chosen = select_rows(units.numpy(), count, hypers.sparse_method, task.seed)
+        chosen = select_rows(units.numpy(), count, settings.sparse_method, problem.seed)
         if len(chosen) < count:
-            task.progress.message(
+            problem.progress.message(
                 f"{symbol}: {len(chosen)} distinct environments for {count} sparse points, all are taken"
             )
         points.append(units[torch.from_numpy(chosen)].contiguous())
     return points
 
 
-def _announce(task: FitTask, hypers: Hypers, problem: Problem, columns: _Columns, n_folds: int) -> None:
+def _announce(problem: FitProblem, settings: Hypers, system: LinearSystem, columns: _Columns, n_folds: int) -> None:
     """Measure and report what is to come."""
-    train, validation = ([frame for _, frame in deal(part, task.ranks)] for part in (task.train, task.validation))
-    model = columns.model(np.zeros((problem.design.n_columns, 1)))
+    train, validation = (
+        [frame for _, frame in round_robin(part, problem.communicator)] for part in (problem.train, problem.validation)
+    )
+    model = columns.model(np.zeros((system.design.n_columns, 1)))
 
     def evaluate(frame: Frame) -> None:
-        parts = graphs(frame.atoms, task.symbols, problem.cutoff, problem.batch_edges)
+        parts = graphs(frame.atoms, problem.symbols, system.cutoff, system.batch_edges)
         energy_forces_virial(lambda *edges: model(*edges, False)[:, 0], list(parts), len(frame))
 
-    expected = forecast(train, validation, problem, task.targets, hypers.block_rows, n_folds, task.absorb, evaluate)
-    if task.ranks.rank == 0:
-        task.progress.forecast(expected)
+    expected = forecast(
+        train, validation, system, problem.targets, settings.block_rows, n_folds, problem.refit_on_validation, evaluate
+    )
+    if problem.communicator.rank == 0:
+        problem.progress.forecast(expected)
 
 
-def _checkpoint(task: FitTask, hypers: Hypers, columns: _Columns, folds: NDArray[np.int64]) -> Checkpoint:
+def _checkpoint(problem: FitProblem, settings: Hypers, columns: _Columns, folds: NDArray[np.int64]) -> Checkpoint:
     """Return where this fit's state goes."""
-    arrays = [folds, *columns.identity, *(value.numpy() for value in task.descriptor.state_dict().values())]
-    texts = [hypers.model_dump_json(), task.targets.model_dump_json(), repr([float(e) for e in task.baseline])]
-    mark = fingerprint(task.train, arrays, [*texts, *task.symbols])
-    ranks = task.ranks
-    return Checkpoint(task.folder, task.resume, ranks.rank, ranks.size, mark, hypers.checkpoint_seconds)
+    arrays = [folds, *columns.identity, *(value.numpy() for value in problem.descriptor.state_dict().values())]
+    texts = [settings.model_dump_json(), problem.targets.model_dump_json(), repr([float(e) for e in problem.baseline])]
+    mark = fingerprint(problem.train, arrays, [*texts, *problem.symbols])
+    communicator = problem.communicator
+    return Checkpoint(
+        problem.folder, problem.resume, communicator.rank, communicator.size, mark, settings.checkpoint_seconds
+    )
 
 
 def _with_members(
-    task: FitTask, equations: Assembly, posterior: Posterior, predictions: Predictions
-) -> tuple[Floats, Calibration]:
+    problem: FitProblem, equations: Assembly, posterior: Posterior, predictions: ValidationErrors
+) -> tuple[Floats, MemberCalibration]:
     """Return the mean and the calibrated member columns (n, 1 + K), and the calibration."""
-    task.progress.message("members: fits without a fold of the data each")
+    problem.progress.message("members: fits without a fold of the data each")
     departures, evidence = jackknife(equations, posterior)
-    unseen = Evidence.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
-    calibration = calibrate(evidence.join(unseen).undetermined)
-    members = member_departures(posterior, departures, calibration, task.members, task.seed)
+    unseen = HeldOutEnergies.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
+    calibration = calibrate_members(evidence.join(unseen).undetermined)
+    members = member_departures(posterior, departures, calibration, problem.members, problem.seed)
     mean = posterior.coefficients[:, None]
     return np.concatenate([mean, mean + members], axis=1), calibration
 
 
 def _report(
-    task: FitTask,
-    hypers: Hypers,
+    problem: FitProblem,
+    settings: Hypers,
     qr: SequentialQR,
     posterior: Posterior,
-    predictions: Predictions,
-    calibration: Calibration | None,
+    predictions: ValidationErrors,
+    calibration: MemberCalibration | None,
 ) -> dict[str, Any]:
     """Return plain numbers about the fit (meaningful on rank 0)."""
     misfit = float(np.hypot(np.linalg.norm(qr.factor @ posterior.mean - qr.target), qr.residual))
     return {
-        "regressor": hypers.model_dump(),
-        "targets": task.targets.model_dump(),
+        "regressor": settings.model_dump(),
+        "targets": problem.targets.model_dump(),
         "columns": len(posterior.coefficients),
         "rank": len(posterior.mean),
         "equations": qr.n_rows,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.targets import Targets
@@ -29,7 +29,7 @@ def count_rows(frame: Frame, targets: Targets) -> int:
 def forecast(
     train: Sequence[Frame],
     validation: Sequence[Frame],
-    problem: Problem,
+    system: LinearSystem,
     targets: Targets,
     block_rows: int,
     n_folds: int = 1,
@@ -45,11 +45,11 @@ def forecast(
     both: the final model is fitted to both parts; evaluate: gives energy and forces of a frame by a model of the kind
     that is fitted.
     """
-    n = problem.design.n_columns
+    n = system.design.n_columns
     if not train:
         return Forecast(n, 0, {}, 0.0)
     middle = _middle(train)
-    per_atom = _seconds(lambda: problem.equations(middle, targets)) / len(middle)
+    per_atom = _seconds(lambda: system.equations(middle, targets)) / len(middle)
     per_row = _seconds_per_row(n)
     per_operation = per_row / (2.0 * n * n)
     rows = sum(count_rows(frame, targets) for frame in train)
@@ -65,7 +65,7 @@ def forecast(
         unseen_rows = sum(count_rows(frame, targets) for frame in validation)
         stages["fit to both parts"] = per_atom * unseen_atoms + per_row * unseen_rows + solve
     evaluation = 0.0 if evaluate is None else _seconds(lambda: evaluate(middle)) / len(middle)
-    return Forecast(n, rows, stages, _peak_bytes(train, problem, block_rows, n_folds), evaluation)
+    return Forecast(n, rows, stages, _peak_bytes(train, system, block_rows, n_folds), evaluation)
 
 
 def _middle(frames: Sequence[Frame]) -> Frame:
@@ -98,11 +98,11 @@ def _member_operations(n: int, n_folds: int) -> float:
     return float(n) ** 3 * (SOLVE * n_folds + pairs / 3.0) if n_folds > 1 else 0.0
 
 
-def _peak_bytes(frames: Sequence[Frame], problem: Problem, block_rows: int, n_folds: int) -> float:
+def _peak_bytes(frames: Sequence[Frame], system: LinearSystem, block_rows: int, n_folds: int) -> float:
     """Return the larger of the assembly's and the solve's memory."""
-    n = problem.design.n_columns
+    n = system.design.n_columns
     largest = max(len(frame.atoms) for frame in frames)
-    batch = 3 * 8 * problem.batch_edges * (3 * problem.descriptor.n_features + 2 * n)
+    batch = 3 * 8 * system.batch_edges * (3 * system.descriptor.n_features + 2 * n)
     frame_rows = 8 * n * (3 * largest + 7)
     assembly = batch + 3 * frame_rows + 8 * n * (2 * block_rows + (1 + n_folds) * n)
     solve = 8 * n * n * (5 + 2 * n_folds)

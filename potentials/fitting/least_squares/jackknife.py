@@ -13,9 +13,10 @@ correlated within a fold, larger for some structures than for others, or due to 
     covariance = (G - 1)/G sum_g (u_g - <u>) (u_g - <u>)^T = V V^T
 
 where the posterior, which believes the sigmas and independent errors, only knows where equations are. Every fold is
-also a part that its own u_g has not seen: there `Evidence` compares errors with the deviations that the fit without
-this fold claims, the jackknife's (from the fits without it and a second fold) and the posterior's. Both shrink as the
-root of the amount of data, errors of misfit do not: both are scaled by ((G - 1)/G)^(1/2) to the size of all folds.
+also a part that its own u_g has not seen: there `HeldOutEnergies` compares errors with the deviations that the fit
+without this fold claims, the jackknife's (from the fits without it and a second fold) and the posterior's.
+Both shrink as the root of the amount of data, errors of misfit do not: both are scaled by ((G - 1)/G)^(1/2) to the size
+of all folds.
 
 Cost: G (G - 1) / 2 factorisations of r^3 / 3 operations; memory 2 G r^2 numbers
 
@@ -41,7 +42,7 @@ KEPT = 1e-12
 
 
 @dataclass(frozen=True)
-class Evidence:
+class HeldOutEnergies:
     """Errors (m) of energies that a fit has not seen, and its two deviations (m) there, all in eV per atom."""
 
     errors: Floats
@@ -49,23 +50,23 @@ class Evidence:
     posterior: Floats
 
     @staticmethod
-    def of(errors: Floats, whitened: Floats, departures: Floats) -> Evidence:
+    def of(errors: Floats, whitened: Floats, departures: Floats) -> HeldOutEnergies:
         """Return the evidence of whitened energies (m, r) under one fit with jackknife departures V (r, G)."""
-        return Evidence(errors, np.linalg.norm(whitened @ departures, axis=1), np.linalg.norm(whitened, axis=1))
+        return HeldOutEnergies(errors, np.linalg.norm(whitened @ departures, axis=1), np.linalg.norm(whitened, axis=1))
 
     @property
-    def undetermined(self) -> Evidence:
+    def undetermined(self) -> HeldOutEnergies:
         """The evidence without energies that no coefficient enters (a free atom without features): they are exact."""
         moved = (self.jackknife > 0.0) & (self.posterior > 0.0)
-        return Evidence(self.errors[moved], self.jackknife[moved], self.posterior[moved])
+        return HeldOutEnergies(self.errors[moved], self.jackknife[moved], self.posterior[moved])
 
-    def join(self, other: Evidence) -> Evidence:
+    def join(self, other: HeldOutEnergies) -> HeldOutEnergies:
         """Return both together."""
         names = ("errors", "jackknife", "posterior")
-        return Evidence(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+        return HeldOutEnergies(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
-NOTHING = Evidence(np.zeros(0), np.zeros(0), np.zeros(0))
+NOTHING = HeldOutEnergies(np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 def centred_departures(fits: Floats) -> Floats:
@@ -74,7 +75,7 @@ def centred_departures(fits: Floats) -> Floats:
     return np.sqrt((count - 1.0) / count) * (fits - fits.mean(axis=0)).T
 
 
-def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, Evidence]:
+def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, HeldOutEnergies]:
     """Return the departures V (r, G) of the whitened coefficients, and the evidence of the kept energies."""
     squares, pulls = _whitened_folds(assembly.triangles, posterior)
     fits = _fits(squares, pulls)
@@ -86,7 +87,7 @@ def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, Evidenc
         spread = solve_triangular(_factor(squares[g]), rows[unseen].T, lower=True)
         departures = centred_departures(np.delete(fits[g], g, axis=0))
         evidence = evidence.join(
-            Evidence(
+            HeldOutEnergies(
                 errors[unseen] + rows[unseen] @ fits[g, g],
                 shrink * np.linalg.norm(rows[unseen] @ departures, axis=1),
                 shrink * np.linalg.norm(spread, axis=0),

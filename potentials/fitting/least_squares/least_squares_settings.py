@@ -26,7 +26,7 @@ class _Settings(BaseModel):
     """Time between checkpoints."""
 
 
-class LinearHypers(_Settings):
+class LinearSettings(_Settings):
     """Ridge-regularised linear model: coefficients have the prior deviation prior / (spread of the feature)^scaling."""
 
     prior: PositiveFloat = 1.0
@@ -35,7 +35,7 @@ class LinearHypers(_Settings):
     """0: plain ridge on the features as they are; 1: every feature scaled to unit spread over the training data."""
 
 
-class GapHypers(_Settings):
+class GapSettings(_Settings):
     """Sparse-kernel model: atomic energies have the prior covariance delta^2 k(i, j)."""
 
     zeta: PositiveInt = 4

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.fitting.calibration import log_likelihood, quantile_scale, rank_correlation
-from rhopot.potentials.fitting.least_squares.jackknife import Evidence
+from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies
 from rhopot.potentials.fitting.least_squares.solve import Posterior
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,7 @@ FOLDS = 10
 
 
 @dataclass(frozen=True)
-class Calibration:
+class MemberCalibration:
     """Factors a and b of the two parts, the posterior's share of the variance, and how errors follow the deviations.
 
     n_energies: errors it is based on; within_one, rank_correlation: of these.
@@ -54,7 +54,7 @@ class Calibration:
     rank_correlation: float
 
 
-def calibrate(evidence: Evidence) -> Calibration:
+def calibrate_members(evidence: HeldOutEnergies) -> MemberCalibration:
     """Return the calibration that the evidence asks for."""
     errors = evidence.errors
     scales = [quantile_scale(errors, part) for part in (evidence.jackknife, evidence.posterior)]
@@ -66,7 +66,7 @@ def calibrate(evidence: Evidence) -> Calibration:
     share = max(SHARES, key=lambda one: log_likelihood(errors, mixed(one)))
     scale = quantile_scale(errors, mixed(share))
     deviations = scale * mixed(share)
-    return Calibration(
+    return MemberCalibration(
         jackknife_scale=scale * scales[0] * (1.0 - share) ** 0.5,
         posterior_scale=scale * scales[1] * share**0.5,
         posterior_share=share,
@@ -77,7 +77,7 @@ def calibrate(evidence: Evidence) -> Calibration:
 
 
 def member_departures(
-    posterior: Posterior, departures: Floats, calibration: Calibration, members: int, seed: int
+    posterior: Posterior, departures: Floats, calibration: MemberCalibration, members: int, seed: int
 ) -> Floats:
     """Return the members' departures from the mean (n, K) as coefficients, from whitened departures V (r, G)."""
     mixing = centred_columns(departures.shape[1], members, seed)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import graphs, species_of
 from rhopot.potentials.structures import Frame, naming
@@ -30,22 +30,22 @@ def candidate_pool(
     cutoff: float,
     size: int,
     seed: int,
-    ranks: Ranks,
+    communicator: Communicator,
     progress: Progress,
 ) -> list[Floats]:
     """Return on every rank, per element, the features (n <= size, F) of the candidates in the order of the data."""
     chosen = _thin([species_of(frame.atoms, symbols).numpy() for frame in frames], len(symbols), size, seed)
     mine: dict[int, list[Floats]] = {}
-    share = deal(frames, ranks)
+    share = round_robin(frames, communicator)
     progress.start("environments", len(share))
     for done, (k, frame) in enumerate(share, start=1):
         mine[k] = _features(frame, chosen[k], descriptor, symbols, cutoff)
         progress.advance("environments", done)
     parts: dict[int, list[Floats]] = {}
-    for part in ranks.gather(mine):
+    for part in communicator.gather(mine):
         parts.update(part)
     pool = [np.concatenate([parts[k][a] for k in range(len(frames))]) for a in range(len(symbols))] if parts else []
-    return list(ranks.broadcast(pool))
+    return list(communicator.broadcast(pool))
 
 
 def _thin(species: list[NDArray[np.int64]], n_species: int, size: int, seed: int) -> list[NDArray[np.bool_]]:

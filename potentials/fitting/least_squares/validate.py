@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fitting.communicator import Ranks, deal
+from rhopot.potentials.fitting.communicator import Communicator, round_robin
 from rhopot.potentials.fitting.least_squares.coordinates import Coordinates
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import MEV_PER_EV
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Predictions:
+class ValidationErrors:
     """Errors of the prediction: energies (V) in eV per atom, one per frame, and forces (components) in eV/A.
 
     energy_rows (V, r): how these energies depend on the coordinates w of the coefficients.
@@ -35,34 +35,34 @@ class Predictions:
         return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in names.items() if len(errors)}
 
 
-def predict(
+def validation_errors(
     frames: Sequence[Frame],
-    problem: Problem,
+    system: LinearSystem,
     coordinates: Coordinates,
     coefficients: Floats,
-    ranks: Ranks,
+    communicator: Communicator,
     progress: Progress,
-) -> Predictions:
+) -> ValidationErrors:
     """Return the predictions of coefficients (n), complete on rank 0 only."""
-    share = deal(frames, ranks)
+    share = round_robin(frames, communicator)
     progress.start("validation", len(share))
-    mine: dict[int, Predictions] = {}
+    mine: dict[int, ValidationErrors] = {}
     for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _one(frame, problem, coordinates, coefficients)
+        mine[k] = _one(frame, system, coordinates, coefficients)
         progress.advance("validation", done)
-    found: dict[int, Predictions] = {}
-    for part in ranks.gather(mine):
+    found: dict[int, ValidationErrors] = {}
+    for part in communicator.gather(mine):
         found.update(part)
-    parts = [Predictions(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0))]
+    parts = [ValidationErrors(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0))]
     parts += [found[k] for k in sorted(found)]
     names = ("energy_errors", "energy_rows", "force_errors")
-    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _one(frame: Frame, problem: Problem, coordinates: Coordinates, coefficients: Floats) -> Predictions:
+def _one(frame: Frame, system: LinearSystem, coordinates: Coordinates, coefficients: Floats) -> ValidationErrors:
     """Return the predictions of one frame."""
-    left = problem.remainder(frame, ("energy", "forces"))
-    rows = problem.design_rows(frame)
+    left = system.remainder(frame, ("energy", "forces"))
+    rows = system.design_rows(frame)
     n_columns = len(coefficients)
     energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
     if "energy" in left:
@@ -72,4 +72,4 @@ def _one(frame: Frame, problem: Problem, coordinates: Coordinates, coefficients:
         free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
         forces = rows.forces.numpy()[free].reshape(-1, n_columns)
         force_errors = forces @ coefficients - left["forces"][free].reshape(-1)
-    return Predictions(energy_errors, coordinates.compress(energy), force_errors)
+    return ValidationErrors(energy_errors, coordinates.compress(energy), force_errors)

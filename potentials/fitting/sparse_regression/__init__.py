@@ -3,17 +3,20 @@
 from rhopot.potentials.fitting.sparse_regression.budget import best_features, refit, usage
 from rhopot.potentials.fitting.sparse_regression.ensemble import Ensemble, fit_ensemble, fit_members
 from rhopot.potentials.fitting.sparse_regression.member import Member, fit_member
-from rhopot.potentials.fitting.sparse_regression.path import GreedyPath
-from rhopot.potentials.fitting.sparse_regression.rows import Rows, make_rows, stack
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers, SelectionHypers
+from rhopot.potentials.fitting.sparse_regression.path import SelectionPath
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import (
+    FeatureSelectionSettings,
+    SparseRegressionSettings,
+)
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import WeightedRows, make_rows, stack
 
 __all__ = [
     "Ensemble",
-    "GreedyHypers",
-    "GreedyPath",
+    "FeatureSelectionSettings",
     "Member",
-    "Rows",
-    "SelectionHypers",
+    "SelectionPath",
+    "SparseRegressionSettings",
+    "WeightedRows",
     "best_features",
     "fit_ensemble",
     "fit_member",

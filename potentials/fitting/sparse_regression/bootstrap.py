@@ -12,36 +12,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhopot.potentials.fitting.sparse_regression.rows import Integers
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import Integers
 
 # Streams of random numbers: of a member's draw and steps, and of the parts that all members share.
 MEMBER, PARTS = 0, 1
 
 
-def stream(hypers: GreedyHypers, member: int) -> np.random.Generator:
+def stream(settings: SparseRegressionSettings, member: int) -> np.random.Generator:
     """Random numbers of one member, whatever the number of members."""
-    return np.random.default_rng([hypers.seed, MEMBER, member])
+    return np.random.default_rng([settings.seed, MEMBER, member])
 
 
-def check_groups(hypers: GreedyHypers, n_groups: int) -> None:
+def check_groups(settings: SparseRegressionSettings, n_groups: int) -> None:
     """Raise ValueError when there are too few groups to leave some out."""
-    needed = hypers.n_members if hypers.sampling == "folds" else 2
+    needed = settings.n_members if settings.sampling == "folds" else 2
     if n_groups < needed or n_groups < 2:
         raise ValueError(
-            f"groups must be at least {max(needed, 2)} for {hypers.sampling} ({hypers.n_members} members), got "
+            f"groups must be at least {max(needed, 2)} for {settings.sampling} ({settings.n_members} members), got "
             f"{n_groups}; lower n_members or draw frames (unit: frames)"
         )
-    if hypers.sampling == "folds" and hypers.n_members < 2:
+    if settings.sampling == "folds" and settings.n_members < 2:
         raise ValueError("n_members must be 2 or more parts for folds, got 1; use bootstrap for a single model")
 
 
-def multiplicity(hypers: GreedyHypers, n_groups: int, member: int, random: np.random.Generator) -> Integers:
+def multiplicity(
+    settings: SparseRegressionSettings, n_groups: int, member: int, random: np.random.Generator
+) -> Integers:
     """Return how often each group stands in the training part of a member (n_groups); 0: in the validation part."""
-    if hypers.sampling == "folds":
-        order = np.random.default_rng([hypers.seed, PARTS]).permutation(n_groups)
+    if settings.sampling == "folds":
+        order = np.random.default_rng([settings.seed, PARTS]).permutation(n_groups)
         counts = np.ones(n_groups, dtype=np.int64)
-        counts[order[member :: hypers.n_members]] = 0
+        counts[order[member :: settings.n_members]] = 0
         return counts
     counts = np.zeros(n_groups, dtype=np.int64)
     while counts.all() or not counts.any():

@@ -23,11 +23,11 @@ from numpy.typing import ArrayLike
 
 from rhopot.potentials.fitting.sparse_regression.ensemble import Ensemble, fit_ensemble
 from rhopot.potentials.fitting.sparse_regression.member import Member
-from rhopot.potentials.fitting.sparse_regression.rows import Floats, Integers, Rows
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import Floats, Integers, WeightedRows
 
 # Fits an ensemble: rows, settings, features that may be used, folder of its members.
-Fit = Callable[[Rows, GreedyHypers, Integers, Path | None], Ensemble]
+Fit = Callable[[WeightedRows, SparseRegressionSettings, Integers, Path | None], Ensemble]
 
 # Share of the features that a round of elimination keeps.
 KEPT = 0.6
@@ -64,7 +64,7 @@ def best_features(ensemble: Ensemble, budget: int, sets: ArrayLike | None = None
 
 
 def refit(
-    rows: Rows,
+    rows: WeightedRows,
     ensemble: Ensemble,
     budget: int,
     sets: ArrayLike | None = None,
@@ -92,9 +92,9 @@ def refit(
         kept = best_features(current, max(budget, int(KEPT * left)), sets)
         place = None if folder is None else folder / f"round-{n_round}"
         if fit is not None:
-            current = fit(rows, ensemble.hypers, kept, place)
+            current = fit(rows, ensemble.settings, kept, place)
         else:
-            current = fit_ensemble(rows, ensemble.hypers, kept, workers, place, resume, report)
+            current = fit_ensemble(rows, ensemble.settings, kept, workers, place, resume, report)
         left, n_round = len(np.unique(number[kept])), n_round + 1
     return current
 

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.files import read_arrays, write_atomically
 from rhopot.potentials.fitting.sparse_regression.member import Member
-from rhopot.potentials.fitting.sparse_regression.path import GreedyPath
-from rhopot.potentials.fitting.sparse_regression.rows import Integers, Rows
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression.path import SelectionPath
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import Integers, WeightedRows
 
 PATH = "path_"
 
 
-def fingerprint(rows: Rows, columns: Integers, hypers: GreedyHypers) -> str:
+def fingerprint(rows: WeightedRows, columns: Integers, settings: SparseRegressionSettings) -> str:
     """Return a digest of everything a member depends on; of bootstrap ensembles the number of members is not part."""
-    free = {"n_members"} if hypers.sampling == "bootstrap" else set()
-    total = hashlib.sha256(hypers.model_dump_json(exclude=free).encode())
+    free = {"n_members"} if settings.sampling == "bootstrap" else set()
+    total = hashlib.sha256(settings.model_dump_json(exclude=free).encode())
     for array in (rows.features, rows.targets, rows.groups, rows.weights, rows.constant, columns):
         total.update(f"{array.shape}{array.dtype}".encode())
         total.update(np.ascontiguousarray(array).data)
@@ -69,7 +69,7 @@ class MemberFiles:
             )
         content = {name: _plain(array) for name, array in state.items()}
         kept = {name.removeprefix(PATH): content.pop(name) for name in list(content) if name.startswith(PATH)}
-        return Member(**content, path=GreedyPath(**kept) if kept else None)
+        return Member(**content, path=SelectionPath(**kept) if kept else None)
 
     @staticmethod
     def _file(folder: Path, number: int) -> Path:

@@ -25,8 +25,14 @@ from numpy.typing import ArrayLike
 from rhopot.potentials.fitting.sparse_regression.bootstrap import check_groups
 from rhopot.potentials.fitting.sparse_regression.checkpoint import MemberFiles, fingerprint
 from rhopot.potentials.fitting.sparse_regression.member import Member, fit_member
-from rhopot.potentials.fitting.sparse_regression.rows import Floats, Integers, Rows, Table, make_table
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import (
+    DesignTable,
+    Floats,
+    Integers,
+    WeightedRows,
+    make_design_table,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Ensemble:
     """
 
     members: tuple[Member, ...]
-    hypers: GreedyHypers
+    settings: SparseRegressionSettings
 
     @property
     def coefficients(self) -> Floats:
@@ -82,8 +88,8 @@ class Ensemble:
 
 
 def fit_ensemble(
-    rows: Rows,
-    hypers: GreedyHypers,
+    rows: WeightedRows,
+    settings: SparseRegressionSettings,
     columns: ArrayLike | None = None,
     workers: int = 1,
     folder: Path | None = None,
@@ -101,13 +107,13 @@ def fit_ensemble(
         resume: take the members that are there.
         report: called with each member as it is ready, in no order.
     """
-    members = fit_members(rows, hypers, range(hypers.n_members), columns, workers, folder, resume, report)
-    return Ensemble(tuple(members[number] for number in range(hypers.n_members)), hypers)
+    members = fit_members(rows, settings, range(settings.n_members), columns, workers, folder, resume, report)
+    return Ensemble(tuple(members[number] for number in range(settings.n_members)), settings)
 
 
 def fit_members(
-    rows: Rows,
-    hypers: GreedyHypers,
+    rows: WeightedRows,
+    settings: SparseRegressionSettings,
     numbers: Sequence[int],
     columns: ArrayLike | None = None,
     workers: int = 1,
@@ -117,11 +123,11 @@ def fit_members(
 ) -> dict[int, Member]:
     """Fit the members of an ensemble that have these numbers; other arguments as in `fit_ensemble`."""
     allowed = _columns(columns, rows.features.shape[1])
-    rows = _units(rows, hypers)
-    check_groups(hypers, rows.n_groups)
+    rows = _units(rows, settings)
+    check_groups(settings, rows.n_groups)
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}; give the number of cores")
-    files = MemberFiles(folder, fingerprint(rows, allowed, hypers) if folder is not None else "")
+    files = MemberFiles(folder, fingerprint(rows, allowed, settings) if folder is not None else "")
     members: dict[int, Member] = {}
     for number in numbers if resume else ():
         member = files.restore(number)
@@ -131,16 +137,16 @@ def fit_members(
                 report(member)
     missing = [number for number in numbers if number not in members]
     if missing:
-        table = make_table(rows, allowed, hypers.constant)
+        table = make_design_table(rows, allowed, settings.constant)
         if not table.usable.any():
             raise ValueError(f"columns must hold a feature that varies, got {len(allowed)} that do not; allow others")
-        members |= _fit_missing(table, hypers, missing, workers, files, report)
+        members |= _fit_missing(table, settings, missing, workers, files, report)
     return members
 
 
 def _fit_missing(
-    table: Table,
-    hypers: GreedyHypers,
+    table: DesignTable,
+    settings: SparseRegressionSettings,
     missing: Sequence[int],
     workers: int,
     files: MemberFiles,
@@ -149,7 +155,7 @@ def _fit_missing(
     """Fit, save and report members as they become ready; the first failure cancels what has not begun."""
     members: dict[int, Member] = {}
     with ThreadPoolExecutor(workers) as pool:
-        running = [pool.submit(fit_member, table, hypers, number) for number in missing]
+        running = [pool.submit(fit_member, table, settings, number) for number in missing]
         try:
             for future in as_completed(running):
                 member = future.result()
@@ -178,9 +184,9 @@ def _columns(columns: ArrayLike | None, n_features: int) -> Integers:
     return numbers
 
 
-def _units(rows: Rows, hypers: GreedyHypers) -> Rows:
+def _units(rows: WeightedRows, settings: SparseRegressionSettings) -> WeightedRows:
     """Rows grouped by what is drawn."""
-    if hypers.unit == "groups":
+    if settings.unit == "groups":
         return rows
     if not rows.constant.all():
         raise ValueError("unit must be groups where there are force rows, got frames; label groups by frame instead")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhopot.potentials.fitting.sparse_regression.rows import VARIATION, Booleans, Floats, Integers
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import VARIATION, Booleans, Floats, Integers
 
 # Rows that are weighted and multiplied at once.
 BLOCK = 4096

@@ -9,10 +9,10 @@ import numpy as np
 from rhopot.potentials.fitting.sparse_regression.bootstrap import multiplicity, stream
 from rhopot.potentials.fitting.sparse_regression.gram import GramEngine
 from rhopot.potentials.fitting.sparse_regression.orthogonal import RowEngine
-from rhopot.potentials.fitting.sparse_regression.path import GreedyPath, errors, factor
-from rhopot.potentials.fitting.sparse_regression.rows import Floats, Integers, Table
+from rhopot.potentials.fitting.sparse_regression.path import SelectionPath, errors, factor
 from rhopot.potentials.fitting.sparse_regression.select import Engine, select
-from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import DesignTable, Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Member:
     best: int
     coefficients: Floats
     constant: float
-    path: GreedyPath | None
+    path: SelectionPath | None
 
     @property
     def used(self) -> Integers:
@@ -55,14 +55,14 @@ class Member:
         return order[order < len(self.coefficients)]
 
 
-def fit_member(table: Table, hypers: GreedyHypers, number: int) -> Member:
+def fit_member(table: DesignTable, settings: SparseRegressionSettings, number: int) -> Member:
     """Fit one member to its draw of the rows of a table."""
     rows = table.rows
-    random = stream(hypers, number)
-    counts = multiplicity(hypers, rows.n_groups, number, random)
+    random = stream(settings, number)
+    counts = multiplicity(settings, rows.n_groups, number, random)
     copies = counts[rows.groups]
     weights = rows.weights * copies
-    chosen = _choose(table, hypers, weights, random)
+    chosen = _choose(table, settings, weights, random)
     path, left = factor(table, weights, chosen)
     outside = np.flatnonzero(copies == 0)
     energy, other = errors(path, table, outside, chosen, rows.weights)
@@ -84,21 +84,23 @@ def fit_member(table: Table, hypers: GreedyHypers, number: int) -> Member:
         best=best,
         coefficients=coefficients,
         constant=constant,
-        path=path if hypers.keep_paths else None,
+        path=path if settings.keep_paths else None,
     )
 
 
-def _choose(table: Table, hypers: GreedyHypers, weights: Floats, random: np.random.Generator) -> Integers:
+def _choose(
+    table: DesignTable, settings: SparseRegressionSettings, weights: Floats, random: np.random.Generator
+) -> Integers:
     """Columns of the table in the order of their choice for the training weights of its rows."""
-    limit = min(hypers.max_features, int(np.count_nonzero(weights)), table.matrix.shape[1])
-    kind = GramEngine if hypers.method == "gram" else RowEngine
-    engine: Engine = kind(table.matrix, table.targets, weights, limit, hypers.dependence)
-    first = hypers.constant == "first" and bool((weights[table.rows.constant] > 0).any())
-    n_candidates = hypers.n_candidates(table.matrix.shape[1] - (hypers.constant == "none"))
+    limit = min(settings.max_features, int(np.count_nonzero(weights)), table.matrix.shape[1])
+    kind = GramEngine if settings.method == "gram" else RowEngine
+    engine: Engine = kind(table.matrix, table.targets, weights, limit, settings.dependence)
+    first = settings.constant == "first" and bool((weights[table.rows.constant] > 0).any())
+    n_candidates = settings.n_candidates(table.matrix.shape[1] - (settings.constant == "none"))
     return select(engine, table.usable, table.constant_column if first else None, limit, n_candidates, random)
 
 
-def _fitted_energies(path: GreedyPath, table: Table, weights: Floats, chosen: Integers) -> Floats:
+def _fitted_energies(path: SelectionPath, table: DesignTable, weights: Floats, chosen: Integers) -> Floats:
     """Weighted errors (M) of the training rows that the constant enters."""
     energies = np.flatnonzero((weights > 0) & table.rows.constant)
     squares, _ = errors(path, table, energies, chosen, weights)

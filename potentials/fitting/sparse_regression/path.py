@@ -20,14 +20,14 @@ from numpy.typing import ArrayLike
 from scipy.linalg.blas import dtrsm
 
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
-from rhopot.potentials.fitting.sparse_regression.rows import Floats, Integers, Table
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import DesignTable, Floats, Integers
 
 # Rows factored and predicted at once.
 BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class GreedyPath:
+class SelectionPath:
     """Nested linear models of 1..M columns.
 
     Attributes:
@@ -75,7 +75,7 @@ class GreedyPath:
         return _running(columns, self.triangle, self.projection) + constant * self.offset
 
 
-def factor(table: Table, weights: Floats, chosen: Integers) -> tuple[GreedyPath, Floats]:
+def factor(table: DesignTable, weights: Floats, chosen: Integers) -> tuple[SelectionPath, Floats]:
     """Return the path of the chosen columns of a table, and its squared residuals (M) with 1..M columns.
 
     Args:
@@ -91,7 +91,7 @@ def factor(table: Table, weights: Floats, chosen: Integers) -> tuple[GreedyPath,
         qr.add(block * np.sqrt(weights[rows])[:, None])
     z = qr.target
     left = qr.residual**2 + np.append(np.cumsum(z[:0:-1] ** 2)[::-1], 0.0)
-    path = GreedyPath(
+    path = SelectionPath(
         order=np.append(table.columns, table.rows.features.shape[1])[chosen],
         triangle=qr.factor,
         projection=z,
@@ -103,7 +103,9 @@ def factor(table: Table, weights: Floats, chosen: Integers) -> tuple[GreedyPath,
     return path, left
 
 
-def errors(path: GreedyPath, table: Table, rows: Integers, chosen: Integers, weights: Floats) -> tuple[Floats, Floats]:
+def errors(
+    path: SelectionPath, table: DesignTable, rows: Integers, chosen: Integers, weights: Floats
+) -> tuple[Floats, Floats]:
     """Return the sums over some rows of a table of u e^2 for energies and for other rows, (M) each.
 
     Energies are the rows that the constant enters; u are the `weights` (n) of all rows of the table.

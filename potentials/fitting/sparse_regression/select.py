@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rhopot.potentials.fitting.sparse_regression.rows import Booleans, Floats, Integers
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import Booleans, Floats, Integers
 
 # The selection ends when the squared residual is this fraction of the targets': nothing is left to explain.
 NOTHING = 1e-12

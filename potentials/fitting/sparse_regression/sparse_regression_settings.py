@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 Candidates = Literal["all", "root"] | PositiveInt
 
 
-class SelectionHypers(BaseModel):
+class FeatureSelectionSettings(BaseModel):
     """How sparse linear models are selected, drawn and averaged: what a configuration may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class SelectionHypers(BaseModel):
         return max(1, isqrt(n_columns)) if self.candidates == "root" else min(self.candidates, n_columns)
 
 
-class GreedyHypers(SelectionHypers):
+class SparseRegressionSettings(FeatureSelectionSettings):
     """All settings of an ensemble."""
 
     keep_paths: bool = False

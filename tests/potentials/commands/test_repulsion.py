@@ -23,7 +23,7 @@ from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import load_config
 from rhopot.potentials.graph.neighbours import find_edges
-from rhopot.potentials.pair import ZblHypers, shortest_distances
+from rhopot.potentials.pair import ZblSettings, shortest_distances
 from rhopot.potentials.structures import read_frames
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +94,7 @@ def test_repulsion_begins_where_the_data_end(
     """Card, `info` and report name the distance of each pair; on every training structure the repulsion is zero."""
     file = trained_model(family)
     card = read_card(file)
-    hypers = ZblHypers.model_validate(card.fit["baseline"]["pair"])
+    hypers = ZblSettings.model_validate(card.fit["baseline"]["pair"])
     assert isinstance(hypers.outer, dict)
     assert hypers.outer == pytest.approx(card.training_data.summary["shortest_distances"], abs=2e-4)
     settings = yaml.safe_load((file.parent / "config.yaml").read_text())
@@ -102,7 +102,7 @@ def test_repulsion_begins_where_the_data_end(
     frames = read_frames(settings["data"]["train"])
     everywhere = shortest_distances(frames, card.symbols, 4.0)
     assert all(everywhere[pair] <= end + 2e-4 for pair, end in hypers.outer.items()), "frames held out may be shorter"
-    sentence = f"zbl, below {hypers.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
+    sentence = f"zbl, below {settings.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
     assert sentence in (file.parent / "report.md").read_text()
     assert main(["info", str(file)]) == 0
     assert "shortest distance in the" in " ".join(capsys.readouterr().out.split())
@@ -113,11 +113,11 @@ def test_repulsion_is_the_default_and_can_be_left_out(family: str, tmp_path: Pat
     plain = tmp_path / "plain.yaml"
     plain.write_text(f"family: {family}\n")
     for file in (plain, ROOT / "examples" / "configs" / f"{family}.yaml"):
-        assert load_config(file).baseline.pair == ZblHypers()
+        assert load_config(file).baseline.pair == ZblSettings()
         assert load_config(file, ["baseline.pair=null"]).baseline.pair is None
         numbers = load_config(file, ["baseline.pair={kind: zbl, inner: 1, outer: 2}"]).baseline.pair
-        assert numbers == ZblHypers(inner=1.0, outer=2.0)
-        assert load_config(file, ["baseline.elements={Li: -1.9, Si: -5.4}"]).baseline.pair == ZblHypers()
+        assert numbers == ZblSettings(inner=1.0, outer=2.0)
+        assert load_config(file, ["baseline.elements={Li: -1.9, Si: -5.4}"]).baseline.pair == ZblSettings()
 
 
 @pytest.mark.parametrize("family", trained_models.FAMILIES)

@@ -18,7 +18,7 @@ from ase.io import write
 from rhopot.export import evaluate
 from rhopot.export.whole import inputs_of
 from rhopot.potentials.commands import main
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 
 MODEL = small_models.scattering()
 STRUCTURES = [toy.skewed(), toy.tiny(), toy.slab()]
@@ -96,7 +96,7 @@ def test_features_have_one_row_per_structure(
             with torch.no_grad():
                 expected = WaveletScattering(small_models.SCATTERING)(positions, species, cell, pbc, grid)
             np.testing.assert_allclose(row, expected.numpy(), rtol=1e-6, atol=1e-9)
-    assert ScatteringHypers(**json.loads(str(stored["descriptor"]))) == small_models.SCATTERING
+    assert ScatteringSettings(**json.loads(str(stored["descriptor"]))) == small_models.SCATTERING
 
 
 def test_check_compares_what_the_model_knows(model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from rhopot.potentials.config.families import FAMILIES
-from rhopot.potentials.descriptors.gmp import GmpHypers
-from rhopot.potentials.models import NetworkHypers, Networks
+from rhopot.potentials.descriptors.gmp import GmpSettings
+from rhopot.potentials.models import Networks, NetworkSettings
 
 FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
 
@@ -24,9 +24,9 @@ def sizes(name: str, symbols: tuple[str, ...]) -> tuple[int, int]:
 def test_another_element_changes_nothing_in_size_with_one_network_for_all() -> None:
     features, parameters = sizes("gmp_snn", FEW)
     assert (features, parameters) == sizes("gmp_snn", MORE)
-    hypers = GmpHypers()
-    assert features == hypers.n_probes * (hypers.max_order + 1)
-    widths = (features, *NetworkHypers().hidden, 1)
+    settings = GmpSettings()
+    assert features == settings.n_probes * (settings.max_order + 1)
+    widths = (features, *NetworkSettings().hidden, 1)
     assert parameters == sum((before + 1) * after for before, after in pairwise(widths))
 
 

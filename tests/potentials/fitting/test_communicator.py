@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rhopot.potentials.fitting.communicator import Alone, deal, find_ranks
+from rhopot.potentials.fitting.communicator import SingleProcess, find_communicator, round_robin
 
 SCRIPT = """
 import sys
@@ -65,14 +65,14 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
 
 
 def test_frames_are_dealt_round_robin() -> None:
-    class Second(Alone):
+    class Second(SingleProcess):
         rank, size = 1, 3
 
-    assert deal(list("abcdefgh"), Second()) == [(1, "b"), (4, "e"), (7, "h")]
-    assert [item for _, item in deal("abc", Alone())] == list("abc")
+    assert round_robin(list("abcdefgh"), Second()) == [(1, "b"), (4, "e"), (7, "h")]
+    assert [item for _, item in round_robin("abc", SingleProcess())] == list("abc")
 
 
 def test_no_launcher_means_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"):
         monkeypatch.delenv(name, raising=False)
-    assert isinstance(find_ranks(), Alone)
+    assert isinstance(find_communicator(), SingleProcess)

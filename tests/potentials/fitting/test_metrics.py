@@ -8,7 +8,7 @@ import ase
 import numpy as np
 import pytest
 
-from rhopot.potentials.fitting.metrics import Prediction, element_constants, error_table
+from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.structures import Frame
 
 
@@ -26,9 +26,9 @@ def frame(formula: str, energy: float | None, config_type: str = "default", forc
 def test_table_by_hand() -> None:
     frames = [frame("Li2", 1.0, "a"), frame("Si4", 2.0, "b"), frame("Si", None, "b", forces=False)]
     predictions = [
-        Prediction(1.2, np.full((2, 3), 2.1), np.eye(3)),
-        Prediction(2.0, np.full((4, 3), 1.6), np.eye(3) + 0.006 * np.eye(3)),
-        Prediction(99.0, np.zeros((1, 3)), np.zeros((3, 3))),
+        FramePrediction(1.2, np.full((2, 3), 2.1), np.eye(3)),
+        FramePrediction(2.0, np.full((4, 3), 1.6), np.eye(3) + 0.006 * np.eye(3)),
+        FramePrediction(99.0, np.zeros((1, 3)), np.zeros((3, 3))),
     ]
     table = error_table(frames, predictions)
     assert table["n_frames"] == 3
@@ -48,12 +48,16 @@ def test_table_by_hand() -> None:
 
 def test_uncertainty_beside_the_errors() -> None:
     frames = [frame("Li2", 1.0, "a"), frame("Si4", 2.0, "b"), frame("Si", None, "b", forces=False)]
-    predictions = [Prediction(1.2, energy_deviation=0.1), Prediction(2.4, energy_deviation=0.8), Prediction(0.0)]
+    predictions = [
+        FramePrediction(1.2, energy_deviation=0.1),
+        FramePrediction(2.4, energy_deviation=0.8),
+        FramePrediction(0.0),
+    ]
     table = error_table(frames, predictions)
     assert table["energy_within_one_deviation"] == 0.5  # 200 meV with 100 expected, 400 meV with 800
     assert table["energy_deviation_rms_mev_per_atom"] == pytest.approx(1000 * ((0.05**2 + 0.2**2) / 2) ** 0.5)
     assert table["per_config_type"]["a"]["energy_within_one_deviation"] == 0.0
-    without = error_table(frames, [Prediction(1.2), *predictions[1:]])
+    without = error_table(frames, [FramePrediction(1.2), *predictions[1:]])
     assert not [name for name in without if "deviation" in name]
 
 
@@ -62,8 +66,8 @@ def test_coverage_of_force_components() -> None:
     frames = [frame("Li2", 1.0), frame("Si4", 2.0)]
     forces = np.array([[2.1, 2.1, 2.1], [2.1, 2.1, 2.1], [2.0, 2.0, 2.0]])
     frames[0] = frame("Li3", 1.0)  # the third atom's force vanishes by symmetry: rounding, of which nothing is said
-    known = Prediction(1.0, forces, force_deviations=np.array([0.08, 0.2, 1e-9]))
-    table = error_table(frames, [known, Prediction(2.0, np.zeros((4, 3)))])
+    known = FramePrediction(1.0, forces, force_deviations=np.array([0.08, 0.2, 1e-9]))
+    table = error_table(frames, [known, FramePrediction(2.0, np.zeros((4, 3)))])
     assert table["n_frames_with_force_deviations"] == 1
     assert table["forces_within_one_deviation"] == 0.5
     assert table["forces_within_two_deviations"] == 1.0
@@ -71,16 +75,16 @@ def test_coverage_of_force_components() -> None:
 
 
 def test_absent_labels_leave_no_key() -> None:
-    table = error_table([frame("Si", None, forces=False)], [Prediction(0.0)])
+    table = error_table([frame("Si", None, forces=False)], [FramePrediction(0.0)])
     assert set(table) == {"n_frames", "n_atoms", "per_config_type"}
 
 
 def test_constants_of_the_training_part_serve_the_test_part() -> None:
     shift = {"Li": 0.7, "Si": -1.3}
 
-    def pair(formula: str, error: float = 0.0) -> tuple[Frame, Prediction]:
+    def pair(formula: str, error: float = 0.0) -> tuple[Frame, FramePrediction]:
         labelled = frame(formula, 3.0)
-        return labelled, Prediction(3.0 - sum(shift[s] for s in labelled.atoms.symbols) + error)
+        return labelled, FramePrediction(3.0 - sum(shift[s] for s in labelled.atoms.symbols) + error)
 
     train_frames, train_predictions = zip(*[pair("Li2"), pair("LiSi3"), pair("Si2")], strict=True)
     constants = element_constants(train_frames, train_predictions)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rhopot.potentials.graph.neighbours import Edges, find_edges
-from rhopot.potentials.graph.verlet import SkinEdges
+from rhopot.potentials.graph.verlet import VerletList
 
 CUTOFF = 4.0
 
@@ -30,7 +30,7 @@ def assert_same_edges(ours: Edges, fresh: Edges) -> None:
 def test_random_walk_with_a_breathing_cell_sees_every_edge(pbc: tuple[bool, bool, bool]) -> None:
     rng, atoms = np.random.default_rng(11), toy.skewed()
     atoms.pbc = pbc
-    edges = SkinEdges(CUTOFF, skin=0.6)
+    edges = VerletList(CUTOFF, skin=0.6)
     counts = set()
     for step in range(60):
         atoms.positions += 0.02 * rng.standard_normal(atoms.positions.shape)
@@ -44,7 +44,7 @@ def test_random_walk_with_a_breathing_cell_sees_every_edge(pbc: tuple[bool, bool
 
 
 def test_pure_deformation_is_followed_until_the_skin_is_used_up() -> None:
-    atoms, edges = toy.crystal((2, 2, 2)), SkinEdges(CUTOFF, skin=0.5)
+    atoms, edges = toy.crystal((2, 2, 2)), VerletList(CUTOFF, skin=0.5)
     edges(atoms)
     start = atoms.cell.array.copy()
     for shrink, searches in ((0.95, 1), (0.90, 1), (0.88, 2)):
@@ -79,7 +79,7 @@ def cell_only(atoms: ase.Atoms) -> None:
 
 @pytest.mark.parametrize("change", [moved, wrapped, other_species, other_pbc, one_more, cell_only])
 def test_changes_beyond_the_skin_lead_to_a_new_search(change) -> None:  # type: ignore[no-untyped-def]
-    atoms, edges = toy.skewed(), SkinEdges(CUTOFF, skin=0.6)
+    atoms, edges = toy.skewed(), VerletList(CUTOFF, skin=0.6)
     edges(atoms)
     edges(atoms)
     assert edges.n_searches == 1
@@ -89,11 +89,11 @@ def test_changes_beyond_the_skin_lead_to_a_new_search(change) -> None:  # type: 
 
 
 def test_structure_without_atoms_or_cell() -> None:
-    edges = SkinEdges(CUTOFF, skin=0.5)
+    edges = VerletList(CUTOFF, skin=0.5)
     assert edges(ase.Atoms()).n_edges == edges(ase.Atoms()).n_edges == 0
     assert_same_edges(edges(toy.cluster()), find_edges(toy.cluster(), CUTOFF))
 
 
 def test_negative_skin_is_refused() -> None:
     with pytest.raises(ValueError, match=r"skin must be a length of 0 A or more, got -0\.1"):
-        SkinEdges(CUTOFF, -0.1)
+        VerletList(CUTOFF, -0.1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from rhopot.potentials.models import NetworkHypers, Networks
+from rhopot.potentials.models import Networks, NetworkSettings
 from rhopot.potentials.models.network_settings import Activation, Normalization
 from rhopot.potentials.models.normalization import BatchNormalization
 
@@ -37,8 +37,10 @@ def networks(
     hidden: tuple[int, ...] = (7, 6),
 ) -> Networks:
     """Prepared networks whose weights, biases and normalisation are all away from their initial values."""
-    hypers = NetworkHypers(hidden=hidden, activation=activation, normalization=normalization, per_element=per_element)
-    made = Networks(N_FEATURES, N_SPECIES, hypers, seeds)
+    settings = NetworkSettings(
+        hidden=hidden, activation=activation, normalization=normalization, per_element=per_element
+    )
+    made = Networks(N_FEATURES, N_SPECIES, settings, seeds)
     features, species = rows(seed=1)
     made.prepare(features.mean(0), features.std(0), 0.3, -1.2)
     random = torch.Generator().manual_seed(99)
@@ -94,7 +96,7 @@ def test_folding_changes_no_value(per_element: bool, activation: Activation, nor
     features, species = rows()
     folded = made.folded()
     assert_close(folded(features, species), made(features, species), rtol=1e-12, atol=1e-12)
-    assert folded.hypers.normalization == "none"
+    assert folded.settings.normalization == "none"
     assert (folded.energy_scale, folded.energy_shift) == (1.0, 0.0)
     assert bool((folded.features_rate == 1.0).all())
 
@@ -232,7 +234,7 @@ def test_two_processes_have_the_statistics_of_one(per_element: bool) -> None:
 def test_constant_features_are_ignored() -> None:
     features, species = rows()
     features[:, 2] = 4.0
-    made = Networks(N_FEATURES, N_SPECIES, NetworkHypers(hidden=(4,)), [0])
+    made = Networks(N_FEATURES, N_SPECIES, NetworkSettings(hidden=(4,)), [0])
     made.prepare(features.mean(0), features.std(0), 1.0)
     shifted = features.clone()
     shifted[:, 2] += 7.0
@@ -244,25 +246,25 @@ def test_rows_keep_their_spread_through_the_layers_at_first() -> None:
     """Initial networks are neither saturated nor asleep: energies of standard features are of order one."""
     x = torch.randn(500, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for activation in FUNCTIONS:
-        made = Networks(40, 1, NetworkHypers(activation=activation), range(20))  # type: ignore[arg-type]
+        made = Networks(40, 1, NetworkSettings(activation=activation), range(20))  # type: ignore[arg-type]
         spread = made(x, torch.zeros(500, dtype=torch.int64)).std(dim=1).mean()
         assert 0.3 < spread < 2.0, activation
 
 
 def test_numbers_of_parameters() -> None:
-    shared, each = NetworkHypers(hidden=(50, 50, 50)), NetworkHypers(hidden=(50, 50, 50), per_element=True)
-    normed = NetworkHypers(hidden=(50, 50, 50), normalization="batch_norm")
+    shared, each = NetworkSettings(hidden=(50, 50, 50)), NetworkSettings(hidden=(50, 50, 50), per_element=True)
+    normed = NetworkSettings(hidden=(50, 50, 50), normalization="batch_norm")
     assert shared.n_parameters(40, 2) == shared.n_parameters(40, 6) == 7201
     assert each.n_parameters(40, 3) == 3 * 7201
-    for hypers in (shared, each, normed):
-        made = Networks(40, 3, hypers, [0])
-        assert sum(p.numel() for p in made.parameters()) == hypers.n_parameters(40, 3)
+    for settings in (shared, each, normed):
+        made = Networks(40, 3, settings, [0])
+        assert sum(p.numel() for p in made.parameters()) == settings.n_parameters(40, 3)
 
 
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="seeds must hold one number per member, got none"):
-        Networks(3, 1, NetworkHypers(), [])
+        Networks(3, 1, NetworkSettings(), [])
     with pytest.raises(ValueError, match="n_features and n_species must be at least 1, got 0 and 1"):
-        Networks(0, 1, NetworkHypers(), [0])
+        Networks(0, 1, NetworkSettings(), [0])
     with pytest.raises(ValueError, match="hidden"):
-        NetworkHypers(hidden=())
+        NetworkSettings(hidden=())

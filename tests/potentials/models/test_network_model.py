@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from rhopot.export import LoadedModel
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum
-from rhopot.potentials.models import NetworkHypers, NetworkModel, Networks
+from rhopot.potentials.models import NetworkModel, Networks, NetworkSettings
 
 SYMBOLS, CUTOFF = small_models.SYMBOLS, small_models.HYPERS.cutoff
 
@@ -76,7 +76,7 @@ def test_float32_model_returns_float64_with_an_exact_baseline() -> None:
 
 def test_the_model_keeps_its_networks_when_training_goes_on() -> None:
     descriptor = SoapPowerSpectrum(small_models.HYPERS)
-    networks = Networks(descriptor.n_features, 2, NetworkHypers(hidden=(4,)), [0])
+    networks = Networks(descriptor.n_features, 2, NetworkSettings(hidden=(4,)), [0])
     model = NetworkModel(descriptor, networks, [0.0, 0.0])
     inputs = arguments(toy.skewed(6), SYMBOLS, CUTOFF)
     before = model(*inputs, False)
@@ -90,7 +90,7 @@ def test_the_model_keeps_its_networks_when_training_goes_on() -> None:
 def test_networks_that_do_not_fit_are_refused() -> None:
     descriptor = SoapPowerSpectrum(small_models.HYPERS)
     with pytest.raises(ValueError, match=r"networks must take \d+ features and have 1 or 2 weight sets, got 3 and 1"):
-        NetworkModel(descriptor, Networks(3, 2, NetworkHypers(), [0]), [0.0, 0.0])
-    fitting = Networks(descriptor.n_features, 2, NetworkHypers(), [0])
+        NetworkModel(descriptor, Networks(3, 2, NetworkSettings(), [0]), [0.0, 0.0])
+    fitting = Networks(descriptor.n_features, 2, NetworkSettings(), [0])
     with pytest.raises(ValueError, match="spread must be a factor of at least 0, got nan"):
         NetworkModel(descriptor, fitting, [0.0, 0.0], spread=float("nan"))

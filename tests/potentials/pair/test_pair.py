@@ -18,15 +18,15 @@ from rhopot.potentials.graph.derivatives import forces_from_edges
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import (
     SumOfPairs,
-    TabulatedHypers,
     TabulatedPair,
-    TwoBodyHypers,
-    ZblHypers,
+    TabulatedSettings,
+    TwoBodySettings,
     ZblPair,
+    ZblSettings,
     build_pair,
     describe_repulsion,
     fit_two_body,
-    pair_hypers,
+    pair_settings,
     shortest_distances,
 )
 from rhopot.potentials.structures import DataError, Frame
@@ -104,7 +104,7 @@ def test_zbl_equals_lammps(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     expected = float(run.stdout.split("energy ")[-1].split()[0])
     forces = np.loadtxt(tmp_path / "forces", skiprows=9)[:, 1:]
-    energy, ours = energy_forces(ZblPair(SYMBOLS, ZblHypers(inner=1.2, outer=2.6)), atoms, 4.0)
+    energy, ours = energy_forces(ZblPair(SYMBOLS, ZblSettings(inner=1.2, outer=2.6)), atoms, 4.0)
     assert abs(expected) > 1.0
     assert energy == pytest.approx(expected, rel=1e-9)
     np.testing.assert_allclose(ours, forces, atol=1e-8)
@@ -119,7 +119,7 @@ def test_zbl_approaches_bare_nuclei() -> None:
 
 @pytest.mark.parametrize("pair", ["Li2", "LiSi", "Si2"])
 def test_zbl_is_repulsive_and_finite(pair: str) -> None:
-    energies = curve(ZblPair(SYMBOLS, ZblHypers(inner=1.0, outer=2.0)), pair, np.linspace(1e-4, 1.999, 500))
+    energies = curve(ZblPair(SYMBOLS, ZblSettings(inner=1.0, outer=2.0)), pair, np.linspace(1e-4, 1.999, 500))
     assert np.all(np.diff(energies) < 0)
     assert np.all(energies > 0)
 
@@ -127,10 +127,10 @@ def test_zbl_is_repulsive_and_finite(pair: str) -> None:
 def test_zbl_of_each_pair_is_that_of_its_own_distances() -> None:
     outer = {"Li-Li": 2.4, "Li-Si": 2.0, "Si-Si": 2.2}
     inner = {"Li-Li": 1.1, "Si-Li": 1.0, "Si-Si": 1.2}
-    together = ZblPair(SYMBOLS, ZblHypers(inner=inner, outer=outer))
+    together = ZblPair(SYMBOLS, ZblSettings(inner=inner, outer=outer))
     r = np.linspace(0.3, 2.6, 47)
     for pair, begin, end in (("Li2", 1.1, 2.4), ("LiSi", 1.0, 2.0), ("Si2", 1.2, 2.2)):
-        alone = ZblPair(SYMBOLS, ZblHypers(inner=begin, outer=end))
+        alone = ZblPair(SYMBOLS, ZblSettings(inner=begin, outer=end))
         np.testing.assert_allclose(curve(together, pair, r), curve(alone, pair, r), rtol=1e-13, atol=0.0)
         assert curve(together, pair, np.array([end - 1e-3, end + 1e-3]))[1] == 0.0
 
@@ -138,28 +138,28 @@ def test_zbl_of_each_pair_is_that_of_its_own_distances() -> None:
 def test_distances_of_zbl_come_from_the_data() -> None:
     """The shortest, at most the sum of covalent radii (Li-Li 2.56, Li-Si 2.39, Si-Si 2.22 A); 0.8 of that if absent."""
     shortest = {"Li-Li": 2.21347, "Si-Si": 3.1}
-    complete = ZblHypers().completed(SYMBOLS, shortest, limit=4.0)
+    complete = ZblSettings().completed(SYMBOLS, shortest, limit=4.0)
     assert complete.outer == pytest.approx({"Li-Li": 2.2134, "Li-Si": 0.8 * 2.39, "Si-Si": 2.22})
     assert complete.inner == pytest.approx({"Li-Li": 1.66, "Li-Si": 1.434, "Si-Si": 1.665}, abs=1e-3)
     assert complete.completed(SYMBOLS, {"Li-Li": 1.0}, limit=1.5) == complete, "what is given stays"
-    assert ZblHypers(inner=1.0, outer=2.0).completed(SYMBOLS, shortest).outer == dict.fromkeys(complete.outer, 2.0)
-    assert ZblHypers().completed(SYMBOLS, shortest, limit=2.0).outer["Li-Li"] == 2.0
+    assert ZblSettings(inner=1.0, outer=2.0).completed(SYMBOLS, shortest).outer == dict.fromkeys(complete.outer, 2.0)
+    assert ZblSettings().completed(SYMBOLS, shortest, limit=2.0).outer["Li-Li"] == 2.0
     with pytest.raises(
         ValueError, match=r"inner must lie below outer \(1\.912 A for Li-Si\), got 2\.0; lower it or give"
     ):
-        ZblHypers(inner=2.0).completed(SYMBOLS, shortest)
+        ZblSettings(inner=2.0).completed(SYMBOLS, shortest)
     with pytest.raises(ValueError, match=r"outer must name every pair of elements, got Li-Li without Li-Si; add it"):
-        ZblHypers(outer={"Li-Li": 2.0}).completed(SYMBOLS, shortest)
+        ZblSettings(outer={"Li-Li": 2.0}).completed(SYMBOLS, shortest)
 
 
 def test_repulsion_in_words() -> None:
     shortest = {"Li-Li": 2.3004, "Si-Si": 3.1}
-    settings = ZblHypers().completed(SYMBOLS, shortest).model_dump(mode="json")
+    settings = ZblSettings().completed(SYMBOLS, shortest).model_dump(mode="json")
     assert describe_repulsion(settings, shortest) == [
         "repulsion: zbl, below 2.30 A for Li-Li (shortest distance in the training data), 1.91 A for Li-Si (not in the "
         "training data), 2.22 A for Si-Si (shortest in the training data: 3.10 A)"
     ]
-    numbers = ZblHypers(inner=1.0, outer=2.5).completed(SYMBOLS, shortest).model_dump(mode="json")
+    numbers = ZblSettings(inner=1.0, outer=2.5).completed(SYMBOLS, shortest).model_dump(mode="json")
     note = "note: for Li-Li the repulsion acts on training structures too, as configured"
     assert describe_repulsion(numbers, shortest)[1:] == [note]
     none = "repulsion: none (baseline.pair is null); atoms closer than those of the training data may fuse"
@@ -190,8 +190,8 @@ def test_table_continues_as_a_parabola(tabulated: TabulatedPair) -> None:
 
 def baselines(tabulated: TabulatedPair) -> dict[str, tuple[nn.Module, list[float]]]:
     """Baselines with the distances at which pieces of them (of the pair Li-Si) join."""
-    zbl = ZblPair(SYMBOLS, ZblHypers(inner=0.9, outer=2.1))
-    by_pair = ZblHypers(inner=1.0, outer={"Li-Li": 2.4, "Li-Si": 2.0, "Si-Si": 2.2})
+    zbl = ZblPair(SYMBOLS, ZblSettings(inner=0.9, outer=2.1))
+    by_pair = ZblSettings(inner=1.0, outer={"Li-Li": 2.4, "Li-Si": 2.0, "Si-Si": 2.2})
     return {
         "zbl": (zbl, [0.9, 2.1]),
         "zbl by pair": (ZblPair(SYMBOLS, by_pair), [1.0, 2.0]),
@@ -258,11 +258,11 @@ def test_no_edge_shorter_than_the_cutoff(tabulated: TabulatedPair) -> None:
 
 def test_two_body_fit_finds_a_pair_potential() -> None:
     """Data made by ZBL + splines in the span of the basis, plus element energies, are fitted to round-off."""
-    hypers = TwoBodyHypers(start=1.4, cutoff=4.0, n_functions=6)
+    settings = TwoBodySettings(start=1.4, cutoff=4.0, n_functions=6)
     structures = [random_alloy(seed, a=4.2 + 0.06 * seed) for seed in range(40)]  # every distance from 1.6 A on occurs
-    truth = fit_two_body([labelled(atoms, None) for atoms in structures], SYMBOLS, hypers)
+    truth = fit_two_body([labelled(atoms, None) for atoms in structures], SYMBOLS, settings)
     frames = [labelled(atoms, truth) for atoms in structures]
-    fitted = fit_two_body(frames, SYMBOLS, hypers.model_copy(update={"prior": 1e5}))
+    fitted = fit_two_body(frames, SYMBOLS, settings.model_copy(update={"prior": 1e5}))
     assert np.abs(curve(truth, "LiSi", np.linspace(2.0, 3.5, 20))).max() > 0.05
     sampled = np.linspace(1.9, 4.0, 50)
     for pair in ("Li2", "LiSi", "Si2"):
@@ -286,20 +286,20 @@ def test_files_and_settings(tmp_path: Path) -> None:
     r = np.linspace(0.8, 4.0, 33)
     file = tmp_path / "pairs.txt"
     file.write_text("# r Si-Si\n" + "\n".join(f"{x:.6f} {lennard_jones(x):.12g}" for x in r))
-    module = build_pair(pair_hypers({"kind": "tabulated", "file": str(file)}), ["Si"], model_cutoff=4.0)
+    module = build_pair(pair_settings({"kind": "tabulated", "file": str(file)}), ["Si"], model_cutoff=4.0)
     assert isinstance(module, TabulatedPair)
     assert module.cutoff == pytest.approx(4.0)
-    assert isinstance(build_pair(pair_hypers({"kind": "zbl"}), SYMBOLS), ZblPair)
+    assert isinstance(build_pair(pair_settings({"kind": "zbl"}), SYMBOLS), ZblPair)
     with pytest.raises(ValueError, match=r"baseline\.pair must end within the model's cutoff \(3\.0 A\), got 4\.0"):
-        build_pair(TabulatedHypers(file=file), ["Si"], model_cutoff=3.0)
+        build_pair(TabulatedSettings(file=file), ["Si"], model_cutoff=3.0)
     with pytest.raises(ValueError, match="must hold every pair of elements, got none for Li-Li"):
-        build_pair(TabulatedHypers(file=file), SYMBOLS)
+        build_pair(TabulatedSettings(file=file), SYMBOLS)
     with pytest.raises(ValueError, match="outer must exceed inner"):
-        ZblHypers(inner=2.0, outer=1.0)
+        ZblSettings(inner=2.0, outer=1.0)
     with pytest.raises(ValueError, match="cutoff must exceed start"):
-        TwoBodyHypers(start=5.0)
+        TwoBodySettings(start=5.0)
     with pytest.raises(ValueError, match="zbl"):
-        pair_hypers({"kind": "morse"})
+        pair_settings({"kind": "morse"})
     with pytest.raises(DataError, match="a two-body fit must have energies or forces"):
         fit_two_body([], SYMBOLS)
 
@@ -317,9 +317,9 @@ def test_damaged_tables_are_named(tmp_path: Path, text: str, message: str) -> No
     file = tmp_path / "pairs.txt"
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
-        build_pair(TabulatedHypers(file=file), ["Si"])
+        build_pair(TabulatedSettings(file=file), ["Si"])
     with pytest.raises(ValueError, match="must name an existing file"):
-        build_pair(TabulatedHypers(file=tmp_path / "absent"), ["Si"])
+        build_pair(TabulatedSettings(file=tmp_path / "absent"), ["Si"])
 
 
 def test_bad_arrays_are_named() -> None:

@@ -16,7 +16,7 @@ from rhopot.potentials.lammps.input_decks import lammps_frame, static, write_dat
 from rhopot.potentials.properties.equation_of_state import equation_of_state
 from rhopot.potentials.properties.md import run_dynamics
 from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
-from rhopot.potentials.runs.evaluation import predict
+from rhopot.potentials.runs.evaluation import predict_frames
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.prototypes import sample_structure
 from rhopot.potentials.verification.check import check_model
@@ -111,7 +111,7 @@ def test_images_of_a_band_share_what_is_prepared() -> None:
 def test_frames_with_an_energy_alone_are_not_differentiated() -> None:
     atoms = toy.skewed()
     labelled = Frame(atoms, energy=-1.0, forces=np.zeros((len(atoms), 3)), stress=np.zeros((3, 3)))
-    full, bare = predict(MODEL, [labelled, Frame(atoms, energy=-1.0)], uncertainty=True)
+    full, bare = predict_frames(MODEL, [labelled, Frame(atoms, energy=-1.0)], uncertainty=True)
     assert full.forces is not None
     assert full.stress is not None
     assert bare.forces is bare.stress is None

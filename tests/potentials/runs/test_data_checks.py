@@ -14,8 +14,8 @@ from ase.io import read, write
 from rhopot.export import read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import RunConfig, load_config
-from rhopot.potentials.fitting.communicator import find_ranks
-from rhopot.potentials.runs.training import Trained, fit_model, load_training_set
+from rhopot.potentials.fitting.communicator import find_communicator
+from rhopot.potentials.runs.training import TrainedModel, fit_model, load_training_set
 from rhopot.potentials.structures import DataError
 
 DATA = trained_models.DATA / "Li20Si12_0.xyz"
@@ -56,10 +56,10 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.xyz" for name in sets}
 
 
-def fitted(family: str, files: dict[str, Path], train: str, *words: str) -> Trained:
+def fitted(family: str, files: dict[str, Path], train: str, *words: str) -> TrainedModel:
     epochs = ["training.epochs=6"] if family in ("gmp_snn", "bpnn") else []
     config = settings(family, f"data.train={files[train]}", f"data.validation={files['val']}", *epochs, *words)
-    return fit_model(config, load_training_set(config), find_ranks())
+    return fit_model(config, load_training_set(config), find_communicator())
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_ready_configurations_without_energies(family: str, kept: str, tmp_path:
     config = settings(family, f"data.train={tmp_path / 'some.xyz'}", "targets.energy=null")
     data = load_training_set(config)
     assert data.train.count(kept) == len(data.train) > 0
-    fitted_to = fit_model(config, data, find_ranks()).card.training_data.summary["targets"]
+    fitted_to = fit_model(config, data, find_communicator()).card.training_data.summary["targets"]
     assert {target: count for target, count in fitted_to.items() if count} == {kept: len(data.train)}
     unlabelled = [Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True) for atoms in frames]
     write(tmp_path / "none.xyz", unlabelled, format="extxyz")

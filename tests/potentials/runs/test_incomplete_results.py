@@ -79,7 +79,7 @@ def test_points_of_a_learning_curve_are_kept_when_it_is_stopped(
     words = ["train", *trained_models.arguments("soap_linear", folder, *quick, "report.learning_curve=[0.3, 0.6]")]
     fit, calls = training.fit_model, []
 
-    def interrupted(*arguments: object, **named: object) -> training.Trained:
+    def interrupted(*arguments: object, **named: object) -> training.TrainedModel:
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt

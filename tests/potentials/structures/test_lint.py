@@ -11,7 +11,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from rhopot.potentials.structures import Finding, Frame, FrameSet, lint, read_frames
+from rhopot.potentials.structures import DataFinding, Frame, FrameSet, lint, read_frames
 from rhopot.potentials.structures.stress_consistency import find_pairs, fit_line
 
 PROJECT_DATA = Path(__file__).parents[3] / "examples" / "data" / "lisi_gpaw"
@@ -53,7 +53,7 @@ def stressed(frames: FrameSet, indices: list[int], scale: float, offset: float =
     return FrameSet(tuple(new))
 
 
-def faults(frames: FrameSet, test: FrameSet | None = None) -> list[Finding]:
+def faults(frames: FrameSet, test: FrameSet | None = None) -> list[DataFinding]:
     return [finding for finding in lint(frames, test) if finding.severity != "info"]
 
 

@@ -12,7 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.structures.prototypes import sample_structure, vacancy_hop
-from rhopot.potentials.verification.check import Finding, check_model
+from rhopot.potentials.verification.check import CheckResult, check_model
 from rhopot.potentials.verification.finite_differences import derivative, numerical_forces, numerical_stress
 
 SYMBOLS = ("Li", "Si")
@@ -23,7 +23,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return broken_plugins.build(tmp_path_factory.mktemp("plugins"))
 
 
-def run_check(model: Path, lmp: list[str] | None = None, ranks: tuple[int, ...] = (2,)) -> list[Finding]:
+def run_check(model: Path, lmp: list[str] | None = None, ranks: tuple[int, ...] = (2,)) -> list[CheckResult]:
     atoms = sample_structure(SYMBOLS, min_atoms=32)
     return check_model(model, atoms, RhopotCalculator(model), symbols=SYMBOLS, ranks=ranks, steps=60, lmp=lmp)
 
@@ -91,9 +91,9 @@ def test_finite_differences_of_a_spring() -> None:
 
 
 def test_a_finding_without_a_number_is_a_failure() -> None:
-    assert not Finding("x", float("nan"), 1.0, "eV").passed
-    assert not Finding("x", 2.0, 1.0, "eV").passed
-    assert Finding("x", 0.5, 1.0, "eV").passed
+    assert not CheckResult("x", float("nan"), 1.0, "eV").passed
+    assert not CheckResult("x", 2.0, 1.0, "eV").passed
+    assert CheckResult("x", 0.5, 1.0, "eV").passed
 
 
 def test_sample_structures_keep_their_distance() -> None:

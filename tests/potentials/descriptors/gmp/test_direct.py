@@ -11,35 +11,35 @@ from scipy.integrate import quad
 from torch import Tensor
 from torch.testing import assert_close
 
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers, direct_features, valence_density
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings, direct_features, valence_density
 from rhopot.potentials.descriptors.gmp.direct import moment_integral
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
 
 SYMBOLS = ("Li", "Si")
 MADE_UP: tuple[AtomDensity, AtomDensity] = (SOFT, HOLLOW)
 REAL: tuple[AtomDensity, AtomDensity] = (valence_density("Li"), valence_density("Si"))
-CASES: dict[str, tuple[GmpHypers, tuple[AtomDensity, AtomDensity]]] = {
-    "order_8": (GmpHypers(cutoff=4.5, n_probes=4, max_order=8), MADE_UP),
-    "order_8_solid": (GmpHypers(cutoff=4.5, n_probes=4, max_order=8, harmonics="solid"), MADE_UP),
-    "defaults_real": (GmpHypers(cutoff=4.5), REAL),
-    "narrow_and_wide_real": (GmpHypers(cutoff=5.0, widths=(0.02, 0.3, 2.0), max_order=6), REAL),
+CASES: dict[str, tuple[GmpSettings, tuple[AtomDensity, AtomDensity]]] = {
+    "order_8": (GmpSettings(cutoff=4.5, n_probes=4, max_order=8), MADE_UP),
+    "order_8_solid": (GmpSettings(cutoff=4.5, n_probes=4, max_order=8, harmonics="solid"), MADE_UP),
+    "defaults_real": (GmpSettings(cutoff=4.5), REAL),
+    "narrow_and_wide_real": (GmpSettings(cutoff=5.0, widths=(0.02, 0.3, 2.0), max_order=6), REAL),
     "narrow_solid_real": (  # without the centre: of its order 4, integrals keep more rounding than neighbours give
-        GmpHypers(cutoff=4.0, widths=(0.02, 1.0), max_order=4, harmonics="solid", center_weight=0.0),
+        GmpSettings(cutoff=4.0, widths=(0.02, 1.0), max_order=4, harmonics="solid", center_weight=0.0),
         REAL,
     ),
-    "no_centre": (GmpHypers(cutoff=4.0, n_probes=3, max_order=5, center_weight=0.0), (COMPACT, HOLLOW)),
+    "no_centre": (GmpSettings(cutoff=4.0, n_probes=3, max_order=5, center_weight=0.0), (COMPACT, HOLLOW)),
     "heavy_centre_fade_all_along": (
-        GmpHypers(cutoff=5.0, cutoff_width=5.0, n_probes=2, max_order=3, center_weight=2.5),
+        GmpSettings(cutoff=5.0, cutoff_width=5.0, n_probes=2, max_order=3, center_weight=2.5),
         REAL,
     ),
-    "order_0": (GmpHypers(cutoff=3.5, max_order=0, n_probes=1, max_width=0.4), REAL),
+    "order_0": (GmpSettings(cutoff=3.5, max_order=0, n_probes=1, max_width=0.4), REAL),
 }
 
 
 @pytest.fixture(params=list(CASES))
-def case(request: pytest.FixtureRequest) -> tuple[GmpHypers, tuple[AtomDensity, AtomDensity], list[Tensor]]:
-    hypers, densities = CASES[request.param]
-    return hypers.with_symbols(SYMBOLS), densities, arguments(structures.skewed(), SYMBOLS, hypers.cutoff)
+def case(request: pytest.FixtureRequest) -> tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]]:
+    settings, densities = CASES[request.param]
+    return settings.with_symbols(SYMBOLS), densities, arguments(structures.skewed(), SYMBOLS, settings.cutoff)
 
 
 def assert_columns_agree(actual: Tensor, expected: Tensor, tolerance: float) -> None:
@@ -50,43 +50,43 @@ def assert_columns_agree(actual: Tensor, expected: Tensor, tolerance: float) -> 
 
 
 def test_values_equal_the_direct_integrals(
-    case: tuple[GmpHypers, tuple[AtomDensity, AtomDensity], list[Tensor]],
+    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]],
 ) -> None:
-    hypers, densities, inputs = case
-    fast = GmpFeatures(hypers, densities)
-    assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-8)
+    settings, densities, inputs = case
+    fast = GmpFeatures(settings, densities)
+    assert_columns_agree(fast(*inputs), direct_features(settings, densities, *inputs, floor=fast.floor), 1e-8)
 
 
 @pytest.mark.parametrize("distance", [0.52, 0.7414, 1.1])
 def test_tables_hold_from_half_an_angstrom_on(distance: float) -> None:
-    hypers = GmpHypers(symbols=("H", "F"), cutoff=6.0, widths=(0.02, 0.5), max_order=4)
+    settings = GmpSettings(symbols=("H", "F"), cutoff=6.0, widths=(0.02, 0.5), max_order=4)
     densities = (valence_density("H"), valence_density("F"))
     for pair in ("H2", "HF", "F2"):
         atoms = ase.Atoms(pair, [(0.0, 0.0, 0.0), (0.0, 0.6 * distance, 0.8 * distance)])
-        inputs = arguments(atoms, ("H", "F"), hypers.cutoff)
-        fast = GmpFeatures(hypers, densities)
-        assert_columns_agree(fast(*inputs), direct_features(hypers, densities, *inputs, floor=fast.floor), 1e-9)
+        inputs = arguments(atoms, ("H", "F"), settings.cutoff)
+        fast = GmpFeatures(settings, densities)
+        assert_columns_agree(fast(*inputs), direct_features(settings, densities, *inputs, floor=fast.floor), 1e-9)
 
 
 def test_slopes_equal_those_of_the_direct_integrals(
-    case: tuple[GmpHypers, tuple[AtomDensity, AtomDensity], list[Tensor]],
+    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]],
 ) -> None:
-    hypers, densities, inputs = case
+    settings, densities, inputs = case
     vectors, *rest = inputs
-    fast = GmpFeatures(hypers, densities)
+    fast = GmpFeatures(settings, densities)
     _, slopes = fast.jacobian(vectors, *rest)
     vectors = vectors.clone().requires_grad_(True)
-    features = direct_features(hypers, densities, vectors, *rest, floor=fast.floor)
-    columns = range(0, hypers.n_features, max(1, hypers.n_features // 6))
+    features = direct_features(settings, densities, vectors, *rest, floor=fast.floor)
+    columns = range(0, settings.n_features, max(1, settings.n_features // 6))
     gradients = [torch.autograd.grad(features[:, f].sum(), vectors, retain_graph=True)[0] for f in columns]
     assert_columns_agree(slopes[:, :, list(columns)], torch.stack(gradients, dim=-1), 1e-6)
 
 
 def test_default_regularisation_is_invisible_next_to_the_published_norm() -> None:
-    hypers = GmpHypers(cutoff=4.5, n_probes=4, max_order=4).with_symbols(SYMBOLS)
-    inputs = arguments(structures.skewed(), SYMBOLS, hypers.cutoff)
-    published = direct_features(hypers, REAL, *inputs)
-    assert_columns_agree(GmpFeatures(hypers)(*inputs), published, 1e-6)
+    settings = GmpSettings(cutoff=4.5, n_probes=4, max_order=4).with_symbols(SYMBOLS)
+    inputs = arguments(structures.skewed(), SYMBOLS, settings.cutoff)
+    published = direct_features(settings, REAL, *inputs)
+    assert_columns_agree(GmpFeatures(settings)(*inputs), published, 1e-6)
 
 
 @pytest.mark.parametrize("power", range(9))

@@ -15,9 +15,9 @@ from scipy.stats import ortho_group
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 
-HYPERS = GmpHypers(symbols=SYMBOLS, cutoff=4.5, cutoff_width=2.0, n_probes=3, max_width=1.2, max_order=4)
+HYPERS = GmpSettings(symbols=SYMBOLS, cutoff=4.5, cutoff_width=2.0, n_probes=3, max_width=1.2, max_order=4)
 DENSITIES = (SOFT, HOLLOW)
 CASES = {
     "cartesian": (HYPERS, False),
@@ -31,14 +31,14 @@ class TestGmpFeatures(DescriptorContract):
     @pytest.fixture(scope="class", params=list(CASES))
     @classmethod
     def descriptor(cls, request: pytest.FixtureRequest) -> nn.Module:
-        hypers, twin = CASES[request.param]
-        return GmpFeatures(hypers, DENSITIES, reference=twin)
+        settings, twin = CASES[request.param]
+        return GmpFeatures(settings, DENSITIES, reference=twin)
 
 
 def one_width(density: Density, sigma: float, **changes: Any) -> GmpFeatures:
     """Return features of one probe for Si of a given density, with the least of a regularisation."""
     settings = {"symbols": ("Si",), "cutoff": 6.0, "cutoff_width": 1.0, "regularization": 1e-12, "max_order": 3}
-    return GmpFeatures(GmpHypers(widths=(sigma,), **(settings | changes)), [density])
+    return GmpFeatures(GmpSettings(widths=(sigma,), **(settings | changes)), [density])
 
 
 def environment(descriptor: GmpFeatures, *neighbours: tuple[float, float, float]) -> Tensor:
@@ -103,8 +103,8 @@ def test_solid_norms_are_those_of_the_traceless_tensor() -> None:
 @pytest.mark.parametrize("harmonics", ["cartesian", "solid"])
 def test_every_order_is_invariant_for_itself(harmonics: str) -> None:
     """Rotation, permutation and supercell to 1e-10 of each feature, orders to 8."""
-    hypers = GmpHypers(symbols=SYMBOLS, cutoff=4.5, n_probes=2, max_order=8, harmonics=harmonics)
-    descriptor = GmpFeatures(hypers)
+    settings = GmpSettings(symbols=SYMBOLS, cutoff=4.5, n_probes=2, max_order=8, harmonics=harmonics)
+    descriptor = GmpFeatures(settings)
     atoms = structures.skewed()
     values = features(descriptor, atoms)
     turned = atoms.copy()
@@ -116,8 +116,8 @@ def test_every_order_is_invariant_for_itself(harmonics: str) -> None:
 
 
 def test_regularisation_is_bounded_by_its_scale_and_the_scale_is_honest() -> None:
-    published = GmpHypers(symbols=SYMBOLS, cutoff=5.0, regularization=1e-15)
-    default, bare = GmpFeatures(GmpHypers(symbols=SYMBOLS, cutoff=5.0)), GmpFeatures(published)
+    published = GmpSettings(symbols=SYMBOLS, cutoff=5.0, regularization=1e-15)
+    default, bare = GmpFeatures(GmpSettings(symbols=SYMBOLS, cutoff=5.0)), GmpFeatures(published)
     atoms = structures.crystal(rattle=0.08)
     change = (features(bare, atoms) - features(default, atoms)) / torch.from_numpy(default.scale)
     assert bool((change >= -1e-12).all())
@@ -130,8 +130,8 @@ def test_regularisation_is_bounded_by_its_scale_and_the_scale_is_honest() -> Non
 
 
 def test_number_of_features_does_not_depend_on_the_elements() -> None:
-    few = GmpFeatures(GmpHypers(symbols=("Li", "Si"), cutoff=4.5, n_probes=4))
-    many = GmpFeatures(GmpHypers(symbols=("Cu", "Li", "O", "Rn", "Si"), cutoff=4.5, n_probes=4))
+    few = GmpFeatures(GmpSettings(symbols=("Li", "Si"), cutoff=4.5, n_probes=4))
+    many = GmpFeatures(GmpSettings(symbols=("Cu", "Li", "O", "Rn", "Si"), cutoff=4.5, n_probes=4))
     atoms = structures.skewed()
     inputs = arguments(atoms, ("Cu", "Li", "O", "Rn", "Si"), 4.5)
     assert few.n_features == many.n_features == 16
@@ -141,7 +141,7 @@ def test_number_of_features_does_not_depend_on_the_elements() -> None:
 @pytest.mark.parametrize("between", [("C", "N", "O"), ("N", "O", "F"), ("Si", "P", "S")])
 def test_an_element_lies_between_its_neighbours_in_the_table(between: tuple[str, str, str]) -> None:
     """Interpolation: the middle element's features are nearer to either end than the ends are to each other."""
-    descriptor = GmpFeatures(GmpHypers(symbols=between, cutoff=5.0, n_probes=5))
+    descriptor = GmpFeatures(GmpSettings(symbols=between, cutoff=5.0, n_probes=5))
     rows = []
     for symbol in between:
         pair = ase.Atoms([between[0], symbol], [(0.0, 0.0, 0.0), (0.0, 0.0, 2.1)])
@@ -163,7 +163,7 @@ CRYSTALS = {
 @pytest.mark.parametrize("harmonics", ["cartesian", "solid"])
 @pytest.mark.parametrize("name", list(CRYSTALS))
 def test_perfect_crystals_have_no_forces_and_finite_derivatives(name: str, harmonics: str) -> None:
-    descriptor = GmpFeatures(GmpHypers(symbols=SYMBOLS, cutoff=5.0, harmonics=harmonics, n_probes=4))
+    descriptor = GmpFeatures(GmpSettings(symbols=SYMBOLS, cutoff=5.0, harmonics=harmonics, n_probes=4))
     vectors, first_edge, neighbour, centre, species = arguments(CRYSTALS[name], SYMBOLS, 5.0)
     vectors.requires_grad_(True)
     values = descriptor(vectors, first_edge, neighbour, centre, species) / torch.from_numpy(descriptor.scale)
@@ -182,8 +182,8 @@ def test_perfect_crystals_have_no_forces_and_finite_derivatives(name: str, harmo
 
 @pytest.mark.parametrize(("regularization", "quiet"), [(1e-2, True), (1e-6, False)])
 def test_single_precision_needs_more_regularisation_on_perfect_sites(regularization: float, quiet: bool) -> None:
-    hypers = GmpHypers(symbols=SYMBOLS, cutoff=5.0, regularization=regularization)
-    descriptor = GmpFeatures(hypers).to(torch.float32)
+    settings = GmpSettings(symbols=SYMBOLS, cutoff=5.0, regularization=regularization)
+    descriptor = GmpFeatures(settings).to(torch.float32)
     vectors, *rest = arguments(CRYSTALS["fcc"], SYMBOLS, 5.0)
     vectors = vectors.to(torch.float32).requires_grad_(True)
     energy = (descriptor(vectors, *rest) / torch.from_numpy(descriptor.scale).float()).sum()
@@ -194,8 +194,8 @@ def test_single_precision_needs_more_regularisation_on_perfect_sites(regularizat
 
 def test_energy_is_smooth_where_a_norm_vanishes() -> None:
     """Finite differences: the tip of the cone is rounded as the second derivative says."""
-    hypers = GmpHypers(symbols=SYMBOLS, cutoff=5.0, n_probes=2, max_order=3, regularization=0.5)
-    descriptor = GmpFeatures(hypers)
+    settings = GmpSettings(symbols=SYMBOLS, cutoff=5.0, n_probes=2, max_order=3, regularization=0.5)
+    descriptor = GmpFeatures(settings)
     vectors, *rest = arguments(CRYSTALS["fcc"], SYMBOLS, 5.0)
     columns = mixture(descriptor, 1)
     direction = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
@@ -214,8 +214,8 @@ def test_energy_is_smooth_where_a_norm_vanishes() -> None:
 
 def test_tables_of_published_probes_stay_small() -> None:
     """The narrowest published probe sees the core of every element, fifteen Angstroms of cutoff or not."""
-    hypers = GmpHypers(symbols=("H", "C", "N", "O", "F"), cutoff=15.0, widths=(0.02, 0.5, 2.0), max_order=4)
-    descriptor = GmpFeatures(hypers)
+    settings = GmpSettings(symbols=("H", "C", "N", "O", "F"), cutoff=15.0, widths=(0.02, 0.5, 2.0), max_order=4)
+    descriptor = GmpFeatures(settings)
     assert descriptor.radial.shape[1] <= 1024
     assert descriptor.table_error <= 1e-9
 
@@ -227,8 +227,8 @@ def test_regularization_length_is_a_displacement(symbol: str, crystal: str, latt
     """Norms that vanish on the sites of a crystal become about eps when its atoms are displaced by that length."""
     length = 0.02
     settings: dict[str, Any] = {"cutoff_width": 3.0, "n_probes": 6, "max_order": 6, "harmonics": "solid"}
-    published = GmpFeatures(GmpHypers(symbols=(symbol,), **settings))
-    floor = GmpFeatures(GmpHypers(symbols=(symbol,), regularization_length=length, **settings)).floor
+    published = GmpFeatures(GmpSettings(symbols=(symbol,), **settings))
+    floor = GmpFeatures(GmpSettings(symbols=(symbol,), regularization_length=length, **settings)).floor
     perfect = bulk(symbol, crystal, a=lattice, cubic=True).repeat(3 if crystal == "bcc" else 2)
     moved = perfect.copy()
     moved.rattle(length, seed=3)

@@ -7,7 +7,7 @@ import pytest
 from contracts.gmp import SOFT
 from pydantic import ValidationError
 
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
 )
 def test_bad_settings_are_refused(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
-        GmpHypers.model_validate(settings)
+        GmpSettings.model_validate(settings)
 
 
 def test_probes_are_evenly_spaced_unless_written_out() -> None:
-    np.testing.assert_allclose(GmpHypers().probe_widths, np.arange(1, 11) / 5)
-    written = GmpHypers(widths=(0.02, 0.3, 1.5))
+    np.testing.assert_allclose(GmpSettings().probe_widths, np.arange(1, 11) / 5)
+    written = GmpSettings(widths=(0.02, 0.3, 1.5))
     assert written.probe_widths == (0.02, 0.3, 1.5)
     assert (written.n_probes, written.max_width) == (3, 1.5)
 
@@ -53,33 +53,33 @@ def test_probes_are_evenly_spaced_unless_written_out() -> None:
     "changes", [{}, {"widths": (0.3, 0.7)}, {"regularization_length": 0.2}, {"regularization": 0.1}]
 )
 def test_settings_are_frozen_and_survive_json(changes: dict[str, Any]) -> None:
-    hypers = GmpHypers(symbols=("Li", "Si"), cutoff=5.5, harmonics="solid", **changes)
-    assert GmpHypers.model_validate_json(hypers.model_dump_json()) == hypers
+    settings = GmpSettings(symbols=("Li", "Si"), cutoff=5.5, harmonics="solid", **changes)
+    assert GmpSettings.model_validate_json(settings.model_dump_json()) == settings
     with pytest.raises(ValidationError, match="frozen"):
-        hypers.cutoff = 4.0  # type: ignore[misc]
+        settings.cutoff = 4.0  # type: ignore[misc]
 
 
 def test_symbols_come_later() -> None:
-    hypers = GmpHypers(widths=(0.5, 1.0), max_order=2)
+    settings = GmpSettings(widths=(0.5, 1.0), max_order=2)
     with pytest.raises(ValueError, match="symbols must name at least one element, got none"):
-        GmpFeatures(hypers)
-    assert GmpFeatures(hypers.with_symbols(["Si"])).n_features == 2 * 3
+        GmpFeatures(settings)
+    assert GmpFeatures(settings.with_symbols(["Si"])).n_features == 2 * 3
     with pytest.raises(ValidationError, match="got Xx"):
-        hypers.with_symbols(["Xx"])
+        settings.with_symbols(["Xx"])
 
 
 def test_densities_are_one_per_symbol() -> None:
     with pytest.raises(ValueError, match="densities must be one per symbol, got 1 for 2 symbols"):
-        GmpFeatures(GmpHypers(symbols=("Li", "Si")), [SOFT])
+        GmpFeatures(GmpSettings(symbols=("Li", "Si")), [SOFT])
 
 
 def test_elements_without_a_density_are_refused() -> None:
     with pytest.raises(ValueError, match="must be an element from H to Rn, got 'U'"):
-        GmpFeatures(GmpHypers(symbols=("U",)))
+        GmpFeatures(GmpSettings(symbols=("U",)))
 
 
 def test_description_says_what_was_chosen() -> None:
-    text = "\n".join(GmpHypers(cutoff=7.0, cutoff_width=0.5, harmonics="solid", max_order=5).describe())
+    text = "\n".join(GmpSettings(cutoff=7.0, cutoff_width=0.5, harmonics="solid", max_order=5).describe())
     for words in (
         "within 7 A",
         "10 Gaussian probes of widths 0.2 ... 2 A",
@@ -89,4 +89,4 @@ def test_description_says_what_was_chosen() -> None:
         "1e-06",
     ):
         assert words in text
-    assert "displacements of 0.2 A" in "\n".join(GmpHypers(regularization_length=0.2).describe())
+    assert "displacements of 0.2 A" in "\n".join(GmpSettings(regularization_length=0.2).describe())

@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from rhopot.potentials.descriptors.scattering import ScatteringHypers
+from rhopot.potentials.descriptors.scattering import ScatteringSettings
 from rhopot.potentials.descriptors.scattering.channels import channel_weights, default_channels, valence_electrons
 
 
 def test_lithium_and_silicon_have_the_published_channels() -> None:
-    hypers = ScatteringHypers(symbols=("Li", "Si"))
-    assert list(hypers.channel_table) == ["lithium", "silicon", "valence", "ionic", "kinetic"]
-    assert hypers.weights == [[3, 0], [0, 14], [1, 4], [2, 10], [math.sqrt(3), math.sqrt(14)]]
+    settings = ScatteringSettings(symbols=("Li", "Si"))
+    assert list(settings.channel_table) == ["lithium", "silicon", "valence", "ionic", "kinetic"]
+    assert settings.weights == [[3, 0], [0, 14], [1, 4], [2, 10], [math.sqrt(3), math.sqrt(14)]]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from scattering_systems import inputs, scattering, triclinic
 from torch.testing import assert_close
 
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, choose_grid, direct_features
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, choose_grid, direct_features
 
 SYMBOLS = ("Li", "Si")
 SMALL = {"symbols": SYMBOLS, "max_scale": 2, "alias": 1e-2, "least_points": 6}
@@ -29,19 +29,19 @@ def slab() -> ase.Atoms:
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_every_feature_equals_the_reference(case: str) -> None:
-    hypers = ScatteringHypers(**{**SMALL, **CASES[case]})
+    settings = ScatteringSettings(**{**SMALL, **CASES[case]})
     atoms = triclinic()
-    grid = choose_grid(hypers, atoms)
-    found = scattering(WaveletScattering(hypers), atoms, grid)
+    grid = choose_grid(settings, atoms)
+    found = scattering(WaveletScattering(settings), atoms, grid)
     _, species, _, _ = inputs(atoms, SYMBOLS)
-    truth = direct_features(hypers, atoms.positions, species.numpy(), atoms.cell.array, atoms.pbc, grid)
+    truth = direct_features(settings, atoms.positions, species.numpy(), atoms.cell.array, atoms.pbc, grid)
     assert_close(found, torch.from_numpy(truth), rtol=1e-8, atol=0.0)
 
 
 def test_slab_equals_the_reference() -> None:
-    hypers = ScatteringHypers(**{**SMALL, "max_scale": 1, "padding": 4.0})
-    grid = choose_grid(hypers, slab())
-    found = scattering(WaveletScattering(hypers), slab(), grid)
+    settings = ScatteringSettings(**{**SMALL, "max_scale": 1, "padding": 4.0})
+    grid = choose_grid(settings, slab())
+    found = scattering(WaveletScattering(settings), slab(), grid)
     _, species, cell, pbc = inputs(slab(), SYMBOLS)
-    truth = direct_features(hypers, slab().positions, species.numpy(), cell.numpy(), pbc.numpy(), grid)
+    truth = direct_features(settings, slab().positions, species.numpy(), cell.numpy(), pbc.numpy(), grid)
     assert_close(found, torch.from_numpy(truth), rtol=1e-8, atol=0.0)

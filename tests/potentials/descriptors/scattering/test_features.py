@@ -16,21 +16,21 @@ from torch.testing import assert_close
 from rhopot.export.script import compile_module, plain_execution
 from rhopot.potentials.descriptors.scattering import (
     ScatteringGrid,
-    ScatteringHypers,
+    ScatteringSettings,
     WaveletScattering,
     all_paths,
     choose_grid,
 )
 
 SYMBOLS = ("Li", "Si")
-SMALL = ScatteringHypers(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.3, least_points=12, regularization=1e-6)
+SMALL = ScatteringSettings(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.3, least_points=12, regularization=1e-6)
 # Sums over grid points: fine enough for 1e-3 in cells of a few A, without the cost of eps_alias = 1e-6.
-FINE = ScatteringHypers(symbols=SYMBOLS, max_scale=1, beta=0.6, spacing=0.19)
+FINE = ScatteringSettings(symbols=SYMBOLS, max_scale=1, beta=0.6, spacing=0.19)
 
 
-def module(hypers: ScatteringHypers = SMALL, order: int = 2) -> WaveletScattering:
-    """Return the features of `hypers` up to an order."""
-    return WaveletScattering(hypers, [path for path in all_paths(hypers) if path.order <= order])
+def module(settings: ScatteringSettings = SMALL, order: int = 2) -> WaveletScattering:
+    """Return the features of `settings` up to an order."""
+    return WaveletScattering(settings, [path for path in all_paths(settings) if path.order <= order])
 
 
 def rotation(seed: int = 0) -> np.ndarray:
@@ -43,12 +43,12 @@ def rotation(seed: int = 0) -> np.ndarray:
 def test_one_atom_has_the_norms_of_a_gaussian(q: float) -> None:
     # n = 1, l = 0: rho * psi = c exp(-u^2 / (2 w^2)) / (2 pi w^2)^(3/2) with w = 2^j beta; its image under a second
     # wavelet is the Gaussian of variance w1^2 + w2^2.
-    hypers = ScatteringHypers(
+    settings = ScatteringSettings(
         symbols=("Si",), channels={"z": {"Si": 14.0}}, n=(1,), beta=0.6, max_scale=1, powers=(q,), regularization=0.0
     )
     atoms = ase.Atoms("Si", cell=[16.0, 16.0, 16.0], pbc=True, positions=[[1.0, 2.0, 3.0]])
-    features = scattering(WaveletScattering(hypers), atoms, choose_grid(hypers, atoms))
-    for path, value in zip(all_paths(hypers)[2:], features[2:].tolist(), strict=True):
+    features = scattering(WaveletScattering(settings), atoms, choose_grid(settings, atoms))
+    for path, value in zip(all_paths(settings)[2:], features[2:].tolist(), strict=True):
         widths = [0.6 * 2.0**j for j in (path.j1, path.j2) if j is not None]
         variance = 2 * math.pi * sum(width**2 for width in widths)
         assert value == pytest.approx(14.0**q * variance ** (-1.5 * q) * (variance / q) ** 1.5, rel=1e-6)
@@ -117,7 +117,7 @@ def rattled_crystal() -> ase.Atoms:
 
 
 @pytest.mark.parametrize(
-    ("hypers", "atoms", "length"),
+    ("settings", "atoms", "length"),
     [
         (SMALL, triclinic(), 1e-7),
         (SMALL.model_copy(update={"regularization": 0.2}), triclinic(), 1e-5),
@@ -125,11 +125,11 @@ def rattled_crystal() -> ase.Atoms:
     ],
     ids=["sharp", "rounded", "crystal"],
 )
-def test_derivatives_by_positions_and_strain(hypers: ScatteringHypers, atoms: ase.Atoms, length: float) -> None:
+def test_derivatives_by_positions_and_strain(settings: ScatteringSettings, atoms: ase.Atoms, length: float) -> None:
     # Short steps where the modulus is sharp: a field that changes sign on a grid point within the step is a kink.
-    grid = choose_grid(hypers, atoms)
+    grid = choose_grid(settings, atoms)
     positions, species, cell, pbc = inputs(atoms, SYMBOLS)
-    features = module(hypers)
+    features = module(settings)
     weights = torch.randn(features.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     # Features that a crystal's symmetry forbids are left small: their curvature would drown the steps.
     weights = weights / scattering(features, atoms, grid).abs().clamp_min(1.0)
@@ -156,12 +156,12 @@ def test_derivatives_by_positions_and_strain(hypers: ScatteringHypers, atoms: as
 @pytest.mark.parametrize(("regularization", "vanishes"), [(1e-6, True), (0.0, False)])
 def test_slopes_of_a_perfect_crystal_are_numbers(regularization: float, vanishes: bool) -> None:
     # Fields that symmetry forbids are noise: without rounding the modulus turns their signs into forces.
-    hypers = SMALL.model_copy(update={"regularization": regularization})
+    settings = SMALL.model_copy(update={"regularization": regularization})
     atoms = bulk("Si", "diamond", a=5.4, cubic=True)
     positions, species, cell, pbc = inputs(atoms, SYMBOLS)
     positions.requires_grad_()
     cell.requires_grad_()
-    values = module(hypers)(positions, species, cell, pbc, choose_grid(hypers, atoms))
+    values = module(settings)(positions, species, cell, pbc, choose_grid(settings, atoms))
     slopes = torch.autograd.grad((values / values.detach().clamp_min(1e-3)).sum(), (positions, cell))
     assert all(slope.isfinite().all() for slope in slopes)
     assert bool(slopes[0].abs().max() < 1e-4) == vanishes
@@ -177,12 +177,12 @@ def amorphous() -> ase.Atoms:
 def test_coarse_grids_agree_with_the_full_one_and_converge(amorphous: ase.Atoms) -> None:
     worst = {}
     for alias in (1e-2, 1e-4, 1e-6):
-        hypers = ScatteringHypers(
+        settings = ScatteringSettings(
             symbols=SYMBOLS, channels={"valence": {"Li": 1.0, "Si": 4.0}}, powers=(1.0, 2.0), alias=alias
         )
-        features = module(hypers)
-        full = choose_grid(hypers.model_copy(update={"grids": "full"}), amorphous)
-        coarse = choose_grid(hypers, amorphous)
+        features = module(settings)
+        full = choose_grid(settings.model_copy(update={"grids": "full"}), amorphous)
+        coarse = choose_grid(settings, amorphous)
         assert coarse.points[1] != full.points[1]
         with torch.no_grad():
             errors = relative(scattering(features, amorphous, coarse), scattering(features, amorphous, full))

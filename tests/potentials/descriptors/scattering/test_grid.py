@@ -6,10 +6,10 @@ import pytest
 import torch
 from scattering_systems import triclinic
 
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, choose_grid, finest_spacing
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, choose_grid, finest_spacing
 from rhopot.potentials.descriptors.scattering.grid import boxed_cell, fast_length, pack_grid, unpack_grid
 
-HYPERS = ScatteringHypers(symbols=("Li", "Si"), spacing=0.2, max_scale=2, least_points=6)
+HYPERS = ScatteringSettings(symbols=("Li", "Si"), spacing=0.2, max_scale=2, least_points=6)
 
 
 def test_frequencies_below_the_limit_of_each_scale_are_in_the_band() -> None:
@@ -76,7 +76,7 @@ def test_box_of_a_wire_follows_small_strains(axis: int, along: int) -> None:
 
 
 def test_packed_grids_keep_every_digit_in_torchscript() -> None:
-    grid = choose_grid(ScatteringHypers(symbols=("Si",)), ase.Atoms("Si2", [(0, 0, 0), (0.1, 0.2, 1 / 3)]))
+    grid = choose_grid(ScatteringSettings(symbols=("Si",)), ase.Atoms("Si2", [(0, 0, 0), (0.1, 0.2, 1 / 3)]))
     for pack in (pack_grid, torch.jit.script(pack_grid)):
         assert unpack_grid(pack(grid)) == grid
 

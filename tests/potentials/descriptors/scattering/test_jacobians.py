@@ -8,18 +8,18 @@ from torch.testing import assert_close
 
 from rhopot.export.script import compile_module, plain_execution
 from rhopot.potentials.descriptors.scattering import (
-    Path,
-    ScatteringHypers,
-    ScatteringSlopes,
+    ScatteringJacobian,
+    ScatteringSettings,
+    WaveletPath,
     WaveletScattering,
     all_paths,
     choose_grid,
 )
 
 SYMBOLS = ("Li", "Si")
-HYPERS = ScatteringHypers(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.35, least_points=8, padding=4.0)
+HYPERS = ScatteringSettings(symbols=SYMBOLS, max_scale=2, beta=0.6, spacing=0.35, least_points=8, padding=4.0)
 PATHS = all_paths(HYPERS)
-SUBSETS: dict[str, list[Path]] = {
+SUBSETS: dict[str, list[WaveletPath]] = {
     "all": PATHS,
     "some": PATHS[7::61],
     "first_order": [path for path in PATHS if path.order == 1][::5],
@@ -45,7 +45,7 @@ def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms) -> None:
     )
     # Portions of one row each: the same numbers.
     scattering.chunk = 1
-    found = ScatteringSlopes(scattering)(weights, positions, species, cell, pbc, grid)
+    found = ScatteringJacobian(scattering)(weights, positions, species, cell, pbc, grid)
     assert_close(found[0], features.detach(), rtol=1e-12, atol=0.0)
     assert_close(found[1], by_positions, rtol=1e-9, atol=1e-9)
     assert_close(found[2], by_cell, rtol=1e-9, atol=1e-9)
@@ -59,8 +59,8 @@ def test_compiled_shares_add_up(n_shares: int) -> None:
     grid = choose_grid(HYPERS, atoms)
     arguments = inputs(atoms, SYMBOLS)
     weights = torch.randn(scattering.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    whole = ScatteringSlopes(scattering)(weights, *arguments, grid)
-    compiled = compile_module(ScatteringSlopes(scattering))
+    whole = ScatteringJacobian(scattering)(weights, *arguments, grid)
+    compiled = compile_module(ScatteringJacobian(scattering))
     with plain_execution():
         parts = [compiled(weights, *arguments, grid, share, n_shares) for share in range(n_shares)]
     for k, expected in enumerate(whole):
@@ -68,8 +68,8 @@ def test_compiled_shares_add_up(n_shares: int) -> None:
 
 
 def test_two_shares_have_equal_work() -> None:
-    hypers = ScatteringHypers(symbols=SYMBOLS)
-    slopes = ScatteringSlopes(WaveletScattering(hypers))
+    settings = ScatteringSettings(symbols=SYMBOLS)
+    slopes = ScatteringJacobian(WaveletScattering(settings))
     points = [[48, 48, 48]] + 4 * [[24, 24, 24]]
     costs = [slopes.scattering.block_cost(block, points) for block in range(slopes.scattering.n_blocks)]
     shares = slopes.scattering.block_shares(points, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rhopot.potentials.descriptors.scattering import (
-    ScatteringHypers,
+    ScatteringSettings,
     beta_from_overlap,
     largest_scale,
     padding_error,
@@ -43,11 +43,11 @@ def test_settings_are_completed_from_the_data() -> None:
     slab.pbc = (True, True, False)
     assert typical_box([slab]) == pytest.approx(math.sqrt(11.4 * 12))
     assert typical_box([molecule]) == pytest.approx(2.0)
-    open_settings = ScatteringHypers(symbols=("Li", "Si"), beta=None, max_scale=None, scale_step=0.5)
+    open_settings = ScatteringSettings(symbols=("Li", "Si"), beta=None, max_scale=None, scale_step=0.5)
     known = open_settings.completed([crystal])
     assert known.beta == pytest.approx(beta_from_overlap(1.2), abs=1e-3)
     assert known.max_scale == largest_scale(edge, known.base_width, 0.5)
-    assert ScatteringHypers(beta=0.4, max_scale=1).completed([crystal]) == ScatteringHypers(beta=0.4, max_scale=1)
+    assert ScatteringSettings(beta=0.4, max_scale=1).completed([crystal]) == ScatteringSettings(beta=0.4, max_scale=1)
 
 
 def test_one_close_pair_among_many_does_not_narrow_the_wavelets() -> None:
@@ -59,11 +59,11 @@ def test_one_close_pair_among_many_does_not_narrow_the_wavelets() -> None:
 
 def test_settings_that_lack_data_are_refused() -> None:
     with pytest.raises(ValueError, match="give beta"):
-        ScatteringHypers(beta=None).completed([ase.Atoms("Li")])
+        ScatteringSettings(beta=None).completed([ase.Atoms("Li")])
     with pytest.raises(ValueError, match="completed"):
-        _ = ScatteringHypers(beta=None).grid_spacing
+        _ = ScatteringSettings(beta=None).grid_spacing
     with pytest.raises(ValueError, match="completed"):
-        _ = ScatteringHypers(max_scale=None).scales
+        _ = ScatteringSettings(max_scale=None).scales
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rhopot.potentials.descriptors.scattering import Path, ScatteringHypers, WaveletScattering, all_paths
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletPath, WaveletScattering, all_paths
 
 SYMBOLS = ("Li", "Si")
 
@@ -21,18 +21,18 @@ SYMBOLS = ("Li", "Si")
     ],
 )
 def test_number_of_features(changes: dict[str, Any], count: int) -> None:
-    hypers = ScatteringHypers(symbols=SYMBOLS, **changes)
-    paths = all_paths(hypers)
-    assert len(paths) == len(set(paths)) == WaveletScattering(hypers).n_features == count
+    settings = ScatteringSettings(symbols=SYMBOLS, **changes)
+    paths = all_paths(settings)
+    assert len(paths) == len(set(paths)) == WaveletScattering(settings).n_features == count
 
 
 def test_default_count_is_the_published_one() -> None:
-    assert len(all_paths(ScatteringHypers(symbols=SYMBOLS))) == 3741
+    assert len(all_paths(ScatteringSettings(symbols=SYMBOLS))) == 3741
 
 
 def test_names_of_paths() -> None:
-    assert Path(-1).name == "bias"
-    assert Path(2, "ionic", 3, 0, 0.5, 3, 2, 1.0, 4 / 3).name == "ionic n3l0j0.5 n3l2j1 q1.333"
+    assert WaveletPath(-1).name == "bias"
+    assert WaveletPath(2, "ionic", 3, 0, 0.5, 3, 2, 1.0, 4 / 3).name == "ionic n3l0j0.5 n3l2j1 q1.333"
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,22 @@ def test_names_of_paths() -> None:
 )
 def test_refusals(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ScatteringHypers(**{"symbols": SYMBOLS, **changes})
+        ScatteringSettings(**{"symbols": SYMBOLS, **changes})
 
 
 def test_foreign_paths_and_missing_symbols_are_refused() -> None:
     with pytest.raises(ValueError, match="paths must be allowed by the settings, got lithium n9l0j0 q2"):
-        WaveletScattering(ScatteringHypers(symbols=SYMBOLS), [Path(1, "lithium", 9, 0, 0.0, q=2.0)])
+        WaveletScattering(ScatteringSettings(symbols=SYMBOLS), [WaveletPath(1, "lithium", 9, 0, 0.0, q=2.0)])
     with pytest.raises(ValueError, match="symbols must name at least one element"):
-        WaveletScattering(ScatteringHypers())
+        WaveletScattering(ScatteringSettings())
 
 
 def test_description_states_counts_and_the_reach_into_images() -> None:
-    text = "\n".join(ScatteringHypers(symbols=SYMBOLS).describe())
+    text = "\n".join(ScatteringSettings(symbols=SYMBOLS).describe())
     assert "5 scales" in text
     assert "of its maximum" in text
 
 
 def test_settings_survive_their_document() -> None:
-    hypers = ScatteringHypers(symbols=SYMBOLS, channels={"cation": {"Li": 1.0}})
-    assert ScatteringHypers.model_validate_json(hypers.model_dump_json()) == hypers
+    settings = ScatteringSettings(symbols=SYMBOLS, channels={"cation": {"Li": 1.0}})
+    assert ScatteringSettings.model_validate_json(settings.model_dump_json()) == settings

@@ -18,14 +18,14 @@ from featomic import SoapPowerSpectrum as TheirPowerSpectrum
 from featomic import SoapRadialSpectrum as TheirRadialSpectrum
 
 from rhopot.potentials.density.scaling import WillattScaling
-from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapHypers, SoapPowerSpectrum, unpack_power_spectrum
+from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapPowerSpectrum, SoapSettings, unpack_power_spectrum
 
 SHARED = {"cutoff": 4.6, "cutoff_function": "shifted_cosine", "cutoff_width": 0.8}
 CASES = {
-    "silicon": (SoapHypers(symbols=("Si",), n_max=6, l_max=5, density_width=0.5, **SHARED), "Si"),
-    "lithium_silicon": (SoapHypers(symbols=("Li", "Si"), n_max=4, l_max=4, density_width=0.35, **SHARED), "LiSi"),
+    "silicon": (SoapSettings(symbols=("Si",), n_max=6, l_max=5, density_width=0.5, **SHARED), "Si"),
+    "lithium_silicon": (SoapSettings(symbols=("Li", "Si"), n_max=4, l_max=4, density_width=0.35, **SHARED), "LiSi"),
     "scaled": (
-        SoapHypers(
+        SoapSettings(
             symbols=("Li", "Si"),
             n_max=3,
             l_max=3,
@@ -36,7 +36,7 @@ CASES = {
         ),
         "LiSi",
     ),
-    "many": (SoapHypers(symbols=("Si",), n_max=8, l_max=12, density_width=0.4, **SHARED), "Si"),
+    "many": (SoapSettings(symbols=("Si",), n_max=8, l_max=12, density_width=0.4, **SHARED), "Si"),
 }
 
 
@@ -47,7 +47,7 @@ def structure(elements: str) -> ase.Atoms:
     return atoms
 
 
-def settings(hypers: SoapHypers) -> dict[str, object]:
+def settings(hypers: SoapSettings) -> dict[str, object]:
     """Return featomic's words for the density and the cutoff."""
     density: dict[str, object] = {"type": "Gaussian", "width": hypers.density_width}
     density["center_atom_weight"] = hypers.center_weight
@@ -80,7 +80,7 @@ def compute(calculator, atoms: ase.Atoms, keys: list[str]) -> Theirs:
 
 def ours(descriptor: torch.nn.Module, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor]:
     """Return features (N, F) and their derivative by positions (N, N, 3, F), summed over edges."""
-    inputs = arguments(atoms, descriptor.hypers.symbols, descriptor.cutoff)
+    inputs = arguments(atoms, descriptor.settings.symbols, descriptor.cutoff)
     features, by_edge = descriptor.jacobian(*inputs)
     centre = torch.repeat_interleave(torch.arange(len(atoms)), inputs[1].diff())
     slopes = torch.zeros(len(atoms), len(atoms), *by_edge.shape[1:], dtype=torch.float64)
@@ -89,7 +89,7 @@ def ours(descriptor: torch.nn.Module, atoms: ase.Atoms) -> tuple[torch.Tensor, t
     return features, slopes
 
 
-def no_pair_at_a_kink(hypers: SoapHypers, atoms: ase.Atoms) -> bool:
+def no_pair_at_a_kink(hypers: SoapSettings, atoms: ase.Atoms) -> bool:
     lengths = arguments(atoms, hypers.symbols, hypers.cutoff)[0].norm(dim=1).numpy()
     kinks = np.array([hypers.cutoff - hypers.cutoff_width, hypers.cutoff])
     return float(np.abs(lengths[:, None] - kinks).min()) > 0.002

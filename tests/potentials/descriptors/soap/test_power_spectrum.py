@@ -8,9 +8,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from rhopot.potentials.density import reference
-from rhopot.potentials.descriptors.soap import SoapHypers, SoapPowerSpectrum, unpack_power_spectrum
+from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings, unpack_power_spectrum
 
-HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.5, n_max=4, l_max=3, density_width=0.5, cutoff_width=1.5)
+HYPERS = SoapSettings(symbols=SYMBOLS, cutoff=4.5, n_max=4, l_max=3, density_width=0.5, cutoff_width=1.5)
 CASES = {
     "separate": (HYPERS, False),
     "separate_reference": (HYPERS, True),
@@ -24,8 +24,8 @@ class TestSoapPowerSpectrum(DescriptorContract):
     @pytest.fixture(scope="class", params=list(CASES))
     @classmethod
     def descriptor(cls, request: pytest.FixtureRequest) -> nn.Module:
-        hypers, twin = CASES[request.param]
-        return SoapPowerSpectrum(hypers, reference=twin)
+        settings, twin = CASES[request.param]
+        return SoapPowerSpectrum(settings, reference=twin)
 
 
 def test_unpacked_spectrum_is_the_symmetric_product_of_densities() -> None:

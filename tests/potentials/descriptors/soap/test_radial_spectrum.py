@@ -4,9 +4,9 @@ import pytest
 from contracts.descriptor import SYMBOLS, DescriptorContract
 from torch import nn
 
-from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapHypers
+from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapSettings
 
-HYPERS = SoapHypers(symbols=SYMBOLS, cutoff=4.5, n_max=5, density_width=0.4, cutoff_width=1.5)
+HYPERS = SoapSettings(symbols=SYMBOLS, cutoff=4.5, n_max=5, density_width=0.4, cutoff_width=1.5)
 
 
 class TestRadialSpectrum(DescriptorContract):

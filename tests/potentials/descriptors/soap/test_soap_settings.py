@@ -5,7 +5,7 @@ import pytest
 from ase.data import atomic_numbers, covalent_radii
 from pydantic import ValidationError
 
-from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapHypers, SoapPowerSpectrum
+from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, pseudo_species
 
 
@@ -27,34 +27,34 @@ from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_
 )
 def test_bad_settings_are_refused(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
-        SoapHypers.model_validate(settings)
+        SoapSettings.model_validate(settings)
 
 
 def test_settings_are_frozen_and_survive_json() -> None:
-    hypers = SoapHypers(symbols=("Li", "Si"), cutoff=5.5, scaling={"rate": 1.0, "scale": 2.0, "exponent": 4})
-    assert SoapHypers.model_validate_json(hypers.model_dump_json()) == hypers
+    settings = SoapSettings(symbols=("Li", "Si"), cutoff=5.5, scaling={"rate": 1.0, "scale": 2.0, "exponent": 4})
+    assert SoapSettings.model_validate_json(settings.model_dump_json()) == settings
     with pytest.raises(ValidationError, match="frozen"):
-        hypers.cutoff = 4.0  # type: ignore[misc]
+        settings.cutoff = 4.0  # type: ignore[misc]
 
 
 def test_symbols_come_later() -> None:
-    hypers = SoapHypers(n_max=2, l_max=1)
+    settings = SoapSettings(n_max=2, l_max=1)
     with pytest.raises(ValueError, match="symbols must name at least one element, got none"):
-        SoapPowerSpectrum(hypers)
-    assert SoapPowerSpectrum(hypers.with_symbols(["Si"])).n_features == 3 * 2
+        SoapPowerSpectrum(settings)
+    assert SoapPowerSpectrum(settings.with_symbols(["Si"])).n_features == 3 * 2
     with pytest.raises(ValidationError, match="got Xx"):
-        hypers.with_symbols(["Xx"])
+        settings.with_symbols(["Xx"])
 
 
 @pytest.mark.parametrize(("mode", "n_density"), [("separate", 3 * 4), ("mixed", 2 * 4)])
 def test_number_of_features(mode: str, n_density: int) -> None:
-    hypers = SoapHypers(symbols=("C", "H", "O"), n_max=4, l_max=2, species_mode=mode)
-    assert SoapPowerSpectrum(hypers).n_features == n_density * (n_density + 1) // 2 * 3
-    assert RadialSpectrum(hypers).n_features == n_density
+    settings = SoapSettings(symbols=("C", "H", "O"), n_max=4, l_max=2, species_mode=mode)
+    assert SoapPowerSpectrum(settings).n_features == n_density * (n_density + 1) // 2 * 3
+    assert RadialSpectrum(settings).n_features == n_density
 
 
 def test_description_says_what_was_chosen() -> None:
-    text = "\n".join(SoapHypers(cutoff_function="shifted_cosine", cutoff_width=0.5, radial_basis="dvr").describe())
+    text = "\n".join(SoapSettings(cutoff_function="shifted_cosine", cutoff_width=0.5, radial_basis="dvr").describe())
     for words in ("C1 only", "DVR", "5 A", "separate"):
         assert words in text
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from rhopot.potentials.density.cutoff import CutoffFunction
-from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers, reference
+from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings, reference
 
-HYPERS = SymmetryHypers(
+HYPERS = SymmetryFunctionSettings(
     symbols=SYMBOLS,
     cutoff=4.5,
     g2_etas=(0.5, 4.0),
@@ -37,7 +37,7 @@ class TestLateFade(DescriptorContract):
     @classmethod
     def descriptor(cls) -> nn.Module:
         changed = {"cutoff_width": 1.5, "eta_unit": "1/A^2", "g2_etas": (0.1, 0.6), "g4_etas": (0.02,)}
-        return SymmetryFunctions(SymmetryHypers.model_validate({**HYPERS.model_dump(), **changed}))
+        return SymmetryFunctions(SymmetryFunctionSettings.model_validate({**HYPERS.model_dump(), **changed}))
 
 
 def fade(distance: float) -> float:
@@ -106,19 +106,19 @@ def test_fade_is_the_cutoff_function_of_the_engine(kind: str, width: float) -> N
 
 
 def test_cosine_is_that_of_the_paper() -> None:
-    hypers = SymmetryHypers(symbols=("Si",), set=1, cutoff=10.0, cutoff_function="shifted_cosine")
+    settings = SymmetryFunctionSettings(symbols=("Si",), set=1, cutoff=10.0, cutoff_function="shifted_cosine")
     r = 3.0
-    value = features_of_si(hypers, ase.Atoms("Si2", [(0, 0, 0), (0, r, 0)]))[0, 0]
+    value = features_of_si(settings, ase.Atoms("Si2", [(0, 0, 0), (0, r, 0)]))[0, 0]
     assert_close(float(value), math.exp(-0.05 * (r / 10) ** 2) * 0.5 * (1 + math.cos(math.pi * r / 10)))
 
 
-def features_of_si(hypers: SymmetryHypers, atoms: ase.Atoms) -> Tensor:
+def features_of_si(settings: SymmetryFunctionSettings, atoms: ase.Atoms) -> Tensor:
     """Return the features of a structure of silicon."""
-    descriptor = SymmetryFunctions(hypers)
+    descriptor = SymmetryFunctions(settings)
     vectors, first_edge, neighbour, centre, species = graph(descriptor, atoms)
     return descriptor(vectors, first_edge, neighbour, centre, torch.zeros_like(species))
 
 
 def test_no_symbols_are_refused() -> None:
     with pytest.raises(ValueError, match="symbols must name at least one element, got none"):
-        SymmetryFunctions(SymmetryHypers())
+        SymmetryFunctions(SymmetryFunctionSettings())

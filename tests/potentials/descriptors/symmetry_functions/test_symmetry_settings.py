@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryHypers
+from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
 
 PAPER = [156, 96, 48, 132, 72, 72, 132, 72, 32, 120, 60, 48]  # Lei and Medford, SI, Table 2: printed, C, H and O
 COUNTED = [156, 96, 48, 132, 72, 72, 132, 72, 36, 120, 60, 48]  # set 9: 3 x 4 + 6 x 1 x 2 x 2 = 36
@@ -11,8 +11,8 @@ COUNTED = [156, 96, 48, 132, 72, 72, 132, 72, 36, 120, 60, 48]  # set 9: 3 x 4 +
 
 @pytest.mark.parametrize(("number", "count"), list(enumerate(COUNTED, start=1)))
 def test_named_sets_have_the_counts_of_the_paper(number: int, count: int) -> None:
-    hypers = SymmetryHypers(symbols=("C", "H", "O"), set=number)
-    assert hypers.n_features == SymmetryFunctions(hypers).n_features == count
+    settings = SymmetryFunctionSettings(symbols=("C", "H", "O"), set=number)
+    assert settings.n_features == SymmetryFunctions(settings).n_features == count
 
 
 def test_only_one_printed_count_differs_from_its_own_grid() -> None:
@@ -23,28 +23,32 @@ def test_widths_of_the_sets_are_those_printed() -> None:
     fine = [0.05, 0.0965, 0.1864, 0.3598, 0.6947, 1.3413, 2.5897, 5.0]
     coarse = [0.05, 0.2321, 1.0772, 5.0]  # 0.05 * 100^(1/3) = 0.2321, printed as 0.2324
     for number, printed in ((1, fine), (7, coarse)):
-        assert [round(eta, 4) for eta in SymmetryHypers(set=number).g2_etas] == printed
-    assert SymmetryHypers(set=1).g4_etas == (0.001, 0.01, 0.03)
-    assert SymmetryHypers(set=1).g2_shifts == (0.0, 1.5)
+        assert [round(eta, 4) for eta in SymmetryFunctionSettings(set=number).g2_etas] == printed
+    assert SymmetryFunctionSettings(set=1).g4_etas == (0.001, 0.01, 0.03)
+    assert SymmetryFunctionSettings(set=1).g2_shifts == (0.0, 1.5)
 
 
 def test_eta_is_relative_to_the_cutoff_or_absolute() -> None:
-    relative = SymmetryHypers(symbols=("Si",), g2_etas=(5.0,), cutoff=10.0)
-    absolute = SymmetryHypers(symbols=("Si",), g2_etas=(0.05,), cutoff=10.0, eta_unit="1/A^2")
+    relative = SymmetryFunctionSettings(symbols=("Si",), g2_etas=(5.0,), cutoff=10.0)
+    absolute = SymmetryFunctionSettings(symbols=("Si",), g2_etas=(0.05,), cutoff=10.0, eta_unit="1/A^2")
     assert float(SymmetryFunctions(relative).radial[0, 0]) == pytest.approx(0.05, rel=1e-15)
     assert float(SymmetryFunctions(absolute).radial[0, 0]) == 0.05
 
 
 def test_settings_survive_a_round_trip_and_take_symbols() -> None:
-    for hypers in (SymmetryHypers(), SymmetryHypers(set=12), SymmetryHypers(g2_etas=(1.0, 2.0), cutoff_width=2.0)):
-        assert SymmetryHypers.model_validate_json(hypers.model_dump_json()) == hypers
-        assert hypers.with_symbols(["Li", "Si"]).symbols == ("Li", "Si")
-        assert hypers.with_symbols(["Li"]).n_radial == hypers.n_radial
+    for settings in (
+        SymmetryFunctionSettings(),
+        SymmetryFunctionSettings(set=12),
+        SymmetryFunctionSettings(g2_etas=(1.0, 2.0), cutoff_width=2.0),
+    ):
+        assert SymmetryFunctionSettings.model_validate_json(settings.model_dump_json()) == settings
+        assert settings.with_symbols(["Li", "Si"]).symbols == ("Li", "Si")
+        assert settings.with_symbols(["Li"]).n_radial == settings.n_radial
 
 
 def test_without_grids_a_set_is_chosen_and_named() -> None:
-    assert SymmetryHypers() == SymmetryHypers(set=3)
-    assert "set 3 of Lei and Medford" in SymmetryHypers().describe()[0]
+    assert SymmetryFunctionSettings() == SymmetryFunctionSettings(set=3)
+    assert "set 3 of Lei and Medford" in SymmetryFunctionSettings().describe()[0]
 
 
 REFUSED = {
@@ -66,4 +70,4 @@ REFUSED = {
 def test_wrong_settings_are_refused_with_a_sentence(case: str) -> None:
     settings, sentence = REFUSED[case]
     with pytest.raises(ValidationError, match=sentence):
-        SymmetryHypers(**settings)
+        SymmetryFunctionSettings(**settings)

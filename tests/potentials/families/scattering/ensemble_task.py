@@ -12,9 +12,9 @@ import torch
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering, choose_grid
 from rhopot.potentials.families.scattering.directional_features import STRETCH
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.feature_store import Sample
-from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import species_of
 from rhopot.potentials.models.scattering_model import ScatteringModel
@@ -22,7 +22,7 @@ from rhopot.potentials.structures import Frame
 
 SMALL = small_models.SCATTERING.model_copy(update={"padding": None})
 # Coarse grids and sharp moduli: more noise under shifts than the defaults have, and more room for it.
-FEW = EnsembleHypers(n_members=10, max_features=30, directions=2, strains=1, translated=20, translation=1e-5)
+FEW = ScatteringFitSettings(n_members=10, max_features=30, directions=2, strains=1, translated=20, translation=1e-5)
 BOTH = Targets(energy=0.002, forces=0.05)
 ALL = Targets(energy=0.002, forces=0.05, stress=0.01)
 ENERGIES = Targets(energy=0.002, forces=None)
@@ -34,7 +34,7 @@ def frames(count: int, seed: int = 0, per_group: int = 3) -> list[Frame]:
     return [replace(frame, group=f"path-{seed}-{k // per_group}") for k, frame in enumerate(made)]
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitTask:
+def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames, with members unless changed."""
     fields: dict[str, Any] = {
         "descriptor": WaveletScattering(SMALL),
@@ -43,7 +43,7 @@ def task(train: list[Frame], validation: list[Frame] | None = None, **changes: A
         "baseline": labelled.BASELINE,
         "members": 6,
     }
-    return FitTask(train=train, validation=validation or [], **(fields | changes))
+    return FitProblem(train=train, validation=validation or [], **(fields | changes))
 
 
 def sample(frame: Frame, move: np.ndarray | None = None, slope: bool = False) -> Sample:

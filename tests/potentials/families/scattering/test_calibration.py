@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from rhopot.potentials.families.scattering.calibration import FEWEST_MEMBERS, calibrated, unseen_by_all, unseen_by_some
-from rhopot.potentials.fitting.sparse_regression import GreedyHypers, Rows, fit_ensemble, make_rows, stack
+from rhopot.potentials.fitting.sparse_regression import (
+    SparseRegressionSettings,
+    WeightedRows,
+    fit_ensemble,
+    make_rows,
+    stack,
+)
 
 
-def problem(n: int, seed: int) -> Rows:
+def problem(n: int, seed: int) -> WeightedRows:
     """Energies of a hidden model with noise, and forces of the same groups."""
     random = np.random.default_rng(seed)
     w = np.random.default_rng(99).standard_normal(12)
@@ -20,7 +26,7 @@ def problem(n: int, seed: int) -> Rows:
 
 def test_a_structure_is_predicted_by_the_members_that_left_it_out() -> None:
     rows = problem(40, 0)
-    ensemble = fit_ensemble(rows, GreedyHypers(n_members=30, max_features=8))
+    ensemble = fit_ensemble(rows, SparseRegressionSettings(n_members=30, max_features=8))
     expected = []
     for k in np.flatnonzero(rows.constant):
         outside = [m for m in ensemble.members if m.multiplicity[rows.groups[k]] == 0]
@@ -33,7 +39,7 @@ def test_a_structure_is_predicted_by_the_members_that_left_it_out() -> None:
 
 def test_unseen_structures_are_predicted_by_all() -> None:
     rows, other = problem(40, 0), problem(10, 1)
-    ensemble = fit_ensemble(rows, GreedyHypers(n_members=12, max_features=8))
+    ensemble = fit_ensemble(rows, SparseRegressionSettings(n_members=12, max_features=8))
     x, y = other.features[other.constant], other.targets[other.constant]
     errors, deviations = unseen_by_all(ensemble, x, y)
     each = np.array([x @ m.coefficients + m.constant for m in ensemble.members])
@@ -46,7 +52,7 @@ def test_unseen_structures_are_predicted_by_all() -> None:
 
 def test_calibrated_deviations_hold_for_structures_that_calibrated_nothing() -> None:
     rows, some, many = problem(80, 0), problem(20, 1), problem(600, 2)
-    ensemble = fit_ensemble(rows, GreedyHypers(n_members=40, max_features=8))
+    ensemble = fit_ensemble(rows, SparseRegressionSettings(n_members=40, max_features=8))
     found = calibrated(ensemble, rows, some.features[some.constant], some.targets[some.constant])
     assert found is not None
     errors, deviations = unseen_by_all(ensemble, many.features[many.constant], many.targets[many.constant])
@@ -55,5 +61,5 @@ def test_calibrated_deviations_hold_for_structures_that_calibrated_nothing() -> 
 
 def test_nothing_is_calibrated_on_too_little() -> None:
     rows = problem(40, 0)
-    ensemble = fit_ensemble(rows, GreedyHypers(n_members=4, max_features=8))
+    ensemble = fit_ensemble(rows, SparseRegressionSettings(n_members=4, max_features=8))
     assert calibrated(ensemble, rows, rows.features[:2], rows.targets[:2]) is None

@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 from ensemble_task import SMALL, frames, sample
 
-from rhopot.potentials.descriptors.scattering import ScatteringHypers, WaveletScattering, all_paths, choose_grid
+from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.families.scattering.candidate_features import choose_columns, size_limits
 from rhopot.potentials.families.scattering.feature_store import FeatureStore, feature_rows
 from rhopot.potentials.families.scattering.perturbations import random_shift
-from rhopot.potentials.fitting.communicator import Alone
-from rhopot.potentials.fitting.progress import Silent
+from rhopot.potentials.fitting.communicator import SingleProcess
+from rhopot.potentials.fitting.progress import SilentProgress
 
 
-def rows(hypers: ScatteringHypers, count: int, shifted: bool) -> np.ndarray:
-    scattering = WaveletScattering(hypers)
+def rows(settings: ScatteringSettings, count: int, shifted: bool) -> np.ndarray:
+    scattering = WaveletScattering(settings)
     samples = []
     for frame in frames(count):
-        still = replace(sample(frame), grid=choose_grid(hypers, frame.atoms, 1.1))
+        still = replace(sample(frame), grid=choose_grid(settings, frame.atoms, 1.1))
         samples.append(replace(still, move=random_shift(frame, still.grid, 0)) if shifted else still)
-    return feature_rows(samples, scattering, FeatureStore(None, scattering), Alone(), Silent(), "features")
+    return feature_rows(
+        samples, scattering, FeatureStore(None, scattering), SingleProcess(), SilentProgress(), "features"
+    )
 
 
 def test_columns_that_are_nothing_but_noise_are_left_out() -> None:
@@ -54,9 +56,9 @@ def test_noise_of_the_grids_is_far_below_what_features_say() -> None:
 
 def test_wavelets_wider_than_the_cells_are_left_out() -> None:
     """Widths of 0.8 to 12.8 A in cells of 4.6 A: what passes the widest decays beyond any use."""
-    hypers = SMALL.model_copy(update={"max_scale": 4.0, "max_order": 1})
-    paths, features = all_paths(hypers), rows(hypers, 4, shifted=False)
-    found = choose_columns(features, features[:0], hypers, paths, 3.0, 0.02)
+    settings = SMALL.model_copy(update={"max_scale": 4.0, "max_order": 1})
+    paths, features = all_paths(settings), rows(settings, 4, shifted=False)
+    found = choose_columns(features, features[:0], settings, paths, 3.0, 0.02)
     left_out = {path.j1 for path, small in zip(paths, found.small, strict=True) if small}
     kept = {path.j1 for path, usable in zip(paths, found.usable, strict=True) if usable}
     assert left_out == {2.0, 3.0, 4.0}
@@ -67,9 +69,9 @@ def test_wavelets_wider_than_the_cells_are_left_out() -> None:
 
 @pytest.mark.parametrize("regularization", [0.0, 0.2, 1.0])
 def test_limits_of_size_are_integrals_of_moduli_of_weak_fields(regularization: float) -> None:
-    hypers = SMALL.model_copy(update={"regularization": regularization})
-    paths = all_paths(hypers)
+    settings = SMALL.model_copy(update={"regularization": regularization})
+    paths = all_paths(settings)
     factor = np.sqrt(0.02**2 + regularization**2) - regularization
     unrounded = size_limits(SMALL.model_copy(update={"regularization": 0.0}), paths, 1.0)
-    for path, limit, typical in zip(paths, size_limits(hypers, paths, 0.02), unrounded, strict=True):
+    for path, limit, typical in zip(paths, size_limits(settings, paths, 0.02), unrounded, strict=True):
         assert limit == (pytest.approx(typical * factor**path.q) if path.order > 0 else 0.0)

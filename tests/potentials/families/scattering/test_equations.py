@@ -11,8 +11,12 @@ import torch
 from ensemble_task import ALL, BOTH, ENERGIES, SMALL, features, frames, sample, task
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering
-from rhopot.potentials.families.scattering.directional_features import Measured, make_plan, measure
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.directional_features import (
+    StructureFeatures,
+    evaluate_plan,
+    plan_evaluations,
+)
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.equations import equations
 from rhopot.potentials.families.scattering.feature_store import FeatureStore
 from rhopot.potentials.families.scattering.perturbations import random_shift, random_strains
@@ -20,18 +24,20 @@ from rhopot.potentials.fitting.sparse_regression import stack
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.scattering_model import ScatteringModel
 from rhopot.potentials.structures import Frame
-from rhopot.potentials.structures.composition import Baseline
+from rhopot.potentials.structures.composition import CompositionBaseline
 from rhopot.potentials.units import to_voigt
 
 SCATTERING = WaveletScattering(SMALL)
-BASELINE = Baseline(labelled.SYMBOLS, labelled.BASELINE, "given")
+BASELINE = CompositionBaseline(labelled.SYMBOLS, labelled.BASELINE, "given")
 
 
-def measured(made: list[Frame], n_directions: int = 2, n_strains: int = 2) -> Measured:
+def measured(made: list[Frame], n_directions: int = 2, n_strains: int = 2) -> StructureFeatures:
     """All features of some frames, every frame shifted."""
-    hypers = EnsembleHypers(directions=n_directions, strains=n_strains)
+    settings = ScatteringFitSettings(directions=n_directions, strains=n_strains)
     given = task(made, targets=ALL)
-    return measure(make_plan(given, hypers, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING))
+    return evaluate_plan(
+        plan_evaluations(given, settings, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING)
+    )
 
 
 def model(seed: int = 0) -> tuple[ScatteringModel, np.ndarray, float]:
@@ -120,8 +126,10 @@ def test_weights_are_inverse_squares_of_expected_errors() -> None:
 
 def test_few_shifted_frames_stand_for_all() -> None:
     made = frames(6)
-    hypers, given = EnsembleHypers(directions=0, strains=0, translated=2), task(made)
-    part = measure(make_plan(given, hypers, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING))
+    settings, given = ScatteringFitSettings(directions=0, strains=0, translated=2), task(made)
+    part = evaluate_plan(
+        plan_evaluations(given, settings, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING)
+    )
     assert part.shifted.owners.tolist() == [0, 3]
     blocks = equations(part, ENERGIES, BASELINE, 1e-3)
     np.testing.assert_allclose(blocks["translations"].weights * 1e-3**2 / 3, 0.002**2 / 4)

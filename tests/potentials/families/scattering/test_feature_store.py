@@ -12,15 +12,15 @@ from ensemble_task import SMALL, features, frames, sample
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering
 from rhopot.potentials.families.scattering.feature_store import FeatureStore, feature_rows
-from rhopot.potentials.fitting.communicator import Alone
-from rhopot.potentials.fitting.progress import Silent
+from rhopot.potentials.fitting.communicator import SingleProcess
+from rhopot.potentials.fitting.progress import SilentProgress
 
 SCATTERING = WaveletScattering(SMALL)
 
 
 def rows(samples, store=None, scattering=SCATTERING) -> np.ndarray:
     store = FeatureStore(None, scattering) if store is None else store
-    return feature_rows(samples, scattering, store, Alone(), Silent(), "features")
+    return feature_rows(samples, scattering, store, SingleProcess(), SilentProgress(), "features")
 
 
 def test_values_are_features_of_moved_atoms() -> None:

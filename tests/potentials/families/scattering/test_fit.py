@@ -12,21 +12,21 @@ from contracts.spectrum import SmallSpectrum
 from ensemble_task import BOTH, ENERGIES, FEW, SMALL, energies, features, frames, task
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering, all_paths
-from rhopot.potentials.families.scattering.directional_features import fewer, make_plan
-from rhopot.potentials.families.scattering.ensemble_settings import EnsembleHypers
+from rhopot.potentials.families.scattering.directional_features import fewer, plan_evaluations
+from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.feature_store import FeatureStore
 from rhopot.potentials.families.scattering.fit import fit_scattering
 from rhopot.potentials.families.scattering.members import moduli
 from rhopot.potentials.fitting.problem import FitResult
-from rhopot.potentials.fitting.progress import Forecast, Silent
+from rhopot.potentials.fitting.progress import Forecast, SilentProgress
 from rhopot.potentials.fitting.sparse_regression import checkpoint
-from rhopot.potentials.pair.zbl import ZblHypers, ZblPair
+from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
 from rhopot.potentials.structures import Frame
 
 TRAIN, UNSEEN = frames(24), frames(9, seed=1)
 
 
-class Notes(Silent):
+class Notes(SilentProgress):
     """Remembers what a fit has to say."""
 
     def __init__(self) -> None:
@@ -41,15 +41,15 @@ class Notes(Silent):
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> EnsembleHypers:
+def few(tmp_path_factory: pytest.TempPathFactory) -> ScatteringFitSettings:
     """Settings of the fits here, which share their features."""
     return FEW.model_copy(update={"cache": str(tmp_path_factory.mktemp("features"))})
 
 
 @pytest.fixture(scope="module")
-def fitted(few: EnsembleHypers) -> FitResult:
+def fitted(few: ScatteringFitSettings) -> FitResult:
     """One fit to energies and forces, with its final model fitted to both parts."""
-    return fit_scattering(task(TRAIN, UNSEEN, absorb=True), few)
+    return fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True), few)
 
 
 def test_the_model_predicts_unseen_structures(fitted: FitResult) -> None:
@@ -89,7 +89,7 @@ def test_the_model_holds_nothing_but_what_members_use(fitted: FitResult) -> None
     assert 1 <= sizes["least"] <= sizes["mean"] <= sizes["most"] <= 30
 
 
-def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: EnsembleHypers) -> None:
+def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: ScatteringFitSettings) -> None:
     found = fit_scattering(task(TRAIN, UNSEEN, members=10), few)
     assert found.model.n_members == 10
     table = energies(found.model, UNSEEN, members=True)
@@ -106,7 +106,7 @@ def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: 
     np.testing.assert_array_equal(energies(none.model, UNSEEN), table[:, 0])
 
 
-def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: EnsembleHypers) -> None:
+def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: ScatteringFitSettings) -> None:
     labels = np.array([frame.energy for frame in UNSEEN])
     errors = [np.abs(energies(model, UNSEEN) - labels).mean() for model in (fitted.model, fitted.final)]
     assert errors[1] < 0.8 * errors[0]
@@ -116,15 +116,15 @@ def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: Ensembl
     np.testing.assert_array_equal(plain.model.coefficients, fitted.model.coefficients)
 
 
-def test_energies_alone_can_be_fitted(few: EnsembleHypers) -> None:
-    for changes, hypers in (({"targets": ENERGIES}, few), ({}, few.model_copy(update={"directions": 0}))):
+def test_energies_alone_can_be_fitted(few: ScatteringFitSettings) -> None:
+    for changes, settings in (({"targets": ENERGIES}, few), ({}, few.model_copy(update={"directions": 0}))):
         notes = Notes()
-        found = fit_scattering(task(TRAIN, UNSEEN, progress=notes, **changes), hypers)
+        found = fit_scattering(task(TRAIN, UNSEEN, progress=notes, **changes), settings)
         assert found.report["equations"] == {"energies": 24, "translations": 20, "groups": 8}
         assert "directions, train" not in notes.stages
 
 
-def test_forces_make_a_better_model_of_few_structures(few: EnsembleHypers) -> None:
+def test_forces_make_a_better_model_of_few_structures(few: ScatteringFitSettings) -> None:
     """Energies too: the thesis' expectation."""
     errors = []
     for directions in (0, 4):
@@ -134,11 +134,11 @@ def test_forces_make_a_better_model_of_few_structures(few: EnsembleHypers) -> No
         assert errors[1][name] < 0.8 * errors[0][name]
 
 
-def test_rows_of_shifts_lower_the_change_of_energy_under_translation(few: EnsembleHypers) -> None:
+def test_rows_of_shifts_lower_the_change_of_energy_under_translation(few: ScatteringFitSettings) -> None:
     changes = []
     for sigma in (None, 1e-5):
-        hypers = few.model_copy(update={"translation": sigma, "directions": 0})
-        found = fit_scattering(task(TRAIN, UNSEEN), hypers)
+        settings = few.model_copy(update={"translation": sigma, "directions": 0})
+        found = fit_scattering(task(TRAIN, UNSEEN), settings)
         changes.append(found.report["behaviour"]["translation_mev_per_atom"]["rms"])
         scattering, w = found.model.slopes.scattering, found.model.coefficients[:, 0].numpy()
         shift = np.array([0.3, 0.2, 0.1])
@@ -149,10 +149,12 @@ def test_rows_of_shifts_lower_the_change_of_energy_under_translation(few: Ensemb
 
 
 @pytest.mark.parametrize("kind", ["features", "moduli"])
-def test_a_budget_is_kept_and_fewer_wavelets_are_evaluated(kind: str, fitted: FitResult, few: EnsembleHypers) -> None:
-    hypers = few.model_copy(update={"budget": 12, "budget_of": kind})
+def test_a_budget_is_kept_and_fewer_wavelets_are_evaluated(
+    kind: str, fitted: FitResult, few: ScatteringFitSettings
+) -> None:
+    settings = few.model_copy(update={"budget": 12, "budget_of": kind})
     notes = Notes()
-    found = fit_scattering(task(TRAIN, UNSEEN, absorb=True, progress=notes), hypers)
+    found = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, progress=notes), settings)
     for model in (found.model, found.final):
         paths = model.slopes.scattering.paths
         counted = len(paths) if kind == "features" else len(set(moduli(paths)))
@@ -175,8 +177,8 @@ def test_powers_of_one_modulus_are_counted_once() -> None:
 
 
 def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hypers = FEW.model_copy(update={"budget": 12})
-    whole = fit_scattering(task(TRAIN, UNSEEN, absorb=True), hypers)
+    settings = FEW.model_copy(update={"budget": 12})
+    whole = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True), settings)
     saved: list[int] = []
     for owner, method, most in ((FeatureStore, "write", 30), (checkpoint.MemberFiles, "save", 14)):
         original = getattr(owner, method)
@@ -190,12 +192,12 @@ def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: p
         saved.clear()
         monkeypatch.setattr(owner, method, stop)
         with pytest.raises(KeyboardInterrupt):
-            fit_scattering(task(TRAIN, UNSEEN, absorb=True, folder=tmp_path, resume=True), hypers)
+            fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings)
         monkeypatch.setattr(owner, method, original)
     rows, members = len(list(tmp_path.rglob("features/*.npy"))), len(list(tmp_path.rglob("member-*.npz")))
     assert rows >= 24 + 20 + 48 + 9
     assert members >= 14
-    resumed = fit_scattering(task(TRAIN, UNSEEN, absorb=True, folder=tmp_path, resume=True), hypers)
+    resumed = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings)
     for one, other in ((whole.model, resumed.model), (whole.final, resumed.final)):
         assert one.slopes.scattering.paths == other.slopes.scattering.paths
         assert torch.equal(one.coefficients, other.coefficients)
@@ -208,11 +210,11 @@ def test_features_can_be_kept_for_other_fits(tmp_path: Path, monkeypatch: pytest
     kept = len(list((tmp_path / "kept").glob("*.npy")))
     assert kept == 24 + 9 + 20 + 2 * 24
     monkeypatch.setattr(FeatureStore, "write", lambda self, sample, row: pytest.fail("computed again"))
-    hypers = FEW.model_copy(update={"cache": str(tmp_path / "kept"), "max_features": 8})
-    assert fit_scattering(task(TRAIN, UNSEEN), hypers).report["ensemble"]["columns_of_a_member"]["most"] <= 8
+    settings = FEW.model_copy(update={"cache": str(tmp_path / "kept"), "max_features": 8})
+    assert fit_scattering(task(TRAIN, UNSEEN), settings).report["ensemble"]["columns_of_a_member"]["most"] <= 8
 
 
-def test_frames_without_groups_are_drawn_one_by_one_and_said_so(few: EnsembleHypers) -> None:
+def test_frames_without_groups_are_drawn_one_by_one_and_said_so(few: ScatteringFitSettings) -> None:
     notes = Notes()
     alone = [replace(frame, group=None) for frame in TRAIN]
     found = fit_scattering(task(alone, UNSEEN, progress=notes), few)
@@ -220,7 +222,7 @@ def test_frames_without_groups_are_drawn_one_by_one_and_said_so(few: EnsembleHyp
     assert any("each frame is drawn by itself" in line for line in notes.lines)
 
 
-def test_folds_and_single_models_have_what_spread_they_can(few: EnsembleHypers) -> None:
+def test_folds_and_single_models_have_what_spread_they_can(few: ScatteringFitSettings) -> None:
     folds = few.model_copy(update={"sampling": "folds", "n_members": 4, "candidates": "all"})
     found = fit_scattering(task(TRAIN, UNSEEN), folds)
     assert found.model.n_members == 4
@@ -229,7 +231,7 @@ def test_folds_and_single_models_have_what_spread_they_can(few: EnsembleHypers) 
     assert (one.model.n_members, one.report["calibration"]) == (0, None)
 
 
-def test_a_model_of_nothing_but_a_constant_is_a_model(few: EnsembleHypers) -> None:
+def test_a_model_of_nothing_but_a_constant_is_a_model(few: ScatteringFitSettings) -> None:
     found = fit_scattering(task(TRAIN[:6], UNSEEN, members=0), few.model_copy(update={"max_features": 1}))
     assert found.report["ensemble"]["features_used"] == 0
     values = energies(found.model, UNSEEN)
@@ -242,7 +244,7 @@ def test_a_model_of_nothing_but_a_constant_is_a_model(few: EnsembleHypers) -> No
     ("changes", "error", "sentence"),
     [
         (
-            {"pair": ZblPair(("Li", "Si"), ZblHypers(inner=0.5, outer=1.0))},
+            {"pair": ZblPair(("Li", "Si"), ZblSettings(inner=0.5, outer=1.0))},
             ValueError,
             "pair must be None for models of whole structures",
         ),
@@ -264,16 +266,16 @@ def test_too_few_groups_are_refused() -> None:
 
 
 def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path: Path) -> None:
-    class Forecasts(Silent):
+    class Forecasts(SilentProgress):
         def __init__(self) -> None:
             self.found: list[Forecast] = []
 
         def forecast(self, forecast: Forecast) -> None:
             self.found.append(forecast)
 
-    progress, hypers = Forecasts(), FEW.model_copy(update={"cache": str(tmp_path)})
+    progress, settings = Forecasts(), FEW.model_copy(update={"cache": str(tmp_path)})
     for _ in range(2):
-        fit_scattering(task(TRAIN[:6], UNSEEN[:3], progress=progress), hypers)
+        fit_scattering(task(TRAIN[:6], UNSEEN[:3], progress=progress), settings)
     (forecast,) = progress.found
     assert (forecast.columns, forecast.rows) == (len(all_paths(SMALL)), 6 + 6 + 12)
     assert forecast.seconds > 0
@@ -284,7 +286,9 @@ def test_large_frames_have_fewer_slopes_and_at_least_one() -> None:
         return replace(frame, atoms=frame.atoms.repeat(times), forces=np.tile(frame.forces, (np.prod(times), 1)))
 
     together = [*TRAIN[:4], repeated(TRAIN[4], (3, 1, 1)), repeated(TRAIN[5], (3, 3, 1))]
-    plan = make_plan(task(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True)
+    plan = plan_evaluations(
+        task(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True
+    )
     counts = np.bincount([owner for owner, _ in plan.forces], minlength=6)
     points = np.array([sample.points for sample in plan.still])
     assert counts[:4].tolist() == [6, 6, 6, 6]

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from two_fits import results
 
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 
 HERE = Path(__file__).parent
 TOOLS = Path(sys.executable).parent
 LAUNCHERS = {
-    "MpiRanks": [str(TOOLS / "mpirun"), "-n", "2", sys.executable],
-    "TorchRanks": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "MpiCommunicator": [str(TOOLS / "mpirun"), "-n", "2", sys.executable],
+    "TorchCommunicator": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
 }
 
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, np.ndarray]:
     """What one process finds."""
-    return results(Alone())
+    return results(SingleProcess())
 
 
 @pytest.mark.parametrize("kind", LAUNCHERS)

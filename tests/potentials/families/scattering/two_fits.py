@@ -11,13 +11,13 @@ import numpy as np
 from ensemble_task import FEW, frames, task
 
 from rhopot.potentials.families.scattering.fit import fit_scattering
-from rhopot.potentials.fitting.communicator import Ranks, find_ranks
+from rhopot.potentials.fitting.communicator import Communicator, find_communicator
 
 
-def results(ranks: Ranks) -> dict[str, np.ndarray]:
+def results(ranks: Communicator) -> dict[str, np.ndarray]:
     """Coefficients of the models on a budget, of one part and of both, and what is reported of them."""
-    hypers = FEW.model_copy(update={"budget": 15, "n_members": 9})
-    found = fit_scattering(task(frames(14), frames(5, seed=1), absorb=True, ranks=ranks), hypers)
+    settings = FEW.model_copy(update={"budget": 15, "n_members": 9})
+    found = fit_scattering(task(frames(14), frames(5, seed=1), refit_on_validation=True, ranks=ranks), settings)
     behaviour = found.report["behaviour"]
     return {
         "size": np.array(ranks.size),
@@ -32,5 +32,5 @@ def results(ranks: Ranks) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    here = find_ranks()
+    here = find_communicator()
     np.savez(f"{sys.argv[1]}-{here.rank}.npz", **results(here))

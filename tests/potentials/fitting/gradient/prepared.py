@@ -10,16 +10,16 @@ from contracts.spectrum import SmallSpectrum
 from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.cache import GIB, Cache, make_cache, structures
-from rhopot.potentials.fitting.gradient.evaluate import predict
+from rhopot.potentials.fitting.gradient.errors import predict_batch
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.gradient.standardise import mean_and_spread
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
 
 ALL = ("energy", "forces", "stress")
@@ -37,7 +37,7 @@ def mixed_frames() -> list[Frame]:
 def cache(
     frames: list[Frame],
     networks: Networks,
-    loss: LossHypers | None = None,
+    loss: LossSettings | None = None,
     targets: Targets = TARGETS,
     quantities: tuple[str, ...] = ALL,
     gib: float = 1.0,
@@ -47,9 +47,15 @@ def cache(
     """Return the cache of frames for networks whose constants are set to those of the frames."""
     descriptor = descriptor or SmallSpectrum(2, labelled.CUTOFF)
     data = structures(
-        frames, descriptor, labelled.SYMBOLS, Baseline(labelled.BASELINE), targets, loss or LossHypers(), _ignore
+        frames,
+        descriptor,
+        labelled.SYMBOLS,
+        EnergyBaseline(labelled.BASELINE),
+        targets,
+        loss or LossSettings(),
+        _ignore,
     )
-    mean, spread = mean_and_spread(data.features, data.species, networks.n_sets, Alone())
+    mean, spread = mean_and_spread(data.features, data.species, networks.n_sets, SingleProcess())
     networks.prepare(mean, spread, 0.7, 0.1)
     constants = (networks.features_mean.clone(), networks.features_rate.clone())
     return make_cache(data, descriptor, constants, quantities, gib * GIB, CPU, dtype)
@@ -57,8 +63,8 @@ def cache(
 
 def networks(members: int = 2, **changes: object) -> Networks:
     """Return small networks on the descriptor of `cache`."""
-    hypers = NetworkHypers(**({"hidden": (8, 6)} | changes))
-    return Networks(SmallSpectrum(2, labelled.CUTOFF).n_features, 2, hypers, list(range(members)))
+    settings = NetworkSettings(**({"hidden": (8, 6)} | changes))
+    return Networks(SmallSpectrum(2, labelled.CUTOFF).n_features, 2, settings, list(range(members)))
 
 
 def on_standardised(networks: Networks) -> Networks:
@@ -68,10 +74,10 @@ def on_standardised(networks: Networks) -> Networks:
     return networks
 
 
-def loss_of(networks: Networks, held: Cache, hypers: LossHypers, frames: list[int] | None = None) -> Tensor:
+def loss_of(networks: Networks, held: Cache, settings: LossSettings, frames: list[int] | None = None) -> Tensor:
     """Return the members' summed losses (K) with a graph to the parameters."""
     batch = held.batch(list(range(len(held))) if frames is None else frames)
-    return Loss(hypers)(predict(networks, batch, strain=True, graph=True), batch.labels)
+    return Loss(settings)(predict_batch(networks, batch, strain=True, graph=True), batch.labels)
 
 
 def _ignore(done: int) -> None:

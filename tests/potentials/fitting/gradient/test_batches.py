@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.batches import epoch_batches, own_share
 
 SIZES = np.random.default_rng(0).integers(1, 40, 57).tolist()
@@ -39,11 +39,11 @@ def test_order_follows_seed_and_epoch() -> None:
 
 
 def test_shares_are_the_frames_dealt_to_each_process() -> None:
-    class Ranks(Alone):
+    class Communicator(SingleProcess):
         def __init__(self, rank: int) -> None:
             self.rank, self.size = rank, 3
 
     batch = [0, 1, 4, 6, 7, 11]
     held = [list(range(rank, 12, 3)) for rank in range(3)]
-    shares = [[held[rank][k] for k in own_share(batch, Ranks(rank))] for rank in range(3)]
+    shares = [[held[rank][k] for k in own_share(batch, Communicator(rank))] for rank in range(3)]
     assert shares == [[0, 6], [1, 4, 7], [11]]

@@ -10,14 +10,14 @@ import torch
 from contracts.spectrum import SmallSpectrum
 from torch.testing import assert_close
 
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.cache import structures
-from rhopot.potentials.fitting.gradient.evaluate import predict
+from rhopot.potentials.fitting.gradient.errors import predict_batch
 from rhopot.potentials.fitting.gradient.standardise import energy_scale_and_shift, mean_and_spread
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.graph.atomic_graph import graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.pair import ZblPair
 from rhopot.potentials.units import to_voigt
 
@@ -25,9 +25,9 @@ from rhopot.potentials.units import to_voigt
 def test_labels_lack_the_baseline_s_energies_forces_and_stresses() -> None:
     frames = labelled.frames(2)
     pair = ZblPair(labelled.SYMBOLS)
-    baseline = Baseline(labelled.BASELINE, pair)
+    baseline = EnergyBaseline(labelled.BASELINE, pair)
     found = structures(
-        frames, SmallSpectrum(2, 4.0), labelled.SYMBOLS, baseline, prepared.TARGETS, LossHypers(), lambda done: None
+        frames, SmallSpectrum(2, 4.0), labelled.SYMBOLS, baseline, prepared.TARGETS, LossSettings(), lambda done: None
     ).labels
     for k, frame in enumerate(frames):
         parts = list(graphs(frame.atoms, labelled.SYMBOLS, 4.0, 10**6))
@@ -56,7 +56,7 @@ def test_features_that_vary_by_rounding_only_are_constants() -> None:
     rows = torch.randn((50, 3), generator=random, dtype=torch.float64)
     rows[:, 0] = 1e6 + 1e-9 * rows[:, 0]
     rows[:, 1] = 1e6 + 1e-4 * rows[:, 1]
-    _, spread = mean_and_spread([rows], [torch.zeros(50, dtype=torch.int64)], 1, Alone())
+    _, spread = mean_and_spread([rows], [torch.zeros(50, dtype=torch.int64)], 1, SingleProcess())
     assert spread[0, 0] == 0
     assert float(spread[0, 1]) == pytest.approx(float(rows[:, 1].std(correction=0)), rel=1e-6)
 
@@ -65,11 +65,11 @@ def test_energy_scale_follows_the_forces_or_else_the_energies() -> None:
     networks = prepared.networks()
     labels = prepared.cache(labelled.frames(6), networks).labels
     sizes = torch.full([6], 4)
-    scale, shift = energy_scale_and_shift(labels, sizes, Alone())
+    scale, shift = energy_scale_and_shift(labels, sizes, SingleProcess())
     assert scale == pytest.approx(float(labels.forces.value.square().mean().sqrt()))
     assert shift == pytest.approx(float(labels.energy.value.mean()) / 4)
     labels.forces.weight.zero_()
-    scale, _ = energy_scale_and_shift(labels, sizes, Alone())
+    scale, _ = energy_scale_and_shift(labels, sizes, SingleProcess())
     assert scale == pytest.approx(float(labels.energy.value.std(correction=0)) / 4 * 2)
 
 
@@ -78,8 +78,8 @@ def test_a_batch_is_its_structures_one_by_one(gib: float) -> None:
     networks = prepared.networks()
     held = prepared.cache(prepared.mixed_frames(), networks, gib=gib)
     prepared.on_standardised(networks)
-    together = predict(networks, held.batch([0, 2, 4]), strain=True, graph=False)
-    alone = [predict(networks, held.batch([k]), strain=True, graph=False) for k in (0, 2, 4)]
+    together = predict_batch(networks, held.batch([0, 2, 4]), strain=True, graph=False)
+    alone = [predict_batch(networks, held.batch([k]), strain=True, graph=False) for k in (0, 2, 4)]
     for name in ("energy", "forces", "strain"):
         parts = torch.cat([getattr(one, name) for one in alone], 1)
         assert_close(getattr(together, name), parts, rtol=0, atol=1e-11)
@@ -90,7 +90,7 @@ def test_no_structure_at_all_is_a_batch_too() -> None:
     networks = prepared.networks()
     for gib in (1.0, 0.0):
         held = prepared.cache(labelled.frames(2), networks, gib=gib)
-        found = predict(networks, held.batch([]), strain=True, graph=True)
+        found = predict_batch(networks, held.batch([]), strain=True, graph=True)
         assert found.energy.shape == (2, 0, 1)
         gradients = torch.autograd.grad(found.energy.sum(), list(networks.parameters()))
         assert all(not g.any() for g in gradients)

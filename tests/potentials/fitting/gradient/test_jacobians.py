@@ -14,17 +14,17 @@ from contracts.spectrum import SmallSpectrum
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpHypers
-from rhopot.potentials.fitting.gradient.evaluate import predict
-from rhopot.potentials.fitting.gradient.jacobians import OperatorSlopes, PairJacobians, ranges, runs
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.potentials.fitting.gradient.errors import predict_batch
+from rhopot.potentials.fitting.gradient.jacobians import OperatorJacobians, PairJacobians, ranges, runs
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_model import NetworkModel
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import to_voigt
 
-LOSS = LossHypers(form="likelihood", stress=0.3)
+LOSS = LossSettings(form="likelihood", stress=0.3)
 SHAPES = [{}, {"per_element": True}, {"normalization": "batch_norm", "activation": "gelu"}]
 
 
@@ -35,7 +35,7 @@ def test_both_ways_to_the_derivatives_give_the_same_gradients(shape: dict[str, o
     cached = prepared.cache(frames, networks, LOSS)
     streamed = prepared.cache(frames, networks, LOSS, gib=0.0)
     assert isinstance(cached.slopes, PairJacobians)
-    assert isinstance(streamed.slopes, OperatorSlopes)
+    assert isinstance(streamed.slopes, OperatorJacobians)
     prepared.on_standardised(networks)
     networks.freeze_statistics(cached.features, cached.species)
     parameters = list(networks.parameters())
@@ -49,18 +49,18 @@ def test_both_ways_to_the_derivatives_give_the_same_gradients(shape: dict[str, o
 
 def test_slopes_on_perfect_sites_survive_single_precision() -> None:
     """Norms of multipoles vanish there: in float32 their slopes would be noise, with the cache and without it."""
-    descriptor = GmpFeatures(GmpHypers(symbols=labelled.SYMBOLS, cutoff=4.0, n_probes=3, max_order=4))
-    assert descriptor.hypers.regularization == 1e-6
+    descriptor = GmpFeatures(GmpSettings(symbols=labelled.SYMBOLS, cutoff=4.0, n_probes=3, max_order=4))
+    assert descriptor.settings.regularization == 1e-6
     crystals = [toy.crystal((1, 1, 1), seed=k, rattle=rattle) for k, rattle in enumerate((0.0, 0.1, 0.1))]
     crystals[0].symbols[:] = "Si"
     frames = [Frame(atoms=atoms, energy=-30.0, forces=np.zeros((8, 3)), stress=np.zeros((3, 3))) for atoms in crystals]
-    networks = Networks(descriptor.n_features, 2, NetworkHypers(hidden=(8, 6)), [0, 1])
+    networks = Networks(descriptor.n_features, 2, NetworkSettings(hidden=(8, 6)), [0, 1])
     found = {}
     for gib in (1.0, 0.0):
         for dtype in (torch.float32, torch.float64):
             held = prepared.cache(frames, networks, gib=gib, dtype=dtype, descriptor=descriptor)
             mine = prepared.on_standardised(copy.deepcopy(networks)).to(dtype)
-            found[gib, dtype] = predict(mine, held.batch([0, 1, 2]), strain=True, graph=False)
+            found[gib, dtype] = predict_batch(mine, held.batch([0, 1, 2]), strain=True, graph=False)
     for name in ("forces", "strain"):
         exact = getattr(found[1.0, torch.float64], name)
         scale = float(exact.abs().max())
@@ -104,7 +104,7 @@ def test_predictions_are_those_of_the_model() -> None:
     held = prepared.cache(frames, networks)
     model = NetworkModel(SmallSpectrum(2, labelled.CUTOFF), networks, [0.0, 0.0])
     prepared.on_standardised(networks)
-    found = predict(networks, held.batch(range(4)), strain=True, graph=False)
+    found = predict_batch(networks, held.batch(range(4)), strain=True, graph=False)
     assert found.forces is not None
     assert found.strain is not None
     loaded = LoadedModel(card=toy.card(2, cutoff=labelled.CUTOFF), module=model)

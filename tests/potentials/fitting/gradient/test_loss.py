@@ -11,51 +11,53 @@ import pytest
 import torch
 
 from rhopot.potentials.fitting.gradient.loss import Loss, Predictions, weights_and_scales
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.targets import Target, Targets
 from rhopot.potentials.structures import Frame
 
 FORMS = [
-    LossHypers(beta=7.0, stress=0.4),
-    LossHypers(beta=7.0, stress=0.4, norm="squared"),
-    LossHypers(beta=7.0, stress=0.4, energy_per_atom=True),
-    LossHypers(form="balanced", p=0.2, stress=0.4),
-    LossHypers(form="likelihood", stress=0.4),
-    LossHypers(form="likelihood", stress=0.4, huber=1.5),
+    LossSettings(beta=7.0, stress=0.4),
+    LossSettings(beta=7.0, stress=0.4, norm="squared"),
+    LossSettings(beta=7.0, stress=0.4, energy_per_atom=True),
+    LossSettings(form="balanced", p=0.2, stress=0.4),
+    LossSettings(form="likelihood", stress=0.4),
+    LossSettings(form="likelihood", stress=0.4, huber=1.5),
 ]
 
 
-def by_hand(hypers: LossHypers, frame: Frame, energy: float, forces: np.ndarray, strain: np.ndarray) -> float:
+def by_hand(settings: LossSettings, frame: Frame, energy: float, forces: np.ndarray, strain: np.ndarray) -> float:
     """Loss of one structure from its errors; forces hold the free atoms only."""
     n = len(frame)
-    if hypers.form == "regularized":
-        power = 1 if hypers.norm == "absolute" else 2
-        size = n if hypers.energy_per_atom else 1
+    if settings.form == "regularized":
+        power = 1 if settings.norm == "absolute" else 2
+        size = n if settings.energy_per_atom else 1
         return float(
             abs(energy / size) ** power
-            + hypers.beta * np.mean(np.abs(forces) ** power)
-            + hypers.stress * np.mean(np.abs(strain / size) ** power)
+            + settings.beta * np.mean(np.abs(forces) ** power)
+            + settings.stress * np.mean(np.abs(strain / size) ** power)
         )
-    if hypers.form == "balanced":
+    if settings.form == "balanced":
         return float(
-            hypers.p * energy**2 + (1 - hypers.p) / len(forces) * np.sum(forces**2) + hypers.stress * np.mean(strain**2)
+            settings.p * energy**2
+            + (1 - settings.p) / len(forces) * np.sum(forces**2)
+            + settings.stress * np.mean(strain**2)
         )
     scaled = [[energy / (0.002 * n**0.5)], forces.ravel() / 0.05, strain / (0.01 * n**0.5)]
 
     def penalty(x: np.ndarray) -> float:
-        beyond = np.abs(x) > (hypers.huber or np.inf)
-        outside = np.abs(x) - 0.5 * (hypers.huber or 0.0)
-        return float(np.sum(np.where(beyond, (hypers.huber or 0.0) * outside, 0.5 * x**2)))
+        beyond = np.abs(x) > (settings.huber or np.inf)
+        outside = np.abs(x) - 0.5 * (settings.huber or 0.0)
+        return float(np.sum(np.where(beyond, (settings.huber or 0.0) * outside, 0.5 * x**2)))
 
     energies, components, strains = (penalty(np.asarray(part)) for part in scaled)
-    return energies + components + hypers.stress * strains
+    return energies + components + settings.stress * strains
 
 
 @pytest.mark.parametrize("hypers", FORMS, ids=lambda h: f"{h.form}-{h.norm}-{h.huber}-{h.energy_per_atom}")
-def test_loss_is_the_equation(hypers: LossHypers) -> None:
+def test_loss_is_the_equation(settings: LossSettings) -> None:
     frames = prepared.mixed_frames()
     networks = prepared.networks()
-    held = prepared.cache(frames, networks, hypers)
+    held = prepared.cache(frames, networks, settings)
     labels = held.batch(range(len(frames))).labels
     random = torch.Generator().manual_seed(0)
 
@@ -65,7 +67,7 @@ def test_loss_is_the_equation(hypers: LossHypers) -> None:
     n_atoms = sum(map(len, frames))
     errors = noise(2, len(frames), 1), noise(2, n_atoms, 3), noise(2, len(frames), 6)
     values = labels.energy.value, labels.forces.value, labels.strain.value
-    found = Loss(hypers)(Predictions(*(v + e for v, e in zip(values, errors, strict=True))), labels)
+    found = Loss(settings)(Predictions(*(v + e for v, e in zip(values, errors, strict=True))), labels)
     expected = np.zeros(2)
     first = 0
     for k, frame in enumerate(frames):
@@ -73,7 +75,7 @@ def test_loss_is_the_equation(hypers: LossHypers) -> None:
         for member in range(2):
             energy, forces, strain = (e[member].numpy() for e in errors)
             mine = forces[first : first + len(frame)][free]
-            expected[member] += by_hand(hypers, frame, float(energy[k, 0]), mine, strain[k])
+            expected[member] += by_hand(settings, frame, float(energy[k, 0]), mine, strain[k])
         first += len(frame)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
@@ -81,7 +83,7 @@ def test_loss_is_the_equation(hypers: LossHypers) -> None:
 def test_the_paper_s_equation_6_in_numbers() -> None:
     """Two atoms, dE = 0.3 eV, one force component off by 0.6 eV/A: 0.3 + beta / 6 * 0.6."""
     frame = labelled.frames(1)[0]
-    table = weights_and_scales(replace(frame, atoms=frame.atoms[:2]), prepared.TARGETS, LossHypers(beta=5.0))
+    table = weights_and_scales(replace(frame, atoms=frame.atoms[:2]), prepared.TARGETS, LossSettings(beta=5.0))
     weight, scale = table["forces"]
     assert table["energy"] == (1.0, 1.0)
     assert 0.3 + weight * 0.6 / scale == pytest.approx(0.3 + 5.0 / 6.0 * 0.6)
@@ -91,9 +93,9 @@ def test_absent_labels_and_excluded_config_types_do_not_count() -> None:
     hot, cold = labelled.frames(2)
     assert (hot.config_type, cold.config_type) == ("hot", "default")
     targets = Targets(energy=0.002, forces=Target(sigma=0.05, config_type={"hot": None}), stress=None)
-    assert set(weights_and_scales(hot, targets, LossHypers())) == {"energy"}
-    assert set(weights_and_scales(cold, targets, LossHypers())) == {"energy", "forces"}
-    assert set(weights_and_scales(replace(cold, energy=None), targets, LossHypers())) == {"forces"}
+    assert set(weights_and_scales(hot, targets, LossSettings())) == {"energy"}
+    assert set(weights_and_scales(cold, targets, LossSettings())) == {"energy", "forces"}
+    assert set(weights_and_scales(replace(cold, energy=None), targets, LossSettings())) == {"forces"}
     networks = prepared.networks()
     held = prepared.cache([hot, replace(cold, energy=None)], networks, targets=targets)
     labels = held.labels
@@ -105,6 +107,6 @@ def test_absent_labels_and_excluded_config_types_do_not_count() -> None:
 def test_config_types_have_their_own_sigmas_in_a_likelihood() -> None:
     hot, cold = labelled.frames(2)
     targets = Targets(energy=Target(sigma=0.002, config_type={"hot": 0.01}), forces=0.05)
-    hypers = LossHypers(form="likelihood")
-    assert weights_and_scales(hot, targets, hypers)["energy"] == (1.0, pytest.approx(0.01 * 2.0))
-    assert weights_and_scales(cold, targets, hypers)["energy"] == (1.0, pytest.approx(0.002 * 2.0))
+    settings = LossSettings(form="likelihood")
+    assert weights_and_scales(hot, targets, settings)["energy"] == (1.0, pytest.approx(0.01 * 2.0))
+    assert weights_and_scales(cold, targets, settings)["energy"] == (1.0, pytest.approx(0.002 * 2.0))

@@ -12,21 +12,21 @@ import pytest
 import torch
 from two_trainings import results
 
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
 
 HERE = Path(__file__).parent
 TOOLS = Path(sys.executable).parent
 LAUNCHERS = {
-    "MpiRanks": [str(TOOLS / "mpirun"), "-n", "2", sys.executable],
-    "TorchRanks": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "MpiCommunicator": [str(TOOLS / "mpirun"), "-n", "2", sys.executable],
+    "TorchCommunicator": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
 }
 
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, np.ndarray]:
     """What one process finds."""
-    return results(Alone())
+    return results(SingleProcess())
 
 
 @pytest.mark.parametrize("kind", LAUNCHERS)
@@ -48,7 +48,7 @@ def test_two_processes_equal_one(kind: str, alone: dict[str, np.ndarray], tmp_pa
         np.testing.assert_array_equal(both[0][name], both[1][name])
 
 
-class Doubled(Alone):
+class Doubled(SingleProcess):
     """Two processes that hold the same."""
 
     size = 2
@@ -66,8 +66,8 @@ def test_gradients_flow_through_the_sum() -> None:
     assert gradient.tolist() == [8.0, 24.0]
 
 
-@pytest.mark.parametrize(("ranks", "factor"), [(Alone(), 1.0), (Doubled(), 2.0)])
-def test_tensors_are_summed_in_one_message(ranks: Alone, factor: float) -> None:
+@pytest.mark.parametrize(("ranks", "factor"), [(SingleProcess(), 1.0), (Doubled(), 2.0)])
+def test_tensors_are_summed_in_one_message(ranks: SingleProcess, factor: float) -> None:
     parts = [torch.arange(6.0).reshape(2, 3), torch.ones(2)]
     for part, total in zip(parts, summed(parts, ranks), strict=True):
         assert torch.equal(total, factor * part)

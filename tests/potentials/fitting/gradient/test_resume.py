@@ -13,7 +13,7 @@ from pathlib import Path
 import labelled
 import pytest
 import torch
-from training_task import NETWORK, hypers, task, weights
+from training_task import NETWORK, task, training_settings, weights
 
 from rhopot.potentials.fitting.gradient.log import COLUMNS, Log
 from rhopot.potentials.fitting.gradient.network_fit import train_networks
@@ -25,7 +25,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 import labelled
-from training_task import NETWORK, hypers, task
+from training_task import NETWORK, training_settings, task
 from rhopot.potentials.fitting import Silent
 from rhopot.potentials.fitting.gradient import train_networks
 
@@ -34,7 +34,8 @@ class Slow(Silent):
         time.sleep(0.05)
 
 given = task(labelled.frames(10), labelled.frames(4, seed=1), members=2, folder=Path(sys.argv[1]), progress=Slow())
-train_networks(given, NETWORK, hypers(int(sys.argv[2]), dtype="float32", learning_rate=0.01, checkpoint_seconds=0.12))
+chosen = training_settings(int(sys.argv[2]), dtype="float32", learning_rate=0.01, checkpoint_seconds=0.12)
+train_networks(given, NETWORK, chosen)
 """
 
 
@@ -66,8 +67,8 @@ def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        resumed = train_networks(given(tmp_path, resume=True), NETWORK, hypers(EPOCHS, **SETTINGS))
-        through = train_networks(given(None), NETWORK, hypers(EPOCHS, **SETTINGS))
+        resumed = train_networks(given(tmp_path, resume=True), NETWORK, training_settings(EPOCHS, **SETTINGS))
+        through = train_networks(given(None), NETWORK, training_settings(EPOCHS, **SETTINGS))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(weights(resumed.model), weights(through.model))
@@ -78,8 +79,8 @@ def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
 
 
 def test_a_finished_training_resumes_to_itself(tmp_path: Path) -> None:
-    first = train_networks(given(tmp_path), NETWORK, hypers(3))
-    again = train_networks(given(tmp_path, resume=True), NETWORK, hypers(3))
+    first = train_networks(given(tmp_path), NETWORK, training_settings(3))
+    again = train_networks(given(tmp_path, resume=True), NETWORK, training_settings(3))
     assert torch.equal(weights(first.model), weights(again.model))
     assert first.report["epochs"] == again.report["epochs"]
 
@@ -89,21 +90,21 @@ def test_a_number_of_epochs_that_follows_from_the_data_is_the_same_when_resumed(
 ) -> None:
     monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.STEPS", 10)
     monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.FEWEST", 2)
-    first = train_networks(given(tmp_path), NETWORK, hypers(None))
-    again = train_networks(given(tmp_path, resume=True), NETWORK, hypers(None))
+    first = train_networks(given(tmp_path), NETWORK, training_settings(None))
+    again = train_networks(given(tmp_path, resume=True), NETWORK, training_settings(None))
     assert len(first.report["epochs"]) == 5
     assert first.report["epochs"] == again.report["epochs"]
 
 
 def test_another_training_s_checkpoint_is_refused(tmp_path: Path) -> None:
-    train_networks(given(tmp_path), NETWORK, hypers(2))
+    train_networks(given(tmp_path), NETWORK, training_settings(2))
     with pytest.raises(ValueError, match="must belong to the training that is resumed, got another one's"):
-        train_networks(given(tmp_path, resume=True), NETWORK, hypers(2, learning_rate=0.5))
+        train_networks(given(tmp_path, resume=True), NETWORK, training_settings(2, learning_rate=0.5))
 
 
 def test_memory_and_time_between_checkpoints_may_change(tmp_path: Path) -> None:
-    train_networks(given(tmp_path), NETWORK, hypers(2))
-    settings = hypers(2, cache_gib=0.0, checkpoint_seconds=9.0)
+    train_networks(given(tmp_path), NETWORK, training_settings(2))
+    settings = training_settings(2, cache_gib=0.0, checkpoint_seconds=9.0)
     assert len(train_networks(given(tmp_path, resume=True), NETWORK, settings).report["epochs"]) == 2
 
 

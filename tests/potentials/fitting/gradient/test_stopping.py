@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rhopot.potentials.fitting.gradient.stopping import Best
+from rhopot.potentials.fitting.gradient.stopping import BestWeights
 
 
 def weights(*values: float) -> list[torch.Tensor]:
@@ -16,7 +16,7 @@ def losses(*values: float) -> torch.Tensor:
 
 
 def test_every_member_keeps_its_own_best_weights() -> None:
-    best = Best(weights(0.0, 0.0), 2, None)
+    best = BestWeights(weights(0.0, 0.0), 2, None)
     best.update(weights(1.0, 1.0), losses(5.0, 3.0), 1)
     best.update(weights(2.0, 2.0), losses(4.0, 3.5), 2)
     best.update(weights(3.0, 3.0), losses(4.5, 2.0), 3)
@@ -27,7 +27,7 @@ def test_every_member_keeps_its_own_best_weights() -> None:
 
 
 def test_a_member_stops_after_waiting_and_learns_nothing_later() -> None:
-    best = Best(weights(0.0, 0.0), 2, 2)
+    best = BestWeights(weights(0.0, 0.0), 2, 2)
     best.update(weights(1.0, 1.0), losses(5.0, 5.0), 1)
     best.update(weights(2.0, 2.0), losses(6.0, 4.0), 2)
     assert best.stopped.tolist() == [False, False]
@@ -40,7 +40,7 @@ def test_a_member_stops_after_waiting_and_learns_nothing_later() -> None:
 
 
 def test_a_loss_that_is_no_number_is_never_best() -> None:
-    best = Best(weights(0.0), 1, None)
+    best = BestWeights(weights(0.0), 1, None)
     best.update(weights(1.0), losses(2.0), 1)
     best.update(weights(2.0), losses(float("nan")), 2)
     assert best.values[0].item() == 1.0

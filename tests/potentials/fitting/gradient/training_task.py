@@ -8,18 +8,18 @@ import labelled
 import torch
 from contracts.spectrum import SmallSpectrum
 
-from rhopot.potentials.fitting.gradient.training_settings import LossHypers, ScheduleHypers, TrainingHypers
-from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.gradient.training_settings import LossSettings, ScheduleSettings, TrainingSettings
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.models.network_settings import NetworkHypers
+from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
 
-NETWORK = NetworkHypers(hidden=(12, 8))
+NETWORK = NetworkSettings(hidden=(12, 8))
 FORCES = Targets(energy=0.002, forces=0.05)
 ENERGIES = Targets(energy=0.002, forces=None)
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitTask:
+def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames, without members unless changed."""
     fields: dict[str, Any] = {
         "descriptor": SmallSpectrum(2, labelled.CUTOFF),
@@ -28,10 +28,10 @@ def task(train: list[Frame], validation: list[Frame] | None = None, **changes: A
         "baseline": labelled.BASELINE,
         "members": 0,
     }
-    return FitTask(train=train, validation=validation or [], **(fields | changes))
+    return FitProblem(train=train, validation=validation or [], **(fields | changes))
 
 
-def hypers(epochs: int | None, **changes: Any) -> TrainingHypers:
+def training_settings(epochs: int | None, **changes: Any) -> TrainingSettings:
     """Return settings in float64 on the CPU with batches of four frames."""
     fields: dict[str, Any] = {
         "epochs": epochs,
@@ -39,10 +39,10 @@ def hypers(epochs: int | None, **changes: Any) -> TrainingHypers:
         "dtype": "float64",
         "device": "cpu",
         "checkpoint_seconds": 0.0,
-        "schedule": ScheduleHypers(warmup=0.0),
-        "loss": LossHypers(beta=3.0),
+        "schedule": ScheduleSettings(warmup=0.0),
+        "loss": LossSettings(beta=3.0),
     }
-    return TrainingHypers(**(fields | changes))
+    return TrainingSettings(**(fields | changes))
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from contracts.spectrum import SmallSpectrum
 
 from rhopot.export import evaluate
-from rhopot.potentials.fitting.problem import FitTask
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
 
@@ -50,7 +50,7 @@ def frames(count: int, seed: int = 0) -> list[Frame]:
     ]
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitTask:
+def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames without members, unless changed."""
     fields: dict[str, Any] = {
         "descriptor": SmallSpectrum(2, CUTOFF),
@@ -59,4 +59,4 @@ def task(train: list[Frame], validation: list[Frame] | None = None, **changes: A
         "baseline": BASELINE,
         "members": 0,
     }
-    return FitTask(train=train, validation=validation or [], **(fields | changes))
+    return FitProblem(train=train, validation=validation or [], **(fields | changes))

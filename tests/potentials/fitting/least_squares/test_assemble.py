@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from labelled import frames
 
-from rhopot.potentials.fitting.communicator import Alone
+from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.least_squares.assemble import RowBuffer, assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 from rhopot.potentials.fitting.least_squares.coordinates import DiagonalCoordinates
 from rhopot.potentials.fitting.least_squares.equations import Equations
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
-from rhopot.potentials.fitting.progress import Silent
+from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 
 COLUMNS, ROWS = 60, 19
@@ -38,7 +38,7 @@ def peak_memory(repeats: int) -> tuple[int, SequentialQR]:
     tracemalloc.start()
     folds = np.arange(len(train)) % 3
     problem: Any = RandomProblem()
-    qr = assemble(train, folds, problem, unscaled, Targets(), 50, Alone(), Silent(), nowhere).total()
+    qr = assemble(train, folds, problem, unscaled, Targets(), 50, SingleProcess(), SilentProgress(), nowhere).total()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak, qr

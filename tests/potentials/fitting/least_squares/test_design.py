@@ -11,12 +11,12 @@ from torch.testing import assert_close
 
 from rhopot.potentials.descriptors.dot_product import unit_rows
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models import GapModel, LinearModel
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.units import to_voigt
 
 DESCRIPTOR = SmallSpectrum(2, CUTOFF)
@@ -44,8 +44,8 @@ def gap_case() -> tuple[Design, torch.nn.Module, torch.Tensor]:
     return design, GapModel(DESCRIPTOR, points, parts, 3, [0.0, 0.0], features=FEATURES), weights
 
 
-def problem(design: Design, batch_mib: float = 96.0, baseline: Baseline | None = None) -> Problem:
-    return Problem(DESCRIPTOR, design, baseline or Baseline([0.0, 0.0]), SYMBOLS, CUTOFF, batch_mib)
+def problem(design: Design, batch_mib: float = 96.0, baseline: EnergyBaseline | None = None) -> LinearSystem:
+    return LinearSystem(DESCRIPTOR, design, baseline or EnergyBaseline([0.0, 0.0]), SYMBOLS, CUTOFF, batch_mib)
 
 
 class ColumnZero(torch.nn.Module):
@@ -84,7 +84,7 @@ def test_rows_do_not_depend_on_batches(case) -> None:  # type: ignore[no-untyped
 
 def test_equations_subtract_the_baseline_and_scale_the_stress() -> None:
     frame = frames(1, seed=7)[0]
-    made = problem(linear_case()[0], baseline=Baseline(BASELINE)).equations(
+    made = problem(linear_case()[0], baseline=EnergyBaseline(BASELINE)).equations(
         frame, Targets(energy=1, forces=1, stress=1)
     )
     assert made is not None

@@ -14,18 +14,18 @@ from torch import nn
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.descriptors.dot_product import dot_product_kernel
 from rhopot.potentials.fitting.least_squares.design import KernelDesign, LinearDesign
-from rhopot.potentials.fitting.least_squares.equations import Problem
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.fit import fit_gap, fit_linear
-from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers, LinearHypers
-from rhopot.potentials.fitting.problem import FitResult, FitTask
-from rhopot.potentials.fitting.progress import Forecast, Silent
+from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
+from rhopot.potentials.fitting.problem import FitProblem, FitResult
+from rhopot.potentials.fitting.progress import Forecast, SilentProgress
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.models.baseline import Baseline
+from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 
-LINEAR = LinearHypers(prior=0.3, scaling=0.5, block_rows=20)
-GAP = GapHypers(zeta=2, delta=2.0, n_sparse=12, block_rows=30)
-FULL_GAP = GapHypers(zeta=4, delta=4.0, n_sparse=80, block_rows=100)
+LINEAR = LinearSettings(prior=0.3, scaling=0.5, block_rows=20)
+GAP = GapSettings(zeta=2, delta=2.0, n_sparse=12, block_rows=30)
+FULL_GAP = GapSettings(zeta=4, delta=4.0, n_sparse=80, block_rows=100)
 
 
 def outputs(model: nn.Module, test: list[Frame]) -> np.ndarray:
@@ -37,9 +37,9 @@ def outputs(model: nn.Module, test: list[Frame]) -> np.ndarray:
     return np.concatenate([np.append(r.energy / len(r.energies), r.forces.ravel()) for r in results])
 
 
-def dense(fitted: FitTask, design: LinearDesign | KernelDesign) -> np.ndarray:
+def dense(fitted: FitProblem, design: LinearDesign | KernelDesign) -> np.ndarray:
     """Return all weighted rows [A | y] at once."""
-    problem = Problem(fitted.descriptor, design, Baseline(BASELINE), SYMBOLS, CUTOFF, 96.0)
+    problem = LinearSystem(fitted.descriptor, design, EnergyBaseline(BASELINE), SYMBOLS, CUTOFF, 96.0)
     made = [problem.equations(frame, fitted.targets) for frame in fitted.train]
     return np.concatenate([one.weighted() for one in made if one is not None])
 
@@ -58,7 +58,7 @@ def test_linear_fit_equals_closed_form_ridge() -> None:
     np.testing.assert_allclose(a @ model.weights[:, :, 0].numpy().ravel(), a @ expected, rtol=1e-6, atol=1e-6)
 
 
-def spectrum(fitted: FitTask, frame: Frame) -> list[tuple[int, np.ndarray]]:
+def spectrum(fitted: FitProblem, frame: Frame) -> list[tuple[int, np.ndarray]]:
     """Return species and features of the atoms of a frame."""
     from contracts.spectrum import arguments
 
@@ -83,7 +83,7 @@ def test_gap_with_every_environment_is_the_exact_gaussian_process() -> None:
     """Energies only, all atoms sparse: prediction k (K + S^2)^-1 y with structure kernels K."""
     train, test = frames(8), frames(3, seed=9)
     fitted = task(train, targets=Targets(energy=0.01, forces=None))
-    model = fit_gap(fitted, GapHypers(zeta=2, delta=1.5, n_sparse=1000)).model
+    model = fit_gap(fitted, GapSettings(zeta=2, delta=1.5, n_sparse=1000)).model
 
     def structure_kernel(left: list[Frame], right: list[Frame]) -> np.ndarray:
         result = np.zeros((len(left), len(right)))
@@ -107,13 +107,13 @@ def constant(frame: Frame) -> float:
 
 
 @pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, FULL_GAP)])
-def test_fit_learns_and_does_not_depend_on_blocks(fit, hypers) -> None:  # type: ignore[no-untyped-def]
+def test_fit_learns_and_does_not_depend_on_blocks(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(25), frames(6, seed=5)
-    result = fit(task(train, test), hypers)
+    result = fit(task(train, test), settings)
     found = outputs(result.model, test)
-    whole = fit(task(train), hypers.model_copy(update={"block_rows": 10**6}))
+    whole = fit(task(train), settings.model_copy(update={"block_rows": 10**6}))
     np.testing.assert_allclose(outputs(whole.model, test), found, rtol=0, atol=1e-9)
-    parts = fit(task(train), hypers.model_copy(update={"batch_mib": 0.05}))
+    parts = fit(task(train), settings.model_copy(update={"batch_mib": 0.05}))
     np.testing.assert_allclose(outputs(parts.model, test), found, rtol=0, atol=1e-6)
     errors = found - np.concatenate([np.append(f.energy / 4, f.forces.ravel()) for f in test])
     forces = np.concatenate([f.forces.ravel() for f in test])
@@ -123,9 +123,9 @@ def test_fit_learns_and_does_not_depend_on_blocks(fit, hypers) -> None:  # type:
 
 
 @pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
-def test_chosen_features_are_the_only_ones_used(fit, hypers) -> None:  # type: ignore[no-untyped-def]
+def test_chosen_features_are_the_only_ones_used(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train = frames(10)
-    result = fit(task(train), hypers.model_copy(update={"n_features": 20, "feature_method": "cur"}))
+    result = fit(task(train), settings.model_copy(update={"n_features": 20, "feature_method": "cur"}))
     model = result.model
     if fit is fit_linear:
         assert int((model.weights[0, :, 0] != 0).sum()) == 20
@@ -139,7 +139,7 @@ class Killed(Exception):
     """Stands for a kill signal."""
 
 
-class KillAfter(Silent):
+class KillAfter(SilentProgress):
     """Stops the fit after a number of assembled frames."""
 
     def __init__(self, frames_done: int) -> None:
@@ -155,9 +155,9 @@ class KillAfter(Silent):
 
 
 @pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
-def test_resumed_fit_equals_uninterrupted_fit(fit, hypers, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_resumed_fit_equals_uninterrupted_fit(fit, settings, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(12), frames(3, seed=5)
-    eager = hypers.model_copy(update={"checkpoint_seconds": 0.0})
+    eager = settings.model_copy(update={"checkpoint_seconds": 0.0})
     expected = outputs(fit(task(train), eager).model, test)
     with pytest.raises(Killed):
         fit(task(train, folder=tmp_path, progress=KillAfter(7)), eager)
@@ -172,7 +172,7 @@ def test_resumed_fit_equals_uninterrupted_fit(fit, hypers, tmp_path: Path) -> No
     assert "equations" not in again.done
 
 
-class Steps(Silent):
+class Steps(SilentProgress):
     """Counts steps and keeps what was said."""
 
     def __init__(self) -> None:
@@ -271,10 +271,10 @@ def test_wrong_tasks_are_refused() -> None:
 
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_final_model_has_seen_the_validation_part(
-    fit: Callable[..., FitResult], settings: LinearHypers | GapHypers
+    fit: Callable[..., FitResult], settings: LinearSettings | GapSettings
 ) -> None:
     train, validation = frames(8)[:5], frames(8)[5:]
-    result = fit(task(train, validation, absorb=True), settings)
+    result = fit(task(train, validation, refit_on_validation=True), settings)
     apart = fit(task(train, validation), settings)
     np.testing.assert_allclose(outputs(result.model, validation), outputs(apart.model, validation), rtol=0, atol=1e-10)
     assert apart.final is apart.model
@@ -283,7 +283,7 @@ def test_final_model_has_seen_the_validation_part(
 
 def test_final_linear_model_equals_a_fit_to_all_frames() -> None:
     train, validation = frames(8)[:5], frames(8)[5:]
-    plain = LinearHypers(scaling=0.0)  # features as they are: their spread over the training part plays no role
-    final = fit_linear(task(train, validation, absorb=True), plain).final
+    plain = LinearSettings(scaling=0.0)  # features as they are: their spread over the training part plays no role
+    final = fit_linear(task(train, validation, refit_on_validation=True), plain).final
     together = fit_linear(task([*train, *validation]), plain).model
     np.testing.assert_allclose(outputs(final, validation), outputs(together, validation), rtol=0, atol=1e-8)

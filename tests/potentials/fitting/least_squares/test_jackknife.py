@@ -7,7 +7,7 @@ import pytest
 
 from rhopot.potentials.fitting.least_squares.assemble import Assembly
 from rhopot.potentials.fitting.least_squares.coordinates import DiagonalCoordinates
-from rhopot.potentials.fitting.least_squares.jackknife import Evidence, centred_departures, jackknife
+from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, centred_departures, jackknife
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 
 RANK, FOLDS = 6, 5
@@ -102,6 +102,6 @@ def test_centred_departures_and_joined_evidence() -> None:
     np.testing.assert_allclose(
         centred_departures(fits) @ centred_departures(fits).T, 6 * np.cov(fits.T, bias=True), rtol=1e-12
     )
-    one = Evidence.of(np.array([0.5]), np.array([[3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 2.0]]))
+    one = HeldOutEnergies.of(np.array([0.5]), np.array([[3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 2.0]]))
     assert (one.posterior[0], one.jackknife[0]) == (pytest.approx(5.0), pytest.approx(np.hypot(3, 8)))
     assert len(one.join(one).errors) == 2

@@ -19,11 +19,11 @@ from rhopot.potentials.fitting.calibration import (
 )
 from rhopot.potentials.fitting.least_squares.coordinates import DiagonalCoordinates
 from rhopot.potentials.fitting.least_squares.fit import fit_gap, fit_linear
-from rhopot.potentials.fitting.least_squares.jackknife import Evidence
-from rhopot.potentials.fitting.least_squares.least_squares_settings import GapHypers, LinearHypers
+from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies
+from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.least_squares.members import (
-    Calibration,
-    calibrate,
+    MemberCalibration,
+    calibrate_members,
     centred_columns,
     member_departures,
     normals,
@@ -31,8 +31,8 @@ from rhopot.potentials.fitting.least_squares.members import (
 from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 
-LINEAR = LinearHypers(prior=0.3, scaling=0.5)
-GAP = GapHypers(zeta=2, delta=2.0, n_sparse=60)
+LINEAR = LinearSettings(prior=0.3, scaling=0.5)
+GAP = GapSettings(zeta=2, delta=2.0, n_sparse=60)
 
 
 def small_posterior() -> tuple[Posterior, np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ def test_more_members_than_folds_hold_the_departures_exactly() -> None:
 def test_members_have_the_covariance_that_the_calibration_asks_for() -> None:
     posterior, _, covariance = small_posterior()
     departures = np.random.default_rng(5).standard_normal((5, 3))
-    found = member_departures(posterior, departures, Calibration(0.7, 2.0, 0.5, 9, 0.7, 0.5), 40_000, seed=6)
+    found = member_departures(posterior, departures, MemberCalibration(0.7, 2.0, 0.5, 9, 0.7, 0.5), 40_000, seed=6)
     committee = posterior.expand(departures)
     expected = 0.7**2 * committee @ committee.T + 2.0**2 * covariance
     np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-10)
@@ -87,7 +87,7 @@ def test_calibration_finds_the_scale_and_the_share_of_synthetic_errors(share: fl
     jackknife, posterior = np.exp(random.normal(0, 0.9, (2, 4000)))
     true = 0.02 * np.sqrt((1 - share) * jackknife**2 + share * posterior**2)
     errors = true * random.standard_normal(4000)
-    found = calibrate(Evidence(errors, 5 * jackknife, 0.1 * posterior))
+    found = calibrate_members(HeldOutEnergies(errors, 5 * jackknife, 0.1 * posterior))
     claimed = np.hypot(found.jackknife_scale * 5 * jackknife, found.posterior_scale * 0.1 * posterior)
     assert np.median(claimed / true) == pytest.approx(1.0, abs=0.06)
     assert found.posterior_share == pytest.approx(share, abs=0.26)
@@ -103,9 +103,9 @@ def test_rank_correlation_of_orders() -> None:
 
 
 @pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
-def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, hypers) -> None:  # type: ignore[no-untyped-def]
+def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, validation, test = frames(60), frames(40, seed=7), frames(60, seed=8)
-    result = fit(task(train, validation, members=16), hypers)
+    result = fit(task(train, validation, members=16), settings)
     loaded = LoadedModel(card=toy.card(16, cutoff=CUTOFF), module=result.model)
 
     def deviations(atoms: list) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

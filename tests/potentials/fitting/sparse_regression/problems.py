@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rhopot.potentials.fitting.sparse_regression import Rows, make_rows
+from rhopot.potentials.fitting.sparse_regression import WeightedRows, make_rows
 
 
-def correlated(n: int = 120, d: int = 40, n_groups: int = 12, seed: int = 0, noise: float = 0.05) -> Rows:
+def correlated(n: int = 120, d: int = 40, n_groups: int = 12, seed: int = 0, noise: float = 0.05) -> WeightedRows:
     """Features with means, different sizes and correlations; targets of six of them, with noise."""
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal((n, 8))
@@ -18,7 +18,7 @@ def correlated(n: int = 120, d: int = 40, n_groups: int = 12, seed: int = 0, noi
     return make_rows(x, y, [f"path-{k}" for k in rng.permutation(n) % n_groups])
 
 
-def design(rows: Rows) -> np.ndarray:
+def design(rows: WeightedRows) -> np.ndarray:
     """Feature columns and the constant's, (n, d + 1)."""
     return np.column_stack([rows.features, rows.constant.astype(float)])
 
@@ -31,7 +31,7 @@ def squared_residual(a: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float
     return float(np.sum((root * y - (a * root[:, None] / size) @ w) ** 2))
 
 
-def brute_force(rows: Rows, weights: np.ndarray, count: int, first_constant: bool) -> list[int]:
+def brute_force(rows: WeightedRows, weights: np.ndarray, count: int, first_constant: bool) -> list[int]:
     """Columns in the order in which a full refit with each remaining one explains most; d stands for the constant."""
     a = design(rows)
     chosen = [a.shape[1] - 1] if first_constant else []

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rhopot.potentials.fitting.sparse_regression import GreedyHypers
+from rhopot.potentials.fitting.sparse_regression import SparseRegressionSettings
 from rhopot.potentials.fitting.sparse_regression.bootstrap import check_groups, multiplicity, stream
 
 
-def draw(hypers: GreedyHypers, n_groups: int, member: int) -> np.ndarray:
-    return multiplicity(hypers, n_groups, member, stream(hypers, member))
+def draw(settings: SparseRegressionSettings, n_groups: int, member: int) -> np.ndarray:
+    return multiplicity(settings, n_groups, member, stream(settings, member))
 
 
 def test_bootstrap_draws_as_many_groups_as_there_are_and_leaves_a_third_out() -> None:
-    hypers = GreedyHypers(seed=1)
-    draws = np.array([draw(hypers, 296, member) for member in range(100)])
+    settings = SparseRegressionSettings(seed=1)
+    draws = np.array([draw(settings, 296, member) for member in range(100)])
     assert (draws.sum(axis=1) == 296).all()
     # (1 - 1/296)^296 = 0.3673; the deviation of a mean over 100 draws is 0.002.
     assert np.mean(draws == 0) == pytest.approx(0.3673, abs=0.008)
@@ -24,29 +24,33 @@ def test_bootstrap_draws_as_many_groups_as_there_are_and_leaves_a_third_out() ->
 
 
 def test_some_group_is_always_left_out() -> None:
-    hypers = GreedyHypers()
-    assert all((draw(hypers, 2, member) == 0).sum() == 1 for member in range(40))
+    settings = SparseRegressionSettings()
+    assert all((draw(settings, 2, member) == 0).sum() == 1 for member in range(40))
 
 
 def test_folds_leave_every_group_out_once() -> None:
-    hypers = GreedyHypers(sampling="folds", n_members=4)
-    draws = np.array([draw(hypers, 22, member) for member in range(4)])
+    settings = SparseRegressionSettings(sampling="folds", n_members=4)
+    draws = np.array([draw(settings, 22, member) for member in range(4)])
     assert (np.sum(draws == 0, axis=0) == 1).all()
     assert sorted(np.sum(draws == 0, axis=1)) == [5, 5, 6, 6]
     assert set(np.unique(draws)) == {0, 1}
 
 
 def test_draws_depend_on_seed_and_number_alone() -> None:
-    few, many, other = GreedyHypers(n_members=2), GreedyHypers(n_members=50), GreedyHypers(seed=1)
+    few, many, other = (
+        SparseRegressionSettings(n_members=2),
+        SparseRegressionSettings(n_members=50),
+        SparseRegressionSettings(seed=1),
+    )
     np.testing.assert_array_equal(draw(few, 30, 1), draw(many, 30, 1))
     assert (draw(few, 30, 1) != draw(other, 30, 1)).any()
     assert (draw(few, 30, 1) != draw(few, 30, 0)).any()
 
 
 def test_candidates_of_a_step_are_the_published_numbers() -> None:
-    assert [GreedyHypers().n_candidates(d) for d in (3741, 321)] == [61, 17]
-    assert GreedyHypers(candidates="all").n_candidates(3741) == 3741
-    assert GreedyHypers(candidates=50).n_candidates(20) == 20
+    assert [SparseRegressionSettings().n_candidates(d) for d in (3741, 321)] == [61, 17]
+    assert SparseRegressionSettings(candidates="all").n_candidates(3741) == 3741
+    assert SparseRegressionSettings(candidates=50).n_candidates(20) == 20
 
 
 @pytest.mark.parametrize(
@@ -59,4 +63,4 @@ def test_candidates_of_a_step_are_the_published_numbers() -> None:
 )
 def test_too_few_groups_are_refused(settings, n_groups, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
-        check_groups(GreedyHypers(**settings), n_groups)
+        check_groups(SparseRegressionSettings(**settings), n_groups)

@@ -9,7 +9,7 @@ import pytest
 from problems import correlated
 
 from rhopot.potentials.fitting.sparse_regression import (
-    GreedyHypers,
+    SparseRegressionSettings,
     best_features,
     fit_ensemble,
     make_rows,
@@ -17,7 +17,7 @@ from rhopot.potentials.fitting.sparse_regression import (
     usage,
 )
 
-HYPERS = GreedyHypers(n_members=12, max_features=25, candidates=8)
+HYPERS = SparseRegressionSettings(n_members=12, max_features=25, candidates=8)
 
 
 def planted(n: int, seed: int):

@@ -11,15 +11,15 @@ from problems import correlated
 
 from rhopot.potentials.fitting.sparse_regression import (
     Ensemble,
-    GreedyHypers,
     Member,
-    Rows,
+    SparseRegressionSettings,
+    WeightedRows,
     fit_ensemble,
     make_rows,
     stack,
 )
 
-SMALL = GreedyHypers(n_members=6, max_features=20, seed=3)
+SMALL = SparseRegressionSettings(n_members=6, max_features=20, seed=3)
 
 
 def same(one: Member, other: Member) -> bool:
@@ -103,20 +103,20 @@ def test_seeds_threads_and_the_number_of_members_change_no_member() -> None:
 
 @pytest.mark.parametrize("keep_paths", [False, True])
 def test_resumed_ensembles_are_equal_to_the_last_bit(tmp_path: Path, keep_paths: bool) -> None:
-    rows, hypers = correlated(), SMALL.model_copy(update={"keep_paths": keep_paths})
-    whole = fit_ensemble(rows, hypers)
+    rows, settings = correlated(), SMALL.model_copy(update={"keep_paths": keep_paths})
+    whole = fit_ensemble(rows, settings)
 
     def stop(member: Member) -> None:
         if member.number == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_ensemble(rows, hypers, folder=tmp_path, report=stop)
+        fit_ensemble(rows, settings, folder=tmp_path, report=stop)
     assert (tmp_path / "member-0002.npz").exists()
     assert not list(tmp_path.glob("*.partial"))
     (tmp_path / "member-0000.npz").unlink()
     before = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("*.npz")}
-    resumed = fit_ensemble(rows, hypers, folder=tmp_path, resume=True)
+    resumed = fit_ensemble(rows, settings, folder=tmp_path, resume=True)
     assert all_same(resumed, whole)
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
     assert len(list(tmp_path.glob("*.npz"))) == 6
@@ -145,8 +145,8 @@ def test_masked_columns_are_never_used() -> None:
 
 
 def test_folds_without_bagging_differ_by_their_parts_alone() -> None:
-    hypers = SMALL.model_copy(update={"sampling": "folds", "n_members": 4, "candidates": "all"})
-    ensemble = fit_ensemble(correlated(), hypers)
+    settings = SMALL.model_copy(update={"sampling": "folds", "n_members": 4, "candidates": "all"})
+    ensemble = fit_ensemble(correlated(), settings)
     assert [int((m.multiplicity == 0).sum()) for m in ensemble.members] == [3, 3, 3, 3]
     assert len({m.order[1] for m in ensemble.members}) == 1
 
@@ -160,7 +160,7 @@ def test_single_frames_can_be_drawn() -> None:
         fit_ensemble(stack([rows, forces]), SMALL.model_copy(update={"unit": "frames"}))
 
 
-def hidden_slopes(n: int, seed: int) -> tuple[Rows, Rows]:
+def hidden_slopes(n: int, seed: int) -> tuple[WeightedRows, WeightedRows]:
     """Energies of few structures, and forces of the same model, 12 to a structure."""
     rng = np.random.default_rng(seed)
     w = np.zeros(60)
@@ -176,10 +176,10 @@ def hidden_slopes(n: int, seed: int) -> tuple[Rows, Rows]:
 def test_force_rows_make_a_better_model_of_few_structures() -> None:
     energies, forces = hidden_slopes(30, 0)
     unseen, _ = hidden_slopes(300, 1)
-    hypers = GreedyHypers(n_members=10, max_features=30)
+    settings = SparseRegressionSettings(n_members=10, max_features=30)
     errors = []
     for rows in (energies, stack([energies, forces])):
-        ensemble = fit_ensemble(rows, hypers)
+        ensemble = fit_ensemble(rows, settings)
         errors.append(np.sqrt(np.mean((ensemble.predict(unseen.features)[:, 0] - unseen.targets) ** 2)))
     assert errors[1] < 0.6 * errors[0]
     assert errors[1] < 1.2 * 0.2

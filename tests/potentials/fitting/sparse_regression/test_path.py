@@ -8,7 +8,7 @@ from problems import correlated, design
 
 from rhopot.potentials.fitting.sparse_regression import make_rows, stack
 from rhopot.potentials.fitting.sparse_regression.path import errors, factor
-from rhopot.potentials.fitting.sparse_regression.rows import make_table
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import make_design_table
 
 
 def refit(rows, weights, order):
@@ -29,7 +29,7 @@ def test_all_prefixes_equal_explicit_refits(constant) -> None:
     rows = stack([energies, forces])
     weights = rows.weights * rng.integers(0, 3, len(rows.targets))
     order = np.array([40, *rng.permutation(40)[:15]]) if constant == "first" else rng.permutation(41)[:16]
-    table = make_table(rows, np.arange(40), constant)
+    table = make_design_table(rows, np.arange(40), constant)
     path, left = factor(table, weights, order)
     outside = np.flatnonzero(weights == 0)
     energy, other = errors(path, table, outside, order, rows.weights)
@@ -54,7 +54,7 @@ def test_all_prefixes_equal_explicit_refits(constant) -> None:
 
 def test_rows_in_several_blocks_give_the_same(monkeypatch) -> None:
     rows = correlated(seed=3)
-    table, order = make_table(rows, np.arange(40), "first"), np.arange(40, 20, -1)
+    table, order = make_design_table(rows, np.arange(40), "first"), np.arange(40, 20, -1)
     whole, left = factor(table, np.ones(120), order)
     monkeypatch.setattr("rhopot.potentials.fitting.sparse_regression.path.BLOCK", 17)
     blocks, left_of_blocks = factor(table, np.ones(120), order)
@@ -64,7 +64,7 @@ def test_rows_in_several_blocks_give_the_same(monkeypatch) -> None:
 
 def test_numbers_of_columns_outside_the_path_are_refused() -> None:
     rows = correlated()
-    path, _ = factor(make_table(rows, np.arange(40), "first"), np.ones(120), np.array([40, 1]))
+    path, _ = factor(make_design_table(rows, np.arange(40), "first"), np.ones(120), np.array([40, 1]))
     assert path.coefficients(0)[1] == pytest.approx(rows.targets.mean())
     with pytest.raises(ValueError, match=r"n_columns must be in 0\.\.2, got 3"):
         path.coefficients(3)

@@ -8,14 +8,14 @@ from problems import brute_force, correlated
 
 from rhopot.potentials.fitting.sparse_regression.gram import GramEngine
 from rhopot.potentials.fitting.sparse_regression.orthogonal import RowEngine
-from rhopot.potentials.fitting.sparse_regression.rows import make_rows, make_table
 from rhopot.potentials.fitting.sparse_regression.select import Engine, select
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import make_design_table, make_rows
 
 ENGINES = pytest.mark.parametrize("kind", [GramEngine, RowEngine])
 
 
 def choose(rows, weights, kind, limit, constant="first", candidates=10**6, seed=0, dependence=1e-5) -> list[int]:
-    table = make_table(rows, np.arange(rows.features.shape[1]), constant)
+    table = make_design_table(rows, np.arange(rows.features.shape[1]), constant)
     engine: Engine = kind(table.matrix, table.targets, weights, limit, dependence)
     first = table.constant_column if constant == "first" else None
     return select(engine, table.usable, first, limit, candidates, np.random.default_rng(seed)).tolist()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rhopot.potentials.fitting.communicator import Ranks
+from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.gradient.cache import Batch, Cache
 from rhopot.potentials.fitting.gradient.jacobians import sums_of_images
-from rhopot.potentials.fitting.gradient.judges import Judges
 from rhopot.potentials.fitting.gradient.loss import Labels, Loss, Predictions
+from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.units import MEV_PER_EV
 
@@ -20,7 +20,7 @@ from rhopot.potentials.units import MEV_PER_EV
 EVALUATED_ATOMS = 4096
 
 
-def predict(networks: Networks, batch: Batch, strain: bool, graph: bool) -> Predictions:
+def predict_batch(networks: Networks, batch: Batch, strain: bool, graph: bool) -> Predictions:
     """Return what the networks predict for a batch.
 
     strain: whether V * stress is wanted; graph: whether gradients by the parameters will be.
@@ -78,9 +78,9 @@ class ErrorSums:
         """Add what another has summed up."""
         self._sums += other._sums
 
-    def total(self, ranks: Ranks) -> Errors:
+    def total(self, communicator: Communicator) -> Errors:
         """Return the errors over all processes."""
-        sums = ranks.sum(self._sums).cpu()
+        sums = communicator.sum(self._sums).cpu()
         loss, (count, *moments) = sums[: self._n_members], sums[self._n_members :].tolist()
         table: dict[str, float] = {}
         targets = (("energy", "mev_per_atom", moments[:3]), ("forces", "mev_per_angstrom", moments[3:]))
@@ -97,7 +97,9 @@ def _moments(error: Tensor, counted: Tensor) -> Tensor:
     return torch.stack([counted.sum().to(torch.float64), kept.abs().sum(), kept.square().sum()])
 
 
-def errors(networks: Networks, cache: Cache, loss: Loss, strain: bool, ranks: Ranks, judges: Judges) -> Errors:
+def errors(
+    networks: Networks, cache: Cache, loss: Loss, strain: bool, communicator: Communicator, judges: StoppingFolds
+) -> Errors:
     """Return the errors for all labelled structures of a cache, in batches of about `EVALUATED_ATOMS` atoms.
 
     The loss of each member is that of the fold which stops it.
@@ -108,12 +110,12 @@ def errors(networks: Networks, cache: Cache, loss: Loss, strain: bool, ranks: Ra
         sums = ErrorSums(networks.n_members, cache.features.device)
         for frames in stretches(cache, rows):
             batch = cache.batch(frames)
-            predictions = predict(networks, batch, strain, graph=False)
+            predictions = predict_batch(networks, batch, strain, graph=False)
             sums.add(loss(predictions, batch.labels), predictions, batch.labels, batch.n_atoms)
         every.join(sums)
         mine = torch.from_numpy(judges.of_member == fold)
-        own[mine] = sums.total(ranks).loss[mine]
-    return Errors(own, every.total(ranks).table)
+        own[mine] = sums.total(communicator).loss[mine]
+    return Errors(own, every.total(communicator).table)
 
 
 def energies(networks: Networks, cache: Cache) -> Tensor:
@@ -131,7 +133,7 @@ def forces(networks: Networks, cache: Cache) -> Tensor:
     """Return the members' forces (K, N, 3) in eV/A of all atoms of a cache with derivatives, on the CPU in float64."""
     parts = [torch.zeros((networks.n_members, 0, 3), dtype=torch.float64)]
     for frames in stretches(cache):
-        found = predict(networks, cache.batch(frames), strain=False, graph=False).forces
+        found = predict_batch(networks, cache.batch(frames), strain=False, graph=False).forces
         if found is not None:
             parts.append(found.to("cpu", torch.float64))
     return torch.cat(parts, 1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rhopot.potentials.fitting.sparse_regression import make_rows, stack
-from rhopot.potentials.fitting.sparse_regression.rows import make_table
+from rhopot.potentials.fitting.sparse_regression.weighted_rows import make_design_table
 
 
 def test_tensors_and_arrays_are_the_same_rows() -> None:
@@ -32,16 +32,16 @@ def test_columns_that_do_not_vary_are_not_usable() -> None:
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.standard_normal(9), np.full(9, 3.7), np.zeros(9), 1e8 + rng.standard_normal(9)])
     rows = make_rows(x, x[:, 0], np.arange(9))
-    assert make_table(rows, np.arange(4), "first").usable.tolist() == [True, False, False, False, False]
-    assert make_table(rows, np.arange(4), "candidate").usable.tolist() == [True, True, False, True, True]
-    assert make_table(rows, np.arange(4), "none").usable.tolist() == [True, True, False, True, False]
+    assert make_design_table(rows, np.arange(4), "first").usable.tolist() == [True, False, False, False, False]
+    assert make_design_table(rows, np.arange(4), "candidate").usable.tolist() == [True, True, False, True, True]
+    assert make_design_table(rows, np.arange(4), "none").usable.tolist() == [True, True, False, True, False]
 
 
 def test_shifts_leave_force_rows_alone() -> None:
     rng = np.random.default_rng(0)
     energies = make_rows(rng.standard_normal((5, 2)) + 9, np.arange(5.0), np.arange(5))
     forces = make_rows(rng.standard_normal((4, 2)), np.arange(4.0), np.arange(4), constant=False)
-    table = make_table(stack([energies, forces]), np.arange(2), "first")
+    table = make_design_table(stack([energies, forces]), np.arange(2), "first")
     np.testing.assert_allclose(table.matrix[:5, :2].mean(axis=0), 0.0, atol=1e-12)
     np.testing.assert_allclose(table.matrix[5:, :2] * table.scale, forces.features, rtol=1e-14)
     np.testing.assert_array_equal(table.targets, [-2, -1, 0, 1, 2, 0, 1, 2, 3])

@@ -23,7 +23,7 @@ VARIATION = 1e-7
 
 
 @dataclass(frozen=True)
-class Rows:
+class WeightedRows:
     """Rows of a linear model.
 
     Attributes:
@@ -54,7 +54,7 @@ def make_rows(
     groups: ArrayLike,
     weights: ArrayLike | None = None,
     constant: bool = True,
-) -> Rows:
+) -> WeightedRows:
     """Return checked rows.
 
     Args:
@@ -81,10 +81,10 @@ def make_rows(
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("features and targets must be finite, got inf or nan; check the descriptor and the data")
     labels, numbers = np.unique(names, return_inverse=True)
-    return Rows(x, y, numbers.astype(np.int64), labels, u, np.full(len(y), constant))
+    return WeightedRows(x, y, numbers.astype(np.int64), labels, u, np.full(len(y), constant))
 
 
-def stack(blocks: Sequence[Rows]) -> Rows:
+def stack(blocks: Sequence[WeightedRows]) -> WeightedRows:
     """Join blocks of rows (energies, forces); equal labels are the same group.
 
     Raises:
@@ -94,7 +94,7 @@ def stack(blocks: Sequence[Rows]) -> Rows:
     if len(widths) != 1:
         raise ValueError(f"blocks must have the same features, got {widths} columns; use one descriptor for all rows")
     labels, numbers = np.unique(np.concatenate([block.labels[block.groups] for block in blocks]), return_inverse=True)
-    return Rows(
+    return WeightedRows(
         np.concatenate([block.features for block in blocks]),
         np.concatenate([block.targets for block in blocks]),
         numbers.astype(np.int64),
@@ -105,7 +105,7 @@ def stack(blocks: Sequence[Rows]) -> Rows:
 
 
 @dataclass(frozen=True)
-class Table:
+class DesignTable:
     """Rows ready for the selection: usable columns in float64, shifted and scaled, the constant's column last.
 
     Attributes:
@@ -125,7 +125,7 @@ class Table:
     targets: Floats
     offset: float
     usable: Booleans
-    rows: Rows
+    rows: WeightedRows
 
     @property
     def constant_column(self) -> int:
@@ -133,7 +133,7 @@ class Table:
         return len(self.columns)
 
 
-def make_table(rows: Rows, columns: Integers, constant: str) -> Table:
+def make_design_table(rows: WeightedRows, columns: Integers, constant: str) -> DesignTable:
     """Return the table of the features `columns`; if the constant comes first, all are shifted by their means.
 
     The shift, the targets' too, changes no model (the constant is in each of them) and keeps the digits that a mean
@@ -152,4 +152,4 @@ def make_table(rows: Rows, columns: Integers, constant: str) -> Table:
     scale = np.where(varies, spread, 1.0)
     matrix[:, :-1] /= scale
     usable = np.append(varies, constant == "candidate")
-    return Table(matrix, columns, shift, scale, rows.targets - offset * rows.constant, offset, usable, rows)
+    return DesignTable(matrix, columns, shift, scale, rows.targets - offset * rows.constant, offset, usable, rows)

@@ -30,7 +30,7 @@ HALVES = 2
 
 
 @dataclass(frozen=True)
-class Judges:
+class StoppingFolds:
     """Folds (n) of validation structures, -1 without labels; of_member (K): the fold that stops each member.
 
     n_groups: groups of the structures, None where not all carry one.
@@ -40,9 +40,9 @@ class Judges:
     of_member: Integers
     n_groups: int | None
 
-    def select(self, rows: Sequence[int]) -> Judges:
+    def select(self, rows: Sequence[int]) -> StoppingFolds:
         """Return the same for some of the structures."""
-        return Judges(self.folds[list(rows)], self.of_member, self.n_groups)
+        return StoppingFolds(self.folds[list(rows)], self.of_member, self.n_groups)
 
     @property
     def parts(self) -> list[list[int]]:
@@ -55,7 +55,9 @@ class Judges:
         return np.asarray((self.of_member[:, None] != self.folds) & (self.folds >= 0))
 
 
-def divide(frames: Sequence[Frame], labelled: NDArray[np.bool_], n_members: int, seed: int) -> Judges:
+def make_stopping_folds(
+    frames: Sequence[Frame], labelled: NDArray[np.bool_], n_members: int, seed: int
+) -> StoppingFolds:
     """Return the folds of validation frames (n), of which those `labelled` stop members."""
     folds = np.full(len(frames), -1, dtype=np.int64)
     rows = np.flatnonzero(labelled)
@@ -64,12 +66,12 @@ def divide(frames: Sequence[Frame], labelled: NDArray[np.bool_], n_members: int,
     n_groups = None if None in groups else len(groups)
     if n_members < 2 or not chosen:
         folds[rows] = 0
-        return Judges(folds, np.zeros(max(n_members, 1), dtype=np.int64), n_groups)
+        return StoppingFolds(folds, np.zeros(max(n_members, 1), dtype=np.int64), n_groups)
     folds[rows] = whole_folds(chosen, HALVES, seed)
-    return Judges(folds, np.arange(n_members, dtype=np.int64) % (int(folds.max()) + 1), n_groups)
+    return StoppingFolds(folds, np.arange(n_members, dtype=np.int64) % (int(folds.max()) + 1), n_groups)
 
 
-def judged(values: Floats, judges: NDArray[np.bool_]) -> Floats:
+def mean_of_unseen(values: Floats, judges: NDArray[np.bool_]) -> Floats:
     """Return the mean (n, ...) over the judges (K, n) of values (K, n, ...), NaN where there are none."""
     weights = judges.reshape(judges.shape + (1,) * (values.ndim - judges.ndim)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Errors of validation structures, and standard deviations, by the members that have not seen them (see `judges`)."""
+"""Errors and standard deviations of validation structures, by members that have not seen them (`stopping_folds`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from rhopot.potentials.fitting.calibration import NO_FORCES, ForceErrors
 from rhopot.potentials.fitting.gradient.cache import Cache
-from rhopot.potentials.fitting.gradient.evaluate import energies, forces
-from rhopot.potentials.fitting.gradient.judges import Judges, judged
+from rhopot.potentials.fitting.gradient.errors import energies, forces
+from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds, mean_of_unseen
 from rhopot.potentials.models.network import Networks
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CommitteeErrors:
     """Errors and standard deviations of energies (eV per atom), and of force components."""
 
     energy_errors: Floats
@@ -27,35 +27,35 @@ class Evidence:
     forces: ForceErrors
 
     @staticmethod
-    def of(networks: Networks, validation: Cache, judges: Judges) -> Evidence:
+    def of(networks: Networks, validation: Cache, judges: StoppingFolds) -> CommitteeErrors:
         """Return what one process's validation structures give; no forces where only energies are trained."""
         matrix = judges.matrix
         n_atoms = _numpy(validation.first_atom.diff())
         totals = _numpy(energies(networks, validation))
         labels = validation.labels.energy
         kept = matrix.any(axis=0) & _known(labels.weight)
-        errors = (judged(totals, matrix) - _numpy(labels.value)[:, 0]) / n_atoms
-        found = Evidence(errors[kept], (totals.std(axis=0) / n_atoms)[kept], NO_FORCES)
+        errors = (mean_of_unseen(totals, matrix) - _numpy(labels.value)[:, 0]) / n_atoms
+        found = CommitteeErrors(errors[kept], (totals.std(axis=0) / n_atoms)[kept], NO_FORCES)
         return found if validation.slopes is None else found._with_forces(networks, validation, matrix)
 
-    def _with_forces(self, networks: Networks, validation: Cache, matrix: NDArray[np.bool_]) -> Evidence:
+    def _with_forces(self, networks: Networks, validation: Cache, matrix: NDArray[np.bool_]) -> CommitteeErrors:
         """Return the same with force components of atoms that no constraint held."""
         rows = np.repeat(np.arange(len(validation)), _numpy(validation.first_atom.diff()).astype(np.int64))
         labels = validation.labels.forces
         of_members = _numpy(forces(networks, validation))
         spread = np.sqrt(of_members.var(axis=0).mean(axis=1))
         free = matrix[:, rows].any(axis=0) & _known(labels.weight)
-        errors = (judged(of_members, matrix[:, rows]) - _numpy(labels.value))[free]
+        errors = (mean_of_unseen(of_members, matrix[:, rows]) - _numpy(labels.value))[free]
         species = validation.species.cpu().numpy()[free]
         return replace(self, forces=ForceErrors.of(errors, spread[free], species, rows[free]))
 
     @staticmethod
-    def joined(parts: Sequence[Evidence]) -> Evidence:
+    def joined(parts: Sequence[CommitteeErrors]) -> CommitteeErrors:
         """Return what the structures of all processes give."""
         errors, deviations = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("energy_errors", "energy_deviations")
         )
-        return Evidence(errors, deviations, ForceErrors.joined([part.forces for part in parts]))
+        return CommitteeErrors(errors, deviations, ForceErrors.joined([part.forces for part in parts]))
 
 
 def _known(weight: Tensor) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rhopot.potentials.pair.zbl import ZblHypers
+from rhopot.potentials.pair.zbl import ZblSettings
 
 TOLERANCE = 1e-3  # A: distances are rounded down when they are taken from the data
 
@@ -13,14 +13,14 @@ TOLERANCE = 1e-3  # A: distances are rounded down when they are taken from the d
 def describe_repulsion(settings: Mapping[str, Any] | None, shortest: Mapping[str, float]) -> list[str]:
     """Where the repulsion of `baseline.pair` acts, by pair of elements.
 
-    settings: the section as a mapping, zbl with the distances of every pair (`ZblHypers.completed`); shortest: shortest
-    distance (A) of each pair in the training data.
+    settings: the section as a mapping, zbl with the distances of every pair (`ZblSettings.completed`)
+    shortest: shortest distance (A) of each pair in the training data.
     """
     if settings is None:
         return ["repulsion: none (baseline.pair is null); atoms closer than those of the training data may fuse"]
     if settings.get("kind") != "zbl":
         return [f"pair baseline: {settings.get('kind')}"]
-    outer = ZblHypers.model_validate(settings).outer
+    outer = ZblSettings.model_validate(settings).outer
     if not isinstance(outer, dict):  # settings of a file that carries one number for all pairs
         return [f"repulsion: zbl below {outer} A"]
     lines = ["repulsion: zbl, below " + ", ".join(_pair(name, end, shortest) for name, end in outer.items())]
