@@ -54,7 +54,7 @@ class Networks(nn.Module):
     Args:
         n_features: number F of features.
         n_species: number A of elements.
-        hypers: shape, activation, normalisation.
+        settings: shape, activation, normalisation.
         seeds: one per member; members with equal seeds start with equal weights, in company or alone.
         dtype: of parameters and results.
 

@@ -32,7 +32,7 @@ class GmpFeatures(Features):
     """Gaussian multipole features of atomic environments, from edges to features.
 
     Args:
-        hypers: settings, with `symbols`.
+        settings: settings, with `symbols`.
         densities: one density per symbol; None takes the valence densities of the elements.
         reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 

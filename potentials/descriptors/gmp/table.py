@@ -73,7 +73,7 @@ def build_table(settings: GmpSettings, densities: Sequence[AtomDensity]) -> GmpT
         ValueError: no symbols, or another number of densities.
     """
     if not settings.symbols:
-        raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
+        raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
     if len(densities) != len(settings.symbols):
         raise ValueError(
             f"densities must be one per symbol, got {len(densities)} for {len(settings.symbols)} symbols; "

@@ -57,7 +57,7 @@ def block_level(settings: ScatteringSettings, scale: float) -> int:
 
 
 def make_convolution_plan(settings: ScatteringSettings, paths: Sequence[WaveletPath]) -> ConvolutionPlan:
-    """Return the plan of `paths`, which must be among `all_paths(hypers)`."""
+    """Return the plan of `paths`, which must be among `all_paths(settings)`."""
     wavelets, scales = list(settings.wavelets), list(settings.scales)
     channels = {name: k for k, name in enumerate(settings.channel_table)}
     needed: dict[tuple[int, int], dict[tuple[int, int] | None, set[int]]] = {}

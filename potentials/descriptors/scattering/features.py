@@ -55,7 +55,7 @@ class WaveletScattering(nn.Module):
     """Scattering features of structures.
 
     Args:
-        hypers: settings, with `symbols`.
+        settings: settings, with `symbols`.
         paths: features to evaluate, in this order; None takes all. Only what they need is computed.
         reference: True uses the plain PyTorch operators, which differentiate to any order (`modulus`).
 
@@ -89,7 +89,7 @@ class WaveletScattering(nn.Module):
     ) -> None:
         super().__init__()
         if not settings.symbols:
-            raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols")
+            raise ValueError("symbols must name at least one element, got none; use settings.with_symbols")
         allowed = all_paths(settings)
         known = set(allowed)
         foreign = [path.name for path in paths or () if path not in known]

@@ -60,7 +60,7 @@ def choose_grid(settings: ScatteringSettings, atoms: ase.Atoms, stretch: float =
     """Return the grid of a structure.
 
     Args:
-        hypers: settings.
+        settings: settings.
         atoms: structure; its positions matter along axes that are not periodic.
         stretch: factor by which edges may grow before the spacing of `settings` is exceeded, >= 1.
 
@@ -84,7 +84,7 @@ class GridRule(nn.Module):
     """`choose_grid` for tensors; TorchScript compiles it, so that a model carries it.
 
     Args:
-        hypers: settings.
+        settings: settings.
     """
 
     spacings: list[float]

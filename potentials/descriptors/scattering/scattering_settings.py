@@ -107,7 +107,7 @@ class ScatteringSettings(BaseModel):
     def base_width(self) -> float:
         """Width beta (A) of the smallest wavelet."""
         if self.beta is None:
-            raise ValueError("beta must be known before features are made, got null; use hypers.completed(frames)")
+            raise ValueError("beta must be known before features are made, got null; use settings.completed(frames)")
         return self.beta
 
     @property
@@ -124,7 +124,9 @@ class ScatteringSettings(BaseModel):
     def scales(self) -> tuple[float, ...]:
         """The scales j = 0 ... J."""
         if self.max_scale is None:
-            raise ValueError("max_scale must be known before features are made, got null; use hypers.completed(frames)")
+            raise ValueError(
+                "max_scale must be known before features are made, got null; use settings.completed(frames)"
+            )
         return tuple(k * self.scale_step for k in range(int(self.max_scale / self.scale_step + 1e-9) + 1))
 
     @property

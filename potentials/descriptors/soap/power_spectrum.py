@@ -28,7 +28,7 @@ class SoapPowerSpectrum(nn.Module):
     """Power spectrum of atomic environments, from edges to features.
 
     Args:
-        hypers: settings, with `symbols`.
+        settings: settings, with `symbols`.
         coupling: U (L+1, Q, A, N) or (Q, A, N) that contracts the primitive functions (see `coupling`).
         reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 

@@ -26,7 +26,7 @@ class RadialSpectrum(Features):
     """Radial spectrum of atomic environments, from edges to features; `settings.l_max` is not used.
 
     Args:
-        hypers: settings, with `symbols`.
+        settings: settings, with `symbols`.
         coupling: U (1, Q, A, N) or (Q, A, N) that contracts the primitive functions (see `coupling`).
         reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 

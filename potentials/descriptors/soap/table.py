@@ -52,7 +52,7 @@ def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None 
         ValueError: no symbols, or a coupling of another shape.
     """
     if not settings.symbols:
-        raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
+        raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
     n_species = len(settings.symbols)
     separate = settings.species_mode == "separate"
     if coupling is not None:

@@ -28,7 +28,7 @@ class SymmetryFunctions(Features):
     """Symmetry functions of atomic environments, from edges to features.
 
     Args:
-        hypers: settings, with `symbols`.
+        settings: settings, with `symbols`.
         reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
@@ -49,7 +49,7 @@ class SymmetryFunctions(Features):
     def __init__(self, settings: SymmetryFunctionSettings, reference: bool = False) -> None:
         super().__init__()
         if not settings.symbols:
-            raise ValueError("symbols must name at least one element, got none; use hypers.with_symbols([...])")
+            raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
         scale = settings.eta_scale
         grid = [(scale * eta, shift) for eta in settings.g2_etas for shift in settings.g2_shifts]
         self.register_buffer("radial", torch.tensor(grid, dtype=torch.float64).reshape(-1, 2))

@@ -58,7 +58,7 @@ def choose_columns(
     Args:
         features: (n, F) of the training frames.
         changes: (s, F) what shifts of all atoms add to them; none: nothing is known about noise.
-        hypers, paths: what the features are.
+        settings, paths: what the features are.
         signal, size: least ratios (see above).
     """
     noise = np.sqrt(np.mean(changes**2, axis=0)) if len(changes) else np.zeros(features.shape[1])

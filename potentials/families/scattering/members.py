@@ -43,7 +43,7 @@ class SharedFit:
         """Return `greedy.fit_ensemble` of the same rows, on every process.
 
         Args:
-            rows, hypers: as there.
+            rows, settings: as there.
             columns: numbers of the features that may be used.
             folder: where members are saved; None: nowhere.
         """

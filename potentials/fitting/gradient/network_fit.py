@@ -70,7 +70,7 @@ def train_networks(problem: FitProblem, network: NetworkSettings, training: Trai
     """Return the networks trained on the problem's data.
 
     problem.members: 0 for one network, K >= 2 for a committee. The model is in float64; `final` is `model`. The report
-    has "validation" (mean absolute errors of the kept weights), "epochs" (a row of numbers for each), "best_epoch" of each
+    has "validation" (mean absolute errors of the kept weights), "epochs" (a row of numbers each), "best_epoch" of each
     member, "calibration" of the spread, and the settings with the number of epochs that they came to. With a folder,
     checkpoints and epochs.csv are written there.
     """

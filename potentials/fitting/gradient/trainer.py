@@ -44,7 +44,7 @@ class Trainer:
         sizes: atoms of every training structure, over all processes in the order of the data.
         n_validation: validation structures over all processes.
         judges: which of this process's validation structures stop which member.
-        hypers: settings.
+        settings: settings.
         n_epochs: how many there will be, if no member stops.
         strain: whether stresses are trained.
         seed: of the order of the structures.

@@ -41,7 +41,7 @@ class Ensemble:
 
     Attributes:
         members: (K) by number.
-        hypers: how they were fitted.
+        settings: how they were fitted.
     """
 
     members: tuple[Member, ...]
@@ -100,7 +100,7 @@ def fit_ensemble(
 
     Args:
         rows: equations; see `rows.make_rows` and `rows.stack`.
-        hypers: settings.
+        settings: settings.
         columns: features that may be used, a mask (d) or their numbers; None: all.
         workers: members fitted at once, in threads.
         folder: where each member is saved as soon as it is fitted; None: nowhere.

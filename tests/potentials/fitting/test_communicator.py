@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+import launched
 import numpy as np
 import pytest
 
@@ -16,16 +15,16 @@ SCRIPT = """
 import sys
 import many_body_toy as toy
 import numpy as np
-from labelled import CUTOFF, frames, task
-from test_run import GAP, LINEAR, outputs
+from labelled import CUTOFF, GAP, LINEAR, fit_problem, frames, outputs
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.fitting import find_ranks, fit_gap, fit_linear
+from rhopot.potentials.fitting.communicator import find_communicator
+from rhopot.potentials.fitting.least_squares.fit import fit_gap, fit_linear
 
-ranks = find_ranks()
+here = find_communicator()
 train, validation, test = frames(13), frames(5, seed=4), frames(4, seed=5)
-found = {"size": ranks.size}
-for name, fit, hypers in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.model_copy(update={"pool": 20}))):
-    result = fit(task(train, validation, ranks=ranks, members=4), hypers)
+found = {"size": here.size}
+for name, fit, settings in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.model_copy(update={"pool": 20}))):
+    result = fit(fit_problem(train, validation, communicator=here, members=4), settings)
     found[name] = outputs(result.model, test)
     loaded = LoadedModel(card=toy.card(4, cutoff=CUTOFF), module=result.model)
     tested = evaluate(loaded, [frame.atoms for frame in test], gradients=False, members=True)
@@ -33,21 +32,15 @@ for name, fit, hypers in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.m
     found[name + "_equations"] = result.report["equations"]
     if name == "gap":
         found["points"] = result.model.points.numpy()
-np.savez(f"{sys.argv[1]}-{ranks.rank}.npz", **found)
+np.savez(f"{sys.argv[1]}-{here.rank}.npz", **found)
 """
 
 
 def run(tmp_path: Path, size: int) -> list[dict[str, np.ndarray]]:
     """Fit in `size` processes and return what each of them found."""
-    here = Path(__file__).parent
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])]),
-        "OMP_NUM_THREADS": "1",
-    }
     launcher = [str(Path(sys.executable).parent / "mpirun"), "-n", str(size)] if size > 1 else []
     command = [*launcher, sys.executable, "-c", SCRIPT, str(tmp_path / f"of{size}")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
+    launched.run(command)
     return [dict(np.load(tmp_path / f"of{size}-{rank}.npz")) for rank in range(size)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ensemble_task import SMALL, frames, sample
+from scattering_problem import SMALL, frames, sample
 
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.families.scattering.candidate_features import choose_columns, size_limits

@@ -8,7 +8,7 @@ import labelled
 import numpy as np
 import pytest
 import torch
-from ensemble_task import ALL, BOTH, ENERGIES, SMALL, features, frames, sample, task
+from scattering_problem import ALL, BOTH, ENERGIES, SMALL, features, fit_problem, frames, sample
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering
 from rhopot.potentials.families.scattering.directional_features import (
@@ -34,7 +34,7 @@ BASELINE = CompositionBaseline(labelled.SYMBOLS, labelled.BASELINE, "given")
 def measured(made: list[Frame], n_directions: int = 2, n_strains: int = 2) -> StructureFeatures:
     """All features of some frames, every frame shifted."""
     settings = ScatteringFitSettings(directions=n_directions, strains=n_strains)
-    given = task(made, targets=ALL)
+    given = fit_problem(made, targets=ALL)
     return evaluate_plan(
         plan_evaluations(given, settings, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING)
     )
@@ -126,7 +126,7 @@ def test_weights_are_inverse_squares_of_expected_errors() -> None:
 
 def test_few_shifted_frames_stand_for_all() -> None:
     made = frames(6)
-    settings, given = ScatteringFitSettings(directions=0, strains=0, translated=2), task(made)
+    settings, given = ScatteringFitSettings(directions=0, strains=0, translated=2), fit_problem(made)
     part = evaluate_plan(
         plan_evaluations(given, settings, made, True), "some", given, SCATTERING, FeatureStore(None, SCATTERING)
     )

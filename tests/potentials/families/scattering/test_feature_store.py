@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ensemble_task import SMALL, features, frames, sample
+from scattering_problem import SMALL, features, frames, sample
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering
 from rhopot.potentials.families.scattering.feature_store import FeatureStore, feature_rows

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from contracts.spectrum import SmallSpectrum
-from ensemble_task import BOTH, ENERGIES, FEW, SMALL, energies, features, frames, task
+from scattering_problem import BOTH, ENERGIES, FEW, SMALL, energies, features, fit_problem, frames
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering, all_paths
 from rhopot.potentials.families.scattering.directional_features import fewer, plan_evaluations
@@ -49,7 +49,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> ScatteringFitSettings:
 @pytest.fixture(scope="module")
 def fitted(few: ScatteringFitSettings) -> FitResult:
     """One fit to energies and forces, with its final model fitted to both parts."""
-    return fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True), few)
+    return fit_scattering(fit_problem(TRAIN, UNSEEN, refit_on_validation=True), few)
 
 
 def test_the_model_predicts_unseen_structures(fitted: FitResult) -> None:
@@ -90,7 +90,7 @@ def test_the_model_holds_nothing_but_what_members_use(fitted: FitResult) -> None
 
 
 def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: ScatteringFitSettings) -> None:
-    found = fit_scattering(task(TRAIN, UNSEEN, members=10), few)
+    found = fit_scattering(fit_problem(TRAIN, UNSEEN, members=10), few)
     assert found.model.n_members == 10
     table = energies(found.model, UNSEEN, members=True)
     np.testing.assert_allclose(table[:, 1:].mean(axis=1), table[:, 0], rtol=1e-9)
@@ -98,10 +98,10 @@ def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: 
     assert found.report["calibration"]["n_energies"] >= len(UNSEEN)
     count = found.report["calibration"]["n_energies"]  # the ceil(0.68 (n + 1))-th of n
     assert found.report["calibration"]["within_one"] == pytest.approx(np.ceil(0.6827 * (count + 1)) / count)
-    four = fit_scattering(task(TRAIN, UNSEEN, members=4), few)
+    four = fit_scattering(fit_problem(TRAIN, UNSEEN, members=4), few)
     assert four.model.n_members == 4
     np.testing.assert_array_equal(energies(four.model, UNSEEN), table[:, 0])
-    none = fit_scattering(task(TRAIN, UNSEEN, members=0), few)
+    none = fit_scattering(fit_problem(TRAIN, UNSEEN, members=0), few)
     assert (none.model.n_members, none.report["calibration"]) == (0, None)
     np.testing.assert_array_equal(energies(none.model, UNSEEN), table[:, 0])
 
@@ -111,7 +111,7 @@ def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: Scatter
     errors = [np.abs(energies(model, UNSEEN) - labels).mean() for model in (fitted.model, fitted.final)]
     assert errors[1] < 0.8 * errors[0]
     assert fitted.final.spread == fitted.model.spread
-    plain = fit_scattering(task(TRAIN, UNSEEN), few)
+    plain = fit_scattering(fit_problem(TRAIN, UNSEEN), few)
     assert plain.final is plain.model
     np.testing.assert_array_equal(plain.model.coefficients, fitted.model.coefficients)
 
@@ -119,7 +119,7 @@ def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: Scatter
 def test_energies_alone_can_be_fitted(few: ScatteringFitSettings) -> None:
     for changes, settings in (({"targets": ENERGIES}, few), ({}, few.model_copy(update={"directions": 0}))):
         notes = Notes()
-        found = fit_scattering(task(TRAIN, UNSEEN, progress=notes, **changes), settings)
+        found = fit_scattering(fit_problem(TRAIN, UNSEEN, progress=notes, **changes), settings)
         assert found.report["equations"] == {"energies": 24, "translations": 20, "groups": 8}
         assert "directions, train" not in notes.stages
 
@@ -128,7 +128,7 @@ def test_forces_make_a_better_model_of_few_structures(few: ScatteringFitSettings
     """Energies too: the thesis' expectation."""
     errors = []
     for directions in (0, 4):
-        found = fit_scattering(task(TRAIN, UNSEEN), few.model_copy(update={"directions": directions}))
+        found = fit_scattering(fit_problem(TRAIN, UNSEEN), few.model_copy(update={"directions": directions}))
         errors.append(found.report["validation"])
     for name in ("energy_mae_mev_per_atom", "forces_mae_mev_per_angstrom"):
         assert errors[1][name] < 0.8 * errors[0][name]
@@ -138,7 +138,7 @@ def test_rows_of_shifts_lower_the_change_of_energy_under_translation(few: Scatte
     changes = []
     for sigma in (None, 1e-5):
         settings = few.model_copy(update={"translation": sigma, "directions": 0})
-        found = fit_scattering(task(TRAIN, UNSEEN), settings)
+        found = fit_scattering(fit_problem(TRAIN, UNSEEN), settings)
         changes.append(found.report["behaviour"]["translation_mev_per_atom"]["rms"])
         scattering, w = found.model.slopes.scattering, found.model.coefficients[:, 0].numpy()
         shift = np.array([0.3, 0.2, 0.1])
@@ -154,7 +154,7 @@ def test_a_budget_is_kept_and_fewer_wavelets_are_evaluated(
 ) -> None:
     settings = few.model_copy(update={"budget": 12, "budget_of": kind})
     notes = Notes()
-    found = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, progress=notes), settings)
+    found = fit_scattering(fit_problem(TRAIN, UNSEEN, refit_on_validation=True, progress=notes), settings)
     for model in (found.model, found.final):
         paths = model.slopes.scattering.paths
         counted = len(paths) if kind == "features" else len(set(moduli(paths)))
@@ -178,7 +178,7 @@ def test_powers_of_one_modulus_are_counted_once() -> None:
 
 def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = FEW.model_copy(update={"budget": 12})
-    whole = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True), settings)
+    whole = fit_scattering(fit_problem(TRAIN, UNSEEN, refit_on_validation=True), settings)
     saved: list[int] = []
     for owner, method, most in ((FeatureStore, "write", 30), (checkpoint.MemberFiles, "save", 14)):
         original = getattr(owner, method)
@@ -192,12 +192,14 @@ def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: p
         saved.clear()
         monkeypatch.setattr(owner, method, stop)
         with pytest.raises(KeyboardInterrupt):
-            fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings)
+            fit_scattering(fit_problem(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings)
         monkeypatch.setattr(owner, method, original)
     rows, members = len(list(tmp_path.rglob("features/*.npy"))), len(list(tmp_path.rglob("member-*.npz")))
     assert rows >= 24 + 20 + 48 + 9
     assert members >= 14
-    resumed = fit_scattering(task(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings)
+    resumed = fit_scattering(
+        fit_problem(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings
+    )
     for one, other in ((whole.model, resumed.model), (whole.final, resumed.final)):
         assert one.slopes.scattering.paths == other.slopes.scattering.paths
         assert torch.equal(one.coefficients, other.coefficients)
@@ -205,34 +207,34 @@ def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: p
 
 
 def test_features_can_be_kept_for_other_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = fit_scattering(task(TRAIN, UNSEEN), FEW.model_copy(update={"cache": str(tmp_path / "kept")}))
+    first = fit_scattering(fit_problem(TRAIN, UNSEEN), FEW.model_copy(update={"cache": str(tmp_path / "kept")}))
     assert "cache" not in first.report["regressor"], "a folder is nothing to know of a model"
     kept = len(list((tmp_path / "kept").glob("*.npy")))
     assert kept == 24 + 9 + 20 + 2 * 24
     monkeypatch.setattr(FeatureStore, "write", lambda self, sample, row: pytest.fail("computed again"))
     settings = FEW.model_copy(update={"cache": str(tmp_path / "kept"), "max_features": 8})
-    assert fit_scattering(task(TRAIN, UNSEEN), settings).report["ensemble"]["columns_of_a_member"]["most"] <= 8
+    assert fit_scattering(fit_problem(TRAIN, UNSEEN), settings).report["ensemble"]["columns_of_a_member"]["most"] <= 8
 
 
 def test_frames_without_groups_are_drawn_one_by_one_and_said_so(few: ScatteringFitSettings) -> None:
     notes = Notes()
     alone = [replace(frame, group=None) for frame in TRAIN]
-    found = fit_scattering(task(alone, UNSEEN, progress=notes), few)
+    found = fit_scattering(fit_problem(alone, UNSEEN, progress=notes), few)
     assert found.report["equations"]["groups"] == 24
     assert any("each frame is drawn by itself" in line for line in notes.lines)
 
 
 def test_folds_and_single_models_have_what_spread_they_can(few: ScatteringFitSettings) -> None:
     folds = few.model_copy(update={"sampling": "folds", "n_members": 4, "candidates": "all"})
-    found = fit_scattering(task(TRAIN, UNSEEN), folds)
+    found = fit_scattering(fit_problem(TRAIN, UNSEEN), folds)
     assert found.model.n_members == 4
     assert found.report["calibration"]["n_energies"] == len(UNSEEN), "each frame is left out by one member alone"
-    one = fit_scattering(task(TRAIN, UNSEEN), few.model_copy(update={"n_members": 1}))
+    one = fit_scattering(fit_problem(TRAIN, UNSEEN), few.model_copy(update={"n_members": 1}))
     assert (one.model.n_members, one.report["calibration"]) == (0, None)
 
 
 def test_a_model_of_nothing_but_a_constant_is_a_model(few: ScatteringFitSettings) -> None:
-    found = fit_scattering(task(TRAIN[:6], UNSEEN, members=0), few.model_copy(update={"max_features": 1}))
+    found = fit_scattering(fit_problem(TRAIN[:6], UNSEEN, members=0), few.model_copy(update={"max_features": 1}))
     assert found.report["ensemble"]["features_used"] == 0
     values = energies(found.model, UNSEEN)
     species = [[SMALL.symbols.index(s) for s in frame.atoms.symbols] for frame in UNSEEN]
@@ -256,13 +258,13 @@ def test_a_model_of_nothing_but_a_constant_is_a_model(few: ScatteringFitSettings
 def test_what_cannot_be_fitted_is_refused(changes: dict, error: type, sentence: str) -> None:
     given = {"train": TRAIN[:6], "validation": UNSEEN[:3]} | changes
     with pytest.raises(error, match=sentence):
-        fit_scattering(task(**given), FEW)
+        fit_scattering(fit_problem(**given), FEW)
 
 
 def test_too_few_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="groups must be at least 2 for bootstrap"):
-        fit_scattering(task(TRAIN[:3], UNSEEN[:3], targets=BOTH), FEW)
-    assert isinstance(task(TRAIN).descriptor, WaveletScattering)
+        fit_scattering(fit_problem(TRAIN[:3], UNSEEN[:3], targets=BOTH), FEW)
+    assert isinstance(fit_problem(TRAIN).descriptor, WaveletScattering)
 
 
 def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path
 
     progress, settings = Forecasts(), FEW.model_copy(update={"cache": str(tmp_path)})
     for _ in range(2):
-        fit_scattering(task(TRAIN[:6], UNSEEN[:3], progress=progress), settings)
+        fit_scattering(fit_problem(TRAIN[:6], UNSEEN[:3], progress=progress), settings)
     (forecast,) = progress.found
     assert (forecast.columns, forecast.rows) == (len(all_paths(SMALL)), 6 + 6 + 12)
     assert forecast.seconds > 0
@@ -287,7 +289,7 @@ def test_large_frames_have_fewer_slopes_and_at_least_one() -> None:
 
     together = [*TRAIN[:4], repeated(TRAIN[4], (3, 1, 1)), repeated(TRAIN[5], (3, 3, 1))]
     plan = plan_evaluations(
-        task(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True
+        fit_problem(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True
     )
     counts = np.bincount([owner for owner, _ in plan.forces], minlength=6)
     points = np.array([sample.points for sample in plan.still])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ensemble_task import SMALL, frames
+from scattering_problem import SMALL, frames
 
 from rhopot.potentials.descriptors.scattering import choose_grid
 from rhopot.potentials.families.scattering.perturbations import random_directions, random_shift, random_strains

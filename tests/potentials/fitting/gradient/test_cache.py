@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import labelled
 import numpy as np
-import prepared
+import prepared_training as prepared
 import pytest
 import torch
 from contracts.spectrum import SmallSpectrum

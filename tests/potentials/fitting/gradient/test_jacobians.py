@@ -7,7 +7,7 @@ import copy
 import labelled
 import many_body_toy as toy
 import numpy as np
-import prepared
+import prepared_training as prepared
 import pytest
 import torch
 from contracts.spectrum import SmallSpectrum

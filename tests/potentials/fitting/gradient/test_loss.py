@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import labelled
 import numpy as np
-import prepared
+import prepared_training as prepared
 import pytest
 import torch
 
@@ -53,7 +53,7 @@ def by_hand(settings: LossSettings, frame: Frame, energy: float, forces: np.ndar
     return energies + components + settings.stress * strains
 
 
-@pytest.mark.parametrize("hypers", FORMS, ids=lambda h: f"{h.form}-{h.norm}-{h.huber}-{h.energy_per_atom}")
+@pytest.mark.parametrize("settings", FORMS, ids=lambda h: f"{h.form}-{h.norm}-{h.huber}-{h.energy_per_atom}")
 def test_loss_is_the_equation(settings: LossSettings) -> None:
     frames = prepared.mixed_frames()
     networks = prepared.networks()

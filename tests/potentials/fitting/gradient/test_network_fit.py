@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_task import ENERGIES, NETWORK, task, training_settings, weights
+from training_problem import ENERGIES, NETWORK, fit_problem, training_settings, weights
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.fitting.gradient.network_fit import train_networks
@@ -42,7 +42,9 @@ def test_learns_the_forces_of_a_toy_potential() -> None:
     """From 60 strained and rattled crystals of four atoms, forces of new ones to 10% of their root mean square."""
     train, test = labelled.frames(60, seed=2), labelled.frames(20, seed=3)
     network = NetworkSettings(hidden=(24, 24))
-    result = train_networks(task(train, test), network, training_settings(100, dtype="float32", learning_rate=0.01))
+    result = train_networks(
+        fit_problem(train, test), network, training_settings(100, dtype="float32", learning_rate=0.01)
+    )
     reference = np.concatenate([frame.forces for frame in test])
     spread = 1000 * float(np.sqrt(np.mean(reference**2)))
     assert result.report["validation"]["forces_mae_mev_per_angstrom"] < 0.1 * spread
@@ -60,7 +62,7 @@ def test_learns_the_forces_of_a_toy_potential() -> None:
 def test_other_losses_learn_too(form: str) -> None:
     loss = LossSettings(form=form, p=0.1)  # type: ignore[arg-type]
     rows = train_networks(
-        task(TRAIN, VALIDATION), NETWORK, training_settings(25, loss=loss, learning_rate=0.01)
+        fit_problem(TRAIN, VALIDATION), NETWORK, training_settings(25, loss=loss, learning_rate=0.01)
     ).report["epochs"]
     assert rows[-1]["validation_loss"] < 0.3 * rows[0]["validation_loss"]
     for name in ("train_energy_rmse_mev_per_atom", "train_forces_rmse_mev_per_angstrom"):
@@ -70,7 +72,7 @@ def test_other_losses_learn_too(form: str) -> None:
 def test_stress_in_the_loss_lowers_the_error_of_the_stress() -> None:
     errors = []
     for stress in (0.0, 1.0):
-        given = task(TRAIN, VALIDATION, targets=Targets(energy=0.002, forces=0.05, stress=0.01))
+        given = fit_problem(TRAIN, VALIDATION, targets=Targets(energy=0.002, forces=0.05, stress=0.01))
         result = train_networks(
             given, NETWORK, training_settings(60, learning_rate=0.01, loss=LossSettings(beta=3.0, stress=stress))
         )
@@ -83,15 +85,17 @@ def test_stress_in_the_loss_lowers_the_error_of_the_stress() -> None:
 
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     settings = training_settings(3, dtype="float32")
-    first, again, other = (train_networks(task(TRAIN, VALIDATION, seed=s), NETWORK, settings).model for s in (1, 1, 2))
+    first, again, other = (
+        train_networks(fit_problem(TRAIN, VALIDATION, seed=s), NETWORK, settings).model for s in (1, 1, 2)
+    )
     assert torch.equal(weights(first), weights(again))
     assert not torch.allclose(weights(first), weights(other))
 
 
 def test_a_member_is_the_network_it_would_be_alone() -> None:
     settings = training_settings(6, learning_rate=0.02)
-    committee = train_networks(task(TRAIN, members=2), NETWORK, settings)
-    alone = train_networks(task(TRAIN), NETWORK, settings)
+    committee = train_networks(fit_problem(TRAIN, members=2), NETWORK, settings)
+    alone = train_networks(fit_problem(TRAIN), NETWORK, settings)
     for mine, others in zip(alone.model.networks.parameters(), committee.model.networks.parameters(), strict=True):
         torch.testing.assert_close(mine[0], others[0], rtol=1e-9, atol=1e-11)
         assert not torch.allclose(others[0], others[1])
@@ -99,7 +103,7 @@ def test_a_member_is_the_network_it_would_be_alone() -> None:
 
 def test_early_stopping_ends_the_training_and_keeps_the_best_epoch() -> None:
     settings = training_settings(200, patience=4, learning_rate=0.1, ema=0.0)
-    report = train_networks(task(TRAIN[:6], VALIDATION), NETWORK, settings).report
+    report = train_networks(fit_problem(TRAIN[:6], VALIDATION), NETWORK, settings).report
     rows, best = report["epochs"], report["best_epoch"][0]
     assert len(rows) == best + 4 < 200
     losses = [row["validation_loss"] for row in rows]
@@ -110,7 +114,7 @@ def test_early_stopping_ends_the_training_and_keeps_the_best_epoch() -> None:
 
 def test_members_that_were_not_stopped_on_a_structure_calibrate() -> None:
     """The seventh of eight ratios of an error of the judges' mean to the stated deviation is one: 0.6827 x (8 + 1)."""
-    result = train_networks(task(TRAIN, VALIDATION, members=4), NETWORK, training_settings(10))
+    result = train_networks(fit_problem(TRAIN, VALIDATION, members=4), NETWORK, training_settings(10))
     calibration = result.report["calibration"]
     assert (calibration["n_energies"], calibration["n_groups"]) == (8, None)
     loaded = LoadedModel(card=toy.card(4, cutoff=labelled.CUTOFF), module=result.model)
@@ -138,7 +142,7 @@ def test_energies_with_batch_normalisation(per_element: bool) -> None:
     """Statistics of minibatches while training, those of all training data in what is kept."""
     network = NetworkSettings(hidden=(12, 8), normalization="batch_norm", per_element=per_element)
     result = train_networks(
-        task(TRAIN, VALIDATION, targets=ENERGIES), network, training_settings(60, learning_rate=0.01, batch=12)
+        fit_problem(TRAIN, VALIDATION, targets=ENERGIES), network, training_settings(60, learning_rate=0.01, batch=12)
     )
     rows = result.report["epochs"]
     assert rows[-1]["train_loss"] < 0.3 * rows[0]["train_loss"]
@@ -152,22 +156,24 @@ def test_energies_with_batch_normalisation(per_element: bool) -> None:
 
 
 def test_without_validation_data_the_last_weights_are_kept() -> None:
-    report = train_networks(task(TRAIN), NETWORK, training_settings(3, patience=1)).report
+    report = train_networks(fit_problem(TRAIN), NETWORK, training_settings(3, patience=1)).report
     assert report["best_epoch"] == [3]
     assert report["validation"] == {}
 
 
 def test_derivatives_that_do_not_fit_are_evaluated_in_every_step() -> None:
     said = Listening()
-    kept = train_networks(task(TRAIN[:8], VALIDATION), NETWORK, training_settings(3))
-    streamed = train_networks(task(TRAIN[:8], VALIDATION, progress=said), NETWORK, training_settings(3, cache_gib=0.0))
+    kept = train_networks(fit_problem(TRAIN[:8], VALIDATION), NETWORK, training_settings(3))
+    streamed = train_networks(
+        fit_problem(TRAIN[:8], VALIDATION, progress=said), NETWORK, training_settings(3, cache_gib=0.0)
+    )
     torch.testing.assert_close(weights(kept.model), weights(streamed.model), rtol=1e-7, atol=1e-9)
     assert any("evaluated in every step" in line for line in said.lines)
 
 
 def test_progress_tells_the_errors_of_an_epoch() -> None:
     said = Listening()
-    train_networks(task(TRAIN[:8], VALIDATION, progress=said), NETWORK, training_settings(2))
+    train_networks(fit_problem(TRAIN[:8], VALIDATION, progress=said), NETWORK, training_settings(2))
     assert len(said.described) == 2
     assert said.described[-1].startswith("epochs: validation MAE / RMSE: energy ")
     assert said.described[-1].endswith(" meV/A")
@@ -179,23 +185,25 @@ def test_a_training_without_a_number_of_epochs_makes_enough_steps(monkeypatch: p
     monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.FEWEST", 3)
     for count, expected in ((8, "7 epochs of 2 steps"), (24, "3 epochs of 6 steps")):
         said = Listening()
-        report = train_networks(task(TRAIN[:count], VALIDATION, progress=said), NETWORK, training_settings(None)).report
+        report = train_networks(
+            fit_problem(TRAIN[:count], VALIDATION, progress=said), NETWORK, training_settings(None)
+        ).report
         assert expected in said.lines
         assert report["training"]["epochs"] == len(report["epochs"]) == int(expected.split()[0])
 
 
 def test_one_member_is_no_committee() -> None:
     with pytest.raises(ValueError, match=r"members must be 0 \(one network\) or at least 2, got 1; 4 is customary"):
-        train_networks(task(TRAIN, members=1), NETWORK, training_settings(1))
+        train_networks(fit_problem(TRAIN, members=1), NETWORK, training_settings(1))
 
 
 def test_the_validation_part_is_not_learnt() -> None:
     with pytest.raises(ValueError, match=r"data\.split\.refit must be false for networks, got true"):
-        train_networks(task(TRAIN, VALIDATION, refit_on_validation=True), NETWORK, training_settings(1))
+        train_networks(fit_problem(TRAIN, VALIDATION, refit_on_validation=True), NETWORK, training_settings(1))
 
 
 def test_a_loss_without_weights_is_refused() -> None:
-    given = task(TRAIN, targets=Targets(energy=None, forces=0.05))
+    given = fit_problem(TRAIN, targets=Targets(energy=None, forces=0.05))
     with pytest.raises(
         ValueError, match="loss must weigh a quantity that the training data carry, got weights of zero"
     ):
@@ -203,9 +211,9 @@ def test_a_loss_without_weights_is_refused() -> None:
 
 
 def test_forces_that_weigh_nothing_cost_nothing() -> None:
-    rows = train_networks(task(TRAIN, VALIDATION), NETWORK, training_settings(1, loss=LossSettings(beta=0.0))).report[
-        "epochs"
-    ]
+    rows = train_networks(
+        fit_problem(TRAIN, VALIDATION), NETWORK, training_settings(1, loss=LossSettings(beta=0.0))
+    ).report["epochs"]
     assert "train_energy_mae_mev_per_atom" in rows[0]
     assert "train_forces_mae_mev_per_angstrom" not in rows[0]
 
@@ -213,19 +221,19 @@ def test_forces_that_weigh_nothing_cost_nothing() -> None:
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     settings = training_settings(5, learning_rate=1e38, clip=None, dtype="float32")
     with pytest.raises(ValueError, match="learning_rate must keep the loss finite, got 1e\\+38"):
-        train_networks(task(TRAIN), NETWORK, settings)
+        train_networks(fit_problem(TRAIN), NETWORK, settings)
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="device must be cpu or auto where torch finds no GPU, got cuda"):
-        train_networks(task(TRAIN), NETWORK, training_settings(1, device="cuda"))
+        train_networks(fit_problem(TRAIN), NETWORK, training_settings(1, device="cuda"))
 
 
 def test_tensorboard_gets_every_number_of_the_table(tmp_path: Path) -> None:
     """The event file holds the epochs' rows, in single precision."""
-    given = task(TRAIN[:8], VALIDATION, folder=tmp_path)
+    given = fit_problem(TRAIN[:8], VALIDATION, folder=tmp_path)
     report = train_networks(given, NETWORK, training_settings(3, tensorboard=True)).report
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     names = {"train/loss", "validation/loss", "validation/forces_mae_mev_per_angstrom", "learning/rate"}
@@ -239,4 +247,4 @@ def test_tensorboard_gets_every_number_of_the_table(tmp_path: Path) -> None:
 def test_tensorboard_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ValueError, match="must be false unless tensorboard is installed, got true"):
-        train_networks(task(TRAIN, folder=tmp_path), NETWORK, training_settings(1, tensorboard=True))
+        train_networks(fit_problem(TRAIN, folder=tmp_path), NETWORK, training_settings(1, tensorboard=True))

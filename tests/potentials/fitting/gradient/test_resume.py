@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -11,9 +10,10 @@ import time
 from pathlib import Path
 
 import labelled
+import launched
 import pytest
 import torch
-from training_task import NETWORK, task, training_settings, weights
+from training_problem import NETWORK, fit_problem, training_settings, weights
 
 from rhopot.potentials.fitting.gradient.log import COLUMNS, Log
 from rhopot.potentials.fitting.gradient.network_fit import train_networks
@@ -25,22 +25,23 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 import labelled
-from training_task import NETWORK, training_settings, task
-from rhopot.potentials.fitting import Silent
+from training_problem import NETWORK, training_settings, fit_problem
+from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.gradient import train_networks
 
-class Slow(Silent):
+class Slow(SilentProgress):
     def describe(self, stage, text):
         time.sleep(0.05)
 
-given = task(labelled.frames(10), labelled.frames(4, seed=1), members=2, folder=Path(sys.argv[1]), progress=Slow())
+train, validation = labelled.frames(10), labelled.frames(4, seed=1)
+given = fit_problem(train, validation, members=2, folder=Path(sys.argv[1]), progress=Slow())
 chosen = training_settings(int(sys.argv[2]), dtype="float32", learning_rate=0.01, checkpoint_seconds=0.12)
 train_networks(given, NETWORK, chosen)
 """
 
 
 def given(folder: Path | None, resume: bool = False):  # type: ignore[no-untyped-def]
-    return task(labelled.frames(10), labelled.frames(4, seed=1), members=2, folder=folder, resume=resume)
+    return fit_problem(labelled.frames(10), labelled.frames(4, seed=1), members=2, folder=folder, resume=resume)
 
 
 def epochs_in(folder: Path) -> list[str]:
@@ -49,10 +50,7 @@ def epochs_in(folder: Path) -> list[str]:
 
 
 def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
-    here = Path(__file__).parent
-    paths = [str(here), str(here.parent / "fit"), str(here.parents[1])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path), str(EPOCHS)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path), str(EPOCHS)], env=launched.ENVIRONMENT)
     try:
         deadline = time.monotonic() + 60
         while not ((tmp_path / "training.pt").exists() and len(epochs_in(tmp_path)) >= 8):

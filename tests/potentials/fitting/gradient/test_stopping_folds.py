@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import labelled
 import numpy as np
-import prepared
+import prepared_training as prepared
 import pytest
 
 from rhopot.potentials.fitting.communicator import SingleProcess

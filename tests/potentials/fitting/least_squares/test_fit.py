@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from labelled import BASELINE, CUTOFF, SYMBOLS, frames, task
+from labelled import BASELINE, CUTOFF, GAP, LINEAR, SYMBOLS, fit_problem, frames, outputs
 from torch import nn
 
 from rhopot.export import LoadedModel, evaluate
@@ -23,18 +23,7 @@ from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 
-LINEAR = LinearSettings(prior=0.3, scaling=0.5, block_rows=20)
-GAP = GapSettings(zeta=2, delta=2.0, n_sparse=12, block_rows=30)
 FULL_GAP = GapSettings(zeta=4, delta=4.0, n_sparse=80, block_rows=100)
-
-
-def outputs(model: nn.Module, test: list[Frame]) -> np.ndarray:
-    """Return energies per atom and forces of the frames as one vector."""
-    import many_body_toy as toy
-
-    loaded = LoadedModel(card=toy.card(cutoff=CUTOFF), module=model)
-    results = evaluate(loaded, [frame.atoms for frame in test])
-    return np.concatenate([np.append(r.energy / len(r.energies), r.forces.ravel()) for r in results])
 
 
 def dense(fitted: FitProblem, design: LinearDesign | KernelDesign) -> np.ndarray:
@@ -45,7 +34,7 @@ def dense(fitted: FitProblem, design: LinearDesign | KernelDesign) -> np.ndarray
 
 
 def test_linear_fit_equals_closed_form_ridge() -> None:
-    fitted = task(frames(12))
+    fitted = fit_problem(frames(12))
     model = fit_linear(fitted, LINEAR).model
     rows = dense(fitted, LinearDesign(2, torch.arange(63)))
     a, y = rows[:, :-1], rows[:, -1]
@@ -68,7 +57,7 @@ def spectrum(fitted: FitProblem, frame: Frame) -> list[tuple[int, np.ndarray]]:
 
 def test_gap_fit_equals_subset_of_regressors_algebra() -> None:
     """c = (K^T S^-2 K + K_MM / delta^2)^-1 K^T S^-2 y in dense normal equations, with sigmas that these survive."""
-    fitted = task(frames(12), targets=Targets(energy=0.5, forces=2.0, stress=1.0))
+    fitted = fit_problem(frames(12), targets=Targets(energy=0.5, forces=2.0, stress=1.0))
     model = fit_gap(fitted, GAP).model
     points = [model.points[: model.first_point[1]], model.points[model.first_point[1] :]]
     rows = dense(fitted, KernelDesign(points, 2, torch.arange(63)))
@@ -82,7 +71,7 @@ def test_gap_fit_equals_subset_of_regressors_algebra() -> None:
 def test_gap_with_every_environment_is_the_exact_gaussian_process() -> None:
     """Energies only, all atoms sparse: prediction k (K + S^2)^-1 y with structure kernels K."""
     train, test = frames(8), frames(3, seed=9)
-    fitted = task(train, targets=Targets(energy=0.01, forces=None))
+    fitted = fit_problem(train, targets=Targets(energy=0.01, forces=None))
     model = fit_gap(fitted, GapSettings(zeta=2, delta=1.5, n_sparse=1000)).model
 
     def structure_kernel(left: list[Frame], right: list[Frame]) -> np.ndarray:
@@ -106,14 +95,14 @@ def constant(frame: Frame) -> float:
     return sum(BASELINE[SYMBOLS.index(s)] for s in frame.atoms.symbols)
 
 
-@pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, FULL_GAP)])
+@pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, FULL_GAP)])
 def test_fit_learns_and_does_not_depend_on_blocks(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(25), frames(6, seed=5)
-    result = fit(task(train, test), settings)
+    result = fit(fit_problem(train, test), settings)
     found = outputs(result.model, test)
-    whole = fit(task(train), settings.model_copy(update={"block_rows": 10**6}))
+    whole = fit(fit_problem(train), settings.model_copy(update={"block_rows": 10**6}))
     np.testing.assert_allclose(outputs(whole.model, test), found, rtol=0, atol=1e-9)
-    parts = fit(task(train), settings.model_copy(update={"batch_mib": 0.05}))
+    parts = fit(fit_problem(train), settings.model_copy(update={"batch_mib": 0.05}))
     np.testing.assert_allclose(outputs(parts.model, test), found, rtol=0, atol=1e-6)
     errors = found - np.concatenate([np.append(f.energy / 4, f.forces.ravel()) for f in test])
     forces = np.concatenate([f.forces.ravel() for f in test])
@@ -122,10 +111,10 @@ def test_fit_learns_and_does_not_depend_on_blocks(fit, settings) -> None:  # typ
     assert result.report["validation"]["energy_mae_mev_per_atom"] == pytest.approx(1e3 * np.abs(errors[::13]).mean())
 
 
-@pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
+@pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_chosen_features_are_the_only_ones_used(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train = frames(10)
-    result = fit(task(train), settings.model_copy(update={"n_features": 20, "feature_method": "cur"}))
+    result = fit(fit_problem(train), settings.model_copy(update={"n_features": 20, "feature_method": "cur"}))
     model = result.model
     if fit is fit_linear:
         assert int((model.weights[0, :, 0] != 0).sum()) == 20
@@ -154,20 +143,20 @@ class KillAfter(SilentProgress):
             raise Killed
 
 
-@pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
+@pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_resumed_fit_equals_uninterrupted_fit(fit, settings, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(12), frames(3, seed=5)
     eager = settings.model_copy(update={"checkpoint_seconds": 0.0})
-    expected = outputs(fit(task(train), eager).model, test)
+    expected = outputs(fit(fit_problem(train), eager).model, test)
     with pytest.raises(Killed):
-        fit(task(train, folder=tmp_path, progress=KillAfter(7)), eager)
+        fit(fit_problem(train, folder=tmp_path, progress=KillAfter(7)), eager)
     assert [path.name for path in tmp_path.iterdir()] == ["assembly-0-of-1.npz"]
     steps = Steps()
-    resumed = fit(task(train, folder=tmp_path, resume=True, progress=steps), eager)
+    resumed = fit(fit_problem(train, folder=tmp_path, resume=True, progress=steps), eager)
     np.testing.assert_array_equal(outputs(resumed.model, test), expected)
     assert steps.done["equations"] < 12
     again = Steps()  # the state stays until the folder goes: what follows the fit may be stopped too
-    finished = fit(task(train, folder=tmp_path, resume=True, progress=again), eager)
+    finished = fit(fit_problem(train, folder=tmp_path, resume=True, progress=again), eager)
     np.testing.assert_array_equal(outputs(finished.model, test), expected)
     assert "equations" not in again.done
 
@@ -194,15 +183,15 @@ def test_checkpoint_of_another_fit_is_refused(tmp_path: Path) -> None:
     train = frames(6)
     eager = LINEAR.model_copy(update={"checkpoint_seconds": 0.0})
     with pytest.raises(Killed):
-        fit_linear(task(train, folder=tmp_path, progress=KillAfter(5)), eager)
-    changed = task(train, folder=tmp_path, resume=True, targets=Targets(energy=0.5))
+        fit_linear(fit_problem(train, folder=tmp_path, progress=KillAfter(5)), eager)
+    changed = fit_problem(train, folder=tmp_path, resume=True, targets=Targets(energy=0.5))
     with pytest.raises(ValueError, match="must belong to the fit that is resumed"):
         fit_linear(changed, eager)
 
 
 def test_forecast_comes_before_the_assembly_and_counts_rightly() -> None:
     steps = Steps()
-    result = fit_gap(task(frames(10), progress=steps), GAP)
+    result = fit_gap(fit_problem(frames(10), progress=steps), GAP)
     (forecast,) = steps.forecasts
     assert (forecast.columns, forecast.rows) == (24, result.report["equations"])
     assert forecast.seconds > 0
@@ -212,7 +201,7 @@ def test_forecast_comes_before_the_assembly_and_counts_rightly() -> None:
 
 def test_too_few_environments_are_said() -> None:
     steps = Steps()
-    fit_gap(task(frames(3), progress=steps), GAP.model_copy(update={"n_sparse": 500}))
+    fit_gap(fit_problem(frames(3), progress=steps), GAP.model_copy(update={"n_sparse": 500}))
     assert steps.texts[0].startswith("Li: ")
     assert "distinct environments for 500 sparse points" in steps.texts[0]
 
@@ -220,7 +209,7 @@ def test_too_few_environments_are_said() -> None:
 def test_fit_repeats_itself_and_thins_by_seed() -> None:
     train, test = frames(10), frames(2, seed=5)
     thinned = GAP.model_copy(update={"pool": 15})
-    one, two, other = (outputs(fit_gap(task(train, seed=s), thinned).model, test) for s in (1, 1, 2))
+    one, two, other = (outputs(fit_gap(fit_problem(train, seed=s), thinned).model, test) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert np.abs(one - other).max() > 1e-6
 
@@ -242,7 +231,7 @@ def test_pair_baseline_is_subtracted_and_carried() -> None:
     from rhopot.potentials.models import LinearModel
 
     bare = frames(6)
-    exact = LinearModel(task(bare).descriptor, zero, BASELINE, Spring())
+    exact = LinearModel(fit_problem(bare).descriptor, zero, BASELINE, Spring())
     loaded = LoadedModel(card=toy.card(cutoff=CUTOFF), module=exact)
     results = evaluate(loaded, [frame.atoms for frame in bare])
     labelled = [
@@ -250,7 +239,7 @@ def test_pair_baseline_is_subtracted_and_carried() -> None:
         for f, r in zip(bare, results, strict=True)
     ]
     assert max(np.abs(frame.forces).max() for frame in labelled) > 0.1
-    fitted = fit_linear(task(labelled, pair=Spring()), LINEAR).model
+    fitted = fit_linear(fit_problem(labelled, pair=Spring()), LINEAR).model
     assert float(fitted.weights.abs().max()) < 1e-9
     np.testing.assert_allclose(outputs(fitted, labelled), outputs(exact, labelled), atol=1e-9)
 
@@ -258,15 +247,15 @@ def test_pair_baseline_is_subtracted_and_carried() -> None:
 def test_wrong_tasks_are_refused() -> None:
     train = frames(2)
     with pytest.raises(ValueError, match="train must hold at least one frame"):
-        task([])
+        fit_problem([])
     with pytest.raises(ValueError, match="baseline must have one energy per symbol"):
-        task(train, baseline=[0.0])
+        fit_problem(train, baseline=[0.0])
     with pytest.raises(ValueError, match="members must be 0 or at least 2, got 1"):
-        fit_linear(task(train, train, members=1), LINEAR)
+        fit_linear(fit_problem(train, train, members=1), LINEAR)
     with pytest.raises(ValueError, match="train must hold at least 3 frames with fitted energies"):
-        fit_linear(task(train, train, members=8), LINEAR)
+        fit_linear(fit_problem(train, train, members=8), LINEAR)
     with pytest.raises(ValueError, match="n_sparse must name every element, got none for Si"):
-        fit_gap(task(train), GAP.model_copy(update={"n_sparse": {"Li": 3}}))
+        fit_gap(fit_problem(train), GAP.model_copy(update={"n_sparse": {"Li": 3}}))
 
 
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
@@ -274,8 +263,8 @@ def test_final_model_has_seen_the_validation_part(
     fit: Callable[..., FitResult], settings: LinearSettings | GapSettings
 ) -> None:
     train, validation = frames(8)[:5], frames(8)[5:]
-    result = fit(task(train, validation, refit_on_validation=True), settings)
-    apart = fit(task(train, validation), settings)
+    result = fit(fit_problem(train, validation, refit_on_validation=True), settings)
+    apart = fit(fit_problem(train, validation), settings)
     np.testing.assert_allclose(outputs(result.model, validation), outputs(apart.model, validation), rtol=0, atol=1e-10)
     assert apart.final is apart.model
     assert np.abs(outputs(result.final, validation) - outputs(result.model, validation)).max() > 1e-4
@@ -284,6 +273,6 @@ def test_final_model_has_seen_the_validation_part(
 def test_final_linear_model_equals_a_fit_to_all_frames() -> None:
     train, validation = frames(8)[:5], frames(8)[5:]
     plain = LinearSettings(scaling=0.0)  # features as they are: their spread over the training part plays no role
-    final = fit_linear(task(train, validation, refit_on_validation=True), plain).final
-    together = fit_linear(task([*train, *validation]), plain).model
+    final = fit_linear(fit_problem(train, validation, refit_on_validation=True), plain).final
+    together = fit_linear(fit_problem([*train, *validation]), plain).model
     np.testing.assert_allclose(outputs(final, validation), outputs(together, validation), rtol=0, atol=1e-8)

@@ -7,7 +7,7 @@ from dataclasses import fields
 import many_body_toy as toy
 import numpy as np
 import pytest
-from labelled import CUTOFF, frames, structures, task
+from labelled import CUTOFF, fit_problem, frames, structures
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.fitting.calibration import (
@@ -102,10 +102,10 @@ def test_rank_correlation_of_orders() -> None:
     assert rank_correlation(np.array([1.0, 5, 9]), np.ones(3)) == 0.0
 
 
-@pytest.mark.parametrize(("fit", "hypers"), [(fit_linear, LINEAR), (fit_gap, GAP)])
+@pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, validation, test = frames(60), frames(40, seed=7), frames(60, seed=8)
-    result = fit(task(train, validation, members=16), settings)
+    result = fit(fit_problem(train, validation, members=16), settings)
     loaded = LoadedModel(card=toy.card(16, cutoff=CUTOFF), module=result.model)
 
     def deviations(atoms: list) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from problems import correlated
+from sparse_problems import correlated
 
 from rhopot.potentials.fitting.sparse_regression import (
     Ensemble,

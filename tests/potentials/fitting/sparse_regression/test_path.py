@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import correlated, design
+from sparse_problems import correlated, design
 
 from rhopot.potentials.fitting.sparse_regression import make_rows, stack
 from rhopot.potentials.fitting.sparse_regression.path import errors, factor

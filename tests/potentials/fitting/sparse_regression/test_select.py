@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from problems import brute_force, correlated
+from sparse_problems import brute_force, correlated
 
 from rhopot.potentials.fitting.sparse_regression.gram import GramEngine
 from rhopot.potentials.fitting.sparse_regression.orthogonal import RowEngine

@@ -1,4 +1,4 @@
-"""Li-Si structures labelled by the many-body toy, and the fit task that the tests of this folder vary."""
+"""Li-Si structures labelled by the many-body toy, and the fit problem that tests of fits vary."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import ase
 import many_body_toy as toy
 import numpy as np
 from contracts.spectrum import SmallSpectrum
+from torch import nn
 
-from rhopot.export import evaluate
+from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
@@ -17,6 +19,8 @@ from rhopot.potentials.structures import Frame
 SYMBOLS = ("Li", "Si")
 CUTOFF = 4.0
 BASELINE = (-1.5, -4.0)
+LINEAR = LinearSettings(prior=0.3, scaling=0.5, block_rows=20)
+GAP = GapSettings(zeta=2, delta=2.0, n_sparse=12, block_rows=30)
 
 
 def structures(count: int, seed: int) -> list[ase.Atoms]:
@@ -50,8 +54,8 @@ def frames(count: int, seed: int = 0) -> list[Frame]:
     ]
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
-    """Return a task for those frames without members, unless changed."""
+def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
+    """Return a fit problem for those frames without members, unless changed."""
     fields: dict[str, Any] = {
         "descriptor": SmallSpectrum(2, CUTOFF),
         "symbols": SYMBOLS,
@@ -60,3 +64,10 @@ def task(train: list[Frame], validation: list[Frame] | None = None, **changes: A
         "members": 0,
     }
     return FitProblem(train=train, validation=validation or [], **(fields | changes))
+
+
+def outputs(model: nn.Module, test: list[Frame]) -> np.ndarray:
+    """Return energies per atom and forces of the frames as one vector."""
+    loaded = LoadedModel(card=toy.card(cutoff=CUTOFF), module=model)
+    results = evaluate(loaded, [frame.atoms for frame in test])
+    return np.concatenate([np.append(r.energy / len(r.energies), r.forces.ravel()) for r in results])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import launched
 import numpy as np
 import pytest
 import torch
@@ -15,13 +13,6 @@ from two_trainings import results
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
 
-HERE = Path(__file__).parent
-TOOLS = Path(sys.executable).parent
-LAUNCHERS = {
-    "MpiCommunicator": [str(TOOLS / "mpirun"), "-n", "2", sys.executable],
-    "TorchCommunicator": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
-}
-
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, np.ndarray]:
@@ -29,16 +20,10 @@ def alone() -> dict[str, np.ndarray]:
     return results(SingleProcess())
 
 
-@pytest.mark.parametrize("kind", LAUNCHERS)
+@pytest.mark.parametrize("kind", launched.LAUNCHERS)
 def test_two_processes_equal_one(kind: str, alone: dict[str, np.ndarray], tmp_path: Path) -> None:
-    paths = [str(HERE), str(HERE.parent / "fit"), str(HERE.parents[1])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [*LAUNCHERS[kind], str(HERE / "two_trainings.py"), str(tmp_path / "found")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    both = [dict(np.load(tmp_path / f"found-{rank}.npz")) for rank in range(2)]
+    both = launched.two_processes(kind, "two_trainings.py", tmp_path / "found")
     for found in both:
-        assert (str(found["kind"]), int(found["size"])) == (kind, 2)
         for name in ("energies", "forces"):
             scale = np.abs(alone[name]).max()
             np.testing.assert_allclose(found[name], alone[name], rtol=0, atol=1e-8 * scale)

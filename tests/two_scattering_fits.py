@@ -1,6 +1,6 @@
 """A small fit whose numbers are to be the same on any number of processes.
 
-python two_fits.py PREFIX      under a launcher: writes PREFIX-RANK.npz
+python two_scattering_fits.py PREFIX      under a launcher: writes PREFIX-RANK.npz
 """
 
 from __future__ import annotations
@@ -8,20 +8,22 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from ensemble_task import FEW, frames, task
+from scattering_problem import FEW, fit_problem, frames
 
 from rhopot.potentials.families.scattering.fit import fit_scattering
 from rhopot.potentials.fitting.communicator import Communicator, find_communicator
 
 
-def results(ranks: Communicator) -> dict[str, np.ndarray]:
+def results(communicator: Communicator) -> dict[str, np.ndarray]:
     """Coefficients of the models on a budget, of one part and of both, and what is reported of them."""
     settings = FEW.model_copy(update={"budget": 15, "n_members": 9})
-    found = fit_scattering(task(frames(14), frames(5, seed=1), refit_on_validation=True, ranks=ranks), settings)
+    found = fit_scattering(
+        fit_problem(frames(14), frames(5, seed=1), refit_on_validation=True, communicator=communicator), settings
+    )
     behaviour = found.report["behaviour"]
     return {
-        "size": np.array(ranks.size),
-        "kind": np.array(type(ranks).__name__),
+        "size": np.array(communicator.size),
+        "kind": np.array(type(communicator).__name__),
         "model": found.model.coefficients.numpy(),
         "final": found.final.coefficients.numpy(),
         "paths": np.array([path.name for path in found.model.slopes.scattering.paths]),

@@ -19,7 +19,7 @@ FORCES = Targets(energy=0.002, forces=0.05)
 ENERGIES = Targets(energy=0.002, forces=None)
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
+def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames, without members unless changed."""
     fields: dict[str, Any] = {
         "descriptor": SmallSpectrum(2, labelled.CUTOFF),

@@ -34,7 +34,7 @@ def frames(count: int, seed: int = 0, per_group: int = 3) -> list[Frame]:
     return [replace(frame, group=f"path-{seed}-{k // per_group}") for k, frame in enumerate(made)]
 
 
-def task(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
+def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames, with members unless changed."""
     fields: dict[str, Any] = {
         "descriptor": WaveletScattering(SMALL),

@@ -9,20 +9,20 @@ import sys
 
 import labelled
 import numpy as np
-from training_task import ENERGIES, FORCES, task, training_settings, weights
+from training_problem import ENERGIES, FORCES, fit_problem, training_settings, weights
 
 from rhopot.potentials.fitting.communicator import Communicator, find_communicator
 from rhopot.potentials.fitting.gradient.network_fit import train_networks
 from rhopot.potentials.models.network_settings import NetworkSettings
 
 
-def results(ranks: Communicator) -> dict[str, np.ndarray]:
+def results(communicator: Communicator) -> dict[str, np.ndarray]:
     """Weights, losses, errors and calibration after 5 epochs of 4 batches, 20 steps, in float64."""
     train, validation = labelled.frames(17), labelled.frames(5, seed=1)
-    found = {"size": np.array(ranks.size), "kind": np.array(type(ranks).__name__)}
+    found = {"size": np.array(communicator.size), "kind": np.array(type(communicator).__name__)}
     for name, targets in (("energies", ENERGIES), ("forces", FORCES)):
         network = NetworkSettings(hidden=(10, 6), normalization="batch_norm", per_element=name == "energies")
-        given = task(train, validation, ranks=ranks, targets=targets, members=2)
+        given = fit_problem(train, validation, communicator=communicator, targets=targets, members=2)
         result = train_networks(given, network, training_settings(5, learning_rate=0.01))
         found[name] = weights(result.model).numpy()
         found[name + "_losses"] = np.array([row["validation_loss"] for row in result.report["epochs"]])
