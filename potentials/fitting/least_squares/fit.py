@@ -54,7 +54,7 @@ from rhopot.potentials.models.linear import LinearModel
 from rhopot.potentials.structures import Frame, fold_numbers
 
 Floats = NDArray[np.float64]
-Hypers = LinearSettings | GapSettings
+LeastSquaresSettings = LinearSettings | GapSettings
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def fit_gap(problem: FitProblem, settings: GapSettings) -> FitResult:
     return _fit(problem, settings, lambda pool, features: _gap_columns(problem, settings, pool, features))
 
 
-def _fit(problem: FitProblem, settings: Hypers, choose: Callable[[list[Floats], Tensor], _Columns]) -> FitResult:
+def _fit(
+    problem: FitProblem, settings: LeastSquaresSettings, choose: Callable[[list[Floats], Tensor], _Columns]
+) -> FitResult:
     """Run the stages that both regressors share."""
     check_members(problem.members, sum("energy" in problem.targets.sigmas(frame) for frame in problem.train))
     folds = (
@@ -139,7 +141,7 @@ def _fit(problem: FitProblem, settings: Hypers, choose: Callable[[list[Floats], 
 
 def _shift_by_validation(
     problem: FitProblem,
-    settings: Hypers,
+    settings: LeastSquaresSettings,
     system: LinearSystem,
     coordinates: Coordinates,
     qr: SequentialQR,
@@ -156,7 +158,7 @@ def _shift_by_validation(
     return np.asarray(problem.communicator.broadcast(solve(qr, coordinates).coefficients) - mean)
 
 
-def _chosen_features(problem: FitProblem, settings: Hypers, pool: list[Floats]) -> Tensor:
+def _chosen_features(problem: FitProblem, settings: LeastSquaresSettings, pool: list[Floats]) -> Tensor:
     """Return the rows of the features that the fit uses, the same on every rank."""
     n_features = problem.descriptor.n_features
     if settings.n_features is None:
@@ -215,7 +217,9 @@ def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats
     return points
 
 
-def _announce(problem: FitProblem, settings: Hypers, system: LinearSystem, columns: _Columns, n_folds: int) -> None:
+def _announce(
+    problem: FitProblem, settings: LeastSquaresSettings, system: LinearSystem, columns: _Columns, n_folds: int
+) -> None:
     """Measure and report what is to come."""
     train, validation = (
         [frame for _, frame in round_robin(part, problem.communicator)] for part in (problem.train, problem.validation)
@@ -233,7 +237,9 @@ def _announce(problem: FitProblem, settings: Hypers, system: LinearSystem, colum
         problem.progress.forecast(expected)
 
 
-def _checkpoint(problem: FitProblem, settings: Hypers, columns: _Columns, folds: NDArray[np.int64]) -> Checkpoint:
+def _checkpoint(
+    problem: FitProblem, settings: LeastSquaresSettings, columns: _Columns, folds: NDArray[np.int64]
+) -> Checkpoint:
     """Return where this fit's state goes."""
     arrays = [folds, *columns.identity, *(value.numpy() for value in problem.descriptor.state_dict().values())]
     texts = [settings.model_dump_json(), problem.targets.model_dump_json(), repr([float(e) for e in problem.baseline])]
@@ -259,7 +265,7 @@ def _with_members(
 
 def _report(
     problem: FitProblem,
-    settings: Hypers,
+    settings: LeastSquaresSettings,
     qr: SequentialQR,
     posterior: Posterior,
     predictions: ValidationErrors,
