@@ -14,7 +14,8 @@ ANOTHER = """
 import torch
 torch.__version__ = "2.14.1+cpu"
 try:
-    from rhopot.potentials import operators  # which loads them
+    from rhopot.potentials import operators
+    operators.load()
 except ImportError as error:
     print(error)
 print([name for name in torch._C._dispatch_get_all_op_names() if name.startswith("rhopot::")])

@@ -237,7 +237,7 @@ def test_evaluate_refuses_options_before_it_evaluates(
         del atoms.info["REF_energy"]
     write("forces.xyz", frames, format="extxyz")
     model = str(ROOT / "tests/data/format_1_linear.pt")
-    monkeypatch.setattr("rhopot.potentials.commands.evaluate.predict", None)
+    monkeypatch.setattr("rhopot.potentials.commands.evaluate.predict_frames", None)
     assert message in sentence(capsys, ["evaluate", model, str(FRAMES), *words])
 
 

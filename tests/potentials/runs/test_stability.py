@@ -113,7 +113,7 @@ def test_a_stability_run_that_fails_leaves_the_model(
     def broken(*arguments: object, **settings: object) -> None:
         raise RuntimeError("no dynamics today")
 
-    monkeypatch.setattr("rhopot.potentials.runs.results.survive", broken)
+    monkeypatch.setattr("rhopot.potentials.runs.results.run_hot_dynamics", broken)
     monkeypatch.setattr(train_command, "measure_stability", measure_stability)
     with pytest.raises(AssertionError, match="training soap_linear failed"):
         trained_models.train("soap_linear", tmp_path / "run", "uncertainty.members=0")
