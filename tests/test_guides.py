@@ -1,0 +1,109 @@
+"""The guides run as they stand, with the small models of these tests in the place of a reader's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trained_models
+import yaml
+from trained_models import DATA, ROOT
+
+GUIDES = ROOT / "examples" / "guide"
+HERE, WHEEL = "tests/test_guides.py", "tests/wheel_without_compiler.py"
+BLOCK = re.compile(r"(?:<!-- executed by ([\w./]+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: str, runner: str = HERE) -> list[str]:
+    """The blocks of a page that `runner` executes, in order."""
+    found = BLOCK.findall((GUIDES / f"{page}.md").read_text(encoding="utf-8"))
+    return [block for marked, _, block in found if marked == runner]
+
+
+def run(page: str, folder: Path, first: Path | None = None) -> list[str]:
+    """Execute the blocks of a page in a folder, in one shell each; what each printed. `first`: programs found first."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    folders = [*([first] if first else []), Path(sys.executable).parent, os.environ["PATH"]]
+    path = os.pathsep.join(map(str, folders))
+    printed = []
+    for block in blocks(page):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        printed.append(done.stdout)
+    return printed
+
+
+@pytest.mark.parametrize("page", sorted(file.stem for file in GUIDES.glob("*.md")))
+def test_every_block_of_commands_is_executed_somewhere(page: str) -> None:
+    found = BLOCK.findall((GUIDES / f"{page}.md").read_text(encoding="utf-8"))
+    assert found
+    assert [block for marked, language, block in found if marked not in (HERE, WHEEL) or language != "bash"] == []
+
+
+def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
+    shutil.copy(DATA / "Li8Si24_0.xyz", tmp_path / "my_structures.xyz")
+    info, check, errors, ase, lammps = run("run_a_model", tmp_path)
+    for promised in ("elements", "cutoff", "family", "local", "trained on", "short range", "members"):
+        assert promised in info
+    assert "comparisons within their limits" in check
+    assert check.count("stable for 0.5 ps") >= 1
+    assert "F MAE meV/A" in errors
+    assert ase.count("eV/Å") == 2
+    assert "on 2 procs for 50 steps" in lammps
+
+
+def test_families_compared(tmp_path: Path) -> None:
+    """As the page has it, but for the models' size: a `rhopot` that adds these tests' small settings to `train`."""
+    for name, path in (("train", "Li4Si28_0"), ("validation", "Li12Si20_0"), ("test", "Li8Si24_0")):
+        shutil.copy(DATA / f"{path}.xyz", tmp_path / f"{name}.xyz")
+    quick = {"training.epochs=60": "training.epochs=5"}
+    small = {
+        family: [*(quick.get(word, word) for word in words), "report.stability=null"]
+        for family, words in trained_models.SETTINGS.items()
+    }
+    command = tmp_path / "bin" / "rhopot"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n\nfrom rhopot.potentials.commands import main\n\n"
+        f"small = {small!r}\nwords = sys.argv[1:]\n"
+        "sys.exit(main([*words, *(small[Path(words[1]).stem] if words[0] == 'train' else [])]))\n"
+    )
+    command.chmod(0o755)
+    (printed,) = run("which_family", tmp_path, first=command.parent)
+    assert printed.count("/model.pt is saved") == 3
+    assert printed.count("on test.xyz") == 3
+
+
+def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copytree(trained_model("soap_linear").parent, tmp_path / "run1")
+    config = tmp_path / "run1" / "config.yaml"
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    settings["report"]["stability"] = None  # a quarter of a minute
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    shutil.copy(trained_model("soap_gap"), tmp_path / "reference.pt")
+    _, halted, looked, labelled, again = run("halted_run", tmp_path)
+    assert "Fix halt condition" in halted
+    step = re.search(r"halted at step (\d+) with ([\d.]+) eV/A", halted)
+    assert step is not None
+    assert int(step[1]) < 3000
+    assert float(step[2]) > 1.0
+    assert "least certain atoms" in looked
+    assert "config_type halted           1" in labelled
+    assert labelled.count("run1/model.pt on halted.xyz") == again.count("run2/model.pt on halted.xyz") == 1
+    assert "REF_forces (211)" in again
+    assert (tmp_path / "run2" / "model.pt").exists()
