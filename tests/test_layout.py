@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,9 @@ def test_torchscript_is_called_in_one_file_only() -> None:
         if ast.unparse(node) not in ("torch.jit.Final",)
     }
     assert users <= {"rhopot.export.script"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, file in modules().items() if file.name == "__init__.py"))
+def test_what_a_package_exports_is_there(name: str) -> None:
+    package = importlib.import_module(name)
+    assert [word for word in getattr(package, "__all__", []) if not hasattr(package, word)] == []

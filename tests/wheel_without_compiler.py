@@ -31,6 +31,19 @@ def run(environment: dict[str, str], *command: str, folder: Path = ROOT) -> str:
     return done.stdout
 
 
+def bash(environment: dict[str, str], block: str, folder: Path) -> str:
+    """Return what a block of commands of a page printed, which must succeed."""
+    return run(environment, "bash", "-euo", "pipefail", "-c", block, folder=folder)
+
+
+def guide() -> list[str]:
+    """The guide's blocks: installing, collecting the packages, installing them without network."""
+    text = (ROOT / "examples" / "guide" / "run_a_model.md").read_text(encoding="utf-8")
+    found = re.findall(r"<!-- executed by tests/wheel_without_compiler.py -->\n```bash\n(.*?)```", text, re.DOTALL)
+    assert len(found) == 3
+    return found
+
+
 @pytest.fixture(scope="module")
 def wheel() -> Path:
     (found,) = (ROOT / "dist").glob("rhopot-*.whl")
@@ -39,18 +52,18 @@ def wheel() -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables of a shell without a compiler, in a fresh virtual environment that holds the wheel."""
+    """The variables of a shell without a compiler, in the environment into which the guide installs the wheel."""
     folder = tmp_path_factory.mktemp("no_compiler")
     system = folder / "bin"
     system.mkdir()
     for program in PROGRAMS:
         (system / program).symlink_to(shutil.which(program) or pytest.fail(f"needs {program}"))
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    path = f"{folder / 'venv' / 'bin'}{os.pathsep}{system}"
+    (system / "python3").symlink_to(Path(sys.executable).resolve())
+    (folder / wheel.name).symlink_to(wheel)
     kept = {name: value for name, value in os.environ.items() if PIP_SETTINGS.fullmatch(name)}
-    variables = {**kept, "PATH": path, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
-    run(variables, "python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", str(wheel), folder=folder)
-    return variables
+    variables = {**kept, "PIP_ONLY_BINARY": ":all:", "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    bash({**variables, "PATH": str(system)}, guide()[0], folder)
+    return {**variables, "PATH": f"{folder / 'rhopot-env' / 'bin'}{os.pathsep}{system}"}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +73,7 @@ def trained(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     (block,) = re.findall(r"<!-- executed by tests/test_readme.py -->\n```bash\n(.*?)```", text, re.DOTALL)
     folder = tmp_path_factory.mktemp("readme")
     (folder / "examples").symlink_to(ROOT / "examples")
-    return folder, run(environment, "bash", "-euo", "pipefail", "-c", block, folder=folder)
+    return folder, bash(environment, block, folder)
 
 
 def test_there_is_no_compiler(environment: dict[str, str]) -> None:
@@ -102,3 +115,14 @@ def test_check_passes_on_one_and_two_ranks(environment: dict[str, str], trained:
     folder, _ = trained
     options = ("--ranks", "1,2", "--steps", "20", "--hot-ps", "0")
     run(environment, "rhopot", "check", "run1/model.pt", *options, folder=folder)
+
+
+def test_packages_that_were_carried_over_install_without_network(environment: dict[str, str], wheel: Path) -> None:
+    """A second environment, into which pip may take packages from the folder alone."""
+    _, collect, install = guide()
+    folder = Path(environment["HOME"])
+    bash(environment, collect, folder)
+    run(environment, "python3", "-m", "venv", "offline", folder=folder)
+    offline = {"PATH": f"{folder / 'offline' / 'bin'}{os.pathsep}{folder / 'bin'}", "HOME": str(folder)}
+    bash(offline, install, folder)
+    run(offline, "rhopot", "doctor", folder=folder)

@@ -29,7 +29,7 @@ __all__ = [
     "complete_pair",
     "describe_repulsion",
     "fit_two_body",
-    "pair_hypers",
+    "pair_settings",
     "shortest_distances",
 ]
 
