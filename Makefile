@@ -14,7 +14,7 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(ope
 BROUGHT_BY_TORCH = libtorch*.so* libc10*.so* libgomp*.so*
 BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
 
-.PHONY: demo test lint types docs install wheel test-wheel clean
+.PHONY: demo test lint types docs install wheel test-wheel sanitize clean
 
 demo: install
 	$(BIN)/python examples/demo.py
@@ -50,6 +50,17 @@ wheel: install $(VENV)/.wheel-tools
 # Installs the wheel where no compiler can be found, trains, and runs ASE and LAMMPS. A minute, most of it pip's.
 test-wheel: wheel $(VENV)/.tools
 	$(BIN)/python -m pytest --durations=0 tests/wheel_without_compiler.py
+
+# Both libraries once more, with AddressSanitizer and UndefinedBehaviorSanitizer, in a folder of their own: the operators in a
+# process without Python, and LAMMPS with the plugin. Minutes, most of them the compiler's. Needs g++.
+sanitize: install $(VENV)/.tools
+	@echo "== build/sanitize: compiling with sanitizers"
+	$(BIN)/cmake -S lammps_plugin -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	-DPython_EXECUTABLE=$(abspath $(BIN))/python -DCMAKE_BUILD_TYPE=Debug -DRHOPOT_SANITIZE=ON
+	$(BIN)/cmake --build build/sanitize
+	$(BIN)/cmake --install build/sanitize --prefix build/sanitize/installed
+	ln -sfn "$$($(BIN)/python -c 'import torch; print(torch.__path__[0])')" build/sanitize/installed/torch
+	RHOPOT_SANITIZED=build/sanitize/installed $(BIN)/python -m pytest tests/sanitized.py
 
 $(VENV)/.build-tools: pyproject.toml
 	@command -v $(firstword $(CXX)) > /dev/null || \

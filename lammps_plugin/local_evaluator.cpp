@@ -240,7 +240,7 @@ void LocalEvaluator::add_member_forces(const Worker &worker)
   const EdgeBatch batch = worker.graph.batch();
   const int64_t n_members = task_.model.force_members();
   for (int64_t k = 0; k < n_members; k++) {
-    const double *g = &worker.member_gradients[3 * batch.n_edges * k];
+    const double *g = worker.member_gradients.data() + 3 * batch.n_edges * k;
     for (int64_t c = 0; c < batch.n_centres; c++) {
       double *const fi = &member_forces_[3 * (n_members * batch.centre[c] + k)];
       for (int64_t e = batch.first_edge[c]; e < batch.first_edge[c + 1]; e++, g += 3) {

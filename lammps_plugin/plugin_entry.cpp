@@ -132,6 +132,15 @@ std::string torch_mismatch()
   return "was built for torch " + built + ", installed is torch " + running;
 }
 
+// Never closed: torch and the operators it registers cannot be unloaded. Deep binding: LAMMPS carries plain reference versions
+// of BLAS and LAPACK under their usual names, which would otherwise take the place of torch's own (7 x slower). The runtime of
+// AddressSanitizer refuses it.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int HOW_TO_OPEN = RTLD_NOW | RTLD_NODELETE;
+#else
+constexpr int HOW_TO_OPEN = RTLD_NOW | RTLD_NODELETE | RTLD_DEEPBIND;
+#endif
+
 // Opens librhopot_lammps.so; returns the creator of a style, or stops LAMMPS with the reason.
 void *creator_of(const Style &style, void *lmp)
 {
@@ -142,12 +151,10 @@ void *creator_of(const Style &style, void *lmp)
     throw std::runtime_error(name + ": the plugin " + reason + "; reinstall rhopot against this LAMMPS");
   LAMMPS_NS::Error *error = static_cast<LAMMPS_NS::LAMMPS *>(lmp)->error;
 
-  // Never closed: torch and the operators it registers cannot be unloaded. Deep binding: LAMMPS carries plain reference
-  // versions of BLAS and LAPACK under their usual names, which would otherwise take the place of torch's own (7 x slower).
   const std::string other = torch_mismatch();
   if (!other.empty()) error->all(FLERR, name + ": its library " + other + "; reinstall rhopot with this torch");
   const std::string path = own_folder() + "librhopot_lammps.so";
-  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_NODELETE | RTLD_DEEPBIND);
+  void *library = dlopen(path.c_str(), HOW_TO_OPEN);
   if (!library)
     error->all(FLERR, name + ": its library cannot be opened: " + dlerror() +
                           "; reinstall rhopot into the environment this LAMMPS runs in");

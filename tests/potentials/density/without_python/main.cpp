@@ -1,5 +1,6 @@
 // The operators in a process without Python: first derivatives against finite differences of the values, second ones
-// against finite differences of the first, and the sentence of a refusal. Prints one line per check; exits 1 on a failure.
+// against finite differences of the first, Jacobians against first derivatives, float32 against float64, and the sentence of a
+// refusal. Prints one line per check; exits 1 on a failure.
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <dlfcn.h>
@@ -47,6 +48,11 @@ double difference_error(const Function& scalar, const Tensor& at, const Tensor& 
     return worst / largest;
 }
 
+Tensor call(const char* name, std::vector<c10::IValue> stack) {
+    c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
+    return stack.front().toTensor();
+}
+
 struct Graph {
     Tensor first_edge = at::tensor({0, 9, 9, 14}, at::kLong);
     Tensor neighbour = at::randint(0, 5, {14}, at::kLong);
@@ -70,12 +76,23 @@ struct Graph {
         return table;
     }
 
-    Tensor call(const char* name, const Tensor& vectors, const std::vector<c10::IValue>& more = {}) const {
-        const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
-        std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species, radial, 4.0, channel, n_channels, 0.8};
-        stack.insert(stack.end(), more.begin(), more.end());
+    // all results of an operator on this graph, in the dtype of the vectors
+    std::vector<c10::IValue> results(const std::string& name, const Tensor& vectors, const std::vector<c10::IValue>& more) const {
+        const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "");
+        std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species};
+        if (name.find("symmetry") == std::string::npos) {
+            const Tensor table = radial.to(vectors.scalar_type());
+            stack.insert(stack.end(), {table, 4.0, channel, n_channels, 0.8});
+        }
+        for (const c10::IValue& value : more) {
+            const bool floats = value.isTensor() && value.toTensor().is_floating_point();
+            stack.push_back(floats ? c10::IValue(value.toTensor().to(vectors.scalar_type())) : value);
+        }
         op.callBoxed(&stack);
-        return stack.front().toTensor();
+        return stack;
+    }
+    Tensor call(const std::string& name, const Tensor& vectors, const std::vector<c10::IValue>& more = {}) const {
+        return results(name, vectors, more).front().toTensor();
     }
 };
 
@@ -88,9 +105,23 @@ void check_derivatives(const std::string& name, const Function& energy, const Te
     report(name + ", second derivative", difference_error(slope, vectors, gradient(slope, vectors)), 1e-6);
 }
 
-Tensor call(const char* name, std::vector<c10::IValue> stack) {
-    c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
-    return stack.front().toTensor();
+// Features of an operator, what it takes after the graph, and the operator of their Jacobian (or "").
+struct Features {
+    std::string name, jacobian;
+    std::vector<c10::IValue> more = {};
+};
+
+void check_features(const Graph& graph, const Features& f, const Tensor& vectors, const Tensor& direction) {
+    check_derivatives(f.name, [&](const Tensor& x) { return graph.call(f.name, x, f.more).sin().sum(); }, vectors, direction);
+    const Tensor exact = graph.call(f.name, vectors, f.more), single = graph.call(f.name, vectors.to(at::kFloat), f.more);
+    report(f.name + ", float32", ((exact - single).abs().max() / exact.abs().max()).item<double>(), 1e-4);
+    if (f.jacobian.empty()) return;
+    const auto both = graph.results(f.jacobian, vectors, f.more);
+    const Tensor slope = at::randn(exact.sizes(), at::kDouble), rows = both[1].toTensor();
+    const Tensor expected = gradient([&](const Tensor& x) { return (graph.call(f.name, x, f.more) * slope).sum(); }, vectors);
+    const Tensor found = call("rhopot::jacobian_forces", {rows, graph.first_edge, slope.unsqueeze(0)}).squeeze(0);
+    report(f.jacobian + ", values", (both[0].toTensor() - exact).abs().max().item<double>(), 1e-12);
+    report(f.jacobian + ", slopes", ((found - expected).abs().max() / expected.abs().max()).item<double>(), 1e-10);
 }
 
 // Wavelet scattering: by the cell, through filters; and by a field, through its spectrum, a modulus and sums of powers.
@@ -140,9 +171,8 @@ int main(int argc, char** argv) {
     const Graph graph;
     const Tensor vectors = at::randn({14, 3}, at::kDouble) * 1.3, direction = at::randn({14, 3}, at::kDouble);
     const Tensor weights = at::randn({2, 40, 1}, at::kDouble);
-    for (const char* name : {"rhopot::density_expansion_v1", "rhopot::soap_power_spectrum_v1"}) {
-        check_derivatives(name, [&](const Tensor& x) { return graph.call(name, x).sin().sum(); }, vectors, direction);
-    }
+    check_features(graph, {"rhopot::density_expansion_v1", ""}, vectors, direction);
+    check_features(graph, {"rhopot::soap_power_spectrum_v1", "rhopot::soap_jacobian_v1"}, vectors, direction);
     const std::vector<c10::IValue> linear{weights, false};
     check_derivatives("rhopot::soap_linear_v1",
                       [&](const Tensor& x) { return graph.call("rhopot::soap_linear_v1", x, linear).sum(); }, vectors, direction);
@@ -154,8 +184,11 @@ int main(int argc, char** argv) {
     summed.channel = at::zeros({2}, at::kLong);
     summed.n_channels = 1;
     const std::vector<c10::IValue> probes{std::int64_t(1), at::rand({4}, at::kDouble) + 0.1};
-    check_derivatives("rhopot::gmp_features_v1",
-                      [&](const Tensor& x) { return summed.call("rhopot::gmp_features_v1", x, probes).sin().sum(); }, vectors, direction);
+    check_features(summed, {"rhopot::gmp_features_v1", "rhopot::gmp_jacobian_v1", probes}, vectors, direction);
+    const Tensor pairs = at::tensor({0.5, 0.0, 1.5, 1.2}, at::kDouble).view({2, 2}), widths = at::tensor({0.1, 0.4}, at::kDouble);
+    const c10::List<std::int64_t> zeta{1, 4}, sign{1, -1};
+    const std::vector<c10::IValue> grid{pairs, widths, zeta, sign, 4.0, 2.0, "quintic", std::int64_t(2)};
+    check_features(graph, {"rhopot::symmetry_functions_v1", "rhopot::symmetry_jacobian_v1", grid}, vectors, direction);
     check_scattering();
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
