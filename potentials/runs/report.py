@@ -1,19 +1,31 @@
-"""`report.md`: what a training gave, in words and tables, from the numbers of `report.json`."""
+"""`report.md`: a training for its reader, made from the numbers of `report.json`.
+
+What was fitted             data, elements, model, settings
+How good it is              errors, predicted uncertainty, hot dynamics, learning curve, plots
+What to be careful about    see `cautions`
+Next steps                  see `next_steps`
+Details of the fit          all other numbers of the fit
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
-from rhopot.potentials.console import rounded
+from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations
+from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
+from rhopot.potentials.runs.next_steps import next_steps
 
-# Parts of a fit's report that have a section of their own.
-SETTINGS = ("regressor", "training", "targets", "epochs", "selection")
+# Parts of a fit's report that are shown elsewhere: settings, tables and plots of their own, and the error table.
+SHOWN = ("regressor", "training", "targets", "epochs", "selection", "networks", "validation")
+# Settings of memory, files and time, on which no error depends.
+TECHNICAL = (
+    "batch_mib", "block_rows", "cache", "cache_gib", "checkpoint_seconds", "device", "pool", "tensorboard",
+)  # fmt: skip
+UNITS_OF_SIGMA = {"energy": (1000.0, "meV/atom"), "forces": (1000.0, "meV/Å"), "stress": (1000.0, "meV/atom (of V·σ)")}
 EPOCH_COLUMNS = {
     "epoch": "epoch",
     "seconds": "s",
@@ -21,98 +33,304 @@ EPOCH_COLUMNS = {
     "validation_loss": "validation loss",
     "validation_energy_mae_mev_per_atom": "E MAE meV/atom",
     "validation_energy_rmse_mev_per_atom": "E RMSE",
-    "validation_forces_mae_mev_per_angstrom": "F MAE meV/A",
+    "validation_forces_mae_mev_per_angstrom": "F MAE meV/Å",
     "validation_forces_rmse_mev_per_angstrom": "F RMSE",
 }
+CURVE_COLUMNS = {
+    "n_frames": "training structures",
+    "energy_mae_mev_per_atom": "energy MAE (meV/atom)",
+    "forces_mae_mev_per_angstrom": "force MAE (meV/Å)",
+    "stress_mae_gpa": "stress MAE (GPa)",
+}
+SELECTION_COLUMNS = {
+    "columns": "features of a member",
+    "fitted": "RMSE, energies fitted to (meV/atom)",
+    "energies": "RMSE, energies left out (meV/atom)",
+}
+# A learning curve whose last step lowers an error to less than this fraction still falls.
+STILL_FALLING = 0.85
 
 
 def training_report(report: dict[str, Any]) -> str:
     """Markdown text of a training report."""
-    data = report["training_data"]["summary"]
-    order = order_of_deviations(report["fit"].get("force_calibration"))
+    found = cautions(report)
     parts = [
-        f"# {report['family']} for {', '.join(report['symbols'])}",
-        f"Trained on {data['n_frames']} frames ({data['n_atoms']} atoms); validation: {data['n_validation']} frames "
-        f"({data['split']}). {report['seconds']:.0f} s on {report['ranks']} process(es).",
-        *_short_range(report),
-        "## Errors",
-        *(_errors(f"{name}", table) for name, table in report["errors"].items()),
-        explanation(report["errors"]["validation"]),
-        "![parity of the validation part](parity.png)",
-        *(["## Free atoms", _capitalized(report["free_atoms"])] if report["free_atoms"] else []),
-        *_stability(report["stability"]),
-        *(_learning_curve(report["learning_curve"]) if report["learning_curve"] else []),
-        *(_training(report["fit"]["epochs"]) if "epochs" in report["fit"] else []),
-        *(_selection(report["fit"]["selection"]) if "selection" in report["fit"] else []),
-        "## Fit",
-        _fit(report),
-        *([_capitalized(order)] if order else []),
-        "## Settings",
-        f"```yaml\n{yaml.safe_dump(report['settings'], sort_keys=False).strip()}\n```",
+        f"# {report['family']} potential for {', '.join(report['symbols'])}",
+        _summary(report),
+        "## What was fitted",
+        *_fitted(report),
+        "## How good it is",
+        *_quality(report),
+        "## What to be careful about",
+        "\n".join(f"- **{title}.** {sentence(text)}" for title, text in found) or "Nothing stood out.",
+        "## Next steps",
+        *next_steps(report),
+        "## Details of the fit",
+        _details(report),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _short_range(report: dict[str, Any]) -> list[str]:
-    """Where the repulsion of a local model acts."""
+def _summary(report: dict[str, Any]) -> str:
+    """The training in two sentences, and a warning where dynamics ran away."""
+    data, validation = report["training_data"]["summary"], report["errors"].get("validation", {})
+    family = FAMILIES.get(report["family"])
+    title = family.title if family is not None else f"a model of the family {report['family']}"
+    errors = [
+        f"{name} {validation[key]:.3g} {unit}"
+        for name, key, unit in (
+            ("energies", "energy_mae_mev_per_atom", "meV/atom"),
+            ("forces", "forces_mae_mev_per_angstrom", "meV/Å"),
+            ("stresses", "stress_mae_gpa", "GPa"),
+        )
+        if key in validation
+    ]
+    processes = "one process" if report["ranks"] == 1 else f"{report['ranks']} processes"
+    text = f"{title[:1].upper()}{title[1:]}, fitted to {data['n_frames']} structures ({data['n_atoms']} atoms) in "
+    text += f"{report['seconds']:.0f} s on {processes}."
+    if errors:
+        text += f" Mean absolute errors on {data['n_validation']} validation structures: {', '.join(errors)}."
+    if any(run["fault"] for run in report["stability"]):
+        text += " **The model ran away in hot dynamics: do not use it for dynamics.**"
+    return text
+
+
+def _fitted(report: dict[str, Any]) -> Iterator[str]:
+    """Data and model, targets, and the settings of the fit."""
+    rows = [*_data_rows(report), *_model_rows(report)]
+    yield markdown_table(["", ""], [[f"**{name}**", text] for name, text in rows])
+    targets = _target_rows(report["settings"]["targets"])
+    yield "Expected errors of the labels, which weight them in the fit:"
+    yield markdown_table(["label", "standard deviation", "config_type"], targets)
+    settings = [
+        [f"`{section}.{name}`", text]
+        for section in ("regressor", "training")
+        for name, text in flat(report["settings"].get(section) or {})
+        if name not in TECHNICAL
+    ]
+    if settings:
+        yield "Settings of the fit (those of the descriptor, and all others, are in [config.yaml](config.yaml)):"
+        yield markdown_table(["setting", "value"], settings)
+
+
+def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    data = report["training_data"]["summary"]
+    least, most = data["atoms_per_frame"]
+    size = f"{least} atoms each" if least == most else f"{least} to {most} atoms each"
+    groups = f", in {data['n_groups']} groups" if data.get("n_groups") else ""
+    yield "Elements", ", ".join(report["symbols"])
+    yield "Training set", f"{data['n_frames']} structures, {size}{groups}"
+    yield "Config types", ", ".join(f"{name} ({count})" for name, count in data["config_types"].items())
+    keys = {name: _several(key) for name, key in data["keys"].items()}
+    yield (
+        "Labels",
+        ", ".join(
+            f"{name} of {count}" + (f" (key `{keys[name]}`)" if name in keys else "")
+            for name, count in data["targets"].items()
+            if count
+        ),
+    )
+    if data.get("energy_range"):
+        low, high = data["energy_range"]
+        yield "Energies", f"{low:+.3f} to {high:+.3f} eV/atom, relative to the energies per element"
+    if data.get("shortest_distances"):
+        distances = ", ".join(f"{pair} {value:.2f} Å" for pair, value in data["shortest_distances"].items())
+        yield "Shortest distances", distances
+    yield "Validation set", f"{data['n_validation']} structures ({data['split']})"
+
+
+def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    settings, fit = report["settings"], report["fit"]
+    family = FAMILIES.get(report["family"])
+    if family is not None:
+        reach = family.reach(settings["descriptor"])
+        if report["kind"] == "local":
+            yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å"
+        else:
+            yield "Model", f"one energy of the whole structure (no atomic energies); reach {reach:.3g} Å"
+        yield "Descriptor", "; ".join(family.describe(settings["descriptor"])[1:])
+    if isinstance(fit.get("networks"), str):
+        yield "Networks", fit["networks"]
+    if isinstance(fit.get("columns"), int):
+        yield "Coefficients", f"{fit['columns']}, from {fit['equations']} equations"
+    if "ensemble" in fit:
+        size, used = fit["ensemble"]["columns_of_a_member"], fit["ensemble"]["features_used"]
+        yield "Features", f"{used} in use; {size['mean']:.0f} ± {size['deviation']:.0f} in a member"
+    elements = settings["baseline"]["elements"]
+    yield "Energies per element", elements.replace("_", " ") if isinstance(elements, str) else "as configured"
     shortest = report["training_data"]["summary"].get("shortest_distances")
-    if report["kind"] != "local" or shortest is None:
-        return []
-    return ["## Short distances", *describe_repulsion(report["settings"]["baseline"]["pair"], shortest)]
+    if report["kind"] == "local" and shortest is not None:
+        yield "Short range", "; ".join(describe_repulsion(settings["baseline"]["pair"], shortest))
+    members = settings["uncertainty"]["members"]
+    yield "Uncertainty", f"standard deviation of {members} ensemble members" if members else "none"
+    yield "Precision", settings["dtype"]
 
 
-def _errors(name: str, errors: dict[str, Any]) -> str:
-    columns = [column for column in COLUMNS if column[1] in errors]
-    kinds = errors["per_config_type"]
-    named = {f"{name}, all": errors, **(kinds if len(kinds) > 1 else {})}
+def _target_rows(targets: Mapping[str, Any]) -> list[list[str]]:
+    """One row per fitted quantity and config_type with a standard deviation of its own."""
+    rows = []
+    for name, target in targets.items():
+        if target is None:
+            continue
+        factor, unit = UNITS_OF_SIGMA[name]
+        rows.append([name, f"{factor * target['sigma']:.3g} {unit}", "all" if not target["config_type"] else "others"])
+        for kind, sigma in target["config_type"].items():
+            rows.append([name, "left out" if sigma is None else f"{factor * sigma:.3g} {unit}", kind])
+    return rows
+
+
+def _quality(report: dict[str, Any]) -> Iterator[str]:
+    """Errors, uncertainty, stability and curves."""
+    errors = report["errors"]
+    if errors:
+        yield _errors(errors)
+        yield explanation(errors.get("validation") or next(iter(errors.values())))
+    yield from _remarks_on_errors(report)
+    yield "![parity of the validation set](parity.png)"
+    order = order_of_deviations(report["fit"].get("force_calibration"))
+    if order:
+        yield "### Uncertainty"
+        yield sentence(order)
+    if report["stability"]:
+        yield "### Hot dynamics"
+        yield "\n".join(f"- {run['sentence']}" for run in report["stability"])
+    if report["learning_curve"]:
+        yield from _learning_curve(report["learning_curve"])
+    if report["fit"].get("epochs"):
+        yield from _epochs(report["fit"])
+    if "selection" in report["fit"]:
+        yield from _selection(report["fit"]["selection"])
+
+
+def _errors(errors: dict[str, Any]) -> str:
+    """One table: a row for each set and, where a set has several, for each config_type."""
+    columns = [column for column in COLUMNS if any(column[1] in table for table in errors.values())]
+    named = {}
+    for name, table in errors.items():
+        named[name] = table
+        if len(table["per_config_type"]) > 1:
+            named |= {f"{name}, {kind}": part for kind, part in table["per_config_type"].items()}
     rows = [[key, *(f"{part[k]:{f}}" if k in part else "-" for _, k, f in columns)] for key, part in named.items()]
-    return _markdown([name, *(title for title, _, _ in columns)], rows)
+    return markdown_table(["set", *(title for title, _, _ in columns)], rows)
 
 
-def _capitalized(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:] + "."
+def _remarks_on_errors(report: dict[str, Any]) -> Iterator[str]:
+    """Which structures were evaluated, and errors relative to the forces themselves."""
+    train, validation = report["errors"].get("train", {}), report["errors"].get("validation", {})
+    fitted = report["training_data"]["summary"]["n_frames"]
+    text = []
+    if train and train["n_frames"] < fitted:
+        text.append(f"Training errors are those of {train['n_frames']} of {fitted} structures, evenly chosen.")
+    reference = validation.get("forces_reference_rms_mev_per_angstrom")
+    if reference:
+        part = validation["forces_rmse_mev_per_angstrom"] / reference
+        text.append(
+            f"The force RMSE of the validation set is {part:.0%} of the root mean square of its reference forces "
+            f"({reference:.0f} meV/Å)."
+        )
+    if text:
+        yield " ".join(text)
 
 
-def _stability(runs: list[dict[str, Any]]) -> list[str]:
-    """What hot dynamics of training structures did."""
-    return ["## Stability", "\n".join(f"- {run['sentence']}" for run in runs)] if runs else []
+def _learning_curve(curve: dict[str, list[float]]) -> Iterator[str]:
+    """The table, its plot, and whether more data would help."""
+    yield "### Learning curve"
+    yield _curve(curve, CURVE_COLUMNS)
+    sizes = curve["n_frames"]
+    names = [name for name in curve if name in CURVE_COLUMNS and name != "n_frames"]
+    if len(sizes) > 1 and names:
+        falling = [name for name in names if curve[name][-1] < STILL_FALLING * curve[name][-2]]
+        named = ", ".join(CURVE_COLUMNS[name].split(" (")[0] for name in falling)
+        yield (
+            f"From {sizes[-2]:g} to {sizes[-1]:g} structures these errors fall by more than {1 - STILL_FALLING:.0%}: "
+            f"{named}; more training data of this kind will improve the model."
+            if falling
+            else f"From {sizes[-2]:g} to {sizes[-1]:g} structures no error falls by more than {1 - STILL_FALLING:.0%}: "
+            "more training data of this kind will not help much."
+        )
+    yield "![learning curve](learning_curve.png)"
 
 
-def _learning_curve(curve: dict[str, list[float]]) -> list[str]:
-    return ["## Learning curve", _curve(curve), "![learning curve](learning_curve.png)"]
-
-
-def _training(epochs: list[dict[str, float]]) -> list[str]:
-    """Some ten epochs, the last among them; all of them stand in epochs.csv."""
+def _epochs(fit: dict[str, Any]) -> Iterator[str]:
+    """Some ten epochs, the last among them; all of them are in epochs.csv."""
+    epochs = fit["epochs"]
     names = [name for name in EPOCH_COLUMNS if any(name in row for row in epochs)]
     chosen = epochs[:: -max(len(epochs) // 10, 1)][::-1]
     rows = [[f"{row[name]:.4g}" if name in row else "-" for name in names] for row in chosen]
-    return ["## Training", _markdown([EPOCH_COLUMNS[name] for name in names], rows), "![epochs](epochs.png)"]
+    yield "### Training"
+    yield markdown_table([EPOCH_COLUMNS[name] for name in names], rows)
+    if fit.get("best_epoch"):
+        best = ", ".join(str(epoch) for epoch in fit["best_epoch"])
+        yield f"Each member keeps the weights of its epoch of lowest validation loss: {best} of {len(epochs)}."
+    yield "![loss and errors of each epoch](epochs.png)"
 
 
-def _selection(curve: dict[str, list[float]]) -> list[str]:
-    """Some ten sizes of the members' models; more of them stand in report.json."""
+def _selection(curve: dict[str, list[float]]) -> Iterator[str]:
+    """Some ten sizes of the members' models; all of them are in report.json."""
     every = max(len(curve["columns"]) // 10, 1)
-    return [
-        "## Selection",
-        _curve({name: values[::every] for name, values in curve.items()}),
-        "![selection](selection.png)",
-    ]
+    yield "### Feature selection"
+    yield _curve({name: values[::every] for name, values in curve.items() if name in SELECTION_COLUMNS},
+                 SELECTION_COLUMNS)  # fmt: skip
+    yield "![errors against the number of features](selection.png)"
 
 
-def _curve(curve: dict[str, list[float]]) -> str:
-    names = list(curve)
+def _curve(curve: dict[str, list[float]], titles: Mapping[str, str]) -> str:
     rows = [[f"{value:.4g}" for value in values] for values in zip(*curve.values(), strict=True)]
-    return _markdown(names, rows)
+    return markdown_table([titles.get(name, _words(name)) for name in curve], rows)
 
 
-def _fit(report: dict[str, Any]) -> str:
-    """Plain numbers of the fit; settings stand in their own section."""
-    numbers = {name: value for name, value in report["fit"].items() if name not in SETTINGS}
-    rows = [[name, value if isinstance(value, str) else json.dumps(rounded(value))] for name, value in numbers.items()]
-    return _markdown(["", "value"], [*rows, *(["forecast", text] for text in report["forecast"])])
+def _details(report: dict[str, Any]) -> str:
+    """Numbers of the fit that have no place of their own."""
+    numbers = {name: value for name, value in report["fit"].items() if name not in SHOWN}
+    rows = [[_words(name), text] for name, text in _grouped(numbers)]
+    return markdown_table(["", "value"], [*rows, *(["forecast", text] for text in report["forecast"])])
 
 
-def _markdown(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names of nested values and each value as text."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", _text(value)
+
+
+def _grouped(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """As `flat`, with mappings of plain values in one line."""
+    for name, value in values.items():
+        if not isinstance(value, Mapping):
+            yield f"{path}{name}", _text(value)
+        elif any(isinstance(inner, Mapping) for inner in value.values()):
+            yield from _grouped(value, f"{path}{name}, ")
+        else:
+            yield f"{path}{name}", ", ".join(f"{_words(key)}: {_text(inner)}" for key, inner in value.items())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(_text(item) for item in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _words(name: str) -> str:
+    text = name.replace("_", " ")
+    return f"number of {text[2:]}" if text.startswith("n ") else text.replace(", n ", ", number of ")
+
+
+def _several(key: str | Sequence[str]) -> str:
+    return key if isinstance(key, str) else ", ".join(key)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown; bars in cells are escaped."""
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

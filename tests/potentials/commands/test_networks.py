@@ -80,7 +80,7 @@ def test_training_leaves_a_table_and_a_plot_of_its_epochs(run: Path) -> None:
     assert [row["epoch"] for row in report["fit"]["epochs"]] == list(range(1, EPOCHS + 1))
     assert len(report["fit"]["best_epoch"]) == MEMBERS
     text = (run / "report.md").read_text()
-    assert "## Training" in text
+    assert "### Training" in text
     assert "## Learning curve" not in text
     assert f"| {EPOCHS} |" in text
 

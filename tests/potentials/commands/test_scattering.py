@@ -80,7 +80,7 @@ def test_training_leaves_a_model_of_the_whole_structure(run: Path) -> None:
     assert report["fit"]["ensemble"]["members"] == MEMBERS
     assert set(report["fit"]["behaviour"]) == {"translation_mev_per_atom", "net_force_ev_per_angstrom_and_atom"}
     text = (run / "report.md").read_text()
-    assert "## Selection" in text
+    assert "### Feature selection" in text
     assert "selection.png" in text
 
 

@@ -1,0 +1,148 @@
+"""`report.md` is written for a person: sections, no dictionaries, cautions that follow from numbers, lines that run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import lammps_process
+import pytest
+import trained_models
+
+from rhopot.export import RhopotCalculator
+from rhopot.potentials.runs.cautions import cautions
+from rhopot.potentials.runs.report import training_report
+
+SECTIONS = ["What was fitted", "How good it is", "What to be careful about", "Next steps", "Details of the fit"]
+STRUCTURE = trained_models.DATA / "Li10Si22_0.xyz"
+
+
+@pytest.fixture(params=trained_models.FAMILIES)
+def folder(request: pytest.FixtureRequest, trained_model: Callable[[str], Path]) -> Path:
+    """Finished output folder of a small model of each family."""
+    return trained_model(request.param).parent
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return found
+
+
+def code(text: str, language: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 1, language
+    return str(blocks[0])
+
+
+def test_the_report_is_for_a_person(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
+    prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
+    assert not re.search(r"[{}]|None|True|False|\w_\w", prose.replace("config_type", "")), "no values of a program"
+    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
+        assert (folder / picture).exists(), picture
+    rows = [line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("| ")]
+    assert min(rows) >= 3
+    for word in ("Li, Si", "neighbors within 4.5 Å" if folder.name != "scattering" else "one energy of the whole"):
+        assert word in text
+
+
+def test_the_lines_for_ase_and_lammps_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (folder / "report.md").read_text()
+    atoms = ase.io.read(STRUCTURE, "0")
+    monkeypatch.chdir(tmp_path)
+    atoms.write("my_structure.xyz")
+    names: dict[str, Any] = {}
+    exec(code(text, "python"), names)
+    energy = names["atoms"].get_potential_energy()
+    atoms.calc = RhopotCalculator(folder / "model.pt")
+    assert energy == atoms.get_potential_energy()
+    names["atoms"] = atoms
+    (written,) = re.findall(r"`(atoms\.write\(.*?\))`", text)
+    exec(written, names)
+    lines = code(text, "text") + 'run 0 post no\nvariable e equal pe\nprint "value energy $e"\n'
+    run = lammps_process.succeed(tmp_path, lines.replace("$e", "$(pe:%.12g)"))
+    assert run.values["energy"] == pytest.approx(energy, abs=1e-5), "the data file has ten digits"
+    assert f"rhopot evaluate {folder / 'model.pt'} " in code(text, "sh")
+
+
+def changed(folder: Path, *path: str, value: Any) -> dict[str, Any]:
+    report = copy.deepcopy(report_of(folder))
+    inner = report
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return report
+
+
+def titles(report: dict[str, Any]) -> list[str]:
+    return [title for title, _ in cautions(report)]
+
+
+def test_cautions_follow_from_the_numbers(trained_model: Callable[[str], Path]) -> None:
+    folder = trained_model("soap_linear").parent
+    found = titles(report_of(folder))
+    for title in ("Few validation data", "No free atoms in the training set", "Short distances"):
+        assert title in found, title
+    assert "No uncertainty" in titles(changed(folder, "settings", "uncertainty", "members", value=0))
+    assert "The predicted uncertainty of forces is not calibrated" in titles(
+        changed(folder, "fit", "force_calibration", value=None)
+    )
+    orders = "The predicted uncertainty of forces orders nothing"
+    for rank, said in ((0.1, True), (0.6, False)):
+        assert (orders in titles(changed(folder, "fit", "force_calibration", "rank_correlation", value=rank))) is said
+    size = "The predicted uncertainty of energies is not the size of their errors"
+    for inside, said in ((0.1, True), (0.7, False), (1.0, True)):
+        report = changed(folder, "errors", "validation", "energy_within_one_deviation", value=inside)
+        assert (size in titles(report)) is said
+    assert "No stresses were fitted" in titles(
+        changed(folder, "training_data", "summary", "targets", value={"energy": 30, "forces": 30, "stress": 0})
+    )
+    distances = {"Li-Li": 2.4, "Si-Si": 2.2}
+    report = changed(folder, "training_data", "summary", "shortest_distances", value=distances)
+    assert any("Li-Si are never neighbors" in text for _, text in cautions(report))
+    report = changed(folder, "errors", "validation", "per_config_type", value={"liquid": {}})
+    assert any("config_type liquid, the training set does not" in text for _, text in cautions(report))
+    report = changed(folder, "errors", "validation", "energy_rmse_mev_per_atom", value=1e4)
+    assert any(title.startswith("Energy errors are ") for title in titles(report))
+    assert "Few validation data" not in titles(
+        {
+            **changed(folder, "training_data", "summary", "n_validation", value=200),
+            "fit": {**report["fit"], "force_calibration": None},
+        }
+    )
+
+
+def test_a_runaway_is_said_first(trained_model: Callable[[str], Path]) -> None:
+    folder = trained_model("soap_linear").parent
+    run = {"fault": "atoms came as close as 0.30", "sentence": "Li4Si28, 600 K: RUNAWAY after 0.1 ps"}
+    report = changed(folder, "stability", value=[run])
+    assert titles(report)[0] == "RUNAWAY in hot dynamics"
+    text = training_report(report)
+    assert "do not use it for dynamics" in text.split("##")[0]
+    assert f"- {run['sentence']}" in text
+    assert "Dynamics were not tried" not in text
+    assert "RUNAWAY" not in training_report(changed(folder, "stability", value=[{**run, "fault": "", "sentence": "x"}]))
+
+
+def test_members_that_learn_until_the_end(trained_model: Callable[[str], Path]) -> None:
+    folder = trained_model("gmp_snn").parent
+    epochs = len(report_of(folder)["fit"]["epochs"])
+    for best, said in (([epochs] * 3, True), ([epochs // 2] * 3, False)):
+        found = titles(changed(folder, "fit", "best_epoch", value=best))
+        assert ("The training may be too short" in found) is said
+
+
+def test_a_report_of_a_family_that_is_not_known_here(trained_model: Callable[[str], Path]) -> None:
+    """Other packages bring families: their numbers are shown without words for them."""
+    report = changed(trained_model("soap_linear").parent, "family", value="toy")
+    report["fit"] = {"validation": {}, "basis": {"learnt": {"n_functions": 3, "loss": 0.25}}, "flag": True}
+    text = training_report(report)
+    assert text.startswith("# toy potential for Li, Si\n")
+    assert "| basis, learnt | number of functions: 3, loss: 0.25 |" in text
+    assert "| flag | yes |" in text
