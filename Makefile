@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
-SOURCES = pyproject.toml $(shell find potentials export lammps_plugin -type f -not -name '*.pyc')
+SOURCES = pyproject.toml $(shell find potentials export lammps_plugin tests/testing -type f -not -name '*.pyc')
 REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
 	extras = project["project"]["optional-dependencies"]; \
 	print(*(project["build-system"]["requires"] if sys.argv[1] == "build" else extras[sys.argv[1]]), sep="\n")'

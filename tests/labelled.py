@@ -7,7 +7,6 @@ from typing import Any
 import ase
 import many_body_toy as toy
 import numpy as np
-from contracts.spectrum import SmallSpectrum
 from torch import nn
 
 from rhopot.export import LoadedModel, evaluate
@@ -15,6 +14,7 @@ from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSe
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
+from rhopot.testing.spectrum import SmallSpectrum
 
 SYMBOLS = ("Li", "Si")
 CUTOFF = 4.0

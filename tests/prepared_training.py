@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import labelled
 import torch
-from contracts.spectrum import SmallSpectrum
 from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
@@ -21,6 +20,7 @@ from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
+from rhopot.testing.spectrum import SmallSpectrum
 
 ALL = ("energy", "forces", "stress")
 TARGETS = Targets(energy=0.002, forces=0.05, stress=0.01)

@@ -18,10 +18,10 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def imported() -> set[str]:
-    """Distributions of the top-level modules that the package imports, wherever the import stands."""
+def imported(*folders: str) -> set[str]:
+    """Distributions of the top-level modules that the folders import, wherever the import stands."""
     modules: set[str] = set()
-    for folder in ("potentials", "export", "lammps_plugin"):
+    for folder in folders:
         for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
@@ -33,7 +33,14 @@ def imported() -> set[str]:
     return {normal(providers[top][0]) if top in providers else top for top in tops}
 
 
+def declared(lines: list[str]) -> set[str]:
+    """Names of the distributions that requirements ask for."""
+    return {normal(re.split(r"[\[=<>~! ]", line)[0]) for line in lines}
+
+
 def test_every_dependency_is_imported_and_every_import_is_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {normal(re.split(r"[\[=<>~! ]", line)[0]) for line in project["dependencies"]}
-    assert declared - NOT_IMPORTED == imported()
+    found = imported("potentials", "export", "lammps_plugin")
+    assert declared(project["dependencies"]) - NOT_IMPORTED == found
+    tests = imported("tests/testing") - found
+    assert tests == {"pytest"} <= declared(project["optional-dependencies"]["test"])

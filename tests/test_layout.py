@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,23 @@ LAYERS = [
     "rhopot.potentials.properties",
     "rhopot.potentials.verification",
     "rhopot.potentials.commands",
+    "rhopot.testing",
 ]
+# Packages and the folders of the repository that they are made of.
+PACKAGES = {
+    "rhopot.potentials": "potentials",
+    "rhopot.export": "export",
+    "rhopot.lammps_plugin": "lammps_plugin",
+    "rhopot.testing": "tests/testing",
+}
 
 
 def modules() -> dict[str, Path]:
     """Dotted name -> file of every Python module of the package."""
     found = {}
-    for top in ("potentials", "export", "lammps_plugin"):
-        for file in sorted((ROOT / top).rglob("*.py")):
-            parts = ["rhopot", *file.relative_to(ROOT).with_suffix("").parts]
+    for package, folder in PACKAGES.items():
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = [package, *file.relative_to(ROOT / folder).with_suffix("").parts]
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found
 
@@ -67,6 +76,12 @@ def imports(text: str, name: str) -> set[str]:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in known else str(node.module))
     return {module for module in found if module == "rhopot" or module.startswith("rhopot.")}
+
+
+def test_packages_are_those_that_are_built() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    mapping = project["tool"]["scikit-build"]["wheel"]["packages"]
+    assert {package.replace("/", "."): folder for package, folder in mapping.items()} == PACKAGES
 
 
 def test_every_module_has_a_layer() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import labelled
 import torch
-from contracts.spectrum import SmallSpectrum
 
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings, ScheduleSettings, TrainingSettings
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
+from rhopot.testing.spectrum import SmallSpectrum
 
 NETWORK = NetworkSettings(hidden=(12, 8))
 FORCES = Targets(energy=0.002, forces=0.05)

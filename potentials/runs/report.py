@@ -55,7 +55,7 @@ def training_report(report: dict[str, Any]) -> str:
     """Markdown text of a training report."""
     found = cautions(report)
     parts = [
-        f"# {report['family']} potential for {', '.join(report['symbols'])}",
+        f"# `{report['family']}` potential for {', '.join(report['symbols'])}",
         _summary(report),
         "## What was fitted",
         *_fitted(report),

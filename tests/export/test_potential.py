@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import small_models
 import torch
-from contracts.potential import PotentialContract
 
 from rhopot.export import LoadedModel, evaluate, load_model
+from rhopot.testing import PotentialContract
 
 
 class TestToyInMemory(PotentialContract):

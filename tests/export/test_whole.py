@@ -9,22 +9,22 @@ import many_body_toy as toy
 import numpy as np
 import pytest
 import small_models
-from contracts.whole import WholeContract
 
 from rhopot.export import STRETCH, LoadedModel, evaluate, load_model
 from rhopot.export.whole import evaluate_whole, inputs_of, prepare
 from rhopot.potentials.families.scattering import diagnostics as assess
+from rhopot.testing import GlobalModelContract
 
 MODEL = small_models.scattering()
 
 
-class TestScattering(WholeContract):
+class TestScattering(GlobalModelContract):
     @pytest.fixture
     def model(self) -> LoadedModel:
         return MODEL
 
 
-class TestScatteringFromFile(WholeContract):
+class TestScatteringFromFile(GlobalModelContract):
     @pytest.fixture
     def model(self, scattering_file: Path) -> LoadedModel:
         return load_model(scattering_file)
@@ -81,4 +81,4 @@ def test_finer_grids_change_little() -> None:
     atoms = toy.skewed()
     coarse, fine = (evaluate_whole(MODEL, atoms, prepare(MODEL, atoms, stretch)).energy for stretch in (1.0, 1.5))
     assert coarse != fine
-    assert coarse == pytest.approx(fine, abs=WholeContract.grid * len(atoms))
+    assert coarse == pytest.approx(fine, abs=GlobalModelContract.grid * len(atoms))

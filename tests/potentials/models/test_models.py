@@ -5,14 +5,14 @@ from __future__ import annotations
 import many_body_toy as toy
 import pytest
 import torch
-from contracts.potential import PotentialContract
-from contracts.spectrum import SmallSpectrum, arguments
 from torch import nn
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel
 from rhopot.potentials.descriptors.dot_product import dot_product_kernel, integer_power, unit_rows
 from rhopot.potentials.models import GapModel, LinearModel
+from rhopot.testing import PotentialContract
+from rhopot.testing.spectrum import SmallSpectrum, arguments
 
 SYMBOLS = ("Li", "Si")
 CUTOFF = 4.5

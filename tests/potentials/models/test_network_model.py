@@ -6,13 +6,13 @@ import many_body_toy as toy
 import pytest
 import small_models
 import torch
-from contracts.potential import PotentialContract
-from contracts.spectrum import arguments
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum
 from rhopot.potentials.models import NetworkModel, Networks, NetworkSettings
+from rhopot.testing import PotentialContract
+from rhopot.testing.spectrum import arguments
 
 SYMBOLS, CUTOFF = small_models.SYMBOLS, small_models.HYPERS.cutoff
 

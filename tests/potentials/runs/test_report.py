@@ -143,6 +143,6 @@ def test_a_report_of_a_family_that_is_not_known_here(trained_model: Callable[[st
     report = changed(trained_model("soap_linear").parent, "family", value="toy")
     report["fit"] = {"validation": {}, "basis": {"learnt": {"n_functions": 3, "loss": 0.25}}, "flag": True}
     text = training_report(report)
-    assert text.startswith("# toy potential for Li, Si\n")
+    assert text.startswith("# `toy` potential for Li, Si\n")
     assert "| basis, learnt | number of functions: 3, loss: 0.25 |" in text
     assert "| flag | yes |" in text

@@ -5,15 +5,15 @@ import many_body_toy as structures
 import numpy as np
 import pytest
 import torch
-from contracts.gmp import COMPACT, HOLLOW, SOFT
-from contracts.spectrum import arguments
 from scipy.integrate import quad
 from torch import Tensor
 from torch.testing import assert_close
+from valence_models import COMPACT, HOLLOW, SOFT
 
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings, direct_features, valence_density
 from rhopot.potentials.descriptors.gmp.direct import moment_integral
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
+from rhopot.testing.spectrum import arguments
 
 SYMBOLS = ("Li", "Si")
 MADE_UP: tuple[AtomDensity, AtomDensity] = (SOFT, HOLLOW)

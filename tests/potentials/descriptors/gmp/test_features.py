@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from contracts.descriptor import SYMBOLS, DescriptorContract, features, mixture
-from contracts.gmp import COMPACT, HOLLOW, SOFT, Density
-from contracts.spectrum import arguments
 from scipy.stats import ortho_group
 from torch import Tensor, nn
 from torch.testing import assert_close
+from valence_models import COMPACT, HOLLOW, SOFT, Density
 
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.testing.descriptor import SYMBOLS, DescriptorContract, features, mixture
+from rhopot.testing.spectrum import arguments
 
 HYPERS = GmpSettings(symbols=SYMBOLS, cutoff=4.5, cutoff_width=2.0, n_probes=3, max_width=1.2, max_order=4)
 DENSITIES = (SOFT, HOLLOW)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts.gmp import SOFT
 from pydantic import ValidationError
+from valence_models import SOFT
 
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contracts.gmp import COMPACT, HOLLOW, SOFT, Density
+from valence_models import COMPACT, HOLLOW, SOFT, Density
 
 from rhopot.potentials.density.cutoff import CutoffFunction
 from rhopot.potentials.descriptors.gmp.radial import GmpRadialFunctions

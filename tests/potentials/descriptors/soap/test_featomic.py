@@ -13,12 +13,12 @@ import many_body_toy as structures
 import numpy as np
 import pytest
 import torch
-from contracts.spectrum import arguments
 from featomic import SoapPowerSpectrum as TheirPowerSpectrum
 from featomic import SoapRadialSpectrum as TheirRadialSpectrum
 
 from rhopot.potentials.density.scaling import WillattScaling
 from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapPowerSpectrum, SoapSettings, unpack_power_spectrum
+from rhopot.testing.spectrum import arguments
 
 SHARED = {"cutoff": 4.6, "cutoff_function": "shifted_cosine", "cutoff_width": 0.8}
 CASES = {

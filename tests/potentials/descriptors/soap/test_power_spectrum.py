@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from contracts.descriptor import SYMBOLS, DescriptorContract, few_edges
 from torch import nn
 from torch.testing import assert_close
 
 from rhopot.potentials.density import reference
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings, unpack_power_spectrum
+from rhopot.testing.descriptor import SYMBOLS, DescriptorContract, few_edges
 
 HYPERS = SoapSettings(symbols=SYMBOLS, cutoff=4.5, n_max=4, l_max=3, density_width=0.5, cutoff_width=1.5)
 CASES = {

@@ -6,12 +6,12 @@ import ase
 import numpy as np
 import pytest
 import torch
-from contracts.descriptor import SYMBOLS, DescriptorContract, features, graph
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from rhopot.potentials.density.cutoff import CutoffFunction
 from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings, reference
+from rhopot.testing.descriptor import SYMBOLS, DescriptorContract, features, graph
 
 HYPERS = SymmetryFunctionSettings(
     symbols=SYMBOLS,

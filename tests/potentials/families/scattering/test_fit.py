@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from contracts.spectrum import SmallSpectrum
 from scattering_problem import BOTH, ENERGIES, FEW, SMALL, energies, features, fit_problem, frames
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering, all_paths
@@ -22,6 +21,7 @@ from rhopot.potentials.fitting.progress import Forecast, SilentProgress
 from rhopot.potentials.fitting.sparse_regression import checkpoint
 from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
 from rhopot.potentials.structures import Frame
+from rhopot.testing.spectrum import SmallSpectrum
 
 TRAIN, UNSEEN = frames(24), frames(9, seed=1)
 

@@ -7,7 +7,6 @@ import numpy as np
 import prepared_training as prepared
 import pytest
 import torch
-from contracts.spectrum import SmallSpectrum
 from torch.testing import assert_close
 
 from rhopot.potentials.fitting.communicator import SingleProcess
@@ -20,6 +19,7 @@ from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.pair import ZblPair
 from rhopot.potentials.units import to_voigt
+from rhopot.testing.spectrum import SmallSpectrum
 
 
 def test_labels_lack_the_baseline_s_energies_forces_and_stresses() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import prepared_training as prepared
 import pytest
 import torch
-from contracts.spectrum import SmallSpectrum
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel, evaluate
@@ -23,6 +22,7 @@ from rhopot.potentials.models.network_model import NetworkModel
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import to_voigt
+from rhopot.testing.spectrum import SmallSpectrum
 
 LOSS = LossSettings(form="likelihood", stress=0.3)
 SHAPES = [{}, {"per_element": True}, {"normalization": "batch_norm", "activation": "gelu"}]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from contracts.spectrum import SmallSpectrum
 from labelled import BASELINE, CUTOFF, SYMBOLS, frames
 from torch.testing import assert_close
 
@@ -18,6 +17,7 @@ from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models import GapModel, LinearModel
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.units import to_voigt
+from rhopot.testing.spectrum import SmallSpectrum
 
 DESCRIPTOR = SmallSpectrum(2, CUTOFF)
 FEATURES = torch.arange(0, DESCRIPTOR.n_features, 2)

@@ -49,7 +49,7 @@ def test_linear_fit_equals_closed_form_ridge() -> None:
 
 def spectrum(fitted: FitProblem, frame: Frame) -> list[tuple[int, np.ndarray]]:
     """Return species and features of the atoms of a frame."""
-    from contracts.spectrum import arguments
+    from rhopot.testing.spectrum import arguments
 
     inputs = arguments(frame.atoms, SYMBOLS, CUTOFF)
     return list(zip(inputs[4].tolist(), fitted.descriptor(*inputs).numpy(), strict=True))

@@ -30,7 +30,6 @@ class SmallSpectrum(nn.Module):
             self.radial, self.cutoff, self.species_channel, self.n_channels, 1.0,
         )  # fmt: skip
 
-    @torch.jit.unused
     def jacobian(
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """What every model of whole structures owes physics and the programs that run it. A test class provides `model`.
 
-    class TestMine(WholeContract):
+    class TestMine(GlobalModelContract):
         @pytest.fixture
         def model(self) -> LoadedModel: ...
 
@@ -11,7 +11,6 @@ the same one; what the grid itself leaves (translations, other cells of one crys
 from __future__ import annotations
 
 import ase
-import many_body_toy as structures
 import numpy as np
 import pytest
 import torch
@@ -23,6 +22,7 @@ from scipy.stats import ortho_group
 from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
 from rhopot.export.whole import evaluate_whole, prepare
 from rhopot.potentials.verification.finite_differences import derivative, numerical_stress
+from rhopot.testing import structures
 
 
 def wire() -> ase.Atoms:
@@ -55,7 +55,7 @@ def turned(atoms: ase.Atoms, matrix: np.ndarray) -> ase.Atoms:
     return copy
 
 
-class WholeContract:
+class GlobalModelContract:
     """Inherit and provide the fixture `model`."""
 
     noise = 1e-9  # relative: what sums in another order may change

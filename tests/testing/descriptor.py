@@ -13,16 +13,16 @@ import copy
 from pathlib import Path
 
 import ase
-import many_body_toy as structures
 import numpy as np
 import pytest
 import torch
-from contracts.spectrum import arguments
 from scipy.stats import ortho_group
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from rhopot.export import script
+from rhopot.testing import structures
+from rhopot.testing.spectrum import arguments
 
 SYMBOLS = ("Li", "Si")
 

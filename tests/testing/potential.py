@@ -10,7 +10,6 @@ The model must know Li and Si. Tolerances are for float64; energies of some eV p
 from __future__ import annotations
 
 import ase
-import many_body_toy as structures
 import numpy as np
 import pytest
 from ase import units
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import ortho_group
 
 from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
+from rhopot.testing import structures
 
 Floats = NDArray[np.float64]
 
