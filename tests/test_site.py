@@ -63,6 +63,15 @@ def test_commands_and_their_options_are_listed(site: Path) -> None:
         assert word in text
 
 
+def test_every_setting_of_every_family_is_listed(site: Path) -> None:
+    from rhopot.potentials.config.families import FAMILIES
+    from rhopot.potentials.config.reference import reference
+
+    for family in FAMILIES:
+        text = words(site / "reference" / f"{family}.html")
+        assert [key.name for key in reference(family) if f" {key.name} " not in text] == []
+
+
 def test_what_packages_export_is_documented(site: Path) -> None:
     text = words(site / "api" / "rhopot.export.html")
     assert "class rhopot.export.calculator.RhopotCalculator" in text

@@ -22,7 +22,7 @@ Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 class Section(BaseModel):
     """A part of the configuration: immutable, and closed to keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def _as_list(value: Any) -> Any:
@@ -45,16 +45,17 @@ Files = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 class SplitSettings(Section):
     """How a validation part is taken out of the training file when none is given.
 
-    by="group": all frames that share the value of `key` stay on one side (a relaxation path is one group);
-    by="fraction": frames are drawn one by one.
-    refit: once the errors on that part are known, the model that is saved is fitted to it as well (never one that is
-    trained, for that part says when to stop).
+    Networks are never refitted: their validation set decides when training stops.
     """
 
     by: Literal["fraction", "group"] = "fraction"
+    """fraction: frames are drawn one by one; group: frames with the same value of `key` stay on one side."""
     key: str | None = None
+    """Entry of the frames that names their group, for instance path or trajectory."""
     fraction: Fraction = 0.1
+    """Fraction of the frames, or groups, in the validation set. [1]"""
     refit: bool = True
+    """Fit the saved model to the validation set too, once its errors on it are known."""
 
     @model_validator(mode="after")
     def _group_has_key(self) -> SplitSettings:
@@ -66,29 +67,30 @@ class SplitSettings(Section):
 
 
 class DataSettings(Section):
-    """Files and their split. each is a path, a folder, a pattern (`runs/*.xyz`) or a list of these."""
+    """Files and their split; each is a path, a folder, a pattern (`runs/*.xyz`) or a list of these."""
 
     train: Files = ()
+    """Training data: file, folder, pattern, or a list of these."""
     validation: Files = ()
+    """Validation data; empty: split off from the training data."""
     split: SplitSettings = SplitSettings()
     keys: Keys = Keys()
 
 
 class BaselineSettings(Section):
-    """What is subtracted before the fit and added by the model.
-
-    elements: `least_squares` | `isolated` (from one-atom frames) | a mapping of symbol to energy in eV.
-    pair: null, or a mapping with `kind` (zbl, tabulated, two_body) and that baseline's own settings.
-    """
+    """Energies that are subtracted before the fit and added by the model."""
 
     elements: Literal["least_squares", "isolated"] | dict[str, float] = "least_squares"
+    """Energy per element: least_squares, isolated (from one-atom frames), or {symbol: energy}. [eV]"""
     pair: PairSettings | None = None
+    """Pair potential: a mapping with kind (zbl, tabulated, two_body) and its settings; null: none."""
 
 
 class UncertaintySettings(Section):
-    """Number of member columns stored in the model (draws from the posterior, or networks); 0 stores none."""
+    """The ensemble that the model carries."""
 
     members: int = Field(default=16, ge=0, le=256)
+    """Ensemble members in the model file (posterior samples, networks or sparse models); 0: no uncertainty."""
 
     @field_validator("members")
     @classmethod
@@ -99,36 +101,38 @@ class UncertaintySettings(Section):
 
 
 class HotDynamicsSettings(Section):
-    """Short dynamics of training structures that shows whether the model runs away (see `runs.stability`).
-
-    temperature in K; picoseconds of each run; seconds: most processor time of each run, which ends it early.
-    """
+    """Short dynamics of training structures that shows whether the model is stable (see `runs.stability`)."""
 
     temperature: float = Field(default=600.0, gt=0.0)
+    """Temperature of the dynamics. [K]"""
     picoseconds: float = Field(default=1.0, gt=0.0)
+    """Length of each run. [ps]"""
     seconds: float = Field(default=5.0, gt=0.0)
+    """Processor time after which a run ends early. [s]"""
 
 
 class ReportSettings(Section):
-    """What is shown after the fit.
-
-    learning_curve: fractions of the training data that are fitted as well, for the learning curve; empty for none.
-    train_frames: training frames, evenly chosen, that the errors of the training part are measured on; null for all.
-    stability: hot dynamics of training structures with the saved model; null for none.
-    """
+    """What the report contains."""
 
     learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
+    """Fractions of the training data that are fitted as well, for a learning curve; empty: none. [1]"""
     train_frames: PositiveInt | None = None
+    """Training frames, evenly chosen, on which training errors are evaluated; null: all."""
     stability: HotDynamicsSettings | None = HotDynamicsSettings()
+    """Hot dynamics of training structures with the saved model; null: none."""
 
 
 class RunConfig(Section):
     """A whole run; `descriptor`, `regressor` and `training` hold the family's own settings, complete after loading."""
 
     family: str
+    """Name of the family."""
     output: Annotated[Path, BeforeValidator(_at_home)] = Path("run")
+    """Folder of the results."""
     seed: int = Field(default=0, ge=0)
+    """Seed of all random numbers."""
     dtype: Literal["float64", "float32"] = "float64"
+    """Precision of the saved model."""
     data: DataSettings = DataSettings()
     descriptor: dict[str, Any] = Field(default_factory=dict)
     regressor: dict[str, Any] = Field(default_factory=dict)

@@ -17,11 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class WillattScaling(BaseModel):
     """Hyperparameters of the scaling; call it for its values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    rate: float = Field(1.0, gt=0, description="c, dimensionless")
-    scale: float = Field(gt=0, description="r_0 in A: where the weight is c / (c + 1)")
-    exponent: int = Field(ge=0, description="m: how fast the weight falls beyond r_0")
+    rate: float = Field(1.0, gt=0)
+    """c of the weight c / (c + (r / r_0)^m). [1]"""
+    scale: float = Field(gt=0)
+    """r_0, the distance at which the weight is c / (c + 1). [A]"""
+    exponent: int = Field(ge=0)
+    """m: how fast the weight falls beyond r_0."""
 
     def __call__(self, distance: np.ndarray) -> np.ndarray:
         """Return (3, R): u, u', u'' at `distance` (R,)."""

@@ -9,18 +9,16 @@ from rhopot.potentials.descriptors.elements import checked_symbols
 
 
 class DescriptorSettings(BaseModel):
-    """Settings of a descriptor; immutable and closed to unknown keys.
+    """Settings of a descriptor; immutable and closed to unknown keys."""
 
-    symbols: chemical symbols, in the order of the species index; filled from the data when empty.
-    cutoff, cutoff_width: radius of an environment, and the length over which a neighbour fades out, in A; None stands
-        for the whole cutoff.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     symbols: tuple[str, ...] = ()
+    """Chemical symbols in the order of the species index; empty: those of the training data."""
     cutoff: float = Field(6.0, gt=0, le=20)
+    """Radius of an atomic environment. [A]"""
     cutoff_width: float | None = Field(None, gt=0)
+    """Length before the cutoff over which neighbors are switched off smoothly; null: the whole cutoff. [A]"""
 
     @model_validator(mode="after")
     def _known_elements_and_a_width_that_fits(self) -> Self:

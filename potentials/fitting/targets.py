@@ -38,15 +38,15 @@ Sigma = Annotated[float, Field(gt=0.0, allow_inf_nan=False), BeforeValidator(_no
 
 
 class Target(BaseModel):
-    """Expected error of one quantity; `config_type` overrides it, and null there leaves the quantity out.
+    """Expected error of one quantity."""
 
-    required: data that carry the quantity in no frame stop the run; False fits it where it is present.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     sigma: Sigma
+    """Expected error. [eV/atom, eV/A]"""
     required: bool = True
+    """true: data without the quantity in any frame stop the run; false: it is fitted where it is present."""
     config_type: dict[str, Sigma | None] = Field(default_factory=dict)
+    """Sigmas of config_types that differ, {config_type: sigma}; null leaves the quantity out there. [eV/atom, eV/A]"""
 
     def of(self, config_type: str) -> float | None:
         """Return the sigma for frames of `config_type`, None when the quantity is left out there."""
@@ -64,10 +64,13 @@ OptionalTarget = Annotated[Target | None, BeforeValidator(_as_target)]
 class Targets(BaseModel):
     """The fitted quantities; None leaves one out. A bare number stands for a target with that sigma."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     energy: OptionalTarget = Target(sigma=0.004)
+    """Energies: sigma per atom in eV/atom, or a mapping with sigma, required, config_type; null: not fitted."""
     forces: OptionalTarget = Target(sigma=0.05)
+    """Forces: sigma of a component in eV/A, or a mapping; null: not fitted."""
     stress: OptionalTarget = None
+    """Stresses: sigma of volume x stress per atom in eV/atom, or a mapping; null: not fitted."""
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Targets:

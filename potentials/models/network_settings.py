@@ -14,16 +14,16 @@ Normalization = Literal["standardize", "batch_norm", "none"]
 class NetworkSettings(BaseModel):
     """Shape of the networks; one serves all elements, or each element has its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     hidden: tuple[PositiveInt, ...] = Field(default=(50, 50, 50), min_length=1)
     """Neurons of each hidden layer."""
     activation: Activation = "tanh"
     """Nonlinearity after each hidden layer."""
     normalization: Normalization = "standardize"
-    """standardize: features to mean 0 and spread 1; batch_norm: hidden layers as well; none: features as they are."""
+    """standardize: features to mean 0 and standard deviation 1; batch_norm: hidden layers too; none: as they are."""
     per_element: bool = False
-    """False: one network for all elements; True: one per element of the centre (Behler-Parrinello)."""
+    """false: one network for all elements; true: one for each element of the central atom (Behler-Parrinello)."""
 
     def n_parameters(self, n_features: int, n_species: int) -> int:
         """Return the number of trained parameters of one member."""
@@ -43,3 +43,4 @@ class ElementNetworkSettings(NetworkSettings):
     """The same with a network for each element unless told otherwise."""
 
     per_element: bool = True
+    """false: one network for all elements; true: one for each element of the central atom (Behler-Parrinello)."""

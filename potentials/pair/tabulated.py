@@ -35,13 +35,18 @@ SPLINE_DEGREE = 5
 class TabulatedSettings(BaseModel):
     """A table file and where its potential ends; `cutoff` defaults to the last distance of the table."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["tabulated"] = "tabulated"
+    """Pair potentials from a table of distance and energy."""
     file: Path
+    """File of the table."""
     cutoff: float | None = Field(default=None, gt=0.0)
+    """Where the potential ends; null: at the last distance of the table. [A]"""
     switch_width: float = Field(default=0.5, gt=0.0)
+    """Length before the cutoff over which it is switched off. [A]"""
     n_knots: int = Field(default=1001, ge=16)
+    """Knots of its spline."""
 
 
 class TabulatedPair(PairBaseline):

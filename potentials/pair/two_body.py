@@ -35,18 +35,26 @@ DEGREE = 5
 
 
 class TwoBodySettings(BaseModel):
-    """Range of the fitted part in A, number of splines per pair, sigmas (eV per atom, eV/A), prior width (eV)."""
+    """Pair potentials that are fitted to the training data before the model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["two_body"] = "two_body"
+    """Pair potentials fitted to the training data, plus zbl."""
     start: float = Field(default=1.5, gt=0.0)
+    """Where the fitted splines begin. [A]"""
     cutoff: float = Field(default=5.0, gt=0.0)
+    """Where they end. [A]"""
     n_functions: int = Field(default=10, ge=1)
+    """Splines of each pair of elements."""
     sigma_energy: float = Field(default=0.02, gt=0.0)
+    """Expected error of the energies. [eV/atom]"""
     sigma_forces: float = Field(default=0.3, gt=0.0)
+    """Expected error of the forces. [eV/A]"""
     prior: float = Field(default=3.0, gt=0.0)
+    """Prior standard deviation of a spline's coefficient. [eV]"""
     zbl: ZblSettings = ZblSettings(inner=1.0, outer=2.0)
+    """Screened nuclear repulsion at short distances."""
 
     @model_validator(mode="after")
     def _ordered(self) -> TwoBodySettings:

@@ -47,11 +47,14 @@ class ZblSettings(BaseModel):
     then `outer` is the shortest distance of the pair in the training data and `inner` three quarters of it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["zbl"] = "zbl"
+    """Screened nuclear repulsion (Ziegler, Biersack, Littmark), switched off between two distances."""
     inner: Length | dict[str, Length] | None = None
+    """Full repulsion below, a number or {A-B: number}; null: three quarters of `outer`. [A]"""
     outer: Length | dict[str, Length] | None = None
+    """No repulsion above, a number or {A-B: number}; null: shortest distance of the pair in the training data. [A]"""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -81,13 +81,18 @@ class Keys(BaseModel):
     A list of names says that they all hold the same quantity by the same method; each frame's first is read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     energy: KeyName = AUTO_KEY
+    """Name, or list of names, of the energies in the data; auto: a usual one; none: not read."""
     forces: KeyName = AUTO_KEY
+    """Name of the forces; auto, none."""
     stress: KeyName = AUTO_KEY
+    """Name of the stresses; auto, none."""
     virial: KeyName = AUTO_KEY
+    """Name of the virials, stress = -virial / volume; auto, none."""
     config_type: str = Field(default="config_type", min_length=1)
+    """Name of the entry that classifies frames."""
 
 
 AUTO = Keys()

@@ -4,7 +4,8 @@ The repository's pages stay where they are read beside the code; here they come 
 
     index.md                README, with the contents of the site
     examples/, lammps_plugin/, CHANGELOG.md, ...    pages of the folders; programs of an example on a page of their own
-    reference/              commands and their options, from the command line itself
+    reference/              commands and their options, from the command line itself; every setting of each family, from
+                            the models that validate it
     api/                    one page for each package, one section for each module
 """
 
@@ -19,6 +20,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = Path("examples/guide")
@@ -41,8 +44,9 @@ def collect(target: Path) -> None:
         place = page.relative_to(ROOT)
         _write(target / place, _with_links(page, target) + _contents_of_folder(place, folders))
     _write_commands(target / "reference")
+    families = _write_settings(target / "reference")
     _write_api(target / "api")
-    _write(target / "index.md", _with_links(ROOT / "README.md", target) + _contents(folders))
+    _write(target / "index.md", _with_links(ROOT / "README.md", target) + _contents(folders, families))
 
 
 def _write(path: Path, text: str) -> None:
@@ -56,7 +60,7 @@ def _toctree(caption: str, entries: Iterable[str], hidden: bool = True) -> str:
     return "\n".join(["", "", "```{toctree}", *options, "", *lines, "```", ""]) if lines else ""
 
 
-def _contents(folders: list[Path]) -> str:
+def _contents(folders: list[Path], families: list[str]) -> str:
     """The site's table of contents, behind the README."""
     guides = sorted(str(page.relative_to(ROOT)) for page in (ROOT / GUIDE).glob("*.md"))
     entries = [str(folder / _front(folder)) for folder in folders]
@@ -65,6 +69,7 @@ def _contents(folders: list[Path]) -> str:
         _toctree("Guides", guides)
         + _toctree("Use", ["examples/configs/README.md", "lammps_plugin/README.md", "reference/commands.md"])
         + _toctree("Examples and results", [*(e for e in entries if not e.startswith("examples/configs/")), *data])
+        + _toctree("Settings of each family", [f"reference/{family}.md" for family in families])
         + _toctree("Python", ["api/index.md"])
         + _toctree("Project", [name for name in PROJECT_PAGES if (ROOT / name).exists()])
     )
@@ -178,6 +183,45 @@ def _write_commands(folder: Path) -> None:
 
     describe(typer.main.get_command(app), "rhopot")
     _write(folder / "commands.md", "\n".join(lines))
+
+
+def _write_settings(folder: Path) -> list[str]:
+    """A page for each family with every key of its configuration; the families."""
+    from rhopot.potentials.config.families import FAMILIES
+    from rhopot.potentials.config.reference import REQUIRED, Key, reference
+
+    for family in FAMILIES:
+        file = ROOT / "examples" / "configs" / f"{family}.yaml"
+        ready = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+        def row(key: Key, ready: object = ready) -> str:
+            name = f"`{key.name}`" + (f" ({key.when})" if key.when else "")
+            for word in key.path:
+                ready = ready.get(word, key.default) if isinstance(ready, dict) else key.default
+            default = "" if key.section else "required" if key.default == REQUIRED else _code(key.default)
+            other = "" if key.section or ready == key.default else _code(ready)
+            cells = (name, default, other, key.unit.replace("1", "", key.unit == "1"), key.values, key.meaning)
+            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+        sections: dict[str, list[str]] = {}
+        for key in reference(family):
+            top = key.path[0]
+            sections.setdefault(top if key.section or top in sections else "", []).append(row(key))
+        text = f"# {family}\n\n{FAMILIES[family].title[0].upper()}{FAMILIES[family].title[1:]}. "
+        text += f"Ready configuration: `examples/configs/{family}.yaml`.\n"
+        for name, rows in sections.items():
+            heading = f"\n## {name}\n" if name else ""
+            columns = ("key", "default", "ready configuration, where it differs", "unit", "values", "meaning")
+            lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns), *rows]
+            text += f"{heading}\n" + "\n".join(lines) + "\n"
+        _write(folder / f"{family}.md", text)
+    return list(FAMILIES)
+
+
+def _code(value: object) -> str:
+    """A value as YAML writes it, on one line."""
+    written = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
+    return f"`{written}`"
 
 
 def _write_api(folder: Path) -> None:

@@ -1,18 +1,5 @@
 """Hyperparameters of the GMP features: what defines the probes, and nothing else.
 
-| field | meaning | unit |
-| --- | --- | --- |
-| symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
-| cutoff, cutoff_width | r_c, radius of an environment; length over which a neighbour fades out (quintic, C2) | A |
-| widths | standard deviations of the Gaussian probes; or nothing, and then | A |
-| n_probes, max_width | that many, evenly spaced from max_width / n_probes to max_width | , A |
-| max_order | highest order of the Maxwell-Cartesian harmonics, 0-8 | |
-| harmonics | `cartesian`: as published; `solid`: their traceless part | |
-| regularization_length | eps of each norm sqrt(s + eps^2) - eps: its change under displacements of this length | A |
-| regularization | in place of the length: eps relative to the feature's scale (see `table`) | |
-| center_weight | factor of the centre's own density | |
-| tolerance | largest error of the radial tables, relative to each function's maximum | |
-
 Energies have a cone where a norm vanishes, as on the symmetric sites of perfect crystals, with a tip rounded over the
 displacements that make the norm eps. `regularization_length` is that displacement, the same for all features. Norms are
 quadratic in strains and displacements below it, so that elastic constants and phonons do not depend on their size.
@@ -38,18 +25,28 @@ LEAST_IN_SINGLE = 1e-3  # regularization below which single precision is refused
 
 
 class GmpSettings(DescriptorSettings):
-    """Settings of GMP features (table in the module's docstring); immutable and closed to unknown keys."""
+    """Settings of GMP features; immutable and closed to unknown keys."""
 
     cutoff_width: float = Field(2.0, gt=0)
+    """Length before the cutoff over which neighbors are switched off smoothly (quintic, C2). [A]"""
     widths: tuple[float, ...] = ()
+    """Standard deviations of the Gaussian probes; empty: from n_probes and max_width. [A]"""
     n_probes: int = Field(10, ge=1, le=100)
+    """Number of probes, their widths evenly spaced from max_width / n_probes to max_width."""
     max_width: float = Field(2.0, ge=NARROWEST, le=WIDEST)
+    """Standard deviation of the widest probe. [A]"""
     max_order: int = Field(3, ge=0, le=8)
+    """Highest order of the Maxwell-Cartesian harmonics."""
     harmonics: Literal["cartesian", "solid"] = "cartesian"
+    """cartesian: Maxwell-Cartesian harmonics as published; solid: their traceless part."""
     regularization: float | None = Field(1e-6, gt=0, le=10)
+    """eps of each norm sqrt(s + eps^2) - eps, relative to the feature's scale; null where the length is given. [1]"""
     regularization_length: float | None = Field(None, ge=SHORTEST_LENGTH, le=LONGEST_LENGTH)
+    """Displacement whose change of each norm is its eps: the tip of the norm is rounded over this length. [A]"""
     center_weight: float = Field(1.0, ge=0)
+    """Weight of the central atom's own density. [1]"""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
+    """Largest error of the tabulated radial functions, relative to each function's maximum. [1]"""
 
     @model_validator(mode="before")
     @classmethod

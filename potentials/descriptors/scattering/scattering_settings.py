@@ -1,25 +1,6 @@
 """Hyperparameters of wavelet scattering: what defines the features, and nothing of a structure.
 
-| field | meaning | unit |
-| --- | --- | --- |
-| symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
-| channels | {name: {symbol: c}}, weights of the Dirac densities; nothing: the defaults of `channels` | |
-| n | orders of the wavelets, each with l = 0 ... n-1 | |
-| beta | width of the smallest wavelet (scale j = 0); null: from the data, by `overlap` and eq. 2.36 of [1] | A |
-| overlap | of the base Gaussians of two atoms as close as the closest hundredth of the data | |
-| max_scale, scale_step | scales j = 0 ... J in steps of 1 or 1/2: widths 2^j beta; J null: from the data, eq. 2.39 | |
-| powers | q of the integrals, each >= 1 | |
-| max_order | 0, 1 or 2: how many wavelet transforms in a row | |
-| scale_lag | second order takes j2 >= j1 - scale_lag; 0 is the rule j2 >= j1 | |
-| degree_rule | second order: `all` pairs of (n, l), or `greater`: (n2, l2) > (n1, l1) | |
-| alias, spacing | grid spacing at j = 0: from eps_a by eq. 2.40 of [1], or given | A |
-| grids | `coarse`: scale j on a grid 2^j times coarser; `full`: every scale on the finest grid | |
-| least_points | points that each axis of a coarse grid has at least | |
-| regularization | rounding of the modulus at zero, in units of a typical field; 0: the published modulus | |
-| tolerance | error of the Fourier sums of the atoms, relative to the sum of their weights | |
-| padding | vacuum around structures along axes that are not periodic; nothing: 6 widths of the largest wavelet | A |
-
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 from collections.abc import Sequence
@@ -41,28 +22,46 @@ from rhopot.potentials.descriptors.scattering.parameters import (
 
 
 class ScatteringSettings(BaseModel):
-    """Settings of wavelet scattering (table in the module's docstring); immutable and closed to unknown keys."""
+    """Settings of wavelet scattering; immutable and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     symbols: tuple[str, ...] = ()
+    """Chemical symbols in the order of the species index; empty: those of the training data."""
     channels: dict[str, dict[str, float]] | None = None
+    """Weights of the atoms in each Dirac density, {name: {symbol: weight}}; null: see the module `channels`. [1]"""
     n: tuple[int, ...] = (3,)
+    """Orders of the wavelets, each with the angular degrees l = 0 ... n-1."""
     beta: float | None = Field(0.5, gt=0)
+    """Width of the narrowest wavelet, j = 0; null: from the data, by `overlap` and eq. 2.36 of Brumwell. [A]"""
     overlap: float = Field(0.1, gt=0, lt=1)
+    """Overlap of the base Gaussians of two atoms as close as the closest hundredth of the data, which sets beta. [1]"""
     max_scale: float | None = Field(4.0, ge=0, le=12)
+    """J, largest of the scales j; widths are 2^j beta; null: from the cells of the data, eq. 2.39 of Brumwell. [1]"""
     scale_step: float = 1.0
+    """Step of the scales j, 1 or 0.5. [1]"""
     powers: tuple[float, ...] = (1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0)
+    """Exponents q of the integrals of the moduli, each 1 or more. [1]"""
     max_order: Literal[0, 1, 2] = 2
+    """Number of wavelet transforms in a row."""
     scale_lag: float = Field(1.0, ge=0)
+    """Second order uses j2 >= j1 - scale_lag; 0 is the published j2 >= j1. [1]"""
     degree_rule: Literal["all", "greater"] = "all"
+    """Second order: all pairs of (n, l), or only (n2, l2) > (n1, l1)."""
     alias: float = Field(1e-6, gt=0, lt=1)
+    """Part of the narrowest wavelet beyond the band limit of its grid, which sets the spacing (eq. 2.40). [1]"""
     spacing: float | None = Field(None, gt=0)
+    """Grid spacing at j = 0; null: from `alias`. [A]"""
     grids: Literal["coarse", "full"] = "coarse"
+    """coarse: scale j on a grid 2^j times coarser; full: every scale on the finest grid."""
     least_points: int = Field(24, ge=2)
+    """Fewest points of a coarse grid along each axis."""
     regularization: float = Field(1.0, ge=0, le=10)
+    """Rounding of the modulus at zero, in units of a typical field; 0: the published modulus. [1]"""
     tolerance: float = Field(1e-10, ge=1e-13, lt=1e-2)
+    """Error of the nonuniform Fourier transform of the atoms, relative to the sum of their weights. [1]"""
     padding: float | None = Field(None, gt=0)
+    """Vacuum around the structure along open directions; null: 6 widths of the widest wavelet. [A]"""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,19 +1,4 @@
-"""Hyperparameters of the SOAP descriptors: what defines the density and its invariants, and nothing else.
-
-| field | meaning | unit |
-| --- | --- | --- |
-| symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
-| cutoff | r_c, radius of an environment | A |
-| n_max, l_max | radial functions per channel; highest angular degree | |
-| density, density_width | `gaussian` of width sigma (standard deviation), or `delta` | A |
-| radial_basis | `gto` or `dvr` primitives (see `density.basis`) | |
-| cutoff_function, cutoff_width | `quintic` (C2), `shifted_cosine` (C1) or `step`; length over which it falls | A |
-| scaling | weight of a neighbour by its distance, {rate, scale, exponent}, or nothing | |
-| center_weight | factor of the centre's own density | |
-| species_mode | `separate`: one channel per species; `mixed`: all species share n_pseudo n_max channels | |
-| n_pseudo | pseudo-species of the mixed mode, without a coupling matrix of one's own | |
-| tolerance | largest error of the radial tables, relative to each function's maximum | |
-"""
+"""Hyperparameters of the SOAP descriptors: what defines the density and its invariants, and nothing else."""
 
 from typing import Literal, Self
 
@@ -25,21 +10,34 @@ from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 
 
 class SoapSettings(DescriptorSettings):
-    """Settings of a SOAP descriptor (table in the module's docstring); immutable and closed to unknown keys."""
+    """Settings of a SOAP descriptor; immutable and closed to unknown keys."""
 
     cutoff: float = Field(5.0, gt=0, le=20)
+    """Radius of an atomic environment. [A]"""
     n_max: int = Field(8, ge=1, le=24)
+    """Radial functions of each species channel."""
     l_max: int = Field(6, ge=0, le=12)
+    """Highest angular degree."""
     density: Literal["gaussian", "delta"] = "gaussian"
+    """Density of a neighbor: a Gaussian, or a Dirac delta."""
     density_width: float = Field(0.5, gt=0)
+    """Standard deviation of the Gaussian density. [A]"""
     radial_basis: Literal["gto", "dvr"] = "gto"
+    """Primitive radial functions: Gaussian-type orbitals or a discrete variable representation (`density.basis`)."""
     cutoff_function: CutoffKind = "quintic"
+    """Cutoff function: quintic is C2, shifted_cosine C1, step is for comparison with other codes."""
     cutoff_width: float = Field(1.0, gt=0)
+    """Length before the cutoff over which neighbors are switched off smoothly. [A]"""
     scaling: WillattScaling | None = None
+    """Radial scaling, a weight of neighbors by distance; null: none."""
     center_weight: float = Field(1.0, ge=0)
+    """Weight of the central atom's own density. [1]"""
     species_mode: Literal["separate", "mixed"] = "separate"
+    """separate: one channel per species; mixed: all species share n_pseudo n_max channels."""
     n_pseudo: int = Field(2, ge=1)
+    """Pseudo-species of the mixed mode, where no coupling matrix is given."""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
+    """Largest error of the tabulated radial functions, relative to each function's maximum. [1]"""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,16 +1,4 @@
-"""Hyperparameters of the symmetry functions: two grids of functions, and how they fade out at the cutoff.
-
-| field | meaning | unit |
-| --- | --- | --- |
-| symbols | chemical symbols, in the order of the species index; filled from the data when empty | |
-| set | 1 to 12: the grids of one of Lei and Medford's sets (see `sets`); without grids, set 3 | |
-| g2_etas, g2_shifts | G2: every width eta with every shift R_s | eta_unit, A |
-| g4_etas, g4_zetas, g4_signs | G4: every width with every integer exponent zeta and sign lambda (+1, -1) | eta_unit |
-| eta_unit | `1/cutoff^2` (as AMP and AMPtorch, hence the sets) or `1/A^2` (as Behler) | |
-| cutoff | r_c, radius of an environment, and of the pair j-k in G4 | A |
-| cutoff_function | `quintic` (C2) or `shifted_cosine` (C1, as in the paper) | |
-| cutoff_width | length over which it falls; the whole cutoff if not given | A |
-"""
+"""Hyperparameters of the symmetry functions: two grids of functions, and how they fade out at the cutoff."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -28,16 +16,24 @@ Exponent = Annotated[int, Field(ge=1, le=64)]
 
 
 class SymmetryFunctionSettings(DescriptorSettings):
-    """Settings of the symmetry functions (table in the module's docstring); immutable and closed to unknown keys."""
+    """Settings of the symmetry functions; immutable and closed to unknown keys."""
 
     set: int | None = Field(None, ge=1, le=12)
+    """Number of one of the sets that Lei and Medford compare (`sets`); set 3 where neither it nor etas are given."""
     g2_etas: tuple[Width, ...] = ()
+    """G2: widths eta, each with every shift. [eta_unit]"""
     g2_shifts: tuple[Shift, ...] = (0.0,)
+    """G2: shifts R_s. [A]"""
     g4_etas: tuple[Width, ...] = ()
+    """G4: widths eta, each with every exponent and sign. [eta_unit]"""
     g4_zetas: tuple[Exponent, ...] = (1,)
+    """G4: exponents zeta."""
     g4_signs: tuple[Sign, ...] = (1, -1)
+    """G4: signs lambda, +1 or -1."""
     eta_unit: Literal["1/cutoff^2", "1/A^2"] = "1/cutoff^2"
+    """Unit of the widths: 1/cutoff^2 (AMP and AMPtorch, hence the sets) or 1/A^2 (Behler)."""
     cutoff_function: Literal["quintic", "shifted_cosine"] = "quintic"
+    """Cutoff function of each distance: quintic is C2, shifted_cosine C1 and as published."""
 
     @model_validator(mode="before")
     @classmethod

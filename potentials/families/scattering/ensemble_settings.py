@@ -1,19 +1,4 @@
-"""Settings of ensembles of sparse models on scattering features, as they stand in a configuration file.
-
-Those of `greedy.FeatureSelectionSettings`, and:
-
-| field | meaning |
-| --- | --- |
-| translated | training frames that are computed once more with all atoms shifted: they measure the noise of the grids |
-| signal | columns need a spread over the training frames of at least this many times their noise |
-| size | columns need fields of at least this many times a solid's: wavelets too wide for the training cells have none |
-| translation | energy change under translation, eV/atom, that weighs like an energy error of sigma; nothing: no rows |
-| directions | random directions in which the forces of each frame are fitted, where `targets.forces` asks for forces |
-| strains | random strains, of six, along which the stress of each frame is fitted, where `targets.stress` asks for it |
-| budget | features, or moduli, that the model may use: fitted again to the best ones |
-| budget_of | what a budget counts: `features`, or `moduli`, whose integrals of all powers are computed together |
-| cache | folder that keeps the features for other fits; nothing: they are kept until the fit is done |
-"""
+"""Settings of ensembles of sparse models on scattering features, as they stand in a configuration file."""
 
 from __future__ import annotations
 
@@ -28,17 +13,26 @@ CIRCUMSTANCES = {"cache"}
 
 
 class ScatteringFitSettings(FeatureSelectionSettings):
-    """How sparse models on scattering features are fitted and averaged (table in the module's docstring)."""
+    """How sparse models on scattering features are fitted and averaged."""
 
     translated: NonNegativeInt = 200
+    """Training frames that are computed once more with all atoms translated, to measure the noise of the grids."""
     signal: NonNegativeFloat = 3.0
+    """Features are used if their standard deviation over the training frames is this many times their noise. [1]"""
     size: NonNegativeFloat = 0.02
+    """Least field of a wavelet relative to that of a solid: too wide wavelets vanish in the training cells. [1]"""
     translation: PositiveFloat | None = 1e-6
+    """Energy change under translation that counts like an energy error of sigma; null: not penalized. [eV/atom]"""
     directions: NonNegativeInt = 4
+    """Random directions per frame along which forces are fitted, where `targets.forces` asks for them."""
     strains: int = Field(default=2, ge=0, le=6)
+    """Random strains per frame, of six, along which the stress is fitted, where `targets.stress` asks for it."""
     budget: PositiveInt | None = None
+    """Most features (or moduli) of the saved model, refitted to the best ones; null: all that were selected."""
     budget_of: Literal["features", "moduli"] = "features"
+    """What the budget counts: features, or moduli, whose integrals of all powers are computed together."""
     cache: str | None = Field(default=None, min_length=1)
+    """Folder that keeps the features for other fits; null: they are removed after the fit."""
 
     def greedy(self, seed: int, n_members: int | None = None) -> SparseRegressionSettings:
         """Return the settings of the selection; groups are labelled by what is drawn (see `rows`)."""

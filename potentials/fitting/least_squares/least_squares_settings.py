@@ -10,29 +10,29 @@ Method = Literal["fps", "cur", "random"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n_features: PositiveInt | None = None
-    """Number of descriptor features kept; None keeps all."""
+    """Number of descriptor features that are kept; null: all."""
     feature_method: Method = "fps"
-    """How features are chosen: farthest points, leverage scores (CUR), or at random."""
+    """How they are chosen: farthest-point sampling, leverage scores (CUR), or at random."""
     pool: PositiveInt = 20000
-    """Environments per element from which sparse points, features and scales are taken; more are thinned at random."""
+    """Environments per element, drawn at random, from which sparse points, features and scales are taken."""
     batch_mib: PositiveFloat = 16.0
-    """Memory for the derivatives of one batch of centres, in MiB; what fits into the last cache is the fastest."""
+    """Memory for the derivatives of one batch of atoms; fastest where it fits into the last-level cache. [MiB]"""
     block_rows: PositiveInt = 2048
-    """Rows folded into the triangle at once."""
+    """Rows of the design matrix that each QR update takes."""
     checkpoint_seconds: NonNegativeFloat = 30.0
-    """Time between checkpoints."""
+    """Time between checkpoints. [s]"""
 
 
 class LinearSettings(_Settings):
-    """Ridge-regularised linear model: coefficients have the prior deviation prior / (spread of the feature)^scaling."""
+    """Ridge-regularised linear model: coefficients have the prior standard deviation prior / std(feature)^scaling."""
 
     prior: PositiveFloat = 1.0
-    """Prior standard deviation of a coefficient, in eV per unit of the scaled feature."""
+    """Prior standard deviation of a coefficient, per unit of the scaled feature; smaller: smoother models. [eV]"""
     scaling: float = Field(default=0.5, ge=0.0, le=1.0)
-    """0: plain ridge on the features as they are; 1: every feature scaled to unit spread over the training data."""
+    """0: ridge on the features as they are; 1: features scaled to unit standard deviation. [1]"""
 
 
 class GapSettings(_Settings):
@@ -41,10 +41,10 @@ class GapSettings(_Settings):
     zeta: PositiveInt = 4
     """Power of the dot-product kernel."""
     delta: PositiveFloat = 1.0
-    """Prior standard deviation of an atomic energy, in eV."""
+    """Prior standard deviation of an atomic energy. [eV]"""
     n_sparse: PositiveInt | dict[str, PositiveInt] = 1000
-    """Sparse points per element, one number for all or one for each symbol."""
+    """Sparse points: one number for every element, or {symbol: number}."""
     sparse_method: Method = "fps"
-    """How sparse points are chosen."""
+    """How sparse points are chosen: farthest-point sampling, CUR, or at random."""
     rank_tolerance: PositiveFloat = 1e-12
-    """Eigenvalues of the sparse kernel matrix below this fraction of the largest are dropped."""
+    """Eigenvalues of the sparse kernel matrix below this fraction of the largest are dropped. [1]"""

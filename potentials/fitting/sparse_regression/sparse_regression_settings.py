@@ -13,27 +13,24 @@ Candidates = Literal["all", "root"] | PositiveInt
 class FeatureSelectionSettings(BaseModel):
     """How sparse linear models are selected, drawn and averaged: what a configuration may set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n_members: PositiveInt = 100
-    """Models that are averaged; with `folds`, the number of parts."""
+    """Sparse models (ensemble members) that are averaged; with sampling: folds, the number of folds."""
     max_features: PositiveInt = 1000
-    """Columns a model may choose, the constant included; validation then keeps the best number of them."""
+    """Features that a member may select, the constant included; its own validation set then says how many are kept."""
     candidates: Candidates = "root"
-    """Columns looked at in each step: floor(sqrt(d + 1)) at random (feature bagging), a number of them, or all."""
+    """Features tried in each step: root, floor(sqrt(d + 1)) of d at random (feature bagging); a number; or all."""
     sampling: Literal["bootstrap", "folds"] = "bootstrap"
-    """Training parts: groups drawn with replacement, validated on those left out; or all but one of n_members parts."""
+    """Training set of a member: groups drawn with replacement (validated on the others), or all but one fold."""
     unit: Literal["groups", "frames"] = "groups"
-    """What is drawn: groups (relaxation paths) or single frames; frames of one path on both sides flatter the model."""
+    """Unit of the sampling: groups (relaxation paths) or single frames, whose errors are then underestimated."""
     constant: Literal["first", "candidate", "none"] = "first"
-    """The constant term: chosen before all features, so that an offset of the targets changes no choice; a column like
-    any other, as published; or none."""
+    """Constant term: selected first, a candidate like any feature (as published), or none."""
     method: Literal["gram", "rows"] = "gram"
-    """Arithmetic of the selection: products of columns (fast) or the rows themselves (reference). The coefficients come
-    from the rows in both."""
+    """Arithmetic of the selection: gram, products of columns (fast), or rows, the design matrix itself (reference)."""
     dependence: float = Field(default=1e-5, ge=1e-6, le=1e-1)
-    """A feature is dependent, and never chosen, when less than this fraction of its length is left beside those chosen.
-    Above 1e-6 both methods see the same remainders."""
+    """A feature is never selected when less than this fraction of its norm is orthogonal to those selected. [1]"""
 
     def n_candidates(self, n_columns: int) -> int:
         """Number of columns looked at in a step when there are `n_columns` in all, the constant included."""
