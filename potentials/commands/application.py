@@ -23,7 +23,6 @@ app = typer.Typer(
     name="rhopot",
     help="Machine-learning interatomic potentials from atomic densities: train once, run in ASE and in LAMMPS.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -32,6 +31,7 @@ app.add_typer(data)
 
 # What the system answers where a file has no room: disk, quota, limit of the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+COMPLETION = "_RHOPOT_COMPLETE"
 SECONDS_TO_SPEAK = 2.0
 SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
@@ -223,8 +223,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Run a sub-command: not through typer's own `main`, which keeps interrupts to itself."""
+    """Run a sub-command: not through typer's own `main`, which keeps interrupts to itself.
+
+    A shell that asks for completions, by the variable that the script of `--install-completion` sets, is answered.
+    """
     command = typer.main.get_command(app)
+    if COMPLETION in os.environ:
+        command(prog_name="rhopot")
     with command.make_context("rhopot", words) as context:
         status = command.invoke(context)
     return status if isinstance(status, int) else 0
