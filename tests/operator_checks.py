@@ -4,8 +4,16 @@ import torch
 from random_graphs import System
 from torch import Tensor
 
+from rhopot.potentials.density.radial_table import RadialTable
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
+
 # float64: rounding of sums of a few hundred terms; float32: the same, in units of its own 6e-8
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
+
+
+def flat(twin):
+    """A twin with the argument list of its operator."""
+    return lambda *arguments: twin(AtomicGraph(*arguments[:5]), RadialTable(*arguments[5:10]), *arguments[10:])
 
 
 def assert_equal(actual: Tensor, expected: Tensor, dtype: torch.dtype, times: float = 1.0) -> None:

@@ -17,6 +17,7 @@ from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.models import GapModel, LinearModel, NetworkModel, Networks, NetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
@@ -59,7 +60,7 @@ def gap(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedMo
     """Sparse-kernel model with two members; its points are atoms of `many_body_toy.skewed`."""
     descriptor = SoapPowerSpectrum(HYPERS, reference=reference)
     graph = _graph(toy.skewed())
-    features, species = descriptor(*graph), graph[4]
+    features, species = descriptor(graph), graph.species
     points = [features[species == a][:N_POINTS] for a in range(len(SYMBOLS))]
     weights = [_normal(13 + a, N_POINTS, 1 + N_MEMBERS) for a in range(len(SYMBOLS))]
     module = GapModel(descriptor, points, weights, ZETA, list(BASELINE.values())).to(dtype)
@@ -75,7 +76,7 @@ def network(
 ) -> LoadedModel:
     """Networks 9-7-1, a committee or (members = 0) one; standardised on `many_body_toy.skewed`. SOAP unless told."""
     descriptor = SoapPowerSpectrum(HYPERS) if descriptor is None else descriptor
-    features = descriptor(*_graph(toy.skewed()))
+    features = descriptor(_graph(toy.skewed()))
     settings = NetworkSettings(hidden=(9, 7), activation="silu", normalization="batch_norm", per_element=per_element)
     made = Networks(features.shape[1], len(SYMBOLS), settings, range(max(members, 1)))
     made.prepare(features.mean(0), 3.0 * features.std(0), 0.05, -0.4)
@@ -121,11 +122,9 @@ def write(model: LoadedModel, path: Path) -> Path:
     return path
 
 
-def _graph(atoms: ase.Atoms) -> list[torch.Tensor]:
-    """The argument list of a descriptor for one structure."""
-    edges = find_edges(atoms, HYPERS.cutoff)
-    graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
-    return [*graph, torch.tensor([SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()])]
+def _graph(atoms: ase.Atoms) -> AtomicGraph:
+    """The graph of one structure."""
+    return as_graph(find_edges(atoms, HYPERS.cutoff), species_of(atoms, SYMBOLS))
 
 
 def _normal(seed: int, *shape: int) -> torch.Tensor:

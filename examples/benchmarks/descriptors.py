@@ -64,9 +64,9 @@ def compute(descriptor: SoapPowerSpectrum, atoms: ase.Atoms, gradients: bool) ->
     with torch.no_grad():
         for graph in graphs(atoms, ("Si",), CUTOFF, BATCH_EDGES):
             if gradients:
-                descriptor.jacobian(*graph.arguments)
+                descriptor.jacobian(graph)
             else:
-                descriptor(*graph.arguments)
+                descriptor(graph)
 
 
 def featomic(atoms: ase.Atoms, gradients: bool) -> Callable[[], None]:

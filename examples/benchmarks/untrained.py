@@ -12,6 +12,7 @@ import torch
 from rhopot.export import ModelCard, TrainingData, Uncertainty, save_model
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths
+from rhopot.potentials.graph.atomic_graph import as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_model import NetworkModel
@@ -32,9 +33,7 @@ def untrained(
     settings = GmpSettings(symbols=tuple(symbols), cutoff=cutoff, max_order=order, n_probes=n_probes)
     descriptor = GmpFeatures(settings)
     networks = Networks(descriptor.n_features, len(symbols), NetworkSettings(hidden=hidden), (0,))
-    edges = find_edges(probe, cutoff)
-    graph = [torch.from_numpy(a) for a in (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)]
-    features = descriptor(*graph, torch.tensor([list(symbols).index(symbol) for symbol in probe.symbols]))
+    features = descriptor(as_graph(find_edges(probe, cutoff), species_of(probe, symbols)))
     networks.prepare(features.mean(0), features.std(0) + 1e-3 * features.std(), 1.0)
     card = _card("gmp_snn", "local", symbols, cutoff, settings.model_dump(mode="json"))
     save_model(NetworkModel(descriptor, networks, [0.0] * len(symbols)), card, path, [probe])

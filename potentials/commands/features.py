@@ -66,7 +66,7 @@ def _of_atoms(
     rows, owners, numbers = [], [], []
     for k, frame in enumerate(frames):
         with naming(frame):
-            parts = [module(*part.arguments) for part in graphs(frame.atoms, symbols, cutoff, MAX_EDGES)]
+            parts = [module(part) for part in graphs(frame.atoms, symbols, cutoff, MAX_EDGES)]
         rows.append(torch.cat(parts).numpy())
         owners.append(np.full(len(frame), k))
         numbers.append(frame.atoms.numbers)

@@ -28,6 +28,8 @@ from torch import Tensor
 
 from rhopot.potentials.density.harmonics import angular_index, real_spherical_harmonics
 from rhopot.potentials.density.hermite import evaluate_hermite
+from rhopot.potentials.density.radial_table import RadialTable
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 
 
 def edge_expansion(edge_vectors: Tensor, neighbour_species: Tensor, radial: Tensor, cutoff: float) -> Tensor:
@@ -43,67 +45,45 @@ def edge_expansion(edge_vectors: Tensor, neighbour_species: Tensor, radial: Tens
     return torch.index_select(functions, 1, rows) * angular[:, :, None]
 
 
-def edge_centres(first_edge: Tensor) -> Tensor:
-    """Return the row of the centre that each edge belongs to: (E,) int64 from the (C+1) offsets."""
-    counts = first_edge[1:] - first_edge[:-1]
-    return torch.repeat_interleave(torch.arange(counts.shape[0], device=first_edge.device), counts)
-
-
-def density_expansion(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-) -> Tensor:
+def density_expansion(graph: AtomicGraph, table: RadialTable) -> Tensor:
     """Return the expansion coefficients c[C, (L+1)^2, U], U = n_channels * Q (see the module's equation)."""
-    n_centres, n_angular, n_radial = centre.shape[0], radial.shape[3] * radial.shape[3], radial.shape[4]
-    neighbour_species = species[neighbour]
-    edge_block = edge_centres(first_edge) * n_channels + species_channel[neighbour_species]
-    values = edge_expansion(edge_vectors, neighbour_species, radial, cutoff)
-    blocks = torch.zeros([n_centres * n_channels, n_angular, n_radial], dtype=values.dtype, device=values.device)
+    n_centres, l_count, n_radial = graph.centre.shape[0], table.radial.shape[3], table.radial.shape[4]
+    n_angular = l_count * l_count
+    neighbour_species = graph.species[graph.neighbour]
+    edge_block = edge_centres(graph.first_edge) * table.n_channels + table.species_channel[neighbour_species]
+    values = edge_expansion(graph.edge_vectors, neighbour_species, table.radial, table.cutoff)
+    blocks = torch.zeros([n_centres * table.n_channels, n_angular, n_radial], dtype=values.dtype, device=values.device)
     blocks = blocks.index_add(0, edge_block, values)
-    if center_weight != 0.0:
-        centre_species = species[centre]
-        own_block = torch.arange(n_centres, device=centre.device) * n_channels + species_channel[centre_species]
+    if table.center_weight != 0.0:
+        centre_species = graph.species[graph.centre]
+        first_block = torch.arange(n_centres, device=graph.centre.device) * table.n_channels
+        own_block = first_block + table.species_channel[centre_species]
         own = torch.zeros([n_centres, n_angular, n_radial], dtype=values.dtype, device=values.device)
-        own[:, 0, :] = center_weight / math.sqrt(4.0 * math.pi) * radial[centre_species, 0, 0, 0, :]
+        own[:, 0, :] = table.center_weight / math.sqrt(4.0 * math.pi) * table.radial[centre_species, 0, 0, 0, :]
         blocks = blocks.index_add(0, own_block, own)
-    blocks = blocks.reshape(n_centres, n_channels, n_angular, n_radial)
-    return blocks.transpose(1, 2).reshape(n_centres, n_angular, n_channels * n_radial)
+    blocks = blocks.reshape(n_centres, table.n_channels, n_angular, n_radial)
+    return blocks.transpose(1, 2).reshape(n_centres, n_angular, table.n_channels * n_radial)
 
 
-def expansion_jacobian(
-    edge_vectors: Tensor,
-    neighbour: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-) -> Tensor:
+def expansion_jacobian(graph: AtomicGraph, table: RadialTable) -> Tensor:
     """Return the derivative of each edge's centre's density by that edge vector, (E, 3, (L+1)^2, U) in A^-1.
 
     An edge changes the density of its own centre by its own term only, so one forward derivative per Cartesian
     direction gives all of them.
     """
-    neighbour_species = species[neighbour]
-    block = torch.nn.functional.one_hot(species_channel[neighbour_species], n_channels).to(edge_vectors.dtype)
+    neighbour_species = graph.species[graph.neighbour]
+    block = torch.nn.functional.one_hot(table.species_channel[neighbour_species], table.n_channels)
+    block = block.to(graph.edge_vectors.dtype)
 
     def expand(vectors: Tensor) -> Tensor:
-        values = edge_expansion(vectors, neighbour_species, radial, cutoff)
+        values = edge_expansion(vectors, neighbour_species, table.radial, table.cutoff)
         return torch.einsum("ekq,eb->ekbq", values, block).flatten(2)
 
     slopes: list[Tensor] = []
     for axis in range(3):
-        tangent = torch.zeros_like(edge_vectors)
+        tangent = torch.zeros_like(graph.edge_vectors)
         tangent[:, axis] = 1.0
-        slopes.append(torch.func.jvp(expand, (edge_vectors,), (tangent,))[1])
+        slopes.append(torch.func.jvp(expand, (graph.edge_vectors,), (tangent,))[1])
     return torch.stack(slopes, dim=1)
 
 

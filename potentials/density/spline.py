@@ -37,7 +37,7 @@ PROBES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
-class RadialTable:
+class SplineTable:
     """A tabulated set of radial functions.
 
     Attributes:
@@ -57,7 +57,7 @@ def tabulate(
     tolerance: float = 1e-9,
     closest: float = 0.0,
     measure: Measure | None = None,
-) -> RadialTable:
+) -> SplineTable:
     """Return a table of `function` whose error is at most `tolerance` of each function's maximum.
 
     Args:
@@ -89,7 +89,7 @@ def tabulate(
             )
         intervals = min(wanted, LARGEST // first * first)
     samples[:, -1] = 0.0
-    return RadialTable(np.ascontiguousarray(np.moveaxis(samples, (0, 2), (2, 0))), cutoff, error)
+    return SplineTable(np.ascontiguousarray(np.moveaxis(samples, (0, 2), (2, 0))), cutoff, error)
 
 
 def first_intervals(cutoff_function: CutoffFunction) -> int:

@@ -3,23 +3,16 @@
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
+
 
 class Features(nn.Module):
     """Base of a descriptor; the class itself defines `forward` and `jacobian` (see `descriptors.descriptor`)."""
 
-    def linear(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        weights: Tensor,
-        members: bool,
-    ) -> Tensor:
+    def linear(self, graph: AtomicGraph, weights: Tensor, members: bool) -> Tensor:
         """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
-        features: Tensor = self.forward(edge_vectors, first_edge, neighbour, centre, species)
-        return linear_read_out(features, species[centre], weights, members)
+        features: Tensor = self.forward(graph)
+        return linear_read_out(features, graph.species[graph.centre], weights, members)
 
 
 def linear_read_out(features: Tensor, centre_species: Tensor, weights: Tensor, members: bool) -> Tensor:

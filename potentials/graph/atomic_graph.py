@@ -1,9 +1,7 @@
 """A structure as the tensors that descriptors and models take."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import ase
 import numpy as np
@@ -13,9 +11,16 @@ from torch import Tensor
 from rhopot.potentials.graph.neighbours import Edges, find_edges
 
 
-@dataclass(frozen=True)
-class AtomicGraph:
-    """Edges of consecutive centres of one structure as tensors (legend in `descriptors.descriptor`)."""
+class AtomicGraph(NamedTuple):
+    """Edges of consecutive centres of one structure, sorted by centre; a type of TorchScript too.
+
+    The field order is that of the operators' arguments and of `forward` of exported local models.
+
+    edge_vectors: (E, 3) r_ij = r_j - r_i in A
+    first_edge: (C + 1) edges of centre i are first_edge[i] ... first_edge[i + 1] - 1
+    neighbour: (E) row of j in `species`; centre: (C) row of i in `species`
+    species: (N_all) index into the element list
+    """
 
     edge_vectors: Tensor
     first_edge: Tensor
@@ -23,16 +28,16 @@ class AtomicGraph:
     centre: Tensor
     species: Tensor
 
-    @property
-    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The argument list shared by descriptors, pair baselines and models."""
-        return self.edge_vectors, self.first_edge, self.neighbour, self.centre, self.species
 
-    @property
-    def edge_row(self) -> Tensor:
-        """For each edge (E) the index of its centre among this graph's centres."""
-        counts = self.first_edge[1:] - self.first_edge[:-1]
-        return torch.repeat_interleave(torch.arange(len(counts)), counts)
+def with_vectors(graph: AtomicGraph, edge_vectors: Tensor) -> AtomicGraph:
+    """Return the same edges with other vectors (E, 3)."""
+    return AtomicGraph(edge_vectors, graph.first_edge, graph.neighbour, graph.centre, graph.species)
+
+
+def edge_centres(first_edge: Tensor) -> Tensor:
+    """Return the row of the centre that each edge belongs to: (E,) int64 from the (C+1) offsets."""
+    counts = first_edge[1:] - first_edge[:-1]
+    return torch.repeat_interleave(torch.arange(counts.shape[0], device=first_edge.device), counts)
 
 
 def species_of(atoms: ase.Atoms, symbols: Sequence[str]) -> Tensor:

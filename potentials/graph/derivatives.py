@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from rhopot.potentials.graph.atomic_graph import AtomicGraph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres, with_vectors
 
 
 def forces_from_edges(
@@ -45,17 +45,17 @@ def energy_forces_virial(
 ) -> tuple[float, Tensor, Tensor]:
     """Return energy (eV), forces (N, 3) in eV/A and virial (3, 3) in eV of a module that gives energies of centres.
 
-    `module` takes a graph's arguments and returns (C) energies in eV.
+    `module` takes a graph and returns the energies (C) of its centres in eV.
     """
     energy = 0.0
     forces = torch.zeros([n_atoms, 3], dtype=torch.float64)
     virial = torch.zeros([3, 3], dtype=torch.float64)
     for graph in parts:
         vectors = graph.edge_vectors.detach().requires_grad_(True)
-        total = module(vectors, *graph.arguments[1:]).sum()
+        total = module(with_vectors(graph, vectors)).sum()
         energy += float(total.detach())
         if total.requires_grad:
             (slope,) = torch.autograd.grad(total, vectors)
-            forces += forces_from_edges(slope, graph.centre[graph.edge_row], graph.neighbour, n_atoms)
+            forces += forces_from_edges(slope, graph.centre[edge_centres(graph.first_edge)], graph.neighbour, n_atoms)
             virial += virial_from_edges(vectors.detach(), slope)
     return energy, forces, virial

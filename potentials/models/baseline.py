@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
+
 
 class NoPair(nn.Module):
     """The absent pair baseline: zero energy for every centre."""
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
+    def forward(self, graph: AtomicGraph) -> Tensor:
         """Return zeros (C)."""
-        return torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return torch.zeros([graph.centre.shape[0]], dtype=graph.edge_vectors.dtype, device=graph.edge_vectors.device)
 
 
 class EnergyBaseline(nn.Module):
@@ -21,7 +21,7 @@ class EnergyBaseline(nn.Module):
 
     Args:
         elements: energy per atom of each element, in the order of the model's symbols.
-        pair: module (edge_vectors, first_edge, neighbour, centre, species) -> energy (C) in eV, or None.
+        pair: module (graph) -> energy (C) in eV, or None.
     """
 
     elements: list[float]
@@ -31,13 +31,11 @@ class EnergyBaseline(nn.Module):
         self.elements = [float(energy) for energy in elements]
         self.pair = NoPair() if pair is None else pair
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
+    def forward(self, graph: AtomicGraph) -> Tensor:
         """Return the baseline energy of each centre (C) in float64."""
         # Filled one by one: in TorchScript torch.tensor(list of floats) rounds to float32 whatever dtype it is given.
-        constant = torch.zeros([len(self.elements)], dtype=torch.float64, device=edge_vectors.device)
+        constant = torch.zeros([len(self.elements)], dtype=torch.float64, device=graph.edge_vectors.device)
         for a in range(len(self.elements)):
             constant[a].fill_(self.elements[a])
-        pair = self.pair(edge_vectors, first_edge, neighbour, centre, species)
-        return constant[species[centre]] + pair.to(torch.float64)
+        pair = self.pair(graph)
+        return constant[graph.species[graph.centre]] + pair.to(torch.float64)

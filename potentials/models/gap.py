@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.descriptors.dot_product import sparse_read_out, unit_rows
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
 
 
@@ -89,30 +90,21 @@ class GapModel(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        own = edge_vectors.to(self.points.dtype)
+        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
+        own = with_vectors(graph, edge_vectors.to(self.points.dtype))
         features: Optional[Tensor] = self.features if self.select else None  # noqa: UP045  (TorchScript)
         if self.fused:
             learnt = self.descriptor.sparse_kernel(
-                own,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.points,
-                self.first_point,
-                self.weights,
-                self.zeta,
-                features,
-                members,
+                own, self.points, self.first_point, self.weights, self.zeta, features, members
             )
         else:
-            spectrum = self.descriptor(own, first_edge, neighbour, centre, species)
+            spectrum = self.descriptor(own)
             if features is not None:
                 spectrum = spectrum.index_select(1, features)
             learnt = sparse_read_out(
                 spectrum, species[centre], self.points, self.first_point, self.weights, self.zeta, members
             )
-        fixed = self.baseline(edge_vectors, first_edge, neighbour, centre, species)
+        fixed = self.baseline(graph)
         return learnt.to(torch.float64) + fixed[:, None]
 
 

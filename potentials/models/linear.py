@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
 
 
@@ -61,7 +62,8 @@ class LinearModel(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        own = edge_vectors.to(self.weights.dtype)
-        learnt = self.descriptor.linear(own, first_edge, neighbour, centre, species, self.weights, members)
-        fixed = self.baseline(edge_vectors, first_edge, neighbour, centre, species)
+        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
+        own = with_vectors(graph, edge_vectors.to(self.weights.dtype))
+        learnt = self.descriptor.linear(own, self.weights, members)
+        fixed = self.baseline(graph)
         return learnt.to(torch.float64) + fixed[:, None]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
 
@@ -78,10 +79,11 @@ class NetworkModel(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        vectors = edge_vectors.to(self.own.dtype)
-        features = self.descriptor(vectors, first_edge, neighbour, centre, species)
+        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
+        own = with_vectors(graph, edge_vectors.to(self.own.dtype))
+        features = self.descriptor(own)
         learnt = self.networks(features, species[centre]).to(torch.float64).t()
-        fixed = self.baseline(edge_vectors, first_edge, neighbour, centre, species).unsqueeze(1)
+        fixed = self.baseline(graph).unsqueeze(1)
         mean = learnt.mean(1, keepdim=True) + fixed
         if members and self.committee > 1:
             departures = (learnt + fixed - mean) * self.spread.to(torch.float64)

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
+
 
 class PairBaseline(nn.Module):
     """Base of the pair potentials; a subclass defines `pair_energy`.
@@ -39,23 +41,21 @@ class PairBaseline(nn.Module):
         """V (E,) in eV at `distance` (E,) in A, 0 < distance < cutoff, for unordered species pairs `pair` (E,)."""
         raise NotImplementedError("a pair baseline must define pair_energy")
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
+    def forward(self, graph: AtomicGraph) -> Tensor:
         """Return the energy of each centre (C) in eV."""
-        total = torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        total = torch.zeros([graph.centre.shape[0]], dtype=graph.edge_vectors.dtype, device=graph.edge_vectors.device)
         # a little longer, for the rounding; what is exactly shorter is chosen from these few
-        edge = _shorter_than(edge_vectors.detach(), 1.0001 * self.cutoff)
+        edge = _shorter_than(graph.edge_vectors.detach(), 1.0001 * self.cutoff)
         if edge.shape[0] == 0:
             return total
-        vectors = edge_vectors[edge]
+        vectors = graph.edge_vectors[edge]
         squared = (vectors * vectors).sum(dim=1)
         near = torch.nonzero(squared.detach() < self.cutoff * self.cutoff).squeeze(1)
         edge = edge[near]
-        row = torch.searchsorted(first_edge, edge, right=True) - 1
-        pair = self.pair_index[species[centre[row]], species[neighbour[edge]]]
+        row = torch.searchsorted(graph.first_edge, edge, right=True) - 1
+        pair = self.pair_index[graph.species[graph.centre[row]], graph.species[graph.neighbour[edge]]]
         energy = 0.5 * self.pair_energy(squared[near].sqrt(), pair)
-        return total.index_add(0, row, energy.to(edge_vectors.dtype))
+        return total.index_add(0, row, energy.to(graph.edge_vectors.dtype))
 
 
 def _shorter_than(vectors: Tensor, length: float) -> Tensor:
@@ -76,13 +76,11 @@ class SumOfPairs(nn.Module):
         self.parts = nn.ModuleList(parts)
         self.cutoff = max(part.cutoff for part in parts)
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
+    def forward(self, graph: AtomicGraph) -> Tensor:
         """Return the energy of each centre (C) in eV."""
-        total = torch.zeros([centre.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+        total = torch.zeros([graph.centre.shape[0]], dtype=graph.edge_vectors.dtype, device=graph.edge_vectors.device)
         for part in self.parts:
-            total = total + part(edge_vectors, first_edge, neighbour, centre, species)
+            total = total + part(graph)
         return total
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.interpolate import BSpline
 
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.graph.derivatives import forces_from_edges
 from rhopot.potentials.graph.neighbours import Edges, find_edges
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs, unordered_pairs
@@ -124,7 +125,7 @@ def _zbl_part(edges: Edges, species: NDArray[np.int64], zbl: ZblPair) -> tuple[f
     """Energy (eV) and forces (N, 3) of the repulsion alone."""
     vectors = torch.from_numpy(edges.vectors).requires_grad_()
     index = [torch.from_numpy(array) for array in (edges.first_edge, edges.neighbour, edges.centre, species)]
-    energy = zbl(vectors, *index).sum()
+    energy = zbl(AtomicGraph(vectors, *index)).sum()
     if not energy.requires_grad:  # no edge that short
         return 0.0, np.zeros((len(species), 3))
     (gradient,) = torch.autograd.grad(energy, vectors)

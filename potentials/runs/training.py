@@ -337,7 +337,7 @@ def _pair_energy(pair: nn.Module, atoms: Atoms, symbols: Sequence[str]) -> float
     cutoff = float(cast("float", pair.cutoff))
     graph = as_graph(find_edges(atoms, cutoff), species_of(atoms, symbols))
     with torch.no_grad():
-        return float(pair(*graph.arguments).sum())
+        return float(pair(graph).sum())
 
 
 def _say(problem: FitProblem, baseline: CompositionBaseline, members: int) -> None:

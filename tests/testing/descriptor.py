@@ -21,20 +21,21 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from rhopot.export import script
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.testing import structures
 from rhopot.testing.spectrum import arguments
 
 SYMBOLS = ("Li", "Si")
 
 
-def graph(descriptor: nn.Module, atoms: ase.Atoms) -> list[Tensor]:
+def graph(descriptor: nn.Module, atoms: ase.Atoms) -> AtomicGraph:
     """Return the arguments of `descriptor` for one structure."""
     return arguments(atoms, SYMBOLS, descriptor.cutoff)
 
 
 def features(descriptor: nn.Module, atoms: ase.Atoms) -> Tensor:
     """Return the features (N, F)."""
-    return descriptor(*graph(descriptor, atoms))
+    return descriptor(graph(descriptor, atoms))
 
 
 def dimer(distance: float) -> ase.Atoms:
@@ -43,7 +44,7 @@ def dimer(distance: float) -> ase.Atoms:
     return ase.Atoms("LiSi", [np.zeros(3), distance * direction])
 
 
-def few_edges(n_edges: int, seed: int) -> list[Tensor]:
+def few_edges(n_edges: int, seed: int) -> AtomicGraph:
     """Return the arguments of two centres with random edges between 1.5 and 4.3 A."""
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(n_edges, 3, generator=generator, dtype=torch.float64)
@@ -51,7 +52,7 @@ def few_edges(n_edges: int, seed: int) -> list[Tensor]:
     vectors = direction / direction.norm(dim=1, keepdim=True) * length
     first_edge = torch.tensor([0, n_edges - 1, n_edges])
     neighbour = torch.arange(n_edges) % 3
-    return [vectors, first_edge, neighbour, torch.tensor([1, 2]), torch.tensor([0, 1, 1])]
+    return AtomicGraph(vectors, first_edge, neighbour, torch.tensor([1, 2]), torch.tensor([0, 1, 1]))
 
 
 def mixture(descriptor: nn.Module, n_outputs: int = 3) -> Tensor:
@@ -106,10 +107,10 @@ class DescriptorContract:
     def test_centres_may_be_any_subset(self, descriptor: nn.Module) -> None:
         vectors, first_edge, neighbour, centre, species = graph(descriptor, structures.skewed())
         start, end = int(first_edge[3]), int(first_edge[6])
-        part = descriptor(
+        some = AtomicGraph(
             vectors[start:end], first_edge[3:7] - first_edge[3], neighbour[start:end], centre[3:6], species
         )
-        self.assert_same(part, descriptor(vectors, first_edge, neighbour, centre, species)[3:6])
+        self.assert_same(descriptor(some), descriptor(graph(descriptor, structures.skewed()))[3:6])
 
     def test_value_slope_and_curvature_vanish_at_the_cutoff(self, descriptor: nn.Module) -> None:
         columns = mixture(descriptor, 1)
@@ -117,7 +118,7 @@ class DescriptorContract:
         def profile(distance: float) -> tuple[float, float, float]:
             vectors, *rest = graph(descriptor, dimer(distance))
             stretch = torch.ones(1, dtype=torch.float64, requires_grad=True)
-            value = (descriptor(vectors * stretch, *rest) @ columns).sum()
+            value = (descriptor(AtomicGraph(vectors * stretch, *rest)) @ columns).sum()
             (slope,) = torch.autograd.grad(value, stretch, create_graph=True)
             (curvature,) = torch.autograd.grad(slope.sum(), stretch)
             return float(value.detach()), float(slope.detach()), float(curvature)
@@ -140,7 +141,7 @@ class DescriptorContract:
         columns = mixture(descriptor)
 
         def outputs(edge_vectors: Tensor) -> Tensor:
-            return descriptor(edge_vectors, *rest) @ columns
+            return descriptor(AtomicGraph(edge_vectors, *rest)) @ columns
 
         vectors.requires_grad_(True)
         torch.autograd.gradcheck(outputs, (vectors,), fast_mode=False)
@@ -148,10 +149,10 @@ class DescriptorContract:
 
     def test_jacobian_equals_autograd(self, descriptor: nn.Module) -> None:
         vectors, *rest = few_edges(6, seed=5)
-        values, slopes = descriptor.jacobian(vectors, *rest)
+        values, slopes = descriptor.jacobian(AtomicGraph(vectors, *rest))
         columns = mixture(descriptor)
         vectors.requires_grad_(True)
-        again = descriptor(vectors, *rest)
+        again = descriptor(AtomicGraph(vectors, *rest))
         self.assert_same(values, again.detach())
         for column in columns.T:
             (gradient,) = torch.autograd.grad((again @ column).sum(), vectors, retain_graph=True)
@@ -161,8 +162,8 @@ class DescriptorContract:
     def test_linear_equals_features_times_weights(self, descriptor: nn.Module, members: bool) -> None:
         inputs = graph(descriptor, structures.tiny())
         weights = torch.stack([mixture(descriptor), 2.0 * mixture(descriptor) + 0.1])
-        expected = torch.einsum("cf,cfk->ck", descriptor(*inputs), weights[inputs[4][inputs[3]]])
-        actual = descriptor.linear(*inputs, weights, members)
+        expected = torch.einsum("cf,cfk->ck", descriptor(inputs), weights[inputs[4][inputs[3]]])
+        actual = descriptor.linear(inputs, weights, members)
         self.assert_same(actual, expected if members else expected[:, :1])
 
     def test_scripted_and_reloaded_equal_eager(self, descriptor: nn.Module, tmp_path: Path) -> None:
@@ -172,13 +173,13 @@ class DescriptorContract:
         reloaded = script.deserialise(tmp_path / "descriptor.pt", torch.device("cpu"))
         for module in (compiled, reloaded):
             for _ in range(3):  # the profiling executor changes its mind after the first calls
-                self.assert_same(module(*inputs), descriptor(*inputs))
+                self.assert_same(module(inputs), descriptor(inputs))
 
     def test_single_precision_agrees_with_double(self, descriptor: nn.Module) -> None:
         inputs = graph(descriptor, structures.skewed())
         single = copy.deepcopy(descriptor).to(torch.float32)
-        actual = single(inputs[0].to(torch.float32), *inputs[1:])
-        expected = descriptor(*inputs)
+        actual = single(AtomicGraph(inputs[0].to(torch.float32), *inputs[1:]))
+        expected = descriptor(inputs)
         assert actual.dtype == torch.float32
         assert_close(actual.double(), expected, rtol=0.0, atol=1e-5 * float(expected.abs().max()))
 
@@ -186,7 +187,7 @@ class DescriptorContract:
         atoms = ase.Atoms("LiSi", [(0.0, 0.0, 0.0), (0.0, 0.0, 60.0)])
         vectors, *rest = graph(descriptor, atoms)
         vectors.requires_grad_(True)
-        values = descriptor(vectors, *rest)
+        values = descriptor(AtomicGraph(vectors, *rest))
         values.sum().backward()
         assert values.shape == (2, descriptor.n_features)
         assert vectors.grad is not None
@@ -197,15 +198,15 @@ class DescriptorContract:
         none = torch.zeros(0, dtype=torch.int64)
         inputs = (torch.zeros(0, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.int64), none, none)
         for species in (none, torch.tensor([0, 1])):
-            values, slopes = descriptor.jacobian(*inputs, species)
-            assert descriptor(*inputs, species).shape == values.shape == (0, descriptor.n_features)
+            values, slopes = descriptor.jacobian(AtomicGraph(*inputs, species))
+            assert descriptor(AtomicGraph(*inputs, species)).shape == values.shape == (0, descriptor.n_features)
             assert slopes.shape == (0, 3, descriptor.n_features)
 
     def test_edges_that_point_the_same_way_have_finite_derivatives(self, descriptor: nn.Module) -> None:
         vectors = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 3.0], [0.0, 0.0, -2.0]], dtype=torch.float64)
         vectors.requires_grad_(True)
         rest = (torch.tensor([0, 3]), torch.tensor([1, 1, 2]), torch.tensor([0]), torch.tensor([0, 1, 1]))
-        value = (descriptor(vectors, *rest) @ mixture(descriptor)).sum()
+        value = (descriptor(AtomicGraph(vectors, *rest)) @ mixture(descriptor)).sum()
         (slope,) = torch.autograd.grad(value, vectors, create_graph=True)
         (second,) = torch.autograd.grad((slope**2).sum(), vectors)
         assert bool(torch.isfinite(slope).all())

@@ -5,7 +5,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.density.radial_table import RadialTable
 from rhopot.potentials.descriptors.soap import reference
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 
 
@@ -21,47 +23,31 @@ class SmallSpectrum(nn.Module):
         self.register_buffer("radial", _table(n_species, cutoff, n_max, l_max))
         self.register_buffer("species_channel", torch.arange(n_species))
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
-        """Return p (C, F)."""
-        return reference.soap_power_spectrum(
-            edge_vectors, first_edge, neighbour, centre, species,
-            self.radial, self.cutoff, self.species_channel, self.n_channels, 1.0,
-        )  # fmt: skip
+    def table(self) -> RadialTable:
+        """Return the radial functions as the operators take them."""
+        return RadialTable(self.radial, self.cutoff, self.species_channel, self.n_channels, 1.0)
 
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Return p (C, F)."""
+        return reference.soap_power_spectrum(graph, self.table())
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return p (C, F) and dp (E, 3, F)."""
-        return reference.soap_jacobian(
-            edge_vectors, first_edge, neighbour, centre, species,
-            self.radial, self.cutoff, self.species_channel, self.n_channels, 1.0,
-        )  # fmt: skip
+        return reference.soap_jacobian(graph, self.table())
 
     def linear(
         self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
+        graph: AtomicGraph,
         weights: Tensor,
         members: bool,
     ) -> Tensor:
         """Return p . weights (C, 1 + K)."""
-        return reference.soap_linear(
-            edge_vectors, first_edge, neighbour, centre, species,
-            self.radial, self.cutoff, self.species_channel, self.n_channels, 1.0, weights, members,
-        )  # fmt: skip
+        return reference.soap_linear(graph, self.table(), weights, members)
 
 
-def arguments(atoms: ase.Atoms, symbols: tuple[str, ...], cutoff: float) -> list[Tensor]:
-    """Return the tensors of the local model's argument list for one structure."""
-    edges = find_edges(atoms, cutoff)
-    species = torch.tensor([symbols.index(s) for s in atoms.symbols], dtype=torch.int64)
-    found = (edges.vectors, edges.first_edge, edges.neighbour, edges.centre)
-    return [*(torch.from_numpy(np.ascontiguousarray(part)) for part in found), species]
+def arguments(atoms: ase.Atoms, symbols: tuple[str, ...], cutoff: float) -> AtomicGraph:
+    """Return the graph of one structure."""
+    return as_graph(find_edges(atoms, cutoff), species_of(atoms, symbols))
 
 
 def _table(n_species: int, cutoff: float, n_max: int, l_max: int) -> Tensor:

@@ -19,41 +19,34 @@ from math import comb, pi
 import torch
 from torch import Tensor
 
-from rhopot.potentials.density.reference import edge_centres
 from rhopot.potentials.descriptors.gmp.decomposition import double_factorial
 from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.maxwell import Polynomial, exponents, maxwell_harmonic, weight
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 
 
 def direct_features(
-    settings: GmpSettings,
-    densities: Sequence[AtomDensity],
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    floor: Tensor | None = None,
+    settings: GmpSettings, densities: Sequence[AtomDensity], graph: AtomicGraph, floor: Tensor | None = None
 ) -> Tensor:
     """Return the features (C, F) of `settings`, Cartesian or solid.
 
     Args:
         densities: one per species.
-        edge_vectors, ..., species: the shared argument list (see `descriptors.descriptor`), in float64.
+        graph: edges, in float64.
         floor: eps (F,) of each norm; None is zero.
     """
-    n_centres = len(centre)
-    own = edge_vectors.new_zeros(n_centres, 3)
-    vectors = torch.cat([edge_vectors, own])
-    kinds = species[torch.cat([neighbour, centre])]
-    rows = torch.cat([edge_centres(first_edge), torch.arange(n_centres, device=centre.device)])
-    own_factor = edge_vectors.new_full((n_centres,), settings.center_weight)
-    factor = torch.cat([quintic_fade(edge_vectors, settings), own_factor])
+    n_centres = len(graph.centre)
+    own = graph.edge_vectors.new_zeros(n_centres, 3)
+    vectors = torch.cat([graph.edge_vectors, own])
+    kinds = graph.species[torch.cat([graph.neighbour, graph.centre])]
+    rows = torch.cat([edge_centres(graph.first_edge), torch.arange(n_centres, device=graph.centre.device)])
+    own_factor = graph.edge_vectors.new_full((n_centres,), settings.center_weight)
+    factor = torch.cat([quintic_fade(graph.edge_vectors, settings), own_factor])
     columns = []
     for order in range(settings.max_order + 1):
         harmonics = {powers: maxwell_harmonic(powers, settings.solid) for powers in exponents(order)}
-        moments = edge_vectors.new_zeros(n_centres, len(settings.probe_widths), len(harmonics))
+        moments = graph.edge_vectors.new_zeros(n_centres, len(settings.probe_widths), len(harmonics))
         for kind, density in enumerate(densities):
             of_kind = torch.nonzero(kinds == kind).flatten()
             integrals = harmonic_integrals(vectors[of_kind], density, settings.probe_widths, list(harmonics.values()))

@@ -8,7 +8,7 @@ One density for all elements: the number of features is P (L+1), whatever the el
 density of its element (see `radial`), the centre by its own at r = 0. The split over l, m is exact (see
 `decomposition`). On symmetric sites norms vanish; eps makes them quadratic in small displacements there (see `table`).
 
-In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (`AtomicGraph`)
 Out: (C, F), F = P (L+1), order probe > order of the harmonic. C2 at the cutoff. Range: one cutoff. Cost: O(E P L^3).
 
 [1] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/acs.jpclett.2c02100
@@ -20,12 +20,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density.radial_table import RadialTable
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.gmp import reference as twin
 from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
 from rhopot.potentials.descriptors.gmp.table import build_table
 from rhopot.potentials.descriptors.gmp.valence import valence_density
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 class GmpFeatures(Features):
@@ -67,58 +69,19 @@ class GmpFeatures(Features):
         self.table_error: float = gmp.table.error
         self.scale = gmp.scale
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
-        """Return the features (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference or edge_vectors.is_cuda:
-            return twin.gmp_features(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                1,
-                self.center_weight,
-                self.n_probes,
-                self.floor,
-            )
-        return torch.ops.rhopot.gmp_features_v1(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            1,
-            self.center_weight,
-            self.n_probes,
-            self.floor,
-        )
+    def table(self) -> RadialTable:
+        """Return the radial functions as the operators take them."""
+        return RadialTable(self.radial, self.cutoff, self.species_channel, 1, self.center_weight)
 
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Return the features (C, F); vectors in the dtype of `radial`."""
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.gmp_features(graph, self.table(), self.n_probes, self.floor)
+        return torch.ops.rhopot.gmp_features_v1(*graph, *self.table(), self.n_probes, self.floor)
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        plain = self.reference or edge_vectors.is_cuda
-        operator = twin.gmp_jacobian if plain else torch.ops.rhopot.gmp_jacobian_v1
-        features, slopes = operator(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            1,
-            self.center_weight,
-            self.n_probes,
-            self.floor,
-        )
-        return features, slopes
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.gmp_jacobian(graph, self.table(), self.n_probes, self.floor)
+        features, jacobian = torch.ops.rhopot.gmp_jacobian_v1(*graph, *self.table(), self.n_probes, self.floor)
+        return features, jacobian

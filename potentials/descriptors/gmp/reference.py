@@ -18,7 +18,9 @@ import math
 import torch
 from torch import Tensor
 
-from rhopot.potentials.density.reference import density_expansion, edge_centres, expansion_jacobian
+from rhopot.potentials.density.radial_table import RadialTable
+from rhopot.potentials.density.reference import density_expansion, expansion_jacobian
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 
 
 def order_products(left: Tensor, right: Tensor, n_probes: int) -> Tensor:
@@ -46,50 +48,20 @@ def gmp_invariants(density: Tensor, n_probes: int, floor: Tensor) -> Tensor:
     return square / (torch.sqrt(square + floor * floor) + floor)
 
 
-def gmp_features(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-    n_probes: int,
-    floor: Tensor,
-) -> Tensor:
+def gmp_features(graph: AtomicGraph, table: RadialTable, n_probes: int, floor: Tensor) -> Tensor:
     """Return the rounded norms (C, P (L+1)) of the density that `density_expansion` makes from the same arguments."""
-    density = density_expansion(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
+    density = density_expansion(graph, table)
     return gmp_invariants(density, n_probes, floor)
 
 
-def gmp_jacobian(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-    n_probes: int,
-    floor: Tensor,
-) -> tuple[Tensor, Tensor]:
+def gmp_jacobian(graph: AtomicGraph, table: RadialTable, n_probes: int, floor: Tensor) -> tuple[Tensor, Tensor]:
     """Return the features (C, F) and their derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1.
 
     dPhi = sum c dc / sqrt(s + eps^2), summed as s is.
     """
-    density = density_expansion(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
-    slopes = expansion_jacobian(edge_vectors, neighbour, species, radial, cutoff, species_channel, n_channels)
-    rows = edge_centres(first_edge)
+    density = density_expansion(graph, table)
+    slopes = expansion_jacobian(graph, table)
+    rows = edge_centres(graph.first_edge)
     square = order_products(density, density, n_probes).flatten(1)
     root, own = torch.sqrt(square + floor * floor)[rows], density[rows]
     columns = [order_products(own, slopes[:, axis], n_probes).flatten(1) / root for axis in range(3)]

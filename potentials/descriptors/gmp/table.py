@@ -40,7 +40,7 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
 from rhopot.potentials.density.scaling import multiply
-from rhopot.potentials.density.spline import RadialTable, tabulate
+from rhopot.potentials.density.spline import SplineTable, tabulate
 from rhopot.potentials.descriptors.gmp.gmp_settings import GmpSettings
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity, GmpRadialFunctions
 
@@ -61,7 +61,7 @@ class GmpTable:
         floor: (F,) eps of each norm.
     """
 
-    table: RadialTable
+    table: SplineTable
     scale: np.ndarray
     floor: np.ndarray
 

@@ -6,7 +6,7 @@
 u = (species, n) or, with mixed species, one joint index. It is the kernel of three-body functions: p . p' is the
 overlap of two environments' densities, squared and averaged over rotations.
 
-In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (`AtomicGraph`)
 Out: (C, F), F = U (U+1) / 2 (L+1), order u > v > l. C2 at the cutoff with the quintic cutoff function.
 Range: one cutoff. Cost: O(E n l^2 + C U^2 l^2).
 
@@ -19,9 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.density.radial_table import RadialTable
 from rhopot.potentials.descriptors.soap import reference as twin
 from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 from rhopot.potentials.descriptors.soap.table import build_table
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 class SoapPowerSpectrum(nn.Module):
@@ -56,104 +58,32 @@ class SoapPowerSpectrum(nn.Module):
         self.n_features: int = self.n_density * (self.n_density + 1) // 2 * (settings.l_max + 1)
         self.table_error: float = soap.table.error
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
-        """Return the packed power spectrum (C, F); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference or edge_vectors.is_cuda:
-            return twin.soap_power_spectrum(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                self.n_channels,
-                self.center_weight,
-            )
-        return torch.ops.rhopot.soap_power_spectrum_v1(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            self.n_channels,
-            self.center_weight,
-        )
+    def table(self) -> RadialTable:
+        """Return the radial functions as the operators take them."""
+        return RadialTable(self.radial, self.cutoff, self.species_channel, self.n_channels, self.center_weight)
 
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Return the packed power spectrum (C, F); vectors in the dtype of `radial`."""
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.soap_power_spectrum(graph, self.table())
+        return torch.ops.rhopot.soap_power_spectrum_v1(*graph, *self.table())
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        plain = self.reference or edge_vectors.is_cuda
-        operator = twin.soap_jacobian if plain else torch.ops.rhopot.soap_jacobian_v1
-        features, slopes = operator(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            self.n_channels,
-            self.center_weight,
-        )
-        return features, slopes
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.soap_jacobian(graph, self.table())
+        features, jacobian = torch.ops.rhopot.soap_jacobian_v1(*graph, *self.table())
+        return features, jacobian
 
-    def linear(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        weights: Tensor,
-        members: bool,
-    ) -> Tensor:
+    def linear(self, graph: AtomicGraph, weights: Tensor, members: bool) -> Tensor:
         """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
-        if self.reference or edge_vectors.is_cuda:
-            return twin.soap_linear(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                self.n_channels,
-                self.center_weight,
-                weights,
-                members,
-            )
-        return torch.ops.rhopot.soap_linear_v1(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            self.n_channels,
-            self.center_weight,
-            weights,
-            members,
-        )
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.soap_linear(graph, self.table(), weights, members)
+        return torch.ops.rhopot.soap_linear_v1(*graph, *self.table(), weights, members)
 
     def sparse_kernel(
         self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
+        graph: AtomicGraph,
         points: Tensor,
         first_point: list[int],
         weights: Tensor,
@@ -162,42 +92,10 @@ class SoapPowerSpectrum(nn.Module):
         members: bool,
     ) -> Tensor:
         """Return energies of a sparse dot-product kernel, (C, 1+K) or (C, 1) without members (see `soap_gap`)."""
-        if self.reference or edge_vectors.is_cuda:
-            return twin.soap_gap(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                self.n_channels,
-                self.center_weight,
-                points,
-                first_point,
-                weights,
-                zeta,
-                features,
-                members,
-            )
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.soap_gap(graph, self.table(), points, first_point, weights, zeta, features, members)
         return torch.ops.rhopot.soap_gap_v1(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.cutoff,
-            self.species_channel,
-            self.n_channels,
-            self.center_weight,
-            points,
-            first_point,
-            weights,
-            zeta,
-            features,
-            members,
+            *graph, *self.table(), points, first_point, weights, zeta, features, members
         )
 
 

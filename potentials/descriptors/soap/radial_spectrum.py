@@ -4,7 +4,7 @@
 
 the rotation-invariant part of the density itself: a two-body descriptor.
 
-In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (`AtomicGraph`)
 Out: (C, U), order species > n. C2 at the cutoff with the quintic cutoff function. Range: one cutoff. Cost: O(E n).
 
 [1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.density import reference as twin
+from rhopot.potentials.density.radial_table import RadialTable
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 from rhopot.potentials.descriptors.soap.table import build_table
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 class RadialSpectrum(Features):
@@ -53,44 +55,20 @@ class RadialSpectrum(Features):
         self.n_features: int = soap.n_channels * soap.table.values.shape[4]
         self.table_error: float = soap.table.error
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
-        """Return the radial spectrum (C, U); arguments as in `density.reference`, in the dtype of `radial`."""
-        if self.reference or edge_vectors.is_cuda:
-            density = twin.density_expansion(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                self.n_channels,
-                self.center_weight,
-            )
+    def table(self) -> RadialTable:
+        """Return the radial functions as the operators take them."""
+        return RadialTable(self.radial, self.cutoff, self.species_channel, self.n_channels, self.center_weight)
+
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Return the radial spectrum (C, U); vectors in the dtype of `radial`."""
+        if self.reference or graph.edge_vectors.is_cuda:
+            density = twin.density_expansion(graph, self.table())
         else:
-            density = torch.ops.rhopot.density_expansion_v1(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.cutoff,
-                self.species_channel,
-                self.n_channels,
-                self.center_weight,
-            )
+            density = torch.ops.rhopot.density_expansion_v1(*graph, *self.table())
         return density[:, 0, :]
 
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, U) and their derivative (E, 3, U) by each edge vector, in A^-1; no autograd graph."""
-        features = self.forward(edge_vectors, first_edge, neighbour, centre, species)
-        slopes = twin.expansion_jacobian(
-            edge_vectors, neighbour, species, self.radial, self.cutoff, self.species_channel, self.n_channels
-        )
+        features = self.forward(graph)
+        slopes = twin.expansion_jacobian(graph, self.table())
         return features.detach(), slopes[:, :, 0, :].detach()

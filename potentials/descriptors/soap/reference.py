@@ -19,9 +19,11 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from rhopot.potentials.density.reference import density_expansion, edge_centres, expansion_jacobian
+from rhopot.potentials.density.radial_table import RadialTable
+from rhopot.potentials.density.reference import density_expansion, expansion_jacobian
 from rhopot.potentials.descriptors.dot_product import sparse_read_out
 from rhopot.potentials.descriptors.features import linear_read_out
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 
 
 def correlate(left: Tensor, right: Tensor) -> Tensor:
@@ -50,64 +52,25 @@ def power_spectrum(density: Tensor) -> Tensor:
     return correlate(density, density)
 
 
-def soap_power_spectrum(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-) -> Tensor:
+def soap_power_spectrum(graph: AtomicGraph, table: RadialTable) -> Tensor:
     """Return the packed power spectrum (C, F) of the density that `density_expansion` makes from the same arguments."""
-    density = density_expansion(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
+    density = density_expansion(graph, table)
     return power_spectrum(density)
 
 
-def soap_jacobian(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-) -> tuple[Tensor, Tensor]:
+def soap_jacobian(graph: AtomicGraph, table: RadialTable) -> tuple[Tensor, Tensor]:
     """Return the power spectrum (C, F) and its derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1.
 
     The spectrum is bilinear in the density: dp = correlate(dc, c) + correlate(c, dc).
     """
-    density = density_expansion(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
-    slopes = expansion_jacobian(edge_vectors, neighbour, species, radial, cutoff, species_channel, n_channels)
-    own = torch.index_select(density, 0, edge_centres(first_edge))
+    density = density_expansion(graph, table)
+    slopes = expansion_jacobian(graph, table)
+    own = torch.index_select(density, 0, edge_centres(graph.first_edge))
     columns = [correlate(slopes[:, axis], own) + correlate(own, slopes[:, axis]) for axis in range(3)]
     return power_spectrum(density), torch.stack(columns, dim=1)
 
 
-def soap_linear(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
-    weights: Tensor,
-    members: bool,
-) -> Tensor:
+def soap_linear(graph: AtomicGraph, table: RadialTable, weights: Tensor, members: bool) -> Tensor:
     """Return energies linear in the power spectrum: e[i, k] = sum_f p[i, f] weights[a_i, f, k].
 
     Args:
@@ -117,23 +80,13 @@ def soap_linear(
     Returns:
         (C, 1+K), or (C, 1) without members.
     """
-    features = soap_power_spectrum(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
-    return linear_read_out(features, species[centre], weights, members)
+    features = soap_power_spectrum(graph, table)
+    return linear_read_out(features, graph.species[graph.centre], weights, members)
 
 
 def soap_gap(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    cutoff: float,
-    species_channel: Tensor,
-    n_channels: int,
-    center_weight: float,
+    graph: AtomicGraph,
+    table: RadialTable,
     points: Tensor,
     first_point: list[int],
     weights: Tensor,
@@ -149,9 +102,7 @@ def soap_gap(
     Returns:
         (C, 1+K), or (C, 1) without members.
     """
-    spectrum = soap_power_spectrum(
-        edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
-    )
+    spectrum = soap_power_spectrum(graph, table)
     if features is not None:
         spectrum = spectrum.index_select(1, features)
-    return sparse_read_out(spectrum, species[centre], points, first_point, weights, zeta, members)
+    return sparse_read_out(spectrum, graph.species[graph.centre], points, first_point, weights, zeta, members)

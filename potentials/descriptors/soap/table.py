@@ -12,7 +12,7 @@ import numpy as np
 
 from rhopot.potentials.density.basis import DvrBasis, GtoBasis
 from rhopot.potentials.density.radial import RadialFunctions, contract
-from rhopot.potentials.density.spline import RadialTable, tabulate
+from rhopot.potentials.density.spline import SplineTable, tabulate
 from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, separate_coupling
 from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
 
@@ -29,7 +29,7 @@ class SoapTable:
         n_channels: number of blocks.
     """
 
-    table: RadialTable
+    table: SplineTable
     species_channel: np.ndarray
     n_channels: int
 

@@ -6,7 +6,7 @@
 
 one G2 for each neighbour species and one G4 for each unordered pair of them, on two grids of parameters.
 
-In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (see `density.reference`)
+In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (`AtomicGraph`)
 Out: (C, F), F = A N2 + A (A+1) / 2 N4; order: G2, species > eta > R_s; then G4, pair > eta > zeta > lambda
 Smoothness: C2 with the quintic cutoff function, C1 with the paper's cosine. Range: one cutoff.
 Cost: O(E N2 + T N4) for T pairs of neighbours: it grows with the square of the number of neighbours.
@@ -21,7 +21,9 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.symmetry_functions import reference as twin
+from rhopot.potentials.descriptors.symmetry_functions.reference import SymmetryGrid
 from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import SymmetryFunctionSettings
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 class SymmetryFunctions(Features):
@@ -64,61 +66,22 @@ class SymmetryFunctions(Features):
         self.n_species: int = len(settings.symbols)
         self.n_features: int = settings.n_features
 
-    def forward(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> Tensor:
-        """Return the symmetry functions (C, F); arguments as in `reference`, in the dtype of `radial`."""
-        if self.reference or edge_vectors.is_cuda:
-            return twin.symmetry_functions(
-                edge_vectors,
-                first_edge,
-                neighbour,
-                centre,
-                species,
-                self.radial,
-                self.angular,
-                self.zeta,
-                self.sign,
-                self.cutoff,
-                self.cutoff_width,
-                self.cutoff_function,
-                self.n_species,
-            )
-        return torch.ops.rhopot.symmetry_functions_v1(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.angular,
-            self.zeta,
-            self.sign,
-            self.cutoff,
-            self.cutoff_width,
-            self.cutoff_function,
-            self.n_species,
-        )
+    def grid(self) -> SymmetryGrid:
+        """Return the functions as the operators take them."""
+        return SymmetryGrid(
+            self.radial, self.angular, self.zeta, self.sign,
+            self.cutoff, self.cutoff_width, self.cutoff_function, self.n_species,
+        )  # fmt: skip
 
-    def jacobian(
-        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Return the symmetry functions (C, F); vectors in the dtype of `radial`."""
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.symmetry_functions(graph, self.grid())
+        return torch.ops.rhopot.symmetry_functions_v1(*graph, *self.grid())
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        plain = self.reference or edge_vectors.is_cuda
-        operator = twin.symmetry_jacobian if plain else torch.ops.rhopot.symmetry_jacobian_v1
-        features, slopes = operator(
-            edge_vectors,
-            first_edge,
-            neighbour,
-            centre,
-            species,
-            self.radial,
-            self.angular,
-            self.zeta,
-            self.sign,
-            self.cutoff,
-            self.cutoff_width,
-            self.cutoff_function,
-            self.n_species,
-        )
-        return features, slopes
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.symmetry_jacobian(graph, self.grid())
+        features, jacobian = torch.ops.rhopot.symmetry_jacobian_v1(*graph, *self.grid())
+        return features, jacobian

@@ -22,21 +22,40 @@ Everything here runs on any device, in the float type of its arguments, and diff
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rhopot.potentials.density.reference import edge_centres
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres, with_vectors
 
 
-def fade(distance: Tensor, cutoff: float, cutoff_width: float, cutoff_function: str) -> Tensor:
+class SymmetryGrid(NamedTuple):
+    """The functions of a set, in the order of the operators' arguments; a type of TorchScript too.
+
+    radial: (N2, 2) eta in A^-2 and R_s in A of each G2; angular: (N_eta) eta in A^-2, zeta and sign of the G4
+    cutoff, cutoff_width: in A; cutoff_function: quintic or shifted_cosine
+    n_species: number of elements
+    """
+
+    radial: Tensor
+    angular: Tensor
+    zeta: list[int]
+    sign: list[int]
+    cutoff: float
+    cutoff_width: float
+    cutoff_function: str
+    n_species: int
+
+
+def fade(distance: Tensor, grid: SymmetryGrid) -> Tensor:
     """Return the cutoff function f_c (see `density.cutoff`) at any distances in A."""
-    t = torch.clamp((distance - cutoff + cutoff_width) / cutoff_width, 0.0, 1.0)
-    if cutoff_function == "quintic":
+    t = torch.clamp((distance - grid.cutoff + grid.cutoff_width) / grid.cutoff_width, 0.0, 1.0)
+    if grid.cutoff_function == "quintic":
         return 1.0 - t * t * t * (10.0 - t * (15.0 - 6.0 * t))
-    if cutoff_function == "shifted_cosine":
+    if grid.cutoff_function == "shifted_cosine":
         return 0.5 * (1.0 + torch.cos(math.pi * t))
-    raise ValueError(f"cutoff_function must be quintic or shifted_cosine, got {cutoff_function}")
+    raise ValueError(f"cutoff_function must be quintic or shifted_cosine, got {grid.cutoff_function}")
 
 
 def distance_and_inverse(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,68 +77,43 @@ def neighbour_pairs(first_edge: Tensor) -> tuple[Tensor, Tensor]:
     return first, first + 1 + rank
 
 
-def radial_functions(
-    edge_vectors: Tensor, radial: Tensor, cutoff: float, cutoff_width: float, cutoff_function: str
-) -> Tensor:
+def radial_functions(edge_vectors: Tensor, grid: SymmetryGrid) -> Tensor:
     """Return the term of every edge in every G2: (E, N2)."""
     distance, _ = distance_and_inverse(edge_vectors)
-    shifted = distance[:, None] - radial[:, 1]
-    return torch.exp(-radial[:, 0] * shifted * shifted) * fade(distance, cutoff, cutoff_width, cutoff_function)[:, None]
+    shifted = distance[:, None] - grid.radial[:, 1]
+    return torch.exp(-grid.radial[:, 0] * shifted * shifted) * fade(distance, grid)[:, None]
 
 
-def angular_functions(
-    edge_vectors: Tensor,
-    first: Tensor,
-    second: Tensor,
-    angular: Tensor,
-    zeta: list[int],
-    sign: list[int],
-    cutoff: float,
-    cutoff_width: float,
-    cutoff_function: str,
-) -> Tensor:
+def angular_functions(edge_vectors: Tensor, first: Tensor, second: Tensor, grid: SymmetryGrid) -> Tensor:
     """Return the term of every pair of edges in every G4: (T, N4), eta > zeta > sign."""
     ij, ik = torch.index_select(edge_vectors, 0, first), torch.index_select(edge_vectors, 0, second)
     jk = ik - ij
-    product = torch.ones([first.shape[0], angular.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
+    product = torch.ones([first.shape[0], grid.angular.shape[0]], dtype=edge_vectors.dtype, device=edge_vectors.device)
     for vectors in [ij, ik, jk]:
         distance, _ = distance_and_inverse(vectors)
-        gauss = torch.exp(-angular * (vectors * vectors).sum(dim=-1)[:, None])
-        product = product * gauss * fade(distance, cutoff, cutoff_width, cutoff_function)[:, None]
+        gauss = torch.exp(-grid.angular * (vectors * vectors).sum(dim=-1)[:, None])
+        product = product * gauss * fade(distance, grid)[:, None]
     cosine = (ij * ik).sum(dim=-1) * distance_and_inverse(ij)[1] * distance_and_inverse(ik)[1]
     directions: list[Tensor] = []
-    for exponent in zeta:
-        for half in sign:
+    for exponent in grid.zeta:
+        for half in grid.sign:
             directions.append(2.0 ** (1 - exponent) * torch.pow(1.0 + half * cosine, exponent))
     return (product[:, :, None] * torch.stack(directions, dim=-1)[:, None, :]).flatten(1)
 
 
-def symmetry_functions(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    angular: Tensor,
-    zeta: list[int],
-    sign: list[int],
-    cutoff: float,
-    cutoff_width: float,
-    cutoff_function: str,
-    n_species: int,
-) -> Tensor:
+def symmetry_functions(graph: AtomicGraph, grid: SymmetryGrid) -> Tensor:
     """Return the symmetry functions (C, F) of each centre (see the module's equations)."""
-    n_centres, n_pairs = centre.shape[0], n_species * (n_species + 1) // 2
-    kind, row = species[neighbour], edge_centres(first_edge)
-    terms = radial_functions(edge_vectors, radial, cutoff, cutoff_width, cutoff_function)
-    g2 = torch.zeros([n_centres * n_species, radial.shape[0]], dtype=terms.dtype, device=terms.device)
-    g2 = g2.index_add(0, row * n_species + kind, terms).reshape(n_centres, n_species * radial.shape[0])
-    n_angular = angular.shape[0] * len(zeta) * len(sign)
+    n_species, zeta, sign = grid.n_species, grid.zeta, grid.sign
+    n_centres, n_pairs = graph.centre.shape[0], n_species * (n_species + 1) // 2
+    kind, row = graph.species[graph.neighbour], edge_centres(graph.first_edge)
+    terms = radial_functions(graph.edge_vectors, grid)
+    g2 = torch.zeros([n_centres * n_species, grid.radial.shape[0]], dtype=terms.dtype, device=terms.device)
+    g2 = g2.index_add(0, row * n_species + kind, terms).reshape(n_centres, n_species * grid.radial.shape[0])
+    n_angular = grid.angular.shape[0] * len(zeta) * len(sign)
     if n_angular == 0:
         return g2
-    first, second = neighbour_pairs(first_edge)
-    terms = angular_functions(edge_vectors, first, second, angular, zeta, sign, cutoff, cutoff_width, cutoff_function)
+    first, second = neighbour_pairs(graph.first_edge)
+    terms = angular_functions(graph.edge_vectors, first, second, grid)
     low, high = torch.minimum(kind[first], kind[second]), torch.maximum(kind[first], kind[second])
     pair = low * (2 * n_species - low - 1) // 2 + high
     g4 = torch.zeros([n_centres * n_pairs, n_angular], dtype=terms.dtype, device=terms.device)
@@ -127,31 +121,14 @@ def symmetry_functions(
     return torch.cat([g2, g4], dim=1)
 
 
-def symmetry_jacobian(
-    edge_vectors: Tensor,
-    first_edge: Tensor,
-    neighbour: Tensor,
-    centre: Tensor,
-    species: Tensor,
-    radial: Tensor,
-    angular: Tensor,
-    zeta: list[int],
-    sign: list[int],
-    cutoff: float,
-    cutoff_width: float,
-    cutoff_function: str,
-    n_species: int,
-) -> tuple[Tensor, Tensor]:
+def symmetry_jacobian(graph: AtomicGraph, grid: SymmetryGrid) -> tuple[Tensor, Tensor]:
     """Return the functions (C, F) and their derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1.
 
     An edge belongs to one centre, so the gradient of a feature summed over centres is the derivative of its own.
     """
     with torch.enable_grad():
-        vectors = edge_vectors.detach().requires_grad_()
-        values = symmetry_functions(
-            vectors, first_edge, neighbour, centre, species,
-            radial, angular, zeta, sign, cutoff, cutoff_width, cutoff_function, n_species,
-        )  # fmt: skip
+        vectors = graph.edge_vectors.detach().requires_grad_()
+        values = symmetry_functions(with_vectors(graph, vectors), grid)
         columns = [
             torch.autograd.grad(values[:, f].sum(), vectors, retain_graph=True)[0] for f in range(values.shape[1])
         ]

@@ -34,7 +34,7 @@ from rhopot.potentials.fitting.gradient.loss import Labels, WeightedLabels, weig
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.least_squares.equations import remainder
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.graph.atomic_graph import as_graph, species_of
+from rhopot.potentials.graph.atomic_graph import as_graph, edge_centres, species_of
 from rhopot.potentials.graph.neighbours import Edges, find_edges
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame, naming
@@ -127,7 +127,7 @@ def structures(
             edges.append(find_edges(frame.atoms, descriptor.cutoff))
         species.append(species_of(frame.atoms, symbols))
         with torch.no_grad():
-            features.append(descriptor(*as_graph(edges[-1], species[-1]).arguments))
+            features.append(descriptor(as_graph(edges[-1], species[-1])))
         graph = as_graph(edges[-1], species[-1])
         left = remainder(frame, targets.sigmas(frame), baseline, [graph])
         found.append(_labels(frame, left, targets, loss))
@@ -240,8 +240,8 @@ def _fill(
     done = 0
     for part in edges.batches(max(BATCH_BYTES // (24 * n_features), 1)):
         graph = as_graph(part, species)
-        slopes = descriptor.jacobian(*graph.arguments)[1]
-        centre = graph.centre[graph.edge_row]
+        slopes = descriptor.jacobian(graph)[1]
+        centre = graph.centre[edge_centres(graph.first_edge)]
         slopes = slopes * rate[centre][:, None, :]
         mine = torch.from_numpy(pair[done : done + part.n_edges])
         between = mine >= 0

@@ -28,7 +28,7 @@ from torch import Tensor
 from rhopot.potentials import operators
 from rhopot.potentials.density import reference
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.graph.atomic_graph import as_graph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, edge_centres, with_vectors
 from rhopot.potentials.graph.neighbours import Edges, concatenate
 from rhopot.potentials.units import ASE_VOIGT
 
@@ -182,19 +182,18 @@ class OperatorJacobians:
         graph = as_graph(concatenate([self.edges[k] for k in chosen], sizes), species)
         rate = self.rate[species] if len(self.rate) > 1 else self.rate
         image = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor(sizes, dtype=torch.int64))
-        return OperatorBatch(self.descriptor, graph.arguments, graph.edge_row, rate, image, len(chosen))
+        return OperatorBatch(self.descriptor, graph, rate, image, len(chosen))
 
 
 @dataclass(frozen=True)
 class OperatorBatch:
     """Derivatives of some structures through the descriptor (see `OperatorJacobians`).
 
-    edge_row (E): centre of each edge.
+    graph: of all their atoms, which are its centres in order.
     """
 
     descriptor: Descriptor
-    arguments: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-    edge_row: Tensor
+    graph: AtomicGraph
     rate: Tensor
     image: Tensor
     n_images: int
@@ -202,17 +201,17 @@ class OperatorBatch:
     def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
         """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchJacobian`."""
         local = slope.to(self.rate) * self.rate
-        vectors = self.arguments[0].detach().requires_grad_(True)
+        vectors = self.graph.edge_vectors.detach().requires_grad_(True)
         with torch.enable_grad():
-            features = self.descriptor(vectors, *self.arguments[1:])
+            features = self.descriptor(with_vectors(self.graph, vectors))
             members = [
                 torch.autograd.grad(features, vectors, mine, retain_graph=True, create_graph=slope.requires_grad)[0]
                 for mine in local
             ]
-        gradient = torch.stack(members)
-        forces = forces_of_pairs(gradient, self.edge_row, self.arguments[2], slope.shape[1]).to(slope)
+        gradient, row = torch.stack(members), edge_centres(self.graph.first_edge)
+        forces = forces_of_pairs(gradient, row, self.graph.neighbour, slope.shape[1]).to(slope)
         if not strain:
             return forces, None
         r = vectors.detach()
         of_edges = 0.5 * (r[:, ROWS] * gradient[:, :, COLUMNS] + r[:, COLUMNS] * gradient[:, :, ROWS])
-        return forces, sums_of_images(of_edges, self.image[self.edge_row], self.n_images).to(slope)
+        return forces, sums_of_images(of_edges, self.image[row], self.n_images).to(slope)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.descriptors.dot_product import integer_power, unit_rows
-from rhopot.potentials.graph.atomic_graph import AtomicGraph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.units import ASE_VOIGT
 
 
@@ -166,7 +166,7 @@ def _project(slopes: Tensor, points: Tensor) -> Tensor:
 def species_blocks(graph: AtomicGraph, features: Tensor, edge_slopes: Tensor) -> Iterator[tuple[int, SpeciesBlock]]:
     """Split a graph's centres by species."""
     centre_species = graph.species[graph.centre]
-    edge_row = graph.edge_row
+    edge_row = edge_centres(graph.first_edge)
     for a in torch.unique(centre_species).tolist():
         chosen = centre_species == a
         position = torch.cumsum(chosen, 0) - 1

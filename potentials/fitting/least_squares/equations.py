@@ -69,7 +69,7 @@ class LinearSystem:
         rows = DesignRows.zeros(len(frame.atoms), self.design.n_columns)
         with torch.no_grad():
             for graph in graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges):
-                features, slopes = self.descriptor.jacobian(*graph.arguments)
+                features, slopes = self.descriptor.jacobian(graph)
                 for species, block in species_blocks(graph, features, slopes):
                     self.design.add(rows, species, block)
         return rows

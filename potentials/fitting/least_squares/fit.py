@@ -228,7 +228,7 @@ def _announce(
 
     def evaluate(frame: Frame) -> None:
         parts = graphs(frame.atoms, problem.symbols, system.cutoff, system.batch_edges)
-        energy_forces_virial(lambda *edges: model(*edges, False)[:, 0], list(parts), len(frame))
+        energy_forces_virial(lambda graph: model(*graph, False)[:, 0], list(parts), len(frame))
 
     expected = forecast(
         train, validation, system, problem.targets, settings.block_rows, n_folds, problem.refit_on_validation, evaluate

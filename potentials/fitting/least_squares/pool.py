@@ -68,6 +68,6 @@ def _features(
     if not keep.any():
         return [np.zeros((0, descriptor.n_features)) for _ in symbols]
     with torch.no_grad(), naming(frame):
-        batches = [descriptor(*graph.arguments).numpy() for graph in graphs(frame.atoms, symbols, cutoff, BATCH_EDGES)]
+        batches = [descriptor(graph).numpy() for graph in graphs(frame.atoms, symbols, cutoff, BATCH_EDGES)]
     features = np.concatenate(batches)
     return [features[keep & (species == a)] for a in range(len(symbols))]

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from rhopot.export import LoadedModel
 from rhopot.potentials.descriptors.dot_product import dot_product_kernel, integer_power, unit_rows
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models import GapModel, LinearModel
 from rhopot.testing import PotentialContract
 from rhopot.testing.spectrum import SmallSpectrum, arguments
@@ -25,7 +26,7 @@ def random_points(descriptor: SmallSpectrum, count: int, seed: int) -> list[torc
         rows = []
         for k in range(count):
             inputs = arguments(toy.skewed(seed + k), SYMBOLS, CUTOFF)
-            rows.append(descriptor(*inputs)[inputs[4] == a][0])
+            rows.append(descriptor(inputs)[inputs[4] == a][0])
         points.append(torch.stack(rows))
     return points
 
@@ -74,7 +75,7 @@ class TestGapOnChosenFeatures(PotentialContract):
 def test_linear_energies_equal_definition() -> None:
     model = linear_model()
     inputs = arguments(toy.skewed(3), SYMBOLS, CUTOFF)
-    spectrum = model.descriptor(*inputs)
+    spectrum = model.descriptor(inputs)
     expected = torch.stack([spectrum[i] @ model.weights[a] for i, a in enumerate(inputs[4])])
     constant = torch.tensor([-1.5, -3.25], dtype=torch.float64)[inputs[4]]
     assert_close(model(*inputs, True), expected + constant[:, None])
@@ -83,7 +84,7 @@ def test_linear_energies_equal_definition() -> None:
 def test_gap_energies_equal_definition() -> None:
     model = gap_model()
     inputs = arguments(toy.skewed(4), SYMBOLS, CUTOFF)
-    spectrum = model.descriptor(*inputs)
+    spectrum = model.descriptor(inputs)
     expected = torch.zeros(len(inputs[4]), 1 + MEMBERS, dtype=torch.float64)
     for i, a in enumerate(inputs[4].tolist()):
         for s in range(model.first_point[a], model.first_point[a + 1]):
@@ -122,24 +123,18 @@ def test_float32_model_returns_float64_with_an_exact_baseline(make: type) -> Non
 class HalfSquare(nn.Module):
     """Pair baseline (r - 6)^2 / 2 within 6 A, half to each centre."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-    ) -> torch.Tensor:
-        energies = 0.25 * (edge_vectors.norm(dim=1) - 6.0) ** 2
-        rows = torch.repeat_interleave(torch.arange(len(centre)), first_edge[1:] - first_edge[:-1])
-        return torch.zeros(len(centre), dtype=edge_vectors.dtype).index_add(0, rows, energies)
+    def forward(self, graph: AtomicGraph) -> torch.Tensor:
+        energies = 0.25 * (graph.edge_vectors.norm(dim=1) - 6.0) ** 2
+        return torch.zeros(len(graph.centre), dtype=energies.dtype).index_add(
+            0, edge_centres(graph.first_edge), energies
+        )
 
 
 def test_pair_baseline_is_added() -> None:
     inputs = arguments(toy.skewed(7), SYMBOLS, CUTOFF)
     bare = linear_model()
     dressed = LinearModel(bare.descriptor, bare.weights, [-1.5, -3.25], HalfSquare())
-    assert_close(dressed(*inputs, True) - bare(*inputs, True), HalfSquare()(*inputs)[:, None].expand(-1, 1 + MEMBERS))
+    assert_close(dressed(*inputs, True) - bare(*inputs, True), HalfSquare()(inputs)[:, None].expand(-1, 1 + MEMBERS))
 
 
 def test_kernel_is_one_with_itself_and_zero_without_density() -> None:

@@ -44,7 +44,7 @@ class TestSymmetryFunctions(PotentialContract):
 def test_columns_are_the_mean_and_the_members_spread_by_the_factor() -> None:
     model = small_models.network(members=3).module
     inputs = arguments(toy.skewed(3), SYMBOLS, CUTOFF)
-    alone = model.networks(model.descriptor(*inputs), inputs[4]).t()
+    alone = model.networks(model.descriptor(inputs), inputs[4]).t()
     baseline = torch.tensor(list(small_models.BASELINE.values()), dtype=torch.float64)[inputs[4]][:, None]
     columns = model(*inputs, True)
     mean = alone.mean(1, keepdim=True)

@@ -14,6 +14,7 @@ import torch
 from ase.build import bulk
 from torch import nn
 
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.graph.derivatives import forces_from_edges
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import (
@@ -224,25 +225,29 @@ def test_gradients_script_and_half_energies(name: str, tabulated: TabulatedPair)
     atoms = random_alloy(2)
     vectors, *rest = inputs(atoms, 4.6)
     scripted = torch.jit.script(module)
-    torch.testing.assert_close(scripted(vectors, *rest), module(vectors, *rest), rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(
+        scripted(AtomicGraph(vectors, *rest)), module(AtomicGraph(vectors, *rest)), rtol=1e-14, atol=1e-14
+    )
     few = vectors[:12].clone().requires_grad_()
     first_edge = torch.tensor([0, 5, 12])
     graph = (first_edge, rest[1][:12], torch.tensor([0, 1]), rest[3])
-    assert torch.autograd.gradcheck(lambda v: scripted(v, *graph), few)
-    assert torch.autograd.gradgradcheck(lambda v: module(v, *graph), few)
-    single = module(vectors.float(), *rest)
+    assert torch.autograd.gradcheck(lambda v: scripted(AtomicGraph(v, *graph)), few)
+    assert torch.autograd.gradgradcheck(lambda v: module(AtomicGraph(v, *graph)), few)
+    single = module(AtomicGraph(vectors.float(), *rest))
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), module(vectors, *rest), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(single.double(), module(AtomicGraph(vectors, *rest)), rtol=1e-4, atol=1e-4)
 
 
 def test_no_edges_and_no_centres(tabulated: TabulatedPair) -> None:
     vectors = torch.zeros(0, 3, dtype=torch.float64, requires_grad=True)
     none = torch.zeros(0, dtype=torch.int64)
     module = SumOfPairs([ZblPair(SYMBOLS), tabulated])
-    energy = module(vectors, torch.zeros(3, dtype=torch.int64), none, torch.arange(2), torch.tensor([0, 1]))
+    energy = module(
+        AtomicGraph(vectors, torch.zeros(3, dtype=torch.int64), none, torch.arange(2), torch.tensor([0, 1]))
+    )
     assert energy.tolist() == [0.0, 0.0]
     assert not energy.requires_grad
-    assert module(vectors, torch.zeros(1, dtype=torch.int64), none, none, none).shape == (0,)
+    assert module(AtomicGraph(vectors, torch.zeros(1, dtype=torch.int64), none, none, none)).shape == (0,)
 
 
 def test_no_edge_shorter_than_the_cutoff(tabulated: TabulatedPair) -> None:
@@ -251,7 +256,7 @@ def test_no_edge_shorter_than_the_cutoff(tabulated: TabulatedPair) -> None:
     graph = (torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.arange(2), torch.tensor([0, 1]))
     for length, near in ((1.001 * cutoff, False), ((1 - 1e-12) * cutoff, True), (0.5 * cutoff, True)):
         vectors = torch.tensor([[length, 0.0, 0.0], [-length, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
-        energy = tabulated(vectors, *graph)
+        energy = tabulated(AtomicGraph(vectors, *graph))
         assert energy.requires_grad == near
         assert (energy.abs().max() > 1e-6) == (length < 0.9 * cutoff)
 

@@ -13,6 +13,7 @@ from valence_models import COMPACT, HOLLOW, SOFT
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings, direct_features, valence_density
 from rhopot.potentials.descriptors.gmp.direct import moment_integral
 from rhopot.potentials.descriptors.gmp.radial import AtomDensity
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.testing.spectrum import arguments
 
 SYMBOLS = ("Li", "Si")
@@ -37,7 +38,7 @@ CASES: dict[str, tuple[GmpSettings, tuple[AtomDensity, AtomDensity]]] = {
 
 
 @pytest.fixture(params=list(CASES))
-def case(request: pytest.FixtureRequest) -> tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]]:
+def case(request: pytest.FixtureRequest) -> tuple[GmpSettings, tuple[AtomDensity, AtomDensity], AtomicGraph]:
     settings, densities = CASES[request.param]
     return settings.with_symbols(SYMBOLS), densities, arguments(structures.skewed(), SYMBOLS, settings.cutoff)
 
@@ -50,11 +51,11 @@ def assert_columns_agree(actual: Tensor, expected: Tensor, tolerance: float) -> 
 
 
 def test_values_equal_the_direct_integrals(
-    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]],
+    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], AtomicGraph],
 ) -> None:
     settings, densities, inputs = case
     fast = GmpFeatures(settings, densities)
-    assert_columns_agree(fast(*inputs), direct_features(settings, densities, *inputs, floor=fast.floor), 1e-8)
+    assert_columns_agree(fast(inputs), direct_features(settings, densities, inputs, floor=fast.floor), 1e-8)
 
 
 @pytest.mark.parametrize("distance", [0.52, 0.7414, 1.1])
@@ -65,18 +66,18 @@ def test_tables_hold_from_half_an_angstrom_on(distance: float) -> None:
         atoms = ase.Atoms(pair, [(0.0, 0.0, 0.0), (0.0, 0.6 * distance, 0.8 * distance)])
         inputs = arguments(atoms, ("H", "F"), settings.cutoff)
         fast = GmpFeatures(settings, densities)
-        assert_columns_agree(fast(*inputs), direct_features(settings, densities, *inputs, floor=fast.floor), 1e-9)
+        assert_columns_agree(fast(inputs), direct_features(settings, densities, inputs, floor=fast.floor), 1e-9)
 
 
 def test_slopes_equal_those_of_the_direct_integrals(
-    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], list[Tensor]],
+    case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], AtomicGraph],
 ) -> None:
     settings, densities, inputs = case
     vectors, *rest = inputs
     fast = GmpFeatures(settings, densities)
-    _, slopes = fast.jacobian(vectors, *rest)
+    _, slopes = fast.jacobian(AtomicGraph(vectors, *rest))
     vectors = vectors.clone().requires_grad_(True)
-    features = direct_features(settings, densities, vectors, *rest, floor=fast.floor)
+    features = direct_features(settings, densities, AtomicGraph(vectors, *rest), floor=fast.floor)
     columns = range(0, settings.n_features, max(1, settings.n_features // 6))
     gradients = [torch.autograd.grad(features[:, f].sum(), vectors, retain_graph=True)[0] for f in columns]
     assert_columns_agree(slopes[:, :, list(columns)], torch.stack(gradients, dim=-1), 1e-6)
@@ -85,8 +86,8 @@ def test_slopes_equal_those_of_the_direct_integrals(
 def test_default_regularisation_is_invisible_next_to_the_published_norm() -> None:
     settings = GmpSettings(cutoff=4.5, n_probes=4, max_order=4).with_symbols(SYMBOLS)
     inputs = arguments(structures.skewed(), SYMBOLS, settings.cutoff)
-    published = direct_features(settings, REAL, *inputs)
-    assert_columns_agree(GmpFeatures(settings)(*inputs), published, 1e-6)
+    published = direct_features(settings, REAL, inputs)
+    assert_columns_agree(GmpFeatures(settings)(inputs), published, 1e-6)
 
 
 @pytest.mark.parametrize("power", range(9))

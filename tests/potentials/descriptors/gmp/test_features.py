@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from valence_models import COMPACT, HOLLOW, SOFT, Density
 
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.testing.descriptor import SYMBOLS, DescriptorContract, features, mixture
 from rhopot.testing.spectrum import arguments
 
@@ -46,7 +47,7 @@ def environment(descriptor: GmpFeatures, *neighbours: tuple[float, float, float]
     vectors = torch.tensor(neighbours, dtype=torch.float64).reshape(-1, 3)
     n_edges = len(vectors)
     index = torch.zeros(n_edges, dtype=torch.int64)
-    return descriptor(vectors, torch.tensor([0, n_edges]), index, torch.tensor([0]), torch.tensor([0]))[0]
+    return descriptor(AtomicGraph(vectors, torch.tensor([0, n_edges]), index, torch.tensor([0]), torch.tensor([0])))[0]
 
 
 def product_gaussians(density: Density, sigma: float, r: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,7 +136,7 @@ def test_number_of_features_does_not_depend_on_the_elements() -> None:
     atoms = structures.skewed()
     inputs = arguments(atoms, ("Cu", "Li", "O", "Rn", "Si"), 4.5)
     assert few.n_features == many.n_features == 16
-    assert_close(many(*inputs), features(few, atoms), rtol=1e-5, atol=1e-9)
+    assert_close(many(inputs), features(few, atoms), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("between", [("C", "N", "O"), ("N", "O", "F"), ("Si", "P", "S")])
@@ -145,7 +146,7 @@ def test_an_element_lies_between_its_neighbours_in_the_table(between: tuple[str,
     rows = []
     for symbol in between:
         pair = ase.Atoms([between[0], symbol], [(0.0, 0.0, 0.0), (0.0, 0.0, 2.1)])
-        rows.append(descriptor(*arguments(pair, between, 5.0))[0] / torch.from_numpy(descriptor.scale))
+        rows.append(descriptor(arguments(pair, between, 5.0))[0] / torch.from_numpy(descriptor.scale))
     first, middle, last = rows
     ends = float((last - first).norm())
     assert 0 < float((middle - first).norm()) < ends
@@ -166,7 +167,9 @@ def test_perfect_crystals_have_no_forces_and_finite_derivatives(name: str, harmo
     descriptor = GmpFeatures(GmpSettings(symbols=SYMBOLS, cutoff=5.0, harmonics=harmonics, n_probes=4))
     vectors, first_edge, neighbour, centre, species = arguments(CRYSTALS[name], SYMBOLS, 5.0)
     vectors.requires_grad_(True)
-    values = descriptor(vectors, first_edge, neighbour, centre, species) / torch.from_numpy(descriptor.scale)
+    values = descriptor(AtomicGraph(vectors, first_edge, neighbour, centre, species)) / torch.from_numpy(
+        descriptor.scale
+    )
     vanishing = values.detach().abs().max(dim=0).values < 1e-8
     assert bool(vanishing.any()), "a norm vanishes by symmetry"
     energy = (values @ mixture(descriptor, 1)).sum()
@@ -186,7 +189,7 @@ def test_single_precision_needs_more_regularisation_on_perfect_sites(regularizat
     descriptor = GmpFeatures(settings).to(torch.float32)
     vectors, *rest = arguments(CRYSTALS["fcc"], SYMBOLS, 5.0)
     vectors = vectors.to(torch.float32).requires_grad_(True)
-    energy = (descriptor(vectors, *rest) / torch.from_numpy(descriptor.scale).float()).sum()
+    energy = (descriptor(AtomicGraph(vectors, *rest)) / torch.from_numpy(descriptor.scale).float()).sum()
     (slope,) = torch.autograd.grad(energy, vectors)
     force = float(slope.sum(dim=0).norm() / slope.norm(dim=1).max())
     assert (force < 1e-2) == quiet
@@ -201,7 +204,7 @@ def test_energy_is_smooth_where_a_norm_vanishes() -> None:
     direction = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
 
     def energy(shift: Tensor) -> Tensor:
-        return (descriptor(vectors + shift * direction, *rest) @ columns).sum()
+        return (descriptor(AtomicGraph(vectors + shift * direction, *rest)) @ columns).sum()
 
     at = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(energy(at), at, create_graph=True)
@@ -232,9 +235,9 @@ def test_regularization_length_is_a_displacement(symbol: str, crystal: str, latt
     perfect = bulk(symbol, crystal, a=lattice, cubic=True).repeat(3 if crystal == "bcc" else 2)
     moved = perfect.copy()
     moved.rattle(length, seed=3)
-    vanishing = published(*arguments(perfect, (symbol,), 6.0))[0] < 1e-3 * torch.from_numpy(published.scale)
+    vanishing = published(arguments(perfect, (symbol,), 6.0))[0] < 1e-3 * torch.from_numpy(published.scale)
 
-    norms = published(*arguments(moved, (symbol,), 6.0)).square().mean(0).sqrt()
+    norms = published(arguments(moved, (symbol,), 6.0)).square().mean(0).sqrt()
 
     assert int(vanishing.sum()) >= 3 * 6
     ratio = (norms / floor)[vanishing]

@@ -81,7 +81,7 @@ def compute(calculator, atoms: ase.Atoms, keys: list[str]) -> Theirs:
 def ours(descriptor: torch.nn.Module, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor]:
     """Return features (N, F) and their derivative by positions (N, N, 3, F), summed over edges."""
     inputs = arguments(atoms, descriptor.settings.symbols, descriptor.cutoff)
-    features, by_edge = descriptor.jacobian(*inputs)
+    features, by_edge = descriptor.jacobian(inputs)
     centre = torch.repeat_interleave(torch.arange(len(atoms)), inputs[1].diff())
     slopes = torch.zeros(len(atoms), len(atoms), *by_edge.shape[1:], dtype=torch.float64)
     slopes.index_put_((centre, inputs[2]), by_edge, accumulate=True)

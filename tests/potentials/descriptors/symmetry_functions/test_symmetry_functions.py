@@ -102,7 +102,9 @@ def test_relabelling_species_permutes_the_features() -> None:
 def test_fade_is_the_cutoff_function_of_the_engine(kind: str, width: float) -> None:
     r = np.linspace(0.0, 4.4, 89)
     expected = CutoffFunction(kind, 4.0, width)(r)[0]  # type: ignore[arg-type]
-    assert_close(reference.fade(torch.from_numpy(r), 4.0, width, kind).numpy(), expected, rtol=0.0, atol=1e-15)
+    none = torch.zeros(0)
+    grid = reference.SymmetryGrid(none, none, [], [], 4.0, width, kind, 1)
+    assert_close(reference.fade(torch.from_numpy(r), grid).numpy(), expected, rtol=0.0, atol=1e-15)
 
 
 def test_cosine_is_that_of_the_paper() -> None:
@@ -115,8 +117,8 @@ def test_cosine_is_that_of_the_paper() -> None:
 def features_of_si(settings: SymmetryFunctionSettings, atoms: ase.Atoms) -> Tensor:
     """Return the features of a structure of silicon."""
     descriptor = SymmetryFunctions(settings)
-    vectors, first_edge, neighbour, centre, species = graph(descriptor, atoms)
-    return descriptor(vectors, first_edge, neighbour, centre, torch.zeros_like(species))
+    made = graph(descriptor, atoms)
+    return descriptor(made._replace(species=torch.zeros_like(made.species)))
 
 
 def test_no_symbols_are_refused() -> None:

@@ -12,7 +12,7 @@ from rhopot.potentials.descriptors.dot_product import unit_rows
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.graph.atomic_graph import graphs
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models import GapModel, LinearModel
 from rhopot.potentials.models.baseline import EnergyBaseline
@@ -53,7 +53,7 @@ class ColumnZero(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, *graph: torch.Tensor) -> torch.Tensor:
+    def forward(self, graph: AtomicGraph) -> torch.Tensor:
         return self.model(*graph, False)[:, 0]
 
 

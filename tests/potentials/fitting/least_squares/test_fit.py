@@ -52,7 +52,7 @@ def spectrum(fitted: FitProblem, frame: Frame) -> list[tuple[int, np.ndarray]]:
     from rhopot.testing.spectrum import arguments
 
     inputs = arguments(frame.atoms, SYMBOLS, CUTOFF)
-    return list(zip(inputs[4].tolist(), fitted.descriptor(*inputs).numpy(), strict=True))
+    return list(zip(inputs[4].tolist(), fitted.descriptor(inputs).numpy(), strict=True))
 
 
 def test_gap_fit_equals_subset_of_regressors_algebra() -> None:
