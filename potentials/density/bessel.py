@@ -55,10 +55,12 @@ def gaussian_projection(x: np.ndarray, r: np.ndarray, sigma: float, l_max: int) 
     x, r = np.broadcast_arrays(x, r)
     square = sigma * sigma
     bessel = scaled_bessel(x * r / square, l_max + 2)
-    slope = _differentiate(bessel)
-    curvature = _differentiate(slope)
-    bessel, slope = bessel[: l_max + 1], slope[: l_max + 1]
+    derivative = _differentiate(bessel)
+    curvature = _differentiate(derivative)
+    bessel, derivative = bessel[: l_max + 1], derivative[: l_max + 1]
     envelope = np.exp(-0.5 * (x - r) ** 2 / square)
-    first = x / square * slope - r / square * bessel
-    second = (x / square) ** 2 * curvature - 2.0 * r * x / square**2 * slope + (r**2 / square - 1.0) / square * bessel
+    first = x / square * derivative - r / square * bessel
+    second = (
+        (x / square) ** 2 * curvature - 2.0 * r * x / square**2 * derivative + (r**2 / square - 1.0) / square * bessel
+    )
     return np.stack([bessel, first, second]) * envelope

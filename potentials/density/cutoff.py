@@ -4,7 +4,7 @@
              s((r - r_c + w) / w)   r_c - w < r < r_c
              0                      r >= r_c
 
-    quintic         s(t) = 1 - 10 t^3 + 15 t^4 - 6 t^5     value, slope and curvature continuous at both ends: C2
+    quintic         s(t) = 1 - 10 t^3 + 15 t^4 - 6 t^5     value and two derivatives continuous at both ends: C2
     shifted_cosine  s(t) = (1 + cos(pi t)) / 2             the curvature jumps by pi^2 / (2 w^2) at both ends: C1 only
     step            s(t) = 1                               jumps at the cutoff: for comparisons, not for dynamics
 

@@ -6,7 +6,7 @@ On the interval between knots r_k = k h and r_{k+1}, with t = (r - r_k) / h in [
 
     H0 = 1 - 10 t^3 + 15 t^4 - 6 t^5,   H1 = t - 6 t^3 + 8 t^4 - 3 t^5,   H2 = (t^2 - 3 t^3 + 3 t^4 - t^5) / 2
 
-takes value, slope and curvature from the table at both ends, so the interpolant is C2. Its error falls with h^6. At and
+takes value and two derivatives from the table at both ends, so the interpolant is C2. Its error falls with h^6. At and
 beyond the cutoff it is zero; the last knot of every table is zero with two zero derivatives, so it is C2 there too.
 
 In : distances (E,) in A; neighbour species (E,); table (A, K, 3, L+1, Q): value, d/dr, d2/dr2 at K equidistant knots

@@ -12,7 +12,7 @@ with u = block * Q + q. `species_channel` names the block that a neighbour speci
 In : edge_vectors (E, 3) r_j - r_i in A, sorted by centre; first_edge (C+1): edges of centre i are first_edge[i] ...
      first_edge[i+1]-1; neighbour (E) and centre (C): rows of `species` (N_all); radial (A, K, 3, L+1, Q): see `hermite`
 Out: densities (C, (L+1)^2, U)
-Smoothness: that of the radial functions; C2 at the cutoff. An edge of length zero contributes its value and no slope.
+Smoothness: that of the radial functions; C2 at the cutoff. An edge of length zero adds its value and no gradient.
 Range: one cutoff. Cost: O(E L^2 Q).
 
 Everything here runs on any device, in the float type of its arguments, and differentiates to any order by autograd.
@@ -79,15 +79,15 @@ def expansion_jacobian(graph: AtomicGraph, table: RadialTable) -> Tensor:
         values = edge_expansion(vectors, neighbour_species, table.radial, table.cutoff)
         return torch.einsum("ekq,eb->ekbq", values, block).flatten(2)
 
-    slopes: list[Tensor] = []
+    derivatives: list[Tensor] = []
     for axis in range(3):
         tangent = torch.zeros_like(graph.edge_vectors)
         tangent[:, axis] = 1.0
-        slopes.append(torch.func.jvp(expand, (graph.edge_vectors,), (tangent,))[1])
-    return torch.stack(slopes, dim=1)
+        derivatives.append(torch.func.jvp(expand, (graph.edge_vectors,), (tangent,))[1])
+    return torch.stack(derivatives, dim=1)
 
 
-def jacobian_forces(jacobian: Tensor, first_edge: Tensor, slope: Tensor) -> Tensor:
+def jacobian_forces(jacobian: Tensor, first_edge: Tensor, gradient: Tensor) -> Tensor:
     """Return dE/d(edge vector) from a descriptor's derivative: g[k, e, a] = sum_f jacobian[e, a, f] slope[k, i(e), f].
 
     Args:
@@ -98,4 +98,4 @@ def jacobian_forces(jacobian: Tensor, first_edge: Tensor, slope: Tensor) -> Tens
     Returns:
         (K, E, 3).
     """
-    return torch.einsum("eaf,kef->kea", jacobian, slope[:, edge_centres(first_edge)])
+    return torch.einsum("eaf,kef->kea", jacobian, gradient[:, edge_centres(first_edge)])

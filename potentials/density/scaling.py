@@ -29,14 +29,14 @@ class WillattScaling(BaseModel):
     def __call__(self, distance: np.ndarray) -> np.ndarray:
         """Return (3, R): u, u', u'' at `distance` (R,)."""
         m, x = self.exponent, distance / self.scale
-        slope = m * x ** (m - 1) / self.scale if m > 0 else np.zeros_like(x)
+        derivative = m * x ** (m - 1) / self.scale if m > 0 else np.zeros_like(x)
         curvature = m * (m - 1) * x ** (m - 2) / self.scale**2 if m > 1 else np.zeros_like(x)
         value = self.rate / (self.rate + x**m)
         return np.stack(
             [
                 value,
-                -(value**2) * slope / self.rate,
-                2.0 * value**3 * slope**2 / self.rate**2 - value**2 * curvature / self.rate,
+                -(value**2) * derivative / self.rate,
+                2.0 * value**3 * derivative**2 / self.rate**2 - value**2 * curvature / self.rate,
             ]
         )
 

@@ -55,7 +55,9 @@ def energy_forces_virial(
         total = module(with_vectors(graph, vectors)).sum()
         energy += float(total.detach())
         if total.requires_grad:
-            (slope,) = torch.autograd.grad(total, vectors)
-            forces += forces_from_edges(slope, graph.centre[edge_centres(graph.first_edge)], graph.neighbour, n_atoms)
-            virial += virial_from_edges(vectors.detach(), slope)
+            (gradient,) = torch.autograd.grad(total, vectors)
+            forces += forces_from_edges(
+                gradient, graph.centre[edge_centres(graph.first_edge)], graph.neighbour, n_atoms
+            )
+            virial += virial_from_edges(vectors.detach(), gradient)
     return energy, forces, virial

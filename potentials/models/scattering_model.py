@@ -140,6 +140,6 @@ class ScatteringModel(nn.Module):
         parts: list[Tensor] = []
         for k in range(count):
             weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
-            slopes = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
-            parts.append(slopes[1] * len(species))
+            gradients = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+            parts.append(gradients[1] * len(species))
         return torch.stack(parts)

@@ -8,7 +8,7 @@ The table file is plain text. Its first line names the columns, the others hold 
 
 From `cutoff - switch_width` to `cutoff` the potential is multiplied by the quintic switch
 1 - 10 t^3 + 15 t^4 - 6 t^5, so that it ends C2; below the first distance it continues as the parabola with the
-table's value, slope and curvature there. Start the table at a distance that no atoms reach.
+table's value, first and second derivative there. Start the table at a distance that no atoms reach.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ class TabulatedSettings(BaseModel):
 
 
 class TabulatedPair(PairBaseline):
-    """Pair potentials from their value, slope and curvature at equidistant knots.
+    """Pair potentials from their value, first and second derivative at equidistant knots.
 
     Args:
         table: (P, K, 3) V, V', V'' in eV, eV/A, eV/A^2 at r_k = k cutoff / (K - 1), unordered pairs a <= b in order.

@@ -109,8 +109,8 @@ def _rows(
         rows.append(weight * np.concatenate([columns, composition(frame.atoms, symbols)])[None, :])
         targets.append(weight * np.array([frame.energy - zbl_energy]))
     if frame.forces is not None:
-        slope = 0.5 * _by_pair(_splines(basis, distance, 1), pair, n_pairs)
-        gradient = torch.from_numpy((edges.vectors / distance[:, None])[:, :, None] * slope[:, None, :])
+        derivative = 0.5 * _by_pair(_splines(basis, distance, 1), pair, n_pairs)
+        gradient = torch.from_numpy((edges.vectors / distance[:, None])[:, :, None] * derivative[:, None, :])
         force = forces_from_edges(
             gradient, torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour), n_atoms
         ).numpy()

@@ -160,11 +160,11 @@ def _switch(charge: float, rate: list[float], inner: float, outer: float) -> tup
     """C, A and B of the switching polynomial from V, V' and V'' of the unswitched repulsion at `outer`."""
     terms = [c * math.exp(-k * outer) for c, k in zip(AMPLITUDES, rate, strict=True)]
     phi = sum(terms)
-    slope = -sum(k * t for k, t in zip(rate, terms, strict=True))
+    derivative = -sum(k * t for k, t in zip(rate, terms, strict=True))
     curvature = sum(k * k * t for k, t in zip(rate, terms, strict=True))
     energy = charge * phi / outer
-    first = charge * (slope / outer - phi / outer**2)
-    second = charge * (curvature / outer - 2.0 * slope / outer**2 + 2.0 * phi / outer**3)
+    first = charge * (derivative / outer - phi / outer**2)
+    second = charge * (curvature / outer - 2.0 * derivative / outer**2 + 2.0 * phi / outer**3)
     width = outer - inner
     cubic = (-3.0 * first + width * second) / width**2
     quartic = (2.0 * first - width * second) / width**3

@@ -60,9 +60,9 @@ def gmp_jacobian(graph: AtomicGraph, table: RadialTable, n_probes: int, floor: T
     dPhi = sum c dc / sqrt(s + eps^2), summed as s is.
     """
     density = density_expansion(graph, table)
-    slopes = expansion_jacobian(graph, table)
+    jacobian = expansion_jacobian(graph, table)
     rows = edge_centres(graph.first_edge)
     square = order_products(density, density, n_probes).flatten(1)
     root, own = torch.sqrt(square + floor * floor)[rows], density[rows]
-    columns = [order_products(own, slopes[:, axis], n_probes).flatten(1) / root for axis in range(3)]
+    columns = [order_products(own, jacobian[:, axis], n_probes).flatten(1) / root for axis in range(3)]
     return gmp_invariants(density, n_probes, floor), torch.stack(columns, dim=1)

@@ -129,9 +129,11 @@ def displacement_sensitivity(functions: GmpRadialFunctions, symbols: Sequence[st
         spacing = 2.0 * covalent_radii[atomic_numbers[symbol]]
         distance = np.linspace(min(NEAREST * spacing, 0.5 * cutoff), cutoff, QUADRATURE_POINTS)
         faded = multiply(functions.cutoff_function(distance)[:, :, None, None], functions.overlaps(density, distance))
-        value, slope = faded[:2].reshape(2, len(distance), functions.max_order + 1, functions.n_traces, -1)
+        value, derivative = faded[:2].reshape(2, len(distance), functions.max_order + 1, functions.n_traces, -1)
         for degree, t in functions.terms:
-            gradient = slope[:, degree, t] ** 2 + degree * (degree + 1) * (value[:, degree, t] / distance[:, None]) ** 2
+            gradient = (
+                derivative[:, degree, t] ** 2 + degree * (degree + 1) * (value[:, degree, t] / distance[:, None]) ** 2
+            )
             integrand = (2 * degree + 1) * distance[:, None] ** 2 * gradient
             total[:, degree + 2 * t] += np.trapezoid(integrand, distance, axis=0) / spacing**3
     return np.sqrt(total / len(symbols)).ravel()

@@ -86,7 +86,7 @@ class ScatteringJacobian(nn.Module):
         # What the sums are made of: dE/d sums goes back by hand, through one real transform.
         by_volume = -torch.sum(totals[0].real * sums.real + totals[0].imag * sums.imag) / volume.detach()
         by_windows = sums_to_windows(totals[0] / volume.detach(), grid.points[0], self.scattering.width)
-        by_positions, by_cell = inputs_slopes(
+        by_positions, by_cell = input_gradients(
             positions, cell, [windows, volume] + inputs[1:], [by_windows, by_volume] + totals[1:]
         )
         return self.scattering.arranged(pieces, len(species)), by_positions, by_cell
@@ -120,9 +120,9 @@ class ScatteringJacobian(nn.Module):
             gradients.append(self.scattering.coefficients_adjoint(by_spectrum, own))
             gradients.append(by_volume)
             pieces.append(values)
-        slopes = torch.autograd.grad(outputs, leaves[:2], gradients)
-        add(totals[0], slopes[0])
-        add(totals[1], slopes[1])
+        gradients = torch.autograd.grad(outputs, leaves[:2], gradients)
+        add(totals[0], gradients[0])
+        add(totals[1], gradients[1])
         return torch.cat(pieces)
 
     def seconds(
@@ -149,22 +149,22 @@ class ScatteringJacobian(nn.Module):
                 values = self.scattering.second(block, which, rows, part, leaves[place], volume, points, first)
                 stop = start + len(values)
                 upstream: list[Tensor | None] = [weights[start:stop]]
-                slopes = torch.autograd.grad([values], [part, volume, leaves[place]], upstream)
-                add(by_spectrum.narrow(0, first, count), slopes[0])
-                add(by_volume, slopes[1])
-                add(totals[place], slopes[2])
+                gradients = torch.autograd.grad([values], [part, volume, leaves[place]], upstream)
+                add(by_spectrum.narrow(0, first, count), gradients[0])
+                add(by_volume, gradients[1])
+                add(totals[place], gradients[2])
                 pieces.append(values.detach())
                 start = stop
         return torch.cat(pieces), by_spectrum, by_volume
 
 
-def add(total: Tensor, slope: Tensor | None) -> None:
+def add(total: Tensor, gradient: Tensor | None) -> None:
     """Add a derivative in place; None is zero."""
-    if slope is not None:
-        total += slope
+    if gradient is not None:
+        total += gradient
 
 
-def inputs_slopes(
+def input_gradients(
     positions: Tensor, cell: Tensor, outputs: list[Tensor], gradients: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return the derivatives by positions and cell from those by what was made of them."""
@@ -175,8 +175,8 @@ def inputs_slopes(
         if output.requires_grad:
             moving.append(output)
             upstream.append(gradient)
-    slopes = torch.autograd.grad(moving, [positions, cell], upstream, allow_unused=True)
+    gradients = torch.autograd.grad(moving, [positions, cell], upstream, allow_unused=True)
     by_positions, by_cell = torch.zeros_like(positions), torch.zeros_like(cell)
-    add(by_positions, slopes[0])
-    add(by_cell, slopes[1])
+    add(by_positions, gradients[0])
+    add(by_cell, gradients[1])
     return by_positions.detach(), by_cell.detach()

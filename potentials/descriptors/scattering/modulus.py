@@ -5,7 +5,7 @@
     sigma_c(u)  = sqrt(sum_m g_cm(u)^2 + eps^2) - eps = s / (sqrt(s + eps^2) + eps),    s = sum_m g_cm^2   [1, eq. 2.11]
     I_q         = V/M sum_(M grid points) sigma^q                                                       [1, eq. 2.23]
 
-For eps = 0 this is the published modulus, with slope zero where it vanishes: a cone, so features have kinks wherever a
+For eps = 0 this is the published modulus, with zero gradient where it vanishes: a cone, so features have kinks where a
 field changes sign. eps > 0 rounds it, which does three things. In a perfect crystal the fields of waves that symmetry
 forbids are zero everywhere: a displacement moves them off the tip of the cone, or the noise of the arithmetic does, and
 forces there mean nothing without rounding. Energies of sums over grid points become smooth along a trajectory. And a

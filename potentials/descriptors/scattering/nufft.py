@@ -112,29 +112,29 @@ def windows_to_sums(windows: Tensor, points: list[int], width: int) -> Tensor:
     return sums
 
 
-def sums_to_windows(slopes: Tensor, points: list[int], width: int) -> Tensor:
+def sums_to_windows(gradients: Tensor, points: list[int], width: int) -> Tensor:
     """Return dE/d windows (A, m1, m2, m3) from dE/dD: the adjoint of `windows_to_sums`.
 
     Autograd's adjoint of a real transform is a complex one of the whole grid; a real one does.
     """
     for axis in range(3):
-        slopes = slopes * _deconvolution(axis, points, width, slopes.real)
+        gradients = gradients * _deconvolution(axis, points, width, gradients.real)
     fine = fine_points(points)
-    slopes = torch.fft.ifft(crop_axis(slopes, 1, fine[0]), dim=1, norm="forward")
-    slopes = torch.fft.ifft(crop_axis(slopes, 2, fine[1]), dim=2, norm="forward")
-    return torch.fft.irfft(halved(slopes, fine[2]), n=fine[2], dim=3, norm="forward")
+    gradients = torch.fft.ifft(crop_axis(gradients, 1, fine[0]), dim=1, norm="forward")
+    gradients = torch.fft.ifft(crop_axis(gradients, 2, fine[1]), dim=2, norm="forward")
+    return torch.fft.irfft(halved(gradients, fine[2]), n=fine[2], dim=3, norm="forward")
 
 
-def halved(slopes: Tensor, points: int) -> Tensor:
+def halved(gradients: Tensor, points: int) -> Tensor:
     """Return (..., n3//2+1) with all planes halved that stand for k_3 and -k_3.
 
     A real inverse transform counts them twice, a derivative by their values once.
     """
-    halves = torch.full([slopes.shape[-1]], 0.5, dtype=slopes.real.dtype, device=slopes.device)
+    halves = torch.full([gradients.shape[-1]], 0.5, dtype=gradients.real.dtype, device=gradients.device)
     halves[0] = 1.0
-    if points % 2 == 0 and slopes.shape[-1] == points // 2 + 1:
+    if points % 2 == 0 and gradients.shape[-1] == points // 2 + 1:
         halves[-1] = 1.0
-    return slopes * halves
+    return gradients * halves
 
 
 def _deconvolution(axis: int, points: list[int], width: int, like: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class ScatteringSettings(BaseModel):
         if self.scale_step not in (0.5, 1.0):
             raise ValueError(f"scale_step must be 1 or 0.5, got {self.scale_step:g}; widths grow by 2 or sqrt 2")
         if not self.powers or min(self.powers) < 1 or len(set(self.powers)) != len(self.powers):
-            raise ValueError(f"powers must be different numbers >= 1, got {self.powers}; below 1 slopes diverge")
+            raise ValueError(f"powers must be different numbers >= 1, got {self.powers}; below 1 gradients diverge")
         for name, weights in (self.channels or {}).items():
             unknown = sorted(set(weights) - set(self.symbols)) if self.symbols else []
             if unknown:

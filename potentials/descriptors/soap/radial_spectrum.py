@@ -70,5 +70,5 @@ class RadialSpectrum(Features):
     def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, U) and their derivative (E, 3, U) by each edge vector, in A^-1; no autograd graph."""
         features = self.forward(graph)
-        slopes = twin.expansion_jacobian(graph, self.table())
-        return features.detach(), slopes[:, :, 0, :].detach()
+        jacobian = twin.expansion_jacobian(graph, self.table())
+        return features.detach(), jacobian[:, :, 0, :].detach()

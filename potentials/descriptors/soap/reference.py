@@ -64,9 +64,9 @@ def soap_jacobian(graph: AtomicGraph, table: RadialTable) -> tuple[Tensor, Tenso
     The spectrum is bilinear in the density: dp = correlate(dc, c) + correlate(c, dc).
     """
     density = density_expansion(graph, table)
-    slopes = expansion_jacobian(graph, table)
+    jacobian = expansion_jacobian(graph, table)
     own = torch.index_select(density, 0, edge_centres(graph.first_edge))
-    columns = [correlate(slopes[:, axis], own) + correlate(own, slopes[:, axis]) for axis in range(3)]
+    columns = [correlate(jacobian[:, axis], own) + correlate(own, jacobian[:, axis]) for axis in range(3)]
     return power_spectrum(density), torch.stack(columns, dim=1)
 
 

@@ -13,7 +13,7 @@ In : edge_vectors (E, 3) r_j - r_i in A, sorted by centre; first_edge (C+1): edg
 Out: (C, F), F = A N2 + A (A+1) / 2 N4. Order: G2 first, a > row of `radial`; then G4, pair > eta > zeta > sign, pairs
      (0,0), (0,1) ... (0,A-1), (1,1) ...
 Smoothness: that of f_c: C2 for `quintic`, C1 for `shifted_cosine`. An edge of length zero, or two neighbours in one
-     place, contribute their value and no slope along that distance.
+     place, contribute their value and no gradient along that distance.
 Range: one cutoff. Cost: O(E N2 + T N4) for T pairs of neighbours.
 
 Everything here runs on any device, in the float type of its arguments, and differentiates to any order by autograd.
@@ -59,7 +59,7 @@ def fade(distance: Tensor, grid: SymmetryGrid) -> Tensor:
 
 
 def distance_and_inverse(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return |v| and 1 / |v|, both 0 and without slope where v = 0."""
+    """Return |v| and 1 / |v|, both 0 and with zero gradient where v = 0."""
     square = (vectors * vectors).sum(dim=-1)
     zero = square == 0
     length, none = torch.sqrt(torch.where(zero, torch.ones_like(square), square)), torch.zeros_like(square)
