@@ -38,7 +38,7 @@ _DIRECTORY = "which is damaged in its directory"
 
 
 class ArchiveError(ValueError):
-    """What is wrong with an archive: `found` says what it is, `remedy` what to do."""
+    """A fault of an archive: `found` describes the file, `remedy` what to do."""
 
     def __init__(self, found: str, remedy: str = COPY) -> None:
         super().__init__(f"{found}; {remedy}")
@@ -99,7 +99,7 @@ def card_of(records: Mapping[str, bytes]) -> bytes:
 
 
 def seal(records: Mapping[str, bytes]) -> str:
-    """What SEAL says of the other records: the CRC-32 of their names (without the outermost folder) and CRC-32s."""
+    """Content of SEAL: CRC-32 over the names (without the outermost folder) and the CRC-32s of the other records."""
     lines = [
         f"{name.split('/', 1)[-1]} {zlib.crc32(data):08x}\n"
         for name, data in records.items()

@@ -246,12 +246,12 @@ class RhopotCalculator(Calculator):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: everything but the lock."""
+        """State for pickling: everything but the lock."""
         with self._turn:
             return {name: value for name, value in self.__dict__.items() if name != "_turn"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """What was pickled, with a lock of its own."""
+        """Restore the pickled state with a new lock."""
         self.__dict__ = state | {"_turn": threading.RLock()}
 
     def get_spin_polarized(self) -> bool:
@@ -259,5 +259,5 @@ class RhopotCalculator(Calculator):
         return False
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
-        """What ASE writes beside results: the model's name."""
+        """Parameters that ASE writes beside results: the model's name."""
         return dict(self.parameters)

@@ -104,14 +104,17 @@ class Uncertainty(_Part):
 
 
 class TrainingData(_Part):
-    """What the model was trained on, in words or numbers, and a hash that recognises it."""
+    """Summary of the training data, and a hash that identifies it."""
 
     summary: Settings
     hash: Text
 
 
 class Versions(_Part):
-    """What wrote the file; `operators` are the custom operators it calls, such as `rhopot::power_spectrum_v1`."""
+    """Versions of the software that wrote the file.
+
+    operators: the custom operators it calls, such as `rhopot::power_spectrum_v1`
+    """
 
     rhopot: Text
     torch: Text

@@ -33,7 +33,7 @@ MAX_EDGES = {"cpu": 32768, "cuda": 262144}
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked for besides the energies of atoms, and how many edges are worked on at once."""
+    """Quantities requested besides atomic energies, and the number of edges per batch."""
 
     gradients: bool
     members: bool

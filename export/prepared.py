@@ -1,4 +1,4 @@
-"""What a model of whole structures prepared, kept while atoms move and the cell changes.
+"""The grid that a global model has prepared for a structure, kept while atoms move and the cell changes.
 
 Such a model chooses something once (for scattering, grids), and its energy is smooth only while that stays. It stays
 as long as the number of atoms, their species and the periodic directions do, and
@@ -27,7 +27,7 @@ SHRINK = 0.7
 
 
 class Prepared:
-    """What `model` prepared for a structure that moves, for edges that grow by `stretch`.
+    """The grid that `model` prepared for a moving structure, whose cell edges grow by at most `stretch`.
 
     `n_preparations` counts how often it had to.
     """
@@ -59,7 +59,7 @@ class Prepared:
         self.n_preparations += 1
 
     def _fits(self, old: ase.Atoms, atoms: ase.Atoms) -> bool:
-        """Whether cell and extent are within what was prepared for."""
+        """Whether cell and extent are within the limits of the prepared grid."""
         before, now = (_edges(each) for each in (old, atoms))
         tolerance = 1.0 + 1e-12
         if (now > self._allowed * before * tolerance).any() or (now * tolerance < SHRINK * before).any():

@@ -1,4 +1,4 @@
-"""What a saved model is compared on: probe structures and their results, carried between processes in `.npz` files.
+"""Probe structures and their results for the self-check of a saved model, carried between processes in `.npz` files.
 
 Numbers travel as they are in memory, so both processes see the same bits.
 """

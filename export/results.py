@@ -1,4 +1,4 @@
-"""What every kind of model gives for a structure, and what every kind asks of one."""
+"""Results of evaluating a model on a structure, and the checks that local and global models share."""
 
 from __future__ import annotations
 

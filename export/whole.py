@@ -43,7 +43,7 @@ MOST_DENSE = 10.0
 
 
 def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> torch.Tensor:
-    """What the model chooses for a structure whose periodic edges grow by `stretch` at most: numbers (P,).
+    """Grid parameters (P,) that the model chooses for a structure whose periodic edges grow by at most `stretch`.
 
     Raises ValueError for a stretch below 1, positions or cells that are not finite, positions beyond
     `neighbours.FARTHEST`, cells that are flat where periodic, and boxes beyond LARGEST_BOX.

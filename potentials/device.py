@@ -1,4 +1,4 @@
-"""Where torch computes: the processor, or a GPU."""
+"""The device that torch computes on: CPU or GPU."""
 
 from __future__ import annotations
 

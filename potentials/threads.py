@@ -1,4 +1,4 @@
-"""How many threads torch and BLAS start, and how they wait; settled before either is loaded.
+"""Number of threads of torch and BLAS, and how they wait; set before either is loaded.
 
 Threads of GNU's OpenMP spin for milliseconds when they wait for work. On cores that are shared with other programs a
 spinning thread takes the core that the thread it waits for needs. Sleeping at once (OMP_WAIT_POLICY=passive) costs a

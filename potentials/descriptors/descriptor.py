@@ -1,4 +1,4 @@
-"""What models and fits need of a descriptor: a scriptable module from graphs to features, and its derivative."""
+"""Interface of local descriptors: a scriptable module from atomic graphs to features, and its Jacobian."""
 
 from __future__ import annotations
 

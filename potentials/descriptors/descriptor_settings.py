@@ -1,4 +1,4 @@
-"""What the settings of every descriptor share: the elements and how far an environment reaches."""
+"""Settings that all descriptors share: elements, cutoff and width of the cutoff function."""
 
 from collections.abc import Sequence
 from typing import Self

@@ -1,4 +1,4 @@
-"""What modules of features have in common: energies linear in the features, for those without a fused operator."""
+"""Base class of descriptors without a fused linear operator: energies linear in the features."""
 
 import torch
 from torch import Tensor, nn

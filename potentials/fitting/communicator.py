@@ -27,7 +27,7 @@ PATIENCE = timedelta(days=7)
 
 
 class Communicator(Protocol):
-    """What a fit asks of a communicator."""
+    """Collective operations that fits use."""
 
     rank: int
     size: int

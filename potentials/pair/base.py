@@ -1,4 +1,4 @@
-"""What all pair baselines share: from edges to half of each pair's energy at either end.
+"""Base of the pair baselines: each pair's energy, half of it assigned to either atom.
 
     E_i = 1/2 sum_j V_{a_i a_j}(r_ij),   V_ab = V_ba,   V zero and C2 at its own cutoff
 

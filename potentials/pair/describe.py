@@ -11,7 +11,7 @@ TOLERANCE = 1e-3  # A: distances are rounded down when they are taken from the d
 
 
 def describe_repulsion(settings: Mapping[str, Any] | None, shortest: Mapping[str, float]) -> list[str]:
-    """Where the repulsion of `baseline.pair` acts, by pair of elements.
+    """Distances below which the repulsion of `baseline.pair` acts, by pair of elements.
 
     settings: the section as a mapping, zbl with the distances of every pair (`ZblSettings.completed`)
     shortest: shortest distance (A) of each pair in the training data.

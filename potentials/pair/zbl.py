@@ -95,7 +95,7 @@ def pair_name(first: str, second: str) -> str:
 
 
 def _given(distances: float | Mapping[str, float] | None, name: str, key: str) -> float | None:
-    """What the settings say of one pair; a mapping must name every pair, in either order."""
+    """Setting of one pair of elements; a mapping must name every pair, in either order."""
     if distances is None or isinstance(distances, float):
         return distances
     reverse = "-".join(reversed(name.split("-")))

@@ -104,7 +104,7 @@ def is_isolated_atom(frame: Frame) -> bool:
 
 
 def missing_isolated_atoms(frames: Iterable[Frame], symbols: Sequence[str]) -> tuple[str, ...]:
-    """Those of `symbols` of which no frame holds one isolated atom with an energy."""
+    """Elements of `symbols` without a frame of one isolated atom with an energy."""
     found = {frame.atoms.symbols[0] for frame in frames if frame.energy is not None and is_isolated_atom(frame)}
     return tuple(symbol for symbol in symbols if symbol not in found)
 

@@ -1,4 +1,4 @@
-"""What a check of data reports."""
+"""Findings of the checks of data."""
 
 from __future__ import annotations
 

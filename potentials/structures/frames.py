@@ -47,7 +47,7 @@ class Frame:
 
     @property
     def name(self) -> str:
-        """Where the frame came from, for messages."""
+        """Origin of the frame (file and index), for messages."""
         return f"{self.source or 'structure'}, frame {self.index}"
 
     def has(self, target: str) -> bool:
@@ -146,7 +146,7 @@ class FrameSet(Sequence[Frame]):
         return total.hexdigest()
 
     def summary(self) -> dict[str, Any]:
-        """What a model file records of its training data: plain JSON values."""
+        """Summary of the training data for the model file: plain JSON values."""
         sizes = [len(frame) for frame in self]
         types = Counter(frame.config_type for frame in self)
         return {

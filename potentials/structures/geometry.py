@@ -1,4 +1,4 @@
-"""What a structure must be before anything is computed of it: atoms of elements, apart, in a cell that spans."""
+"""Geometric validity of a structure: known elements, distinct atoms, linearly independent cell vectors."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class LabelTable:
         return sum(key in frame for frame in self.labels)
 
     def setting(self, target: str, *keys: str) -> str:
-        """How one or several keys of a target are written."""
+        """One or several keys of a target as written in the configuration."""
         joined = ",".join(keys)
         several = len(keys) > 1 and not self.option.startswith("--")
         return self.option.format(target, f"[{joined}]" if several else joined)
@@ -344,7 +344,7 @@ def _sentence(table: LabelTable, fault: _Fault, likewise: Sequence[str]) -> str:
 
 
 def _left_aside(found: Mapping[str, int], used: Mapping[str, Key]) -> list[str]:
-    """What the data carry beside the chosen keys."""
+    """Label keys that the data carry beside the chosen ones."""
     taken = {name for key in used.values() for name in names_of(key)}
     others = [f"{key} ({count} frames)" for key, count in found.items() if count and key not in taken]
     return [f"labels left aside: {', '.join(others)}"] if others else []

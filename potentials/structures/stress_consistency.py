@@ -157,7 +157,7 @@ def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
 
 
 def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> DataFinding:
-    """What the fitted line says of a config_type."""
+    """Finding from the fitted line of one config_type."""
     where = f"stresses of config_type {config_type}"
     measured = f"(energy = {scale:.3g} x work of the stresses, {n_pairs} pairs, residual {residual:.0%})"
     in_gpa = 0.5 < scale * GPA_PER_EV_PER_CUBIC_ANGSTROM < 2.0

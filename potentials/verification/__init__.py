@@ -1,1 +1,1 @@
-"""Whether a model and an installation do what they promise: engines against each other, finite differences."""
+"""Verification of models and installations: ASE against LAMMPS, finite differences, versions of libraries."""

@@ -6,9 +6,9 @@ quadratic in strains and displacements below it, so that elastic constants and p
 
 `regularization` keeps norms near the published ones: a norm changes by at most `regularization` times its scale. 1e-6
 keeps the published numbers, in double precision only: rounding in single precision reaches 1e-5 scales, and the
-gradient of a norm that small is noise. There, 1e-2 keeps forces on perfect sites below a hundredth of those of single edges. 1
-rounds orders 1 and 2 over about 0.03 A and high orders of wide probes over 0.001 A: crystals are then the stiffer the
-less they are strained.
+gradient of a norm that small is noise. There, 1e-2 keeps forces on perfect sites below a hundredth of those of single
+edges. 1 rounds orders 1 and 2 over about 0.03 A and high orders of wide probes over 0.001 A: crystals are then the
+stiffer the less they are strained.
 """
 
 from typing import Any, Literal, Self

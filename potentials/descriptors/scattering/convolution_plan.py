@@ -1,4 +1,4 @@
-"""What has to be computed for a set of paths: one block per first wavelet, nothing that no path needs.
+"""Convolutions needed for a set of paths: one block per first wavelet, nothing that no path needs.
 
 A block is one wavelet (n1, l1) at one scale j1: the moduli of all channels that need it, their integrals, and the
 second wavelets that follow. Blocks are independent of each other, which bounds the memory of gradients and is the unit
