@@ -112,7 +112,7 @@ def evaluate_whole(
     n_columns = 1 + (model.card.uncertainty.members if members else 0)
     positions, species, cell, pbc = inputs_of(model, atoms)
     energies = np.zeros(n_columns)
-    gradients = torch.zeros_like(positions), torch.zeros_like(cell)
+    totals = torch.zeros_like(positions), torch.zeros_like(cell)
     if len(atoms) > 0:
         positions.requires_grad_(gradients)
         cell.requires_grad_(gradients)
@@ -121,14 +121,14 @@ def evaluate_whole(
                 output = model.module(positions, species, cell, pbc, prepared, share, n_shares, members)
                 energies += output.detach().cpu().numpy()
                 if gradients:
-                    _add_gradients(gradients, output, positions, cell)
-    require_finite(model, energies, *gradients)
+                    _add_gradients(totals, output, positions, cell)
+    require_finite(model, energies, *totals)
     spread = None
     if deviations and n_force_members(model) > 0:
         spread = _force_deviations(model, (positions, species, cell, pbc, prepared), n_shares)
     forces = virial = None
     if gradients:
-        by_positions, by_cell = (part.cpu().numpy() for part in gradients)
+        by_positions, by_cell = (part.cpu().numpy() for part in totals)
         forces = -by_positions
         virial = -(atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell)
     return Evaluation(
@@ -181,11 +181,11 @@ def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch
 
 
 def _add_gradients(
-    gradients: tuple[torch.Tensor, torch.Tensor], output: torch.Tensor, positions: torch.Tensor, cell: torch.Tensor
+    totals: tuple[torch.Tensor, torch.Tensor], output: torch.Tensor, positions: torch.Tensor, cell: torch.Tensor
 ) -> None:
     """Add dE/d(positions) and dE/d(cell) of a share, zero where it depends on neither (a share without work)."""
     if output.requires_grad:
         found = torch.autograd.grad(output[0], [positions, cell], allow_unused=True)
-        for total, gradient in zip(gradients, found, strict=True):
+        for total, gradient in zip(totals, found, strict=True):
             if gradient is not None:
                 total += gradient

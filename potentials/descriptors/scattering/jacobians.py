@@ -120,9 +120,9 @@ class ScatteringJacobian(nn.Module):
             gradients.append(self.scattering.coefficients_adjoint(by_spectrum, own))
             gradients.append(by_volume)
             pieces.append(values)
-        gradients = torch.autograd.grad(outputs, leaves[:2], gradients)
-        add(totals[0], gradients[0])
-        add(totals[1], gradients[1])
+        found = torch.autograd.grad(outputs, leaves[:2], gradients)
+        add(totals[0], found[0])
+        add(totals[1], found[1])
         return torch.cat(pieces)
 
     def seconds(
@@ -149,10 +149,10 @@ class ScatteringJacobian(nn.Module):
                 values = self.scattering.second(block, which, rows, part, leaves[place], volume, points, first)
                 stop = start + len(values)
                 upstream: list[Tensor | None] = [weights[start:stop]]
-                gradients = torch.autograd.grad([values], [part, volume, leaves[place]], upstream)
-                add(by_spectrum.narrow(0, first, count), gradients[0])
-                add(by_volume, gradients[1])
-                add(totals[place], gradients[2])
+                found = torch.autograd.grad([values], [part, volume, leaves[place]], upstream)
+                add(by_spectrum.narrow(0, first, count), found[0])
+                add(by_volume, found[1])
+                add(totals[place], found[2])
                 pieces.append(values.detach())
                 start = stop
         return torch.cat(pieces), by_spectrum, by_volume
@@ -175,8 +175,8 @@ def input_gradients(
         if output.requires_grad:
             moving.append(output)
             upstream.append(gradient)
-    gradients = torch.autograd.grad(moving, [positions, cell], upstream, allow_unused=True)
+    found = torch.autograd.grad(moving, [positions, cell], upstream, allow_unused=True)
     by_positions, by_cell = torch.zeros_like(positions), torch.zeros_like(cell)
-    add(by_positions, gradients[0])
-    add(by_cell, gradients[1])
+    add(by_positions, found[0])
+    add(by_cell, found[1])
     return by_positions.detach(), by_cell.detach()

@@ -44,7 +44,7 @@ def inputs(atoms: ase.Atoms, cutoff: float) -> list[torch.Tensor]:
 def energy_forces(module: nn.Module, atoms: ase.Atoms, cutoff: float) -> tuple[float, np.ndarray]:
     vectors, first_edge, neighbour, centre, species = inputs(atoms, cutoff)
     vectors.requires_grad_()
-    energy = module(vectors, first_edge, neighbour, centre, species).sum()
+    energy = module(AtomicGraph(vectors, first_edge, neighbour, centre, species)).sum()
     (gradient,) = torch.autograd.grad(energy, vectors)
     edge_centre = torch.repeat_interleave(centre, first_edge.diff())
     return float(energy.detach()), forces_from_edges(gradient, edge_centre, neighbour, len(atoms)).numpy()
@@ -57,7 +57,7 @@ def curve(module: nn.Module, symbols: str, distance: np.ndarray) -> np.ndarray:
     vectors = torch.zeros(2 * len(distance), 3, dtype=torch.float64)
     vectors[0::2, 2], vectors[1::2, 2] = torch.from_numpy(distance), -torch.from_numpy(distance)
     first_edge = torch.arange(2 * len(distance) + 1)
-    return module(vectors, first_edge, rows ^ 1, rows, species).reshape(-1, 2).sum(dim=1).numpy()
+    return module(AtomicGraph(vectors, first_edge, rows ^ 1, rows, species)).reshape(-1, 2).sum(dim=1).numpy()
 
 
 def random_alloy(seed: int, a: float = 4.4) -> ase.Atoms:

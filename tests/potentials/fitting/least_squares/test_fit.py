@@ -20,6 +20,7 @@ from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSe
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Forecast, SilentProgress
 from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 
@@ -217,10 +218,10 @@ def test_fit_repeats_itself_and_thins_by_seed() -> None:
 class Spring(nn.Module):
     """(r - r_c)^4 / 20 for each pair, half to each centre: what a pair baseline looks like."""
 
-    def forward(self, edge_vectors, first_edge, neighbour, centre, species):  # type: ignore[no-untyped-def]
-        rows = torch.repeat_interleave(torch.arange(len(centre)), first_edge.diff())
-        energies = (edge_vectors.norm(dim=1) - CUTOFF) ** 4 / 40
-        return torch.zeros(len(centre), dtype=torch.float64).index_add(0, rows, energies)
+    def forward(self, graph: AtomicGraph) -> torch.Tensor:
+        energies = (graph.edge_vectors.norm(dim=1) - CUTOFF) ** 4 / 40
+        total = torch.zeros(len(graph.centre), dtype=torch.float64)
+        return total.index_add(0, edge_centres(graph.first_edge), energies)
 
 
 def test_pair_baseline_is_subtracted_and_carried() -> None:
