@@ -225,13 +225,13 @@ def _code(value: object) -> str:
 
 
 def _write_api(folder: Path) -> None:
-    """One page for each package of `rhopot.potentials` and `rhopot.export`, with what it exports."""
+    """One page for each package that is used from Python, with what it exports."""
     names = []
-    for top in ("potentials", "export"):
+    for top in ("potentials", "export", "tests/testing"):
         for init in sorted((ROOT / top).rglob("__init__.py")):
             package = init.parent.relative_to(ROOT)
             if not NOT_API & set(package.parts):
-                name = ".".join(["rhopot", *package.parts])
+                name = ".".join(["rhopot", *(part for part in package.parts if part != "tests")])
                 names.append(name)
                 _write(folder / f"{name}.md", _page_of_package(name, init.parent))
     intro = (
@@ -251,6 +251,8 @@ def _page_of_package(name: str, folder: Path) -> str:
     modules = {f"{name}.{file.stem}" for file in folder.glob("*.py") if not file.stem.startswith("_")}
     homes: dict[str, list[str]] = {}
     for word in exported or []:
+        if inspect.ismodule(getattr(package, word)):
+            continue  # has its own section
         home = getattr(getattr(package, word), "__module__", name)
         homes.setdefault(home if home in modules else name, []).append(word)
     text = f"# {name}\n{_automodule(name, package, homes.get(name, []))}"
