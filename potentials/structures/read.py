@@ -4,6 +4,8 @@ Which entries are the labels is chosen once for the whole data set (`keys`). Uni
 as stress = -V / volume; six components are in ASE's Voigt order xx yy zz yz xz xy. A label that is not a number (None,
 NaN), or a stress without a volume, is left out and counted; anything else that is wrong stops the reading with the file
 and the frame, or becomes a finding (`inspect_frames`).
+
+Structures in memory are read like those of a file: labels stand in `info`, `arrays` and the results of a calculator.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ase
 import numpy as np
+from ase.calculators.calculator import compare_atoms
 from ase.constraints import FixAtoms, FixCartesian
 from numpy.typing import NDArray
 
@@ -31,7 +34,9 @@ STRESS_ASYMMETRY = 0.05
 MISSING = ("none", "null", "n/a", "")
 SETTING = "data.keys.{}={}"
 
-Source = str | Path | Sequence[str | Path]
+Source = str | Path | Sequence[str | Path] | Sequence[ase.Atoms]
+# What structures that come from no file are called in messages.
+IN_MEMORY = "structures in memory"
 # Frames of which a label was left out, by key and reason.
 Dropped = dict[tuple[str, str], list[str]]
 
@@ -44,7 +49,7 @@ def read_frames(
     preferred: Mapping[str, Key] | None = None,
     option: str = SETTING,
 ) -> FrameSet:
-    """Frames of a file, a folder, a pattern (`runs/*.xyz`) or a list of these, in order.
+    """Frames of a file, a folder, a pattern (`runs/*.xyz`), a list of these, or a list of ASE Atoms, in order.
 
     `group_key` names the entry of the comment line whose value groups frames (a relaxation path, a trajectory).
     `preferred` are the keys (`FrameSet.used`) of the data that these belong to, where `keys` does not say otherwise;
@@ -120,13 +125,34 @@ def _read(
 
 def _structures(path: Source) -> tuple[list[tuple[str, int, ase.Atoms]], list[str]]:
     """File, number in it and structure of every frame, with notes on files that are not read."""
-    files, notes = find_files(path)
+    if isinstance(path, ase.Atoms):
+        path = [path]
+    if not isinstance(path, str | Path) and any(isinstance(one, ase.Atoms) for one in path):
+        return _in_memory(path), []
+    files, notes = find_files(cast("Sequence[str | Path]", path))
     places = Counter(file.resolve() for file in files)
     twice = next((file for file in files if places[file.resolve()] > 1), None)
     if twice is not None:
         count = places[twice.resolve()]
         raise DataError(f"data path must name every file once, got '{twice}' {count} times; remove one")
     return [(str(file), index, atoms) for file in files for index, atoms in enumerate(read_file(file))], notes
+
+
+def _in_memory(structures: Sequence[Any]) -> list[tuple[str, int, ase.Atoms]]:
+    """Structures that come from no file; results of a calculator must be those of the structure as it is."""
+    for index, atoms in enumerate(structures):
+        if not isinstance(atoms, ase.Atoms):
+            raise DataError(f"{IN_MEMORY} must all be ase.Atoms, got {type(atoms).__name__} at {index}; remove it")
+        former = getattr(atoms.calc, "atoms", None)
+        if former is None or not atoms.calc.results:
+            continue
+        changed = compare_atoms(former, atoms, excluded_properties={"initial_charges", "initial_magmoms"})
+        if changed:
+            raise DataError(
+                f"{IN_MEMORY}, frame {index}: results of its calculator must be those of the structure, got results "
+                f"with other {', '.join(changed)}; calculate them again, or take the calculator off"
+            )
+    return [(IN_MEMORY, index, atoms) for index, atoms in enumerate(structures)]
 
 
 def _dropped(key: str, why: str, where: Sequence[str]) -> str:

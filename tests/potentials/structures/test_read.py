@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ase
+import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -228,3 +229,29 @@ def test_groups_must_be_complete(labelled: Make, write: Write) -> None:
         read_frames(write([labelled()]), group_key="path")
     with pytest.raises(DataError, match="group key 'path' must be in every frame, got 1 of 2 frames without it"):
         read_frames(write([labelled(0, path="a"), labelled(1)]), AUTO, "path")
+
+
+def test_structures_in_memory_are_read_like_those_of_their_file(labelled: Make, write: Write) -> None:
+    atoms = [labelled(seed, config_type="crystal", path=f"p{seed % 2}") for seed in range(4)]
+    file = write(atoms)
+    computed = [ase.io.read(PROJECT_DATA / "Li4Si28_0.xyz", index=k) for k in range(2)]
+    for given, path in ((ase.io.read(file, ":"), file), (computed, None)):
+        frames = read_frames(given, group_key="path")
+        assert frames.count("energy") == frames.count("forces") == len(given)
+        assert [frame.index for frame in frames] == list(range(len(given)))
+        if path is not None:
+            again = read_frames(path, group_key="path")
+            assert (frames.digest(), frames.used, frames.found) == (again.digest(), again.used, again.found)
+            assert [frame.group for frame in frames] == [frame.group for frame in again]
+    assert read_frames(atoms[0]).count("energy") == 1
+    with pytest.raises(DataError, match=r"^structures in memory must all be ase.Atoms, got str at 1"):
+        read_frames([atoms[0], "b.xyz"])  # type: ignore[list-item]
+
+
+def test_results_of_another_geometry_are_refused() -> None:
+    atoms = bulk("Si")
+    atoms.calc = SinglePointCalculator(atoms, energy=-10.0, forces=np.zeros((2, 3)))
+    assert read_frames([atoms])[0].energy == -10.0
+    atoms.rattle(0.01)
+    with pytest.raises(DataError, match=r"^structures in memory, frame 0: results .* other positions; calculate them"):
+        read_frames([atoms])
