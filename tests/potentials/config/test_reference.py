@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,3 +112,16 @@ def test_fields_of_any_model_become_keys() -> None:
 def test_sections_of_a_family_replace_fields_or_leave_them_out() -> None:
     keys = list(_keys(Outer, {}, (), {"inner": Other, "widths": None}, "x: y"))
     assert [(key.name, key.when) for key in keys] == [("number", "x: y"), ("inner", "x: y"), ("inner.kind", "x: y")]
+
+
+def test_keys_that_pages_name_are_keys() -> None:
+    """Dotted names in the page of the ready configurations, the README and the guides, as they are written there."""
+    known = {key.name for family in FAMILIES for key in reference(family)}
+    sections = {name.split(".")[0] for name in known if "." in name}
+    pages = [ROOT / "README.md", *(ROOT / "examples" / "configs").glob("*.md"), *(ROOT / "examples/guide").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    named = set(re.findall(rf"[`\s]((?:{'|'.join(sections)})(?:\.[a-z_0-9]+)+)(?=[`=:\s])", text))
+    files = {name for name in named if name.endswith((".md", ".json", ".xyz"))}
+    fields_of_the_model_file = {"uncertainty.force_factors"}
+    assert len(named) >= 25
+    assert named - known - files - fields_of_the_model_file == set()
