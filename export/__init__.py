@@ -6,7 +6,7 @@ from rhopot.export.evaluate import evaluate
 from rhopot.export.load import LoadedModel, ModelFileError, load_model, read_card
 from rhopot.export.results import Evaluation
 from rhopot.export.save import SelfCheckError, save_model
-from rhopot.export.whole import STRETCH
+from rhopot.potentials.units import STRETCH
 
 __all__ = [
     "FORMAT_VERSION",

@@ -42,9 +42,10 @@ from rhopot.export.load import LoadedModel, load_model
 from rhopot.export.local import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
-from rhopot.export.whole import STRETCH, evaluate_whole, knows_member_forces, without_member_forces
+from rhopot.export.whole import evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
 from rhopot.potentials.graph.verlet import VerletList
+from rhopot.potentials.units import STRETCH
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}

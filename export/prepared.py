@@ -21,7 +21,8 @@ import torch
 
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Floats
-from rhopot.export.whole import STRETCH, prepare, require_stretch
+from rhopot.export.whole import prepare, require_stretch
+from rhopot.potentials.units import STRETCH
 
 SHRINK = 0.7
 

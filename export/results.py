@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import ase
 import numpy as np
 import torch
-from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from rhopot.export.load import LoadedModel
 from rhopot.potentials import units
+from rhopot.potentials.graph.species import species_indices, unknown_symbols
 
 Floats = NDArray[np.float64]
 
@@ -74,12 +74,9 @@ def species_of(model: LoadedModel, atoms: ase.Atoms) -> NDArray[np.int64]:
 
     Raises ValueError for elements the model does not know, naming those it knows.
     """
-    index = np.full(len(chemical_symbols), -1, dtype=np.int64)
-    for row, symbol in enumerate(model.card.symbols):
-        index[atomic_numbers[symbol]] = row
-    species = index[atoms.numbers]
+    species = species_indices(atoms, model.card.symbols)
     if (species < 0).any():
-        unknown = sorted({chemical_symbols[number] for number in atoms.numbers[species < 0]})
+        unknown = unknown_symbols(atoms, model.card.symbols)
         raise ValueError(
             f"elements must be among those model '{model.name}' knows ({', '.join(model.card.symbols)}), "
             f"got {', '.join(unknown)}; train a model with them"

@@ -7,11 +7,9 @@ none, but never half of one.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from rhopot.export.load import LoadedModel, require_runnable
 from rhopot.export.probe import differences, rounding, write_structures
 from rhopot.export.results import Evaluation
 from rhopot.export.whole import inputs_of, prepare
-from rhopot.potentials.files import PARTIAL, naming
+from rhopot.potentials.files import naming, write_atomically
 
 SELF_CHECK_SECONDS = 600
 
@@ -121,16 +119,11 @@ def _write(
     archive: bytes, model: LoadedModel, expected: Sequence[Evaluation], probe: Sequence[ase.Atoms], path: Path
 ) -> None:
     """Write beside the final name, check, move; the temporary file never survives."""
-    unchecked = path.with_name(f"{PARTIAL}{uuid.uuid4().hex}-{path.stem}.tmp")
-    try:
-        with naming(path), unchecked.open("xb") as stream:
-            stream.write(archive)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _self_check(unchecked, model, expected, probe)
-        os.replace(unchecked, path)
-    finally:
-        unchecked.unlink(missing_ok=True)
+    write_atomically(
+        path,
+        lambda unchecked: unchecked.write_bytes(archive),
+        lambda unchecked: _self_check(unchecked, model, expected, probe),
+    )
 
 
 def _self_check(

@@ -32,10 +32,8 @@ from rhopot.export import script
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
 from rhopot.potentials.graph.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
+from rhopot.potentials.units import STRETCH
 
-# Factor by which periodic edges may grow on what was prepared. The same in training, ASE and LAMMPS, so that a
-# structure has the same energy everywhere.
-STRETCH = 1.1
 # A^3: a hundred thousand atoms of a solid. A grid over a larger box takes tens of gigabytes.
 LARGEST_BOX = 2e6
 # Atoms per A^3: a hundred times a dense solid.

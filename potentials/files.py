@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import time
@@ -14,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 # How the names of unfinished files begin: hidden, and told from everything a user may have put there.
 PARTIAL = ".partial-"
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(
+    path: Path, write: Callable[[Path], object], check: Callable[[Path], object] | None = None
+) -> None:
     """Call write(temporary path) beside `path`, then move the result to the final name; nothing is left on failure.
 
     The content is on disk before the name is: a crash of the machine leaves the old file or the new one. The temporary
-    name ends as the final one does, for writers that choose a format by it.
+    name ends as the final one does, for writers that choose a format by it. check(temporary path) may refuse what was
+    written; a file to be checked ends in .tmp, so that nobody takes it for the other.
 
     Raises:
         ValueError: the folder does not exist.
@@ -32,11 +36,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     if not path.parent.is_dir():
         raise ValueError(f"path must lie in an existing folder, got '{path}'; make '{path.parent}' first")
-    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
+    ending = "" if check is None else ".tmp"
+    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}{ending}")
     try:
         with naming(path):
             write(partial)
             _to_disk(partial)
+        if check is not None:
+            check(partial)
+        with naming(path):
             os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -47,9 +55,20 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes atomically."""
-    write_atomically(path, lambda partial: partial.write_bytes(content))
+def write_json(path: Path, value: object, indent: int | None = None) -> None:
+    """Write plain values as JSON, atomically."""
+    write_text(path, json.dumps(value, indent=indent) + "\n")
+
+
+def write_checkpoint(path: Path, write: Callable[[Path], object]) -> None:
+    """`write_atomically` into a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write)
+
+
+def write_arrays(path: Path, **arrays: ArrayLike) -> None:
+    """Write a checkpoint of named arrays (.npz, see `read_arrays`)."""
+    write_checkpoint(path, lambda partial: np.savez(partial, **arrays))  # type: ignore[arg-type]  # NumPy's own flag
 
 
 def remove_partials(folder: Path, seconds_old: float = 0.0) -> None:

@@ -11,7 +11,6 @@ import small_models
 import torch
 
 from rhopot.potentials.descriptors.scattering import WaveletScattering, choose_grid
-from rhopot.potentials.families.scattering.directional_features import STRETCH
 from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.feature_store import Sample
 from rhopot.potentials.fitting.problem import FitProblem
@@ -19,6 +18,7 @@ from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import species_of
 from rhopot.potentials.models.scattering_model import ScatteringModel
 from rhopot.potentials.structures import Frame
+from rhopot.potentials.units import STRETCH
 
 SMALL = small_models.SCATTERING.model_copy(update={"padding": None})
 # Coarse grids and sharp moduli: more noise under shifts than the defaults have, and more room for it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from rhopot.export import LoadedModel, load_model
 from rhopot.potentials import plots
 from rhopot.potentials.commands.keys import OPTION, trained_keys
 from rhopot.potentials.console import bar, make_console
-from rhopot.potentials.files import write_text
+from rhopot.potentials.files import write_json
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
@@ -53,7 +52,7 @@ def evaluate(
     errors = error_table(frames, predictions, constants)
     console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
     if json_file is not None:
-        write_text(json_file, json.dumps(errors, indent=2) + "\n")
+        write_json(json_file, errors, indent=2)
         console.print(f"numbers: {json_file}")
     if plot is not None:
         draw_parity(plot, frames, predictions, loaded.card.baseline_energies)

@@ -14,16 +14,13 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS, FEWEST_FOLDS
 from rhopot.potentials.units import NEGLIGIBLE_FORCE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 NORMAL_QUANTILE = 0.6827
-# Fewest folds of a jackknife.
-FEWEST_FOLDS = 3
-# Fewest errors that calibrate a factor.
-FEWEST_ERRORS = 3
 # Part of the errors below which members differ by rounding alone.
 ROUNDING = 1e-6
 

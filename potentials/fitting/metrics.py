@@ -109,12 +109,35 @@ def _energy_error(frame: Frame, prediction: FramePrediction, constants: Composit
     return (prediction.energy + shift - float(frame.energy or 0.0)) / len(frame)
 
 
+def error_names(target: tuple[str, str]) -> tuple[str, str]:
+    """Names of a target's MAE and RMSE in JSON."""
+    name, unit = target
+    return f"{name}_mae_{unit}", f"{name}_rmse_{unit}"
+
+
+def mae_and_rmse(target: tuple[str, str], count: float, absolute: float, squared: float) -> dict[str, float]:
+    """MAE and RMSE of `count` errors under the target's names, from sums of |error| and error^2 in eV-based units."""
+    if not count:
+        return {}
+    mae, rmse = error_names(target)
+    return {mae: MEV_PER_EV * absolute / count, rmse: MEV_PER_EV * (squared / count) ** 0.5}
+
+
+def mean_absolute_errors(energies: Floats, forces: Floats) -> dict[str, float]:
+    """MAE of energies per atom (eV) and of force components (eV/A), of those that there are."""
+    return {
+        error_names(target)[0]: MEV_PER_EV * float(np.abs(errors).mean())
+        for target, errors in ((ENERGY, energies), (FORCES, forces))
+        if len(errors)
+    }
+
+
 def _add(table: dict[str, Any], target: tuple[str, str], error: Floats) -> None:
     """Write MAE and RMSE of errors in eV-based units under the target's names."""
     if error.size:
-        name, unit = target
-        table[f"{name}_mae_{unit}"] = MEV_PER_EV * float(np.abs(error).mean())
-        table[f"{name}_rmse_{unit}"] = MEV_PER_EV * _rms(error)
+        mae, rmse = error_names(target)
+        table[mae] = MEV_PER_EV * float(np.abs(error).mean())
+        table[rmse] = MEV_PER_EV * _rms(error)
 
 
 def _add_coverage(table: dict[str, Any], target: tuple[str, str], errors: Floats, deviations: Floats) -> None:

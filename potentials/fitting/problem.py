@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from rhopot.potentials.fitting.calibration import ForceCalibration
 from rhopot.potentials.fitting.communicator import Communicator, SingleProcess
 from rhopot.potentials.fitting.progress import Progress, SilentProgress
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.structures import Frame
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
+from rhopot.potentials.graph.edge_cache import EdgeCache
+from rhopot.potentials.graph.neighbours import Search
+from rhopot.potentials.structures import Frame, naming
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,11 @@ class FitProblem:
     """Data, descriptor and circumstances of a fit.
 
     train, validation: labelled frames; validation measures the errors and calibrates the members
-    absorb: make a final model too, fitted to both parts once the errors are known
-    descriptor: features in float64 (see `regressors.Descriptor`); symbols: elements in the model's order
+    refit_on_validation: make a final model too, fitted to both parts once the errors are known
+    descriptor: features in float64 (see `descriptors.descriptor`); symbols: elements in the model's order
     baseline: energy of each symbol in eV; pair: pair baseline or None
     members: number K of member columns; seed: of selection and draws
+    search: finds the neighbours of the frames' atoms; by default they are kept
     folder: where checkpoints go (None: nowhere), and stay until its owner removes them; resume: start from them
     """
 
@@ -43,6 +47,12 @@ class FitProblem:
     resume: bool = False
     progress: Progress = field(default_factory=SilentProgress)
     communicator: Communicator = field(default_factory=SingleProcess)
+    search: Search = field(default_factory=EdgeCache)
+
+    def graphs(self, frame: Frame, max_edges: int) -> Iterator[AtomicGraph]:
+        """Return the graphs of a frame: all its centres, in batches of at most `max_edges` edges."""
+        with naming(frame):
+            return graphs(frame.atoms, self.symbols, self.descriptor.cutoff, max_edges, self.search)
 
     def __post_init__(self) -> None:
         if len(self.train) == 0:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rhopot.potentials.graph.neighbours import Edges, find_edges
+from rhopot.potentials.graph.neighbours import Edges, Search, find_edges
+from rhopot.potentials.graph.species import species_indices, unknown_symbols
 
 
 class AtomicGraph(NamedTuple):
@@ -42,20 +43,21 @@ def edge_centres(first_edge: Tensor) -> Tensor:
 
 def species_of(atoms: ase.Atoms, symbols: Sequence[str]) -> Tensor:
     """Return the index of every atom's element in `symbols` (N); an element that is not there is refused."""
-    index = {symbol: a for a, symbol in enumerate(symbols)}
-    unknown = sorted(set(atoms.symbols) - set(index))
+    unknown = unknown_symbols(atoms, symbols)
     if unknown:
         raise ValueError(
             f"symbols must cover every element of the data, got {', '.join(symbols)} without {', '.join(unknown)}; "
             "add the element or remove those frames"
         )
-    return torch.tensor([index[symbol] for symbol in atoms.symbols], dtype=torch.int64)
+    return torch.from_numpy(species_indices(atoms, symbols))
 
 
-def graphs(atoms: ase.Atoms, symbols: Sequence[str], cutoff: float, max_edges: int) -> Iterator[AtomicGraph]:
+def graphs(
+    atoms: ase.Atoms, symbols: Sequence[str], cutoff: float, max_edges: int, search: Search = find_edges
+) -> Iterator[AtomicGraph]:
     """Return the structure's graphs: all its centres, in batches of at most `max_edges` edges."""
     species = species_of(atoms, symbols)
-    for part in find_edges(atoms, cutoff).batches(max_edges):
+    for part in search(atoms, cutoff).batches(max_edges):
         yield as_graph(part, species)
 
 

@@ -26,6 +26,17 @@ def forces_from_edges(
     return forces.index_add(0, edge_centre, gradient_ec).index_add(0, neighbour, gradient_ec, alpha=-1)
 
 
+def add_forces(
+    forces: torch.Tensor, centre: torch.Tensor, sums: torch.Tensor, neighbour: torch.Tensor, gradient_ec: torch.Tensor
+) -> None:
+    """Add to forces (N, 3, ...), in place, edges whose g (E, 3, ...) are already summed for each centre.
+
+    `sums` (C, 3, ...) are the sums of g over the edges of each centre, `centre` (C,) and `neighbour` (E,) rows.
+    """
+    forces.index_add_(0, centre, sums)
+    forces.index_add_(0, neighbour, gradient_ec, alpha=-1)
+
+
 def virial_from_edges(vectors_ec: torch.Tensor, gradient_ec: torch.Tensor) -> torch.Tensor:
     """Virial (3, 3, ...) in eV from edge vectors (E, 3) and g = dE/d(r_ij) (E, 3, ...)."""
     return -torch.tensordot(vectors_ec.to(gradient_ec.dtype), gradient_ec, dims=([0], [0]))

@@ -13,7 +13,7 @@ Cell vectors along directions that are not periodic carry no physics and are ign
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -73,6 +73,17 @@ class Edges:
         """Row of the centre of every edge (E,)."""
         return np.repeat(self.centre, np.diff(self.first_edge))
 
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return sum(part.nbytes for part in (self.vectors, self.first_edge, self.neighbour, self.centre, self.shift))
+
+    def within(self, cutoff: float) -> Edges:
+        """Return the edges shorter than `cutoff` (A); a centre's may stand in another order than from `find_edges`."""
+        kept = np.einsum("ec,ec->e", self.vectors, self.vectors) < cutoff * cutoff
+        first_edge = np.concatenate([[0], np.cumsum(kept)])[self.first_edge]
+        return Edges(self.vectors[kept], first_edge, self.neighbour[kept], self.centre, self.shift[kept])
+
     def batches(self, max_edges: int) -> Iterator[Edges]:
         """Consecutive centres in batches of at most `max_edges` edges (always at least one centre); rows are kept."""
         if max_edges < 1:
@@ -91,6 +102,10 @@ class Edges:
                 shift=self.shift[rows],
             )
             begin = end
+
+
+# What finds the edges of a structure: `find_edges` or a cache of it.
+Search = Callable[[ase.Atoms, float], Edges]
 
 
 def find_edges(atoms: ase.Atoms, cutoff: float) -> Edges:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.graph.neighbours import Search, find_edges
 from rhopot.potentials.pair.base import unordered_pairs
 from rhopot.potentials.pair.zbl import pair_name
 from rhopot.potentials.structures.frames import Frame
 
 
-def shortest_distances(frames: Iterable[Frame], symbols: Sequence[str], reach: float) -> dict[str, float]:
+def shortest_distances(
+    frames: Iterable[Frame], symbols: Sequence[str], reach: float, search: Search = find_edges
+) -> dict[str, float]:
     """Shortest distance in A of each pair of `symbols` that occurs within `reach` (A), named like `Li-Si`.
 
     Pairs that do not occur are missing; names have the elements in the order of `symbols`.
@@ -20,7 +22,7 @@ def shortest_distances(frames: Iterable[Frame], symbols: Sequence[str], reach: f
     row = {symbol: a for a, symbol in enumerate(symbols)}
     shortest = np.full((len(symbols), len(symbols)), np.inf)
     for frame in frames:
-        edges = find_edges(frame.atoms, reach)
+        edges = search(frame.atoms, reach)
         species = np.array([row[symbol] for symbol in frame.atoms.symbols])
         pairs = species[edges.edge_centre], species[edges.neighbour]
         np.minimum.at(shortest, pairs, np.linalg.norm(edges.vectors, axis=1))

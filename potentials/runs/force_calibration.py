@@ -14,8 +14,10 @@ import numpy as np
 from rhopot.export import LoadedModel, evaluate
 from rhopot.export.results import species_of
 from rhopot.export.whole import knows_member_forces
-from rhopot.potentials.fitting.calibration import FEWEST_ERRORS, ForceCalibration, ForceErrors, calibrate_forces
-from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.fitting.calibration import ForceCalibration, ForceErrors, calibrate_forces
+from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.map_frames import map_frames
+from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.structures import Frame
 
@@ -35,21 +37,14 @@ def calibrate_on(
     chosen = [with_forces[k] for k in sampled([len(frame) for frame in with_forces], model.card.kind)]
     if len(chosen) < FEWEST_ERRORS or not has_force_deviations(model):
         return None
-    stage = "uncertainty of forces"
-    share = round_robin(chosen, communicator)
-    progress.start(stage, len(share))
-    mine: dict[int, ForceErrors] = {}
-    for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _force_errors(model, frame)
-        progress.advance(stage, done)
-    found: dict[int, ForceErrors] = {}
-    for part in communicator.gather(mine):
-        found.update(part)
+    found = map_frames(
+        chosen, lambda frame: _force_errors(model, frame), communicator, progress, "uncertainty of forces"
+    )
     calibration = None
     if communicator.rank == 0:
-        errors = ForceErrors.joined([found[k] for k in sorted(found)])
         groups = {frame.group for frame in chosen}
-        calibration = calibrate_forces(errors, model.card.symbols, None if None in groups else len(groups))
+        n_groups = None if None in groups else len(groups)
+        calibration = calibrate_forces(ForceErrors.joined(found), model.card.symbols, n_groups)
     result: ForceCalibration | None = communicator.broadcast(calibration)
     return result
 
@@ -71,7 +66,6 @@ def sampled(sizes: Sequence[int], kind: str) -> list[int]:
 def _force_errors(model: LoadedModel, frame: Frame) -> ForceErrors:
     """Return errors and standard deviations of the force components of atoms that no constraint held."""
     result: Any = evaluate(model, [frame.atoms], deviations=True)[0]
-    free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
-    errors = (result.forces - frame.forces)[free]
-    species = species_of(model, frame.atoms)[free]
-    return ForceErrors.of(errors, result.forces_uncertainty[free], species, np.zeros_like(species))
+    errors = (result.forces - frame.forces)[frame.free]
+    species = species_of(model, frame.atoms)[frame.free]
+    return ForceErrors.of(errors, result.forces_uncertainty[frame.free], species, np.zeros_like(species))

@@ -15,6 +15,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from rhopot.potentials.graph.species import species_indices, unknown_symbols
 from rhopot.potentials.structures.frames import DataError, Floats, Frame
 
 
@@ -38,13 +39,11 @@ class CompositionBaseline:
 
 def composition(atoms: ase.Atoms, symbols: Sequence[str]) -> Floats:
     """Number of atoms of each of `symbols` (A,); an element outside them is refused."""
-    counts = np.zeros(len(symbols))
-    column = {symbol: a for a, symbol in enumerate(symbols)}
-    for symbol in atoms.symbols:
-        if symbol not in column:
-            raise DataError(f"element must be one of {', '.join(symbols)}, got {symbol}; add it or drop the structure")
-        counts[column[symbol]] += 1
-    return counts
+    species = species_indices(atoms, symbols)
+    if (species < 0).any():
+        unknown = ", ".join(unknown_symbols(atoms, symbols))
+        raise DataError(f"element must be one of {', '.join(symbols)}, got {unknown}; add it or drop the structure")
+    return np.bincount(species, minlength=len(symbols)).astype(np.float64)
 
 
 def fit_baseline(

@@ -50,6 +50,11 @@ class Frame:
         """Origin of the frame (file and index), for messages."""
         return f"{self.source or 'structure'}, frame {self.index}"
 
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Mask (N,) of the atoms that no constraint held, whose forces are labels."""
+        return np.ones(len(self), dtype=np.bool_) if self.fixed is None else ~self.fixed
+
     def has(self, target: str) -> bool:
         """Whether the frame carries `target` (energy, forces or stress)."""
         return getattr(self, target) is not None

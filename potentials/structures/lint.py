@@ -112,9 +112,10 @@ def _fixed(frames: FrameSet) -> Iterable[DataFinding]:
         if frame.forces is None or len(frame) < 2:
             continue
         zero = ~frame.forces.any(axis=1)
-        if frame.fixed is not None and (zero & frame.fixed).any():
+        held = zero & ~frame.free
+        if held.any():
             sentence = (
-                f"constraints zeroed the forces of {int((zero & frame.fixed).sum())} atoms; "
+                f"constraints zeroed the forces of {int(held.sum())} atoms; "
                 "recompute without constraints or leave the forces out"
             )
             yield DataFinding("error", "fixed", frame.name, sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rhopot.potentials.files import PARTIAL, remove_partials, write_atomically, write_bytes, write_text
+from rhopot.potentials.files import (
+    PARTIAL,
+    read_arrays,
+    remove_partials,
+    write_arrays,
+    write_atomically,
+    write_json,
+    write_text,
+)
 
 
 def test_a_full_disk_is_reported_with_the_file(tmp_path: Path) -> None:
@@ -41,9 +50,30 @@ def test_temporary_names_end_as_the_final_one(tmp_path: Path) -> None:
     assert seen[0].suffix == ".npz"
     assert seen[0].name.startswith(PARTIAL)
     write_text(tmp_path / "b.txt", "ä")
-    write_bytes(tmp_path / "c.bin", b"\0")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.txt", "c.bin"]
+    write_json(tmp_path / "c.json", {"one": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.txt", "c.json"]
+    assert json.loads((tmp_path / "c.json").read_text()) == {"one": 1}
     assert (tmp_path / "b.txt").read_bytes() == "ä".encode()
+
+
+def test_a_refused_file_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "model.pt"
+    target.write_text("before")
+
+    def refuse(partial: Path) -> None:
+        assert partial.read_text() == "after"
+        raise RuntimeError("not the model")
+
+    with pytest.raises(RuntimeError, match="not the model"):
+        write_atomically(target, lambda partial: partial.write_text("after"), refuse)
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_checkpoints_make_their_folder(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "a" / "b" / "state.npz", x=np.arange(3), mark="one")
+    found = read_arrays(tmp_path / "a" / "b" / "state.npz")
+    assert (found["x"].tolist(), str(found["mark"])) == ([0, 1, 2], "one")
 
 
 def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:

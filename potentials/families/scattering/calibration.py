@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.fitting.calibration import EnergyCalibration, calibrate_energies
+from rhopot.potentials.fitting.minimum_counts import FEWEST_LEFT_OUT
 from rhopot.potentials.fitting.sparse_regression import Ensemble, WeightedRows
 
 Floats = NDArray[np.float64]
-
-# Members that must have left a structure out for their deviation to mean something.
-FEWEST_MEMBERS = 8
 
 
 def calibrated(ensemble: Ensemble, rows: WeightedRows, features: Floats, reference: Floats) -> EnergyCalibration | None:
@@ -46,7 +44,7 @@ def unseen_by_some(ensemble: Ensemble, rows: WeightedRows) -> tuple[Floats, Floa
     predicted = ensemble.predict(rows.features[energies])[:, 1:]
     counts = np.column_stack([member.multiplicity for member in ensemble.members])
     outside = counts[rows.groups[energies]] == 0
-    enough = outside.sum(axis=1) >= FEWEST_MEMBERS
+    enough = outside.sum(axis=1) >= FEWEST_LEFT_OUT
     predicted = np.ma.masked_array(predicted[enough], ~outside[enough])
     errors = predicted.mean(axis=1) - rows.targets[energies][enough]
     return np.asarray(errors, dtype=np.float64), np.asarray(predicted.std(axis=1), dtype=np.float64)

@@ -10,7 +10,6 @@ The last two are measured on some of the structures, with the exact shift of `mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.scattering.grid import unpack_grid
-from rhopot.potentials.families.scattering.directional_features import STRETCH
-from rhopot.potentials.families.scattering.feature_store import one_thread_each
 from rhopot.potentials.families.scattering.perturbations import random_shift
-from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.map_frames import map_frames, one_thread_each
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import species_of
 from rhopot.potentials.models.scattering_model import ScatteringModel
 from rhopot.potentials.structures import Frame
-from rhopot.potentials.units import MEV_PER_EV
+from rhopot.potentials.units import MEV_PER_EV, STRETCH
 
 Floats = NDArray[np.float64]
 
@@ -46,18 +44,9 @@ def assess(
 ) -> list[ModelDiagnostics]:
     """Return what the model does to each frame, on every process."""
     stage = "forces of the validation part"
-    share = round_robin(frames, communicator)
-    progress.start(stage, len(share))
-    mine: dict[int, ModelDiagnostics] = {}
-    with one_thread_each(communicator) as workers, ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(_behaviour, model, frame, seed): k for k, frame in share}
-        for done, future in enumerate(as_completed(running), start=1):
-            mine[running[future]] = future.result()
-            progress.advance(stage, done)
-    found: dict[int, ModelDiagnostics] = {}
-    for part in communicator.gather(mine):
-        found.update(part)
-    return list(communicator.broadcast([found[k] for k in sorted(found)]))
+    with one_thread_each(communicator) as workers:
+        found = map_frames(frames, lambda frame: _behaviour(model, frame, seed), communicator, progress, stage, workers)
+    return list(communicator.broadcast(found))
 
 
 def summary(found: Sequence[ModelDiagnostics]) -> dict[str, Any]:
@@ -83,8 +72,7 @@ def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnost
     shift = torch.from_numpy(random_shift(frame, unpack_grid(prepared), seed))
     with torch.no_grad():
         shifted = model(positions + shift, species, cell, pbc, prepared, 0, 1, False)[0]
-    free = np.ones(len(frame), dtype=bool) if frame.fixed is None else ~frame.fixed
-    errors = np.zeros(0) if frame.forces is None else (forces - frame.forces)[free].ravel()
+    errors = np.zeros(0) if frame.forces is None else (forces - frame.forces)[frame.free].ravel()
     net = float(np.linalg.norm(forces.sum(axis=0))) / len(frame)
     return ModelDiagnostics(errors, net, float(shifted - energy.detach()) / len(frame))
 

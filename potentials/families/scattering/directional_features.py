@@ -18,12 +18,10 @@ from rhopot.potentials.families.scattering.feature_store import FeatureStore, Sa
 from rhopot.potentials.families.scattering.perturbations import random_directions, random_shift, random_strains
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.units import STRETCH
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-# Edges may grow by this factor before grids would be chosen anew; the same in every run of a model.
-STRETCH = 1.1
 
 
 @dataclass(frozen=True)

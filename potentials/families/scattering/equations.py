@@ -81,9 +81,7 @@ def slope_along(frame: Frame, target: str, move: Floats) -> float:
 
 def _components(frame: Frame, target: str) -> int:
     """Return for how many components the directions of a frame stand."""
-    if target == "stress":
-        return 6
-    return 3 * len(frame) if frame.fixed is None else 3 * int(np.sum(~frame.fixed))
+    return 6 if target == "stress" else 3 * int(frame.free.sum())
 
 
 def energy_per_atom(frame: Frame, baseline: CompositionBaseline) -> float:

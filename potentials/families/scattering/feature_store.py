@@ -13,11 +13,8 @@ change a bit of it.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +24,9 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.scattering import ScatteringGrid, WaveletScattering
-from rhopot.potentials.files import reading, remove_partials, write_atomically
-from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.files import reading, remove_partials, write_checkpoint
+from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.map_frames import map_frames, one_thread_each
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import species_of
 
@@ -98,11 +96,9 @@ class FeatureStore:
             return np.asarray(np.load(file))
 
     def write(self, sample: Sample, row: Floats) -> None:
-        """Keep a row: beside its final name first, so that no file is ever half written."""
-        if self._folder is None:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._file(self._folder, sample), lambda partial: np.save(partial, row))
+        """Keep a row."""
+        if self._folder is not None:
+            write_checkpoint(self._file(self._folder, sample), lambda partial: np.save(partial, row))
 
     def _file(self, folder: Path, sample: Sample) -> Path:
         digest = self._mark.copy()
@@ -132,34 +128,11 @@ def feature_rows(
     stage: str,
 ) -> Floats:
     """Return the rows (n, F) of all samples, on every rank."""
-    share = round_robin(samples, communicator)
-    progress.start(stage, len(share))
-    mine: dict[int, Floats] = {}
-    with one_thread_each(communicator) as workers, ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(_row, sample, scattering, store): k for k, sample in share}
-        try:
-            for done, future in enumerate(as_completed(running), start=1):
-                mine[running[future]] = future.result()
-                progress.advance(stage, done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    rows = np.empty((len(samples), scattering.n_features))
-    for part in communicator.gather(mine):
-        for k, row in part.items():
-            rows[k] = row
-    return np.asarray(communicator.broadcast(rows if communicator.rank == 0 else None))
-
-
-@contextmanager
-def one_thread_each(communicator: Communicator) -> Iterator[int]:
-    """Yield how many threads of Python may work side by side, each of which has one thread of torch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // communicator.size)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread_each(communicator) as workers:
+        rows = map_frames(
+            samples, lambda sample: _row(sample, scattering, store), communicator, progress, stage, workers
+        )
+    return np.asarray(communicator.broadcast(np.reshape(rows, (len(rows), scattering.n_features))))
 
 
 def _row(sample: Sample, scattering: WaveletScattering, store: FeatureStore) -> Floats:

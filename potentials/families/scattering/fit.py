@@ -34,16 +34,17 @@ from rhopot.potentials.families.scattering.directional_features import (
 )
 from rhopot.potentials.families.scattering.ensemble_settings import CIRCUMSTANCES, ScatteringFitSettings
 from rhopot.potentials.families.scattering.equations import energy_per_atom, equations
-from rhopot.potentials.families.scattering.feature_store import FeatureStore, one_thread_each, seconds_of
+from rhopot.potentials.families.scattering.feature_store import FeatureStore, seconds_of
 from rhopot.potentials.families.scattering.members import SharedFit, moduli
 from rhopot.potentials.families.scattering.selection_report import composition, selection_curve
 from rhopot.potentials.fitting.calibration import EnergyCalibration, check_members
+from rhopot.potentials.fitting.map_frames import one_thread_each
+from rhopot.potentials.fitting.metrics import mean_absolute_errors
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.sparse_regression import Ensemble, WeightedRows, refit, stack
 from rhopot.potentials.models.scattering_model import ScatteringModel
 from rhopot.potentials.structures.composition import CompositionBaseline
-from rhopot.potentials.units import MEV_PER_EV
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -118,7 +119,7 @@ def fit_scattering(problem: FitProblem, settings: ScatteringFitSettings) -> FitR
         "equations": {kind: len(block.targets) for kind, block in blocks.items()} | {"groups": rows.n_groups},
         "ensemble": composition(ensemble, work.scattering.paths),
         "selection": selection_curve(ensemble),
-        "validation": _metrics(ensemble.predict(values)[:, 0] - reference, found),
+        "validation": mean_absolute_errors(ensemble.predict(values)[:, 0] - reference, _force_errors(found)),
         "behaviour": summary(found),
         "calibration": None if calibration is None else asdict(calibration),
         "seconds": {"features": measured - begin, "fit": fitted - measured, "assessment": time.perf_counter() - fitted},
@@ -198,6 +199,11 @@ def _fit(work: _Work, rows: WeightedRows, columns: Integers) -> tuple[Ensemble, 
     return ensemble, ensemble.used
 
 
+def _force_errors(found: Sequence[ModelDiagnostics]) -> Floats:
+    """Return the errors (m) of all force components."""
+    return np.concatenate([np.zeros(0), *(one.force_errors for one in found)])
+
+
 def _stored(work: _Work) -> int:
     """Return how many members the model carries."""
     stored = min(work.problem.members, work.settings.n_members)
@@ -216,10 +222,3 @@ def _model(work: _Work, ensemble: Ensemble, calibration: EnergyCalibration | Non
         work.problem.baseline,
         1.0 if calibration is None else calibration.factor,
     )
-
-
-def _metrics(energies: Floats, found: Sequence[ModelDiagnostics]) -> dict[str, float]:
-    """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
-    forces = np.concatenate([np.zeros(0), *(one.force_errors for one in found)])
-    named = {"energy_mae_mev_per_atom": energies, "forces_mae_mev_per_angstrom": forces}
-    return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in named.items() if len(errors)}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from rhopot.potentials.descriptors.scattering import WaveletPath
-from rhopot.potentials.families.scattering.feature_store import one_thread_each
 from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.fitting.map_frames import gather_in_order, one_thread_each
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.fitting.sparse_regression import (
     Ensemble,
@@ -57,10 +57,8 @@ class SharedFit:
         self.progress.start(self.stage, len(share))
         with one_thread_each(self.communicator) as workers, threadpool_limits(1):
             mine = fit_members(rows, settings, share, columns, workers, folder, self.resume, advance)
-        members: dict[int, Member] = {}
-        for part in self.communicator.gather(mine):
-            members.update(part)
-        ensemble = Ensemble(tuple(members[k] for k in sorted(members)), settings) if members else None
+        members = gather_in_order(mine, self.communicator)
+        ensemble = Ensemble(tuple(members), settings) if members else None
         found: Ensemble = self.communicator.broadcast(ensemble)
         return found
 

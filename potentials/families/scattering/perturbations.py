@@ -39,7 +39,7 @@ def random_shift(frame: Frame, grid: ScatteringGrid, seed: int) -> Floats:
 
 def random_directions(frame: Frame, count: int, seed: int) -> Floats:
     """Return at most `count` directions (K, N, 3), zero on atoms that were held: no force of theirs was asked for."""
-    free = np.arange(len(frame)) if frame.fixed is None else np.flatnonzero(~frame.fixed)
+    free = np.flatnonzero(frame.free)
     found = _orthonormal(_stream(frame, "directions", seed), count, 3 * len(free))
     directions = np.zeros((len(found), len(frame), 3))
     directions[:, free] = found.reshape(len(found), len(free), 3)

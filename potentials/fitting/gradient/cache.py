@@ -21,14 +21,13 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.fitting.gradient.jacobians import (
-    COLUMNS,
-    ROWS,
     BatchJacobian,
     FeatureJacobians,
     OperatorJacobians,
     PairJacobians,
     ranges,
     starts,
+    strain_of_edges,
 )
 from rhopot.potentials.fitting.gradient.loss import Labels, WeightedLabels, weights_and_scales
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
@@ -247,9 +246,7 @@ def _fill(
         between = mine >= 0
         jacobian.index_add_(0, mine[between], slopes[between].to(jacobian.dtype))
         if strain is not None:
-            r = graph.edge_vectors[:, :, None]
-            of_edges = 0.5 * (r[:, ROWS] * slopes[:, COLUMNS] + r[:, COLUMNS] * slopes[:, ROWS])
-            strain.index_add_(0, centre, of_edges.to(strain.dtype))
+            strain.index_add_(0, centre, strain_of_edges(graph.edge_vectors, slopes).to(strain.dtype))
         done += part.n_edges
 
 
@@ -263,8 +260,8 @@ def _labels(frame: Frame, left: dict[str, NDArray[np.float64]], targets: Targets
         weight, scale = table.get(name, (0.0, 1.0))
         value = left["stress" if name == "strain" else name] if name in table else np.zeros(shape)
         weights = torch.full([shape[0]], weight, dtype=torch.float64)
-        if name == "forces" and frame.fixed is not None:
-            weights[torch.from_numpy(frame.fixed)] = 0.0
+        if name == "forces":
+            weights[torch.from_numpy(~frame.free)] = 0.0
         rows[name] = WeightedLabels(
             torch.from_numpy(value.reshape(shape).copy()), weights, torch.full_like(weights, scale)
         )

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from rhopot.potentials.files import reading, write_bytes
+from rhopot.potentials.files import reading, write_checkpoint
+from rhopot.potentials.fitting.checkpoint import require_mark
 
 NAME = "training.pt"
 
@@ -20,7 +21,7 @@ class TrainingCheckpoint:
 
     Args:
         folder: where the file goes; None saves nothing.
-        mark: digest of everything the training depends on (see `fitting.least_squares.checkpoint.fingerprint`).
+        mark: digest of everything the training depends on (see `fitting.checkpoint`).
         seconds: least time between two saves.
     """
 
@@ -39,10 +40,9 @@ class TrainingCheckpoint:
         """Write the state (tensors and plain values) beside the final name, then move it there."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()  # PyTorch's own writer does not survive a full disk
         torch.save({"mark": self._mark, "state": dict(state)}, content)
-        write_bytes(self._path, content.getvalue())
+        write_checkpoint(self._path, lambda partial: partial.write_bytes(content.getvalue()))
         self._saved = time.monotonic()
 
     def restore(self) -> dict[str, Any] | None:
@@ -55,9 +55,5 @@ class TrainingCheckpoint:
             return None
         with reading(self._path):
             found = torch.load(self._path, map_location="cpu", weights_only=True)
-        if found["mark"] != self._mark:
-            raise ValueError(
-                f"checkpoint {self._path} must belong to the training that is resumed, got another one's (data, "
-                "settings or element energies differ); start without resume or remove the file"
-            )
+        require_mark(self._path, found["mark"], self._mark, "training", "data, settings or element energies")
         return dict(found["state"])

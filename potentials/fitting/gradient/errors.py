@@ -13,8 +13,8 @@ from rhopot.potentials.fitting.gradient.cache import Batch, Cache
 from rhopot.potentials.fitting.gradient.jacobians import sums_of_images
 from rhopot.potentials.fitting.gradient.loss import Labels, Loss, Predictions
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
+from rhopot.potentials.fitting.metrics import ENERGY, FORCES, mae_and_rmse
 from rhopot.potentials.models.network import Networks
-from rhopot.potentials.units import MEV_PER_EV
 
 # Atoms that are evaluated together where nothing depends on it.
 EVALUATED_ATOMS = 4096
@@ -83,11 +83,8 @@ class ErrorSums:
         sums = communicator.sum(self._sums).cpu()
         loss, (count, *moments) = sums[: self._n_members], sums[self._n_members :].tolist()
         table: dict[str, float] = {}
-        targets = (("energy", "mev_per_atom", moments[:3]), ("forces", "mev_per_angstrom", moments[3:]))
-        for name, unit, (number, absolute, squared) in targets:
-            if number:
-                table[f"{name}_mae_{unit}"] = MEV_PER_EV * absolute / number
-                table[f"{name}_rmse_{unit}"] = MEV_PER_EV * (squared / number) ** 0.5
+        for target, sums_of_target in ((ENERGY, moments[:3]), (FORCES, moments[3:])):
+            table |= mae_and_rmse(target, *sums_of_target)
         return Errors(loss / max(count, 1.0), table)
 
 

@@ -6,7 +6,7 @@ A network's forces need the derivative of the features p, which do not depend on
 
 (an atom's own images exert no force on it and appear in S only), and a step costs one pass over J:
 
-    g_ij = J[ij] . dE/dp_i,   F_i += g_ij,  F_j -= g_ij,      V * stress = sum_i S[i] . dE/dp_i        (see `units`)
+    g_ij = J[ij] . dE/dp_i,      V * stress = sum_i S[i] . dE/dp_i;      forces as in `graph.derivatives`
 
 `OperatorJacobians` forms the same numbers in every step from the edges, as products of the descriptor's derivative with
 dE/dp; the gradient of a loss then goes through the second derivative of the descriptor's operators.
@@ -29,6 +29,7 @@ from rhopot.potentials import operators
 from rhopot.potentials.density import reference
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, edge_centres, with_vectors
+from rhopot.potentials.graph.derivatives import forces_from_edges
 from rhopot.potentials.graph.neighbours import Edges, concatenate
 from rhopot.potentials.units import ASE_VOIGT
 
@@ -67,11 +68,16 @@ def starts(counts: Tensor) -> Tensor:
 
 
 def forces_of_pairs(gradient: Tensor, centre: Tensor, neighbour: Tensor, n_atoms: int) -> Tensor:
-    """Return forces (K, C, 3) from dE/dr of pairs (K, P, 3): added to the centre, taken from the neighbour."""
+    """Return forces (K, C, 3) from dE/dr of pairs (K, P, 3)."""
     n_members = gradient.shape[0]
-    flat = gradient.permute(1, 0, 2).reshape(-1, 3 * n_members)
-    total = flat.new_zeros(n_atoms, 3 * n_members).index_add(0, centre, flat).index_add(0, neighbour, flat, alpha=-1)
-    return total.reshape(n_atoms, n_members, 3).permute(1, 0, 2)
+    flat = gradient.permute(1, 0, 2).reshape(-1, 3 * n_members)  # rows of one block each are added at once
+    return forces_from_edges(flat, centre, neighbour, n_atoms).reshape(n_atoms, n_members, 3).permute(1, 0, 2)
+
+
+def strain_of_edges(vectors: Tensor, gradient: Tensor) -> Tensor:
+    """Return sym(r (x) g) of each edge (E, 6, ...), its part of V * stress, from r (E, 3) and g (E, 3, ...)."""
+    r = vectors.reshape(*vectors.shape, *[1] * (gradient.dim() - 2))
+    return 0.5 * (r[:, ROWS] * gradient[:, COLUMNS] + r[:, COLUMNS] * gradient[:, ROWS])
 
 
 def sums_of_images(values: Tensor, image: Tensor, n_images: int) -> Tensor:
@@ -212,6 +218,5 @@ class OperatorBatch:
         forces = forces_of_pairs(gradient, row, self.graph.neighbour, slope.shape[1]).to(slope)
         if not strain:
             return forces, None
-        r = vectors.detach()
-        of_edges = 0.5 * (r[:, ROWS] * gradient[:, :, COLUMNS] + r[:, COLUMNS] * gradient[:, :, ROWS])
+        of_edges = strain_of_edges(vectors.detach(), gradient.permute(1, 2, 0)).permute(2, 0, 1)
         return forces, sums_of_images(of_edges, self.image[row], self.n_images).to(slope)

@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rhopot.potentials.files import naming, write_text
+from rhopot.potentials.files import naming, write_checkpoint
+from rhopot.potentials.fitting.metrics import ENERGY, FORCES, error_names
 
 Row = dict[str, float]
 
 CSV_NAME = "epochs.csv"
-ERRORS = (
-    "energy_mae_mev_per_atom",
-    "energy_rmse_mev_per_atom",
-    "forces_mae_mev_per_angstrom",
-    "forces_rmse_mev_per_angstrom",
-)
+ERRORS = (*error_names(ENERGY), *error_names(FORCES))
 COLUMNS = (
     "epoch",
     "seconds",
@@ -50,8 +46,8 @@ class Log:
         """Make the file hold the header and these rows."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._path, ",".join(COLUMNS) + "\n" + "".join(_line(row) for row in rows))
+        text = ",".join(COLUMNS) + "\n" + "".join(_line(row) for row in rows)
+        write_checkpoint(self._path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def append(self, row: Row) -> None:
         """Add one row."""

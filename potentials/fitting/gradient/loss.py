@@ -70,7 +70,7 @@ def weights_and_scales(frame: Frame, targets: Targets, settings: LossSettings) -
     """Return weight and scale of each quantity that counts in a structure; the others are absent."""
     sigma = targets.sigmas(frame)
     n_atoms = len(frame)
-    n_free = n_atoms if frame.fixed is None else int((~frame.fixed).sum())
+    n_free = int(frame.free.sum())
     total = float(n_atoms) if settings.energy_per_atom else 1.0
     if settings.form == "regularized":
         table = {"energy": (1.0, total), "forces": (settings.beta / (3.0 * max(n_free, 1)), 1.0)}

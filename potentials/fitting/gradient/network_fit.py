@@ -12,7 +12,6 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from rhopot.potentials.fitting.calibration import (
     calibrate_energies,
     calibrate_forces,
 )
-from rhopot.potentials.fitting.checkpoint import fingerprint
+from rhopot.potentials.fitting.checkpoint import problem_fingerprint
 from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.gradient.cache import GIB, Cache, Structures, make_cache, structures
 from rhopot.potentials.fitting.gradient.checkpoint import TrainingCheckpoint
@@ -36,6 +35,7 @@ from rhopot.potentials.fitting.gradient.standardise import energy_scale_and_shif
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds, make_stopping_folds
 from rhopot.potentials.fitting.gradient.trainer import Trainer
 from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
+from rhopot.potentials.fitting.metrics import ENERGY, FORCES, error_names
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
@@ -241,26 +241,21 @@ def _summary(row: Row) -> str:
     """Return mean absolute and root mean square errors of an epoch in words."""
     part = "validation" if "validation_loss" in row else "train"
     words = []
-    for name, key, unit in (("energy", "mev_per_atom", "meV/atom"), ("forces", "mev_per_angstrom", "meV/A")):
-        if f"{part}_{name}_mae_{key}" in row:
-            mae, rmse = (row[f"{part}_{name}_{kind}_{key}"] for kind in ("mae", "rmse"))
-            words.append(f"{name} {mae:.1f} / {rmse:.1f} {unit}")
+    for target, unit in ((ENERGY, "meV/atom"), (FORCES, "meV/A")):
+        mae, rmse = (row.get(f"{part}_{name}") for name in error_names(target))
+        if mae is not None:
+            words.append(f"{target[0]} {mae:.1f} / {rmse:.1f} {unit}")
     return f"{part} MAE / RMSE: " + ", ".join(words)
 
 
 def _mark(problem: FitProblem, network: NetworkSettings, training: TrainingSettings) -> str:
     """Return the digest of everything the trained weights depend on."""
-    arrays: list[Any] = [value.numpy() for value in problem.descriptor.state_dict().values()]
-    if problem.pair is not None:
-        arrays += [value.numpy() for value in problem.pair.state_dict().values()]
     texts = [
         network.model_dump_json(),
         training.model_dump_json(exclude=CIRCUMSTANCES),
-        problem.targets.model_dump_json(),
-        repr([float(e) for e in problem.baseline]),
         repr((problem.members, problem.seed, "members stop on halves")),
     ]
-    return fingerprint([*problem.train, *problem.validation], arrays, [*texts, *problem.symbols])
+    return problem_fingerprint(problem, [*problem.train, *problem.validation], texts)
 
 
 def _calibrate(

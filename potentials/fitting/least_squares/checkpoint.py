@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rhopot.potentials.files import read_arrays, write_atomically
+from rhopot.potentials.files import read_arrays, write_arrays
+from rhopot.potentials.fitting.checkpoint import require_mark
 
 if TYPE_CHECKING:
     from rhopot.potentials.fitting.least_squares.assemble import Assembly
@@ -32,22 +33,18 @@ class Checkpoint:
         self._size = size
 
     def save(self, assembly: Assembly, done: int) -> None:
-        """Write the state beside the final name, then move it there."""
+        """Write the state, atomically."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
+        write_arrays(
             self._path,
-            lambda partial: np.savez(
-                partial,
-                triangles=np.stack([qr.triangle for qr in assembly.triangles]),
-                n_rows=[qr.n_rows for qr in assembly.triangles],
-                energies=assembly.energies,
-                energy_folds=assembly.energy_folds,
-                frames=assembly.frames,
-                done=done,
-                mark=self._mark,
-            ),
+            triangles=np.stack([qr.triangle for qr in assembly.triangles]),
+            n_rows=[qr.n_rows for qr in assembly.triangles],
+            energies=assembly.energies,
+            energy_folds=assembly.energy_folds,
+            frames=assembly.frames,
+            done=done,
+            mark=self._mark,
         )
 
     def restore(self, assembly: Assembly) -> int:
@@ -58,11 +55,7 @@ class Checkpoint:
             self._refuse_other_sizes(self._path)
             return 0
         state = read_arrays(self._path)
-        if str(state["mark"]) != self._mark:
-            raise ValueError(
-                f"checkpoint {self._path} must belong to the fit that is resumed, got another fit's (data, "
-                "settings or element energies differ); start without resume or remove the file"
-            )
+        require_mark(self._path, str(state["mark"]), self._mark, "fit", "data, settings or element energies")
         for qr, triangle, n_rows in zip(assembly.triangles, state["triangles"], state["n_rows"], strict=True):
             qr.triangle = np.asfortranarray(triangle)
             qr.n_rows = int(n_rows)

@@ -7,10 +7,9 @@ and dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
     kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,  u = p / |p|     slope zeta (u_i . u_s)^(zeta - 1) du . u_s
              du = (dp - u (u . dp)) / |p|
 
-and rows follow from the slopes g as forces do (`units`): an edge's g is added to the centre's row and subtracted from
-the neighbour's; -virial = V * stress collects r (x) g. Sums over the edges of one centre (its own force row, its six
-strain components) are formed on the features, before the product with the sparse points, so that for kernels only the
-neighbours' rows cost O(E M).
+and rows follow from the slopes g as forces do (`graph.derivatives`); V * stress collects r (x) g. Sums over the edges
+of one centre (its own force row, its six strain components) are formed on the features, before the product with the
+sparse points, so that for kernels only the neighbours' rows cost O(E M).
 
 Out: energy (n), forces (N, 3, n), strain (6, n) = V * stress in the order xx yy zz yz xz xy, per coefficient
 Cost: kernel O(E F M) operations in matrix products, memory O(batch); linear O(E F)
@@ -27,6 +26,7 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.dot_product import integer_power, unit_rows
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
+from rhopot.potentials.graph.derivatives import add_forces
 from rhopot.potentials.units import ASE_VOIGT
 
 
@@ -110,8 +110,7 @@ class LinearDesign:
         force, strain = block.centre_sums(slopes)
         rows.energy[columns] += features.sum(0)
         rows.strain[:, columns] += strain.sum(0)
-        rows.forces[:, :, columns].index_add_(0, block.centre, force)
-        rows.forces[:, :, columns].index_add_(0, block.neighbour, slopes, alpha=-1)
+        add_forces(rows.forces[:, :, columns], block.centre, force, block.neighbour, slopes)
 
 
 class KernelDesign:
@@ -153,9 +152,9 @@ class KernelDesign:
         rows.energy[columns] += (lower * overlap).sum(0)
         strain_columns = _project(strain, points).mul_(scale[:, None, :])
         rows.strain[:, columns] += strain_columns.sum(0)
-        rows.forces[:, :, columns].index_add_(0, block.centre, _project(force, points).mul_(scale[:, None, :]))
-        edge_columns = _project(slopes, points).mul_(scale[block.edge_row][:, None, :])
-        rows.forces[:, :, columns].index_add_(0, block.neighbour, edge_columns, alpha=-1)
+        of_centres = _project(force, points).mul_(scale[:, None, :])
+        of_edges = _project(slopes, points).mul_(scale[block.edge_row][:, None, :])
+        add_forces(rows.forces[:, :, columns], block.centre, of_centres, block.neighbour, of_edges)
 
 
 def _project(slopes: Tensor, points: Tensor) -> Tensor:

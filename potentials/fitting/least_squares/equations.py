@@ -81,15 +81,14 @@ class LinearSystem:
             return None
         rows, left = self.design_rows(frame), self.remainder(frame, sigma)
         n_columns = self.design.n_columns
-        free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
         matrices = {
             "energy": rows.energy.numpy()[None, :],
-            "forces": rows.forces.numpy()[free].reshape(-1, n_columns),
+            "forces": rows.forces.numpy()[frame.free].reshape(-1, n_columns),
             "stress": rows.strain.numpy(),
         }
         used: dict[str, Floats] = {}
         for name in sigma:
-            value = left[name][free] if name == "forces" else left[name]
+            value = left[name][frame.free] if name == "forces" else left[name]
             used[name] = np.concatenate([matrices[name], value.reshape(-1, 1)], axis=1)
         return Equations(used, sigma)
 

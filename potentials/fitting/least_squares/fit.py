@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.dot_product import unit_rows
 from rhopot.potentials.fitting.calibration import check_members
-from rhopot.potentials.fitting.checkpoint import fingerprint
+from rhopot.potentials.fitting.checkpoint import problem_fingerprint
 from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.least_squares.assemble import Assembly, assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
@@ -241,9 +241,7 @@ def _checkpoint(
     problem: FitProblem, settings: LeastSquaresSettings, columns: _Columns, folds: NDArray[np.int64]
 ) -> Checkpoint:
     """Return where this fit's state goes."""
-    arrays = [folds, *columns.identity, *(value.numpy() for value in problem.descriptor.state_dict().values())]
-    texts = [settings.model_dump_json(), problem.targets.model_dump_json(), repr([float(e) for e in problem.baseline])]
-    mark = fingerprint(problem.train, arrays, [*texts, *problem.symbols])
+    mark = problem_fingerprint(problem, problem.train, [settings.model_dump_json()], [folds, *columns.identity])
     communicator = problem.communicator
     return Checkpoint(
         problem.folder, problem.resume, communicator.rank, communicator.size, mark, settings.checkpoint_seconds

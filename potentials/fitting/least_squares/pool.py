@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.map_frames import map_frames
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.graph.atomic_graph import graphs, species_of
 from rhopot.potentials.structures import Frame, naming
@@ -35,16 +36,14 @@ def candidate_pool(
 ) -> list[Floats]:
     """Return on every rank, per element, the features (n <= size, F) of the candidates in the order of the data."""
     chosen = _thin([species_of(frame.atoms, symbols).numpy() for frame in frames], len(symbols), size, seed)
-    mine: dict[int, list[Floats]] = {}
-    share = round_robin(frames, communicator)
-    progress.start("environments", len(share))
-    for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _features(frame, chosen[k], descriptor, symbols, cutoff)
-        progress.advance("environments", done)
-    parts: dict[int, list[Floats]] = {}
-    for part in communicator.gather(mine):
-        parts.update(part)
-    pool = [np.concatenate([parts[k][a] for k in range(len(frames))]) for a in range(len(symbols))] if parts else []
+    parts = map_frames(
+        list(zip(frames, chosen, strict=True)),
+        lambda one: _features(*one, descriptor, symbols, cutoff),
+        communicator,
+        progress,
+        "environments",
+    )
+    pool = [np.concatenate(of_element) for of_element in zip(*parts, strict=True)]
     return list(communicator.broadcast(pool))
 
 

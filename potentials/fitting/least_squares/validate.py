@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.fitting.communicator import Communicator, round_robin
+from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.least_squares.coordinates import Coordinates
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem
+from rhopot.potentials.fitting.map_frames import map_frames
+from rhopot.potentials.fitting.metrics import mean_absolute_errors
 from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.structures import Frame
-from rhopot.potentials.units import MEV_PER_EV
 
 Floats = NDArray[np.float64]
 
@@ -31,8 +32,7 @@ class ValidationErrors:
 
     def metrics(self) -> dict[str, float]:
         """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
-        names = {"energy_mae_mev_per_atom": self.energy_errors, "forces_mae_mev_per_angstrom": self.force_errors}
-        return {name: MEV_PER_EV * float(np.abs(errors).mean()) for name, errors in names.items() if len(errors)}
+        return mean_absolute_errors(self.energy_errors, self.force_errors)
 
 
 def validation_errors(
@@ -44,17 +44,10 @@ def validation_errors(
     progress: Progress,
 ) -> ValidationErrors:
     """Return the predictions of coefficients (n), complete on rank 0 only."""
-    share = round_robin(frames, communicator)
-    progress.start("validation", len(share))
-    mine: dict[int, ValidationErrors] = {}
-    for done, (k, frame) in enumerate(share, start=1):
-        mine[k] = _one(frame, system, coordinates, coefficients)
-        progress.advance("validation", done)
-    found: dict[int, ValidationErrors] = {}
-    for part in communicator.gather(mine):
-        found.update(part)
-    parts = [ValidationErrors(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0))]
-    parts += [found[k] for k in sorted(found)]
+    found = map_frames(
+        frames, lambda frame: _one(frame, system, coordinates, coefficients), communicator, progress, "validation"
+    )
+    parts = [ValidationErrors(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0)), *found]
     names = ("energy_errors", "energy_rows", "force_errors")
     return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
@@ -69,7 +62,6 @@ def _one(frame: Frame, system: LinearSystem, coordinates: Coordinates, coefficie
         energy = rows.energy.numpy()[None, :] / len(frame.atoms)
         energy_errors = energy @ coefficients - left["energy"] / len(frame.atoms)
     if "forces" in left:
-        free = slice(None) if frame.fixed is None else np.nonzero(~frame.fixed)[0]
-        forces = rows.forces.numpy()[free].reshape(-1, n_columns)
-        force_errors = forces @ coefficients - left["forces"][free].reshape(-1)
+        forces = rows.forces.numpy()[frame.free].reshape(-1, n_columns)
+        force_errors = forces @ coefficients - left["forces"][frame.free].reshape(-1)
     return ValidationErrors(energy_errors, coordinates.compress(energy), force_errors)

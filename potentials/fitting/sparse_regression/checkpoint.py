@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from rhopot.potentials.files import read_arrays, write_atomically
+from rhopot.potentials.files import read_arrays, write_arrays
+from rhopot.potentials.fitting.checkpoint import fingerprint, require_mark
 from rhopot.potentials.fitting.sparse_regression.member import Member
 from rhopot.potentials.fitting.sparse_regression.path import SelectionPath
 from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
@@ -19,14 +18,11 @@ from rhopot.potentials.fitting.sparse_regression.weighted_rows import Integers, 
 PATH = "path_"
 
 
-def fingerprint(rows: WeightedRows, columns: Integers, settings: SparseRegressionSettings) -> str:
+def ensemble_fingerprint(rows: WeightedRows, columns: Integers, settings: SparseRegressionSettings) -> str:
     """Return a digest of everything a member depends on; of bootstrap ensembles the number of members is not part."""
     free = {"n_members"} if settings.sampling == "bootstrap" else set()
-    total = hashlib.sha256(settings.model_dump_json(exclude=free).encode())
-    for array in (rows.features, rows.targets, rows.groups, rows.weights, rows.constant, columns):
-        total.update(f"{array.shape}{array.dtype}".encode())
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
+    arrays = (rows.features, rows.targets, rows.groups, rows.weights, rows.constant, columns)
+    return fingerprint(arrays, [settings.model_dump_json(exclude=free)])
 
 
 class MemberFiles:
@@ -34,7 +30,7 @@ class MemberFiles:
 
     Args:
         folder: where the files go; None saves nothing.
-        mark: `fingerprint` of the ensemble.
+        mark: `ensemble_fingerprint` of the ensemble.
     """
 
     def __init__(self, folder: Path | None, mark: str) -> None:
@@ -42,15 +38,14 @@ class MemberFiles:
         self._mark = mark
 
     def save(self, member: Member) -> None:
-        """Write a member beside its final name, then move it there."""
+        """Write a member, atomically."""
         if self._folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._file(self._folder, member.number)
         content = {f.name: getattr(member, f.name) for f in fields(member) if f.name != "path"}
         if member.path is not None:
             content |= {PATH + f.name: getattr(member.path, f.name) for f in fields(member.path)}
-        write_atomically(path, lambda partial: np.savez(partial, mark=self._mark, **content))
+        write_arrays(path, mark=self._mark, **content)
 
     def restore(self, number: int) -> Member | None:
         """Return a saved member, None when there is none.
@@ -62,11 +57,7 @@ class MemberFiles:
             return None
         path = self._file(self._folder, number)
         state = read_arrays(path)
-        if str(state.pop("mark")) != self._mark:
-            raise ValueError(
-                f"checkpoint {path} must belong to the ensemble that is resumed, got another one's (rows, features "
-                "or settings differ); start without resume or remove the files"
-            )
+        require_mark(path, str(state.pop("mark")), self._mark, "ensemble", "rows, features or settings")
         content = {name: _plain(array) for name, array in state.items()}
         kept = {name.removeprefix(PATH): content.pop(name) for name in list(content) if name.startswith(PATH)}
         return Member(**content, path=SelectionPath(**kept) if kept else None)

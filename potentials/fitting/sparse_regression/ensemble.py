@@ -15,15 +15,16 @@ products of the columns, 8 (D + 1)^2 bytes, and its triangle.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rhopot.potentials.fitting.map_frames import as_ready
 from rhopot.potentials.fitting.sparse_regression.bootstrap import check_groups
-from rhopot.potentials.fitting.sparse_regression.checkpoint import MemberFiles, fingerprint
+from rhopot.potentials.fitting.sparse_regression.checkpoint import MemberFiles, ensemble_fingerprint
 from rhopot.potentials.fitting.sparse_regression.member import Member, fit_member
 from rhopot.potentials.fitting.sparse_regression.sparse_regression_settings import SparseRegressionSettings
 from rhopot.potentials.fitting.sparse_regression.weighted_rows import (
@@ -127,7 +128,7 @@ def fit_members(
     check_groups(settings, rows.n_groups)
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}; give the number of cores")
-    files = MemberFiles(folder, fingerprint(rows, allowed, settings) if folder is not None else "")
+    files = MemberFiles(folder, ensemble_fingerprint(rows, allowed, settings) if folder is not None else "")
     members: dict[int, Member] = {}
     for number in numbers if resume else ():
         member = files.restore(number)
@@ -154,18 +155,13 @@ def _fit_missing(
 ) -> dict[int, Member]:
     """Fit, save and report members as they become ready; the first failure cancels what has not begun."""
     members: dict[int, Member] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        running = [pool.submit(fit_member, table, settings, number) for number in missing]
-        try:
-            for future in as_completed(running):
-                member = future.result()
-                files.save(member)
-                members[member.number] = member
-                if report is not None:
-                    report(member)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    numbered = [(number, number) for number in missing]
+    with closing(as_ready(numbered, lambda number: fit_member(table, settings, number), workers)) as results:
+        for number, member in results:
+            files.save(member)
+            members[number] = member
+            if report is not None:
+                report(member)
     return members
 
 

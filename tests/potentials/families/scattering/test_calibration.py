@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rhopot.potentials.families.scattering.calibration import FEWEST_MEMBERS, calibrated, unseen_by_all, unseen_by_some
+from rhopot.potentials.families.scattering.calibration import calibrated, unseen_by_all, unseen_by_some
+from rhopot.potentials.fitting.minimum_counts import FEWEST_LEFT_OUT
 from rhopot.potentials.fitting.sparse_regression import (
     SparseRegressionSettings,
     WeightedRows,
@@ -30,7 +31,7 @@ def test_a_structure_is_predicted_by_the_members_that_left_it_out() -> None:
     expected = []
     for k in np.flatnonzero(rows.constant):
         outside = [m for m in ensemble.members if m.multiplicity[rows.groups[k]] == 0]
-        if len(outside) >= FEWEST_MEMBERS:
+        if len(outside) >= FEWEST_LEFT_OUT:
             values = np.array([rows.features[k] @ m.coefficients + m.constant for m in outside])
             expected.append((values.mean() - rows.targets[k], values.std()))
     assert 20 < len(expected) <= 40
