@@ -52,7 +52,7 @@ class FitProblem:
     def graphs(self, frame: Frame, max_edges: int) -> Iterator[AtomicGraph]:
         """Return the graphs of a frame: all its centres, in batches of at most `max_edges` edges."""
         with naming(frame):
-            return graphs(frame.atoms, self.symbols, self.descriptor.cutoff, max_edges, self.search)
+            yield from graphs(frame.atoms, self.symbols, self.descriptor.cutoff, max_edges, self.search)
 
     def __post_init__(self) -> None:
         if len(self.train) == 0:

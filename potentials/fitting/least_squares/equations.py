@@ -14,6 +14,7 @@ from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, s
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
+from rhopot.potentials.graph.neighbours import Search, find_edges
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import to_voigt
@@ -44,7 +45,8 @@ class LinearSystem:
         design: columns.
         baseline: energies that are subtracted from the targets.
         symbols, cutoff: of the model.
-        batch_mib: memory for one batch of slopes and their columns.
+        batch_mib: memory for one batch of Jacobians and their columns.
+        search: finds the neighbours of a frame's atoms.
     """
 
     def __init__(
@@ -55,20 +57,26 @@ class LinearSystem:
         symbols: Sequence[str],
         cutoff: float,
         batch_mib: float,
+        search: Search = find_edges,
     ) -> None:
         self.descriptor = descriptor
         self.design = design
         self.baseline = baseline
         self.symbols = tuple(symbols)
         self.cutoff = cutoff
+        self.search = search
         widest = max(descriptor.n_features, design.n_columns)
         self.batch_edges = max(int(batch_mib * MIB / (3 * 8 * widest)), 1)
 
-    def design_rows(self, frame: Frame) -> DesignRows:
-        """Return how energy, forces and V * stress of a frame depend on each coefficient."""
-        rows = DesignRows.zeros(len(frame.atoms), self.design.n_columns)
+    def graphs(self, frame: Frame) -> list[AtomicGraph]:
+        """Return the graphs of a frame: all its centres, in batches."""
+        return list(graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges, self.search))
+
+    def design_rows(self, parts: Sequence[AtomicGraph], n_atoms: int) -> DesignRows:
+        """Return how energy, forces and V * stress of a frame's graphs depend on each coefficient."""
+        rows = DesignRows.zeros(n_atoms, self.design.n_columns)
         with torch.no_grad():
-            for graph in graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges):
+            for graph in parts:
                 features, slopes = self.descriptor.jacobian(graph)
                 for species, block in species_blocks(graph, features, slopes):
                     self.design.add(rows, species, block)
@@ -79,7 +87,7 @@ class LinearSystem:
         sigma = targets.sigmas(frame)
         if not sigma:
             return None
-        rows, left = self.design_rows(frame), self.remainder(frame, sigma)
+        rows, left = self.rows_and_remainder(frame, sigma)
         n_columns = self.design.n_columns
         matrices = {
             "energy": rows.energy.numpy()[None, :],
@@ -92,10 +100,10 @@ class LinearSystem:
             used[name] = np.concatenate([matrices[name], value.reshape(-1, 1)], axis=1)
         return Equations(used, sigma)
 
-    def remainder(self, frame: Frame, names: Collection[str]) -> dict[str, Floats]:
-        """Return energy (1), forces (N, 3) and V * stress (6) of a frame, where asked for, minus the baseline's."""
-        parts = list(graphs(frame.atoms, self.symbols, self.cutoff, self.batch_edges))
-        return remainder(frame, names, self.baseline, parts)
+    def rows_and_remainder(self, frame: Frame, names: Collection[str]) -> tuple[DesignRows, dict[str, Floats]]:
+        """Return the frame's `design_rows`, and `remainder` of the quantities asked for."""
+        parts = self.graphs(frame)
+        return self.design_rows(parts, len(frame)), remainder(frame, names, self.baseline, parts)
 
 
 def remainder(

@@ -46,7 +46,6 @@ from rhopot.potentials.fitting.least_squares.select import select_columns, selec
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validation_errors
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
-from rhopot.potentials.graph.atomic_graph import graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.gap import GapModel
@@ -88,22 +87,20 @@ def _fit(
         else np.zeros(len(problem.train), dtype=np.int64)
     )
     clock = _Clock()
-    cutoff = problem.descriptor.cutoff
-    pool = candidate_pool(
-        problem.train,
-        problem.descriptor,
-        problem.symbols,
-        cutoff,
-        settings.pool,
-        problem.seed,
-        problem.communicator,
-        problem.progress,
-    )
+    pool = candidate_pool(problem, settings.pool)
     features = _chosen_features(problem, settings, pool)
     columns = choose([part[:, features.numpy()] for part in pool], features)
     clock.lap("selection")
     baseline = EnergyBaseline(problem.baseline, problem.pair)
-    system = LinearSystem(problem.descriptor, columns.design, baseline, problem.symbols, cutoff, settings.batch_mib)
+    system = LinearSystem(
+        problem.descriptor,
+        columns.design,
+        baseline,
+        problem.symbols,
+        problem.descriptor.cutoff,
+        settings.batch_mib,
+        problem.search,
+    )
     _announce(problem, settings, system, columns, int(folds.max()) + 1)
     checkpoint = _checkpoint(problem, settings, columns, folds)
     coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
@@ -227,8 +224,7 @@ def _announce(
     model = columns.model(np.zeros((system.design.n_columns, 1)))
 
     def evaluate(frame: Frame) -> None:
-        parts = graphs(frame.atoms, problem.symbols, system.cutoff, system.batch_edges)
-        energy_forces_virial(lambda graph: model(*graph, False)[:, 0], list(parts), len(frame))
+        energy_forces_virial(lambda graph: model(*graph, False)[:, 0], system.graphs(frame), len(frame))
 
     expected = forecast(
         train, validation, system, problem.targets, settings.block_rows, n_folds, problem.refit_on_validation, evaluate

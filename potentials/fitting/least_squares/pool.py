@@ -5,18 +5,14 @@ At most `pool` centres per element: which ones depends on the seed and the data 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.map_frames import map_frames
-from rhopot.potentials.fitting.progress import Progress
-from rhopot.potentials.graph.atomic_graph import graphs, species_of
-from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.fitting.problem import FitProblem
+from rhopot.potentials.graph.atomic_graph import species_of
+from rhopot.potentials.structures import Frame
 
 Floats = NDArray[np.float64]
 
@@ -24,27 +20,19 @@ Floats = NDArray[np.float64]
 BATCH_EDGES = 20000
 
 
-def candidate_pool(
-    frames: Sequence[Frame],
-    descriptor: Descriptor,
-    symbols: Sequence[str],
-    cutoff: float,
-    size: int,
-    seed: int,
-    communicator: Communicator,
-    progress: Progress,
-) -> list[Floats]:
+def candidate_pool(problem: FitProblem, size: int) -> list[Floats]:
     """Return on every rank, per element, the features (n <= size, F) of the candidates in the order of the data."""
-    chosen = _thin([species_of(frame.atoms, symbols).numpy() for frame in frames], len(symbols), size, seed)
+    symbols, frames = problem.symbols, problem.train
+    chosen = _thin([species_of(frame.atoms, symbols).numpy() for frame in frames], len(symbols), size, problem.seed)
     parts = map_frames(
         list(zip(frames, chosen, strict=True)),
-        lambda one: _features(*one, descriptor, symbols, cutoff),
-        communicator,
-        progress,
+        lambda one: _features(problem, *one),
+        problem.communicator,
+        problem.progress,
         "environments",
     )
     pool = [np.concatenate(of_element) for of_element in zip(*parts, strict=True)]
-    return list(communicator.broadcast(pool))
+    return list(problem.communicator.broadcast(pool))
 
 
 def _thin(species: list[NDArray[np.int64]], n_species: int, size: int, seed: int) -> list[NDArray[np.bool_]]:
@@ -59,14 +47,11 @@ def _thin(species: list[NDArray[np.int64]], n_species: int, size: int, seed: int
     return np.split(keep, np.cumsum([len(part) for part in species])[:-1])
 
 
-def _features(
-    frame: Frame, keep: NDArray[np.bool_], descriptor: Descriptor, symbols: Sequence[str], cutoff: float
-) -> list[Floats]:
+def _features(problem: FitProblem, frame: Frame, keep: NDArray[np.bool_]) -> list[Floats]:
     """Return the candidates' features of one frame, per element."""
-    species = species_of(frame.atoms, symbols).numpy()
+    species = species_of(frame.atoms, problem.symbols).numpy()
     if not keep.any():
-        return [np.zeros((0, descriptor.n_features)) for _ in symbols]
-    with torch.no_grad(), naming(frame):
-        batches = [descriptor(graph).numpy() for graph in graphs(frame.atoms, symbols, cutoff, BATCH_EDGES)]
-    features = np.concatenate(batches)
-    return [features[keep & (species == a)] for a in range(len(symbols))]
+        return [np.zeros((0, problem.descriptor.n_features)) for _ in problem.symbols]
+    with torch.no_grad():
+        features = np.concatenate([problem.descriptor(graph).numpy() for graph in problem.graphs(frame, BATCH_EDGES)])
+    return [features[keep & (species == a)] for a in range(len(problem.symbols))]

@@ -54,8 +54,7 @@ def validation_errors(
 
 def _one(frame: Frame, system: LinearSystem, coordinates: Coordinates, coefficients: Floats) -> ValidationErrors:
     """Return the predictions of one frame."""
-    left = system.remainder(frame, ("energy", "forces"))
-    rows = system.design_rows(frame)
+    rows, left = system.rows_and_remainder(frame, ("energy", "forces"))
     n_columns = len(coefficients)
     energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
     if "energy" in left:

@@ -9,13 +9,14 @@ from labelled import BASELINE, CUTOFF, SYMBOLS, frames
 from torch.testing import assert_close
 
 from rhopot.potentials.descriptors.dot_product import unit_rows
-from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
+from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, KernelDesign, LinearDesign
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models import GapModel, LinearModel
 from rhopot.potentials.models.baseline import EnergyBaseline
+from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import to_voigt
 from rhopot.testing.spectrum import SmallSpectrum
 
@@ -48,6 +49,10 @@ def problem(design: Design, batch_mib: float = 96.0, baseline: EnergyBaseline | 
     return LinearSystem(DESCRIPTOR, design, baseline or EnergyBaseline([0.0, 0.0]), SYMBOLS, CUTOFF, batch_mib)
 
 
+def rows_of(system: LinearSystem, frame: Frame) -> DesignRows:
+    return system.design_rows(system.graphs(frame), len(frame))
+
+
 class ColumnZero(torch.nn.Module):
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -61,7 +66,7 @@ class ColumnZero(torch.nn.Module):
 def test_rows_times_coefficients_equal_autograd_of_the_model(case) -> None:  # type: ignore[no-untyped-def]
     design, model, weights = case()
     frame = frames(1, seed=5)[0]
-    rows = problem(design).design_rows(frame)
+    rows = rows_of(problem(design), frame)
     parts = list(graphs(frame.atoms, SYMBOLS, CUTOFF, 10**6))
     energy, forces, virial = energy_forces_virial(ColumnZero(model), parts, len(frame.atoms))
     assert float(forces.abs().max()) > 1e-2
@@ -77,7 +82,7 @@ def test_rows_do_not_depend_on_batches(case) -> None:  # type: ignore[no-untyped
     whole, parts = problem(design), problem(design, batch_mib=0.02)
     edges = whole.batch_edges, parts.batch_edges
     assert edges[0] > len(next(graphs(frame.atoms, SYMBOLS, CUTOFF, 10**6)).neighbour) > edges[1]
-    one, many = whole.design_rows(frame), parts.design_rows(frame)
+    one, many = rows_of(whole, frame), rows_of(parts, frame)
     for name in ("energy", "forces", "strain"):
         assert_close(getattr(one, name), getattr(many, name), rtol=1e-12, atol=1e-13)
 

@@ -21,6 +21,7 @@ from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Forecast, SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
+from rhopot.potentials.graph.edge_cache import EdgeCache
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 
@@ -277,3 +278,20 @@ def test_final_linear_model_equals_a_fit_to_all_frames() -> None:
     final = fit_linear(fit_problem(train, validation, refit_on_validation=True), plain).final
     together = fit_linear(fit_problem([*train, *validation]), plain).model
     np.testing.assert_allclose(outputs(final, validation), outputs(together, validation), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("fit", [fit_linear, fit_gap])
+def test_neighbours_of_a_frame_are_searched_once(fit: Callable[..., FitResult]) -> None:
+    settings = LINEAR if fit is fit_linear else GAP
+    train, validation, search = frames(6), frames(3, seed=1), EdgeCache()
+    fit(fit_problem(train, validation, members=4, refit_on_validation=True, search=search), settings)
+    assert search.n_searches == 9
+
+
+def test_a_small_memory_for_neighbours_changes_no_bit() -> None:
+    train, validation, nothing = frames(6), frames(3, seed=1), EdgeCache(max_mib=0.0)
+    kept = fit_gap(fit_problem(train, validation), GAP).model
+    searched = fit_gap(fit_problem(train, validation, search=nothing), GAP).model
+    assert nothing.n_searches > 2 * 6
+    for one, other in zip(kept.state_dict().values(), searched.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
