@@ -66,20 +66,21 @@ def test_bulk_modulus_of_a_parabola(study: dict[str, ModuleType]) -> None:
 
 def test_barriers_are_those_of_whole_cells(study: dict[str, ModuleType]) -> None:
     atoms = [ase.Atoms("Li2", cell=[3, 3, 3], pbc=True)] * 3
-    way = frames(atoms, np.array([-2.0, -1.4, -1.9]), "a")
-    table, ways = study["tables"].barriers(way, {"model": [np.array([-1.0, -0.8, -1.0]), np.array([-1.0, -0.7, -0.9])]})
+    images = frames(atoms, np.array([-2.0, -1.4, -1.9]), "a")
+    energies = [np.array([-1.0, -0.8, -1.0]), np.array([-1.0, -0.7, -0.9])]
+    table, found = study["tables"].barriers(images, {"model": energies})
     assert "| a            | 0.60 | 0.50 +- 0.10 |" in table
-    np.testing.assert_allclose(ways["a"]["DFT"], [[0.0, 0.6, 0.1]])
-    np.testing.assert_allclose(ways["a"]["model"], [[0.0, 0.4, 0.0], [0.0, 0.6, 0.2]])
+    np.testing.assert_allclose(found["a"]["DFT"], [[0.0, 0.6, 0.1]])
+    np.testing.assert_allclose(found["a"]["model"], [[0.0, 0.4, 0.0], [0.0, 0.6, 0.2]])
 
 
-def test_coverage_counts_errors_within_stated_deviations(study: dict[str, ModuleType]) -> None:
+def test_coverage_counts_errors_within_predicted_deviations(study: dict[str, ModuleType]) -> None:
     errors = [np.array([0.001, -0.003, 0.002, 0.010]), np.array([0.001, -0.001, 0.001, 0.001])]
-    stated = [np.full(4, 0.002), np.full(4, 0.002)]
+    predicted = [np.full(4, 0.002), np.full(4, 0.002)]
     silent = [np.full(4, np.nan)] * 2
     table = study["tables"].coverage_table(
         {"silent": {"relaxation": errors}, "model": {"relaxation": errors}},
-        {"silent": {"relaxation": silent}, "model": {"relaxation": stated}},
+        {"silent": {"relaxation": silent}, "model": {"relaxation": predicted}},
     )
     assert "silent" not in table
     row = table.splitlines()[-1]
@@ -104,7 +105,7 @@ def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: P
     command = [sys.executable, str(STUDY / "study.py"), "--output", str(tmp_path / "study"), *SMALL]
     first = subprocess.run(command, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr
-    for row in ("full", "first order", "not randomised", "random sampling", "forces on unseen paths"):
+    for row in ("full", "first order", "not randomized", "random sampling", "forces on unseen paths"):
         assert row in first.stdout
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr

@@ -56,11 +56,11 @@ def energy_volume(curves: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray
     _save(figure, path)
 
 
-def migration(ways: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
-    """Energies along the ways of a lithium atom from their first image, one panel per way."""
-    figure = Figure(figsize=(3.4 * len(ways), 3.2), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(ways)))
-    for axes, (name, found) in zip(panels, ways.items(), strict=True):
+def migration(profiles: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
+    """Energies along the lithium migration paths from their first image, one panel per path."""
+    figure = Figure(figsize=(3.4 * len(profiles), 3.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(profiles)))
+    for axes, (name, found) in zip(panels, profiles.items(), strict=True):
         images = np.arange(found["DFT"].shape[1])
         axes.plot(images, found["DFT"][0], "ko-", ms=4, lw=1, label="DFT")
         for color, model in zip(COLORS, [m for m in SHOWN if m in found], strict=False):

@@ -31,7 +31,7 @@ def train(config: str, frames: FrameSet) -> LoadedModel:
 
 
 def judge(model: LoadedModel, frames: FrameSet) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (n) in eV per atom and their stated deviations."""
+    """Energies (n) in eV per atom and their predicted standard deviations."""
     results = evaluate(model, [frame.atoms for frame in frames], members=True, gradients=False)
     sizes = np.array([len(frame) for frame in frames])
     energies = np.array([result.energy for result in results])

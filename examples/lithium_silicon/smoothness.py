@@ -1,4 +1,4 @@
-"""How smooth a model of whole structures is: what its grids do to energies and forces that should not notice them.
+"""Smoothness of a global model: discretization errors of its energies and forces.
 
     python examples/lithium_silicon/smoothness.py MODEL.PT [--structure data.xyz] [--ranks 2] [--output FOLDER]
 
@@ -9,7 +9,7 @@ Prints, in meV per atom unless said otherwise
     net force      |sum of all forces| per atom, eV/A
     E(V)           edges from -9 % to +9 % in 73 steps: departure of each energy from the cubic through its four
                    neighbours; a jump shows as half of it
-    constant pressure   the same along a run in LAMMPS whose box moves, and the range of what the run conserves
+    constant pressure   the same along a run in LAMMPS with a changing box, and the range of the conserved quantity
 
 and draws E(V) and the run. The structure is the last frame of the file (default: Li8Si24_0 of the data).
 """

@@ -1,10 +1,10 @@
-"""Lithium-silicon from few relaxation paths: what models know of paths, and of tasks, that they have not seen.
+"""Lithium-silicon from few relaxation paths: how models generalize to other paths and to other tasks.
 
     python examples/lithium_silicon/study.py --output runs/lithium_silicon [--peers[=FAMILY,...]] [key=value ...]
 
-After P. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 4: five folds over paths,
-four ways to select features (see `variants`), forces as a fifth, and with `--peers` the other families of this project.
-Prints the tables, draws the figures, and keeps features and finished cases in `--output`: a stopped run goes on.
+After X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 4: five folds over paths,
+four variants of feature selection (see `variants`), forces as a fifth, and with `--peers` the other families.
+Prints the tables, draws the figures, and keeps features and finished cases in `--output`: an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Case:
     """One model on one fold.
 
     energies: by part, predictions (n) in eV per atom for all frames of it
-    deviations: by part, what the model says of their uncertainty (n) in eV per atom
+    deviations: by part, their predicted standard deviations (n) in eV per atom
     test: (n) frames of the relaxation paths that were held out
     forces: errors (eV/A) on them, empty where there are none
     curves: errors (M) in eV per atom against the number of columns of the members: of their average on every part and
@@ -159,7 +159,7 @@ def show(study: Study, cases: dict[str, list[Case]]) -> None:
     for name, each in cases.items():
         sizes = np.concatenate([case.sizes for case in each])
         if len(sizes):
-            console.print(f"{name}: {sizes.mean():.0f} +- {sizes.std():.0f} columns in a member")
+            console.print(f"{name}: {sizes.mean():.0f} +- {sizes.std():.0f} features of a member")
     everywhere: dict[str, Any] = {name: [case.energies for case in each] for name, each in cases.items()}
     if "strained" in parts:
         table, curves = bulk_moduli(parts, everywhere)
@@ -167,9 +167,9 @@ def show(study: Study, cases: dict[str, list[Case]]) -> None:
         figures.energy_volume(curves, study.output / "energy_volume.png")
     if "migration" in parts:
         along = {name: [energies["migration"] for energies in each] for name, each in everywhere.items()}
-        table, ways = barriers(parts["migration"], along)
+        table, profiles = barriers(parts["migration"], along)
         console.print(table)
-        figures.migration(ways, study.output / "migration.png")
+        figures.migration(profiles, study.output / "migration.png")
     for name in VARIANTS:
         file = f"selection_{name.replace(' ', '_')}.png"
         figures.selection([case.curves for case in cases[name]], name, study.output / file)

@@ -54,23 +54,24 @@ def errors_table(errors: Mapping[str, Mapping[str, ByFold]], forces: Mapping[str
 
 
 def coverage_table(errors: Mapping[str, Mapping[str, ByFold]], deviations: Mapping[str, Mapping[str, ByFold]]) -> str:
-    """How many energies lie within one and two of the deviations that models state, and how large those are.
+    """Coverage of one and two predicted standard deviations of energies, and their size.
 
-    Models that state none (nan) are left out.
+    Models without any (nan) are left out.
 
     errors, deviations: model > part > (n) in eV per atom of each fold.
     """
     rows = []
     for name, by_part in errors.items():
         for part, by_fold in by_part.items():
-            stated = deviations[name][part]
-            if not all(np.isfinite(each).all() for each in stated):
+            predicted = deviations[name][part]
+            if not all(np.isfinite(each).all() for each in predicted):
                 continue
-            ratios = [np.abs(e) / d for e, d in zip(by_fold, stated, strict=True)]
+            ratios = [np.abs(e) / d for e, d in zip(by_fold, predicted, strict=True)]
             within = [mean_and_deviation([100 * np.mean(each <= limit) for each in ratios], 0) for limit in (1, 2)]
-            size = mean_and_deviation([MEV_PER_EV * np.sqrt(np.mean(each**2)) for each in stated])
+            size = mean_and_deviation([MEV_PER_EV * np.sqrt(np.mean(each**2)) for each in predicted])
             rows.append([name, TITLES[part], *within, size])
-    return markdown(["model", "energies of", "within one (%)", "within two (%)", "deviation, rms (meV/atom)"], rows)
+    heads = ["model", "energies of", "within one (%)", "within two (%)", "standard deviation, rms (meV/atom)"]
+    return markdown(heads, rows)
 
 
 def bulk_moduli(
@@ -117,20 +118,20 @@ def bulk_modulus(volumes: np.ndarray, energies: np.ndarray) -> float:
 
 
 def barriers(frames: FrameSet, energies: Mapping[str, ByFold]) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
-    """Barriers (eV) of every way, the highest image above the first, and the energies they come from.
+    """Barriers (eV) of every migration path, the highest image above the first, and the energies they come from.
 
     energies: model > predictions (n) in eV per atom of each fold.
 
     Returns:
-        table, and way > {`DFT` or model: energies of the whole cell (folds, images) from the first image, eV}
+        table, and path > {`DFT` or model: energies of the whole cell (folds, images) from the first image, eV}
     """
-    rows, ways = [], {}
+    rows, profiles = [], {}
     for path in dict.fromkeys(str(frame.group) for frame in frames):
         here = [k for k, frame in enumerate(frames) if str(frame.group) == path]
         atoms = len(frames[here[0]])
         found = {"DFT": per_atom([frames[k] for k in here])[None] * atoms}
         found |= {name: np.array([each[here] for each in by_fold]) * atoms for name, by_fold in energies.items()}
-        ways[path] = {name: each - each[:, :1] for name, each in found.items()}
-        tops = {name: each.max(axis=1) for name, each in ways[path].items()}
+        profiles[path] = {name: each - each[:, :1] for name, each in found.items()}
+        tops = {name: each.max(axis=1) for name, each in profiles[path].items()}
         rows.append([path, f"{tops.pop('DFT')[0]:.2f}", *[mean_and_deviation(top, 2) for top in tops.values()]])
-    return markdown(["barrier (eV)", "DFT", *energies], rows), ways
+    return markdown(["barrier (eV)", "DFT", *energies], rows), profiles

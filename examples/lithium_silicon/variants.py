@@ -1,11 +1,11 @@
-"""The four ways of fitting scattering features that the study compares, to energies; and forces as a fifth.
+"""The four variants of feature selection that the study compares, fitted to energies; and a fifth with forces.
 
 | variant | selection |
 | --- | --- |
-| full | 100 members, each on paths drawn with replacement, looking at sqrt(d + 1) random features in each step |
+| full | 100 members, each on a bootstrap sample of the paths, with sqrt(d + 1) random candidates in each step |
 | first order | the same on features of zeroth and first order |
-| not randomised | 4 members, each on three quarters of the paths, looking at all features |
-| random sampling | the same, but single frames are dealt to the quarters, so that validation resembles training |
+| not randomized | 4 members, each on three quarters of the paths, with all features as candidates |
+| random sampling | the same, but quarters are of single frames, so that validation resembles training |
 | forces | full, with forces along random directions and stresses along random strains |
 """
 
@@ -43,7 +43,7 @@ QUARTERS = {"sampling": "folds", "n_members": 4, "candidates": "all"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
     "first order": {},
-    "not randomised": QUARTERS,
+    "not randomized": QUARTERS,
     "random sampling": {**QUARTERS, "unit": "frames"},
     "forces": {},
 }
@@ -92,7 +92,7 @@ def measure_all(
 
 @dataclass(frozen=True)
 class Fitted:
-    """A variant fitted to one fold: the ensemble, the energies of the elements, the factor on the members' spread."""
+    """A variant fitted to one fold: the ensemble, the energies of the elements, the calibration factor."""
 
     ensemble: Ensemble
     baseline: CompositionBaseline

@@ -79,12 +79,12 @@ def hop(atoms: Atoms) -> tuple[int, np.ndarray]:
 
 
 def migration(work: Path, known: Mapping[str, Atoms]) -> Iterator[tuple[str, Atoms, list]]:
-    """Name, structure and mesh of every image, way by way, of ways that are not known whole.
+    """Name, structure and mesh of every image, path by path, of migration paths that are not complete.
 
-    The atom moves through a host that is held: a start that relaxes as a whole runs downhill (Li4Si28_0 fell by 3 eV in
-    27 steps, not ended), and the way would not lead over a barrier. Both ends are minima of the atom alone, with
+    The atom moves through a fixed host: a start that relaxes completely runs downhill (Li4Si28_0 fell by 3 eV in
+    27 steps, not ended), and the path would not cross a barrier. Both ends are minima of the atom alone, with
     the mesh of the labels; images are interpolated with the image dependent pair potential, which keeps atoms apart.
-    They are a plausible way, not the one of least energy: the question is whether a model has the energies along it.
+    They are a plausible path, not the minimum-energy path: the question is whether a model has the energies along it.
     """
     for path in MIGRATION:
         if all(f"{path}_{image}" in known for image in range(IMAGES)):
