@@ -19,7 +19,7 @@ Range: the whole structure. Cost and memory: those of `ScatteringJacobian`; the 
 block by block, and handed to autograd through E.detach() + g . (x - x.detach()), so no fields are stored. Without
 gradients the pass costs a third.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ these are the five channels of [1, chapter 3]: lithium 3, 0; silicon 0, 14; vale
 The closed core is the last noble gas below Z, with the filled d and f shells of the same row once p electrons come
 (d) or d electrons come (f): Ga has 3 valence electrons, Hf 4, Zn 12.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 import math

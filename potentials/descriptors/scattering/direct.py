@@ -6,7 +6,7 @@ from atoms. The grids are the same as the fast path's: what is under test is eve
 In : `ScatteringSettings`, a structure (positions and cell in A), a `ScatteringGrid`. Out: (F,), order of `all_paths`.
 Cost: O(C (N + log M) M) per wavelet for M grid points. NumPy, float64; no gradients.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 import math

@@ -18,7 +18,7 @@ Blocks are independent: share s of S computes some of them, by falling cost each
 share 0 the bias and the zeroth order.
 Cost: O(N w^3 + V log V) per wavelet. Memory without gradients: a few fields of one block.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ order; the operators differentiate once.
     floor     (C,) eps, one per channel
     rows      which spectra are channels, R of them
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapter 2
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapter 2
 """
 
 import torch

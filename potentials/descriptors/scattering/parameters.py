@@ -12,7 +12,7 @@ that is wider than the cell is carried by the longest waves of the cell alone, w
 edges exponentially, and a model fitted to cells of some sizes goes astray in others (example: amorphous Li-Si cells of
 8 A, beta = 0.5 A, unseen paths: 25 and 31 meV/atom with J = 1 and 2, 69 with 3, 1041 with 4).
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), section 2.4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), section 2.4
 """
 
 import math

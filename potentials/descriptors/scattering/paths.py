@@ -10,7 +10,7 @@ With F_w wavelets (n, l), S scales, C channels, Q powers: 1 + C Q (1 + F_w S + p
 
 Order: bias; then order > channel > (n1, l1) > j1 > (n2, l2) > j2 > q, each ascending, q fastest.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapters 2-4
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ in w, so filters are smooth in the cell.
 
 Band: |k_i| < n_i/2, the Nyquist planes of even n_i are zero. Layout: k_1 and k_2 in FFT order, k_3 >= 0.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2024), chapter 2
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapter 2
 """
 
 import math

@@ -14,7 +14,7 @@ With energy_per_atom (regularized, balanced) s_E = s_S = N. A quantity that a st
 config_type sets to null, has weight 0. Huber beyond h: h (|x| - h / 2).
 
 [1] X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022)
-[2] P. Brumwell, PhD thesis, Michigan State University
+[2] X. Brumwell, PhD thesis, Michigan State University
 """
 
 from __future__ import annotations

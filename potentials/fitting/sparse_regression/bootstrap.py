@@ -5,7 +5,7 @@ of (1 - 1/G)^G, some 37%) are the validation part [1, 2 sec. 4.1]. folds: the gr
 parts of equal numbers; member k is validated on part k and trained on the others. Groups are never cut.
 
 [1] B. Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552; L. Breiman, Mach. Learn. 24, 123 (1996)
-[2] P. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
+[2] X. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Members depend on the seed and their number alone: any number of threads, a resu
 the same ones. With one BLAS thread (OMP_NUM_THREADS=1) `workers` threads fit members side by side; each holds the
 products of the columns, 8 (D + 1)^2 bytes, and its triangle.
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
 """
 
 from __future__ import annotations

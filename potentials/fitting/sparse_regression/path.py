@@ -8,7 +8,7 @@ Householder QR in blocks of rows (`fitting.least_squares.qr`). Then for every m 
 The last gives the errors of all m on other rows A' in one pass: one triangular solve and a running sum [1, eqs. 3.7,
 3.8].
 
-[1] P. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
+[1] X. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
 """
 
 from __future__ import annotations

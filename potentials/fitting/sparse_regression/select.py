@@ -10,7 +10,7 @@ which next to nothing is left (|a_j| < dependence |x_j|) is dependent on those c
 all columns of a draw are dependent, the step draws again. The selection ends when the pool or the residual is empty.
 
 [1] S. Chen, S. A. Billings, W. Luo, Int. J. Control 50, 1873 (1989), doi:10.1080/00207178908953472
-[2] P. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
+[2] X. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)
 """
 
 from __future__ import annotations
