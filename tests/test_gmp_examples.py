@@ -149,5 +149,5 @@ def test_benchmark_prints_times_and_the_slope(
     assert "<= 1000: yes" in printed
     assert "peak memory" in printed
     assert [line.split()[0] for line in printed.splitlines() if "|" not in line and line[:1].isdigit()] == ["35", "70"]
-    assert "slope of log(time) against log(atoms)" in printed
+    assert "exponent of time against number of atoms" in printed
     assert "machine:" in printed

@@ -39,7 +39,7 @@ def run(page: str, folder: Path, first: Path | None = None) -> list[str]:
             env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"

@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished site, built as `make docs` builds it: a warning is a failure."""
     folder = tmp_path_factory.mktemp("docs") / "site"
     command = [sys.executable, str(SITE / "build.py"), "--output", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

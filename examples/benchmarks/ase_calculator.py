@@ -1,9 +1,9 @@
-"""The ASE calculator beside LAMMPS: energy, forces and stress of 1000 moving silicon atoms, interleaved.
+"""The ASE calculator compared with LAMMPS: energy, forces and stress of 1000 moving silicon atoms, interleaved.
 
     python examples/benchmarks/ase_calculator.py [MODEL.PT ...] [--data Si_train.xyz.gz] [--output FOLDER]
 
 Without models, the linear and the sparse-kernel model of the shipped configs are trained. Each call moves the atoms a
-little, as a step of dynamics does, and neighbours are searched again only when they have left the skin; in LAMMPS the
+little, as a step of dynamics does, and neighbors are searched again only when they have left the skin; in LAMMPS the
 same crystal runs with the pressure computed at every step.
 """
 

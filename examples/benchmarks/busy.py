@@ -1,4 +1,4 @@
-"""What jobs cost on a machine that computes something else: idle and beside busy processes, in turn.
+"""Times of jobs on a busy machine: idle and beside busy processes, interleaved.
 
     python examples/benchmarks/busy.py [--jobs demo linear gmp ...] [--busy 2] [--spinning] [--repeats 3]
 

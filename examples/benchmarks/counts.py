@@ -1,8 +1,8 @@
-"""Operations and bytes that a step cannot do without, counted from the sizes that a model file holds.
+"""Operations and memory traffic that a step requires, counted from the sizes in a model file.
 
-Multiply-adds per atom, with E neighbours within the cutoff, Q radial functions, L the largest degree, M = (L+1)^2:
+Multiply-adds per atom, with E neighbors within the cutoff, Q radial functions, L the largest degree, M = (L+1)^2:
 
-    splines     12 (L+1) Q E      value and slope from six rows of the table
+    splines     12 (L+1) Q E      value and derivative from six rows of the table
     harmonics   about 10 M E      recurrences, gradient
     expansion   Q M E
     adjoint     2 Q M E           with the radial functions and with their derivatives

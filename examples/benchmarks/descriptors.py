@@ -1,4 +1,4 @@
-"""SOAP power spectra of 1000 rattled silicon atoms, alone and with their gradients, beside featomic; one core.
+"""SOAP power spectra of 1000 rattled silicon atoms, with and without gradients, compared with featomic; one core.
 
     python examples/benchmarks/descriptors.py [--repeats 5]
 

@@ -1,4 +1,4 @@
-"""How far a step is from its floor, by family and instruction set.
+"""Time of a step compared with its lower bound (floor), by family and instruction set.
 
     python examples/benchmarks/floors.py [--data Si_train.xyz.gz] [--output FOLDER] [--sets v3 v4] [--repeats 5]
 

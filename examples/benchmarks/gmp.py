@@ -107,7 +107,7 @@ def adsorbed() -> ase.Atoms:
 
 
 def growth(folder: Path, largest: int, repeats: int) -> None:
-    """CPU time and memory of supercells; the slope of the time in a log-log plot beyond the smallest."""
+    """CPU time and memory of supercells; the exponent of the time beyond the smallest."""
     unit = adsorbed()
     model = untrained(sorted(set(unit.symbols)), 6.0, 2, unit, folder / "alloy.pt", 30, (128, 64, 64))
     counts, seconds, rows = [], [], []
@@ -126,7 +126,7 @@ def growth(folder: Path, largest: int, repeats: int) -> None:
     slope = float(np.polyfit(np.log(counts), np.log(seconds), 1)[0])
     columns = ("atoms", "CPU ms", "us/atom", "peak memory beyond a small cell, MiB")
     make_console().print(table("C2O on Sn3Ca, energy and forces, GMP(30,2)+SNN(128,64,64), 6 A", columns, rows))
-    make_console().print(f"slope of log(time) against log(atoms): {slope:.3f} (must lie within {SLOPE:g} of 1)")
+    make_console().print(f"exponent of time against number of atoms: {slope:.3f} (must lie within {SLOPE:g} of 1)")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Models on a GPU beside one core: energies and forces through the ASE side, and their differences.
+"""Models on a GPU compared with one core: energies and forces in ASE, and their differences.
 
     python examples/benchmarks/gpu.py MODEL.PT [...] [--atoms 1000,10000,100000] [--most-on-core 10000]
 
 Structures are disordered crystals of the model's elements. `core` and `GPU`: wall time of an evaluation whose
-neighbours are known, with the copies to the device and back, the least of three. Structures of more than
-`--most-on-core` atoms are not evaluated on the core; of models of whole structures `--largest-whole` is the most.
+neighbors are known, with the copies to the device and back, the least of three. Structures of more than
+`--most-on-core` atoms are not evaluated on the core; of global models `--largest-whole` is the most.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def compare(on_core: LoadedModel, on_gpu: LoadedModel, atoms: ase.Atoms, core_to
 
 
 def evaluation(model: LoadedModel, atoms: ase.Atoms) -> Callable[[], Evaluation]:
-    """What is timed: energy, forces and virial, of local models with known neighbours."""
+    """What is timed: energy, forces and virial, of local models with known neighbors."""
     if model.card.kind == "global":
         return lambda: evaluate(model, [atoms])[0]
     edges = find_edges(atoms, model.card.cutoff)

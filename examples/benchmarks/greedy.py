@@ -1,4 +1,4 @@
-"""Time of a whole greedy ensemble of the published size: 100 members of 1000 of 3740 features, 10,000 structures.
+"""Time of a sparse-regression ensemble of the published size: 100 members of 1000 of 3740 features, 10,000 structures.
 
     OMP_NUM_THREADS=1 python examples/benchmarks/greedy.py [--members 100] [--workers 2] [--method gram]
 

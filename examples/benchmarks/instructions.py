@@ -1,4 +1,4 @@
-"""What the compiler made of the kernels' innermost loops: moves, spills and shuffles per vector multiply-add.
+"""Machine code of the kernels' innermost loops: moves, spills and shuffles per vector multiply-add.
 
     python examples/benchmarks/instructions.py [build/.../librhopot_operators.so] [--most 12] [--least 4]
 

@@ -1,4 +1,4 @@
-"""What the benchmark programs share: models, decks, times of processes, interleaved repeats, the machine.
+"""Common parts of the benchmarks: models, inputs, process times, interleaved repeats, the machine.
 
 CPU time is what a process itself used (user time), wall time what a clock says: they differ on a busy machine, and
 only CPU times can be compared there. In LAMMPS both are those of the loop of the last `run`, without start and set-up.

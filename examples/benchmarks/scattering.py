@@ -1,4 +1,4 @@
-"""Wavelet scattering in numbers: time and memory against the number of atoms, and errors against the grids.
+"""Wavelet scattering: time and memory against the number of atoms, and discretization errors.
 
     python examples/benchmarks/scattering.py [--atoms 32,64,128] [--sets v3 v4] [--errors] [--data FOLDER]
 

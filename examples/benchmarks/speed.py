@@ -1,4 +1,4 @@
-"""Speed in LAMMPS beside SNAP, on one core, in interleaved runs of the same 1000-atom silicon crystal.
+"""Speed in LAMMPS compared with SNAP, on one core, in interleaved runs of the same 1000-atom silicon crystal.
 
     python examples/benchmarks/speed.py [MODEL.PT ...] [--sets v3 v4] [--data Si_train.xyz.gz] [--output FOLDER]
 

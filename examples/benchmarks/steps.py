@@ -1,4 +1,4 @@
-"""Single steps in LAMMPS: fixed cost, the first step, pauses when counts change, and memory.
+"""Single steps in LAMMPS: fixed cost, the first step, delays when the numbers of atoms and edges change, and memory.
 
     python examples/benchmarks/steps.py [MODEL.PT] [--data Si_train.xyz.gz] [--output FOLDER]
 

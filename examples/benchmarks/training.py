@@ -1,4 +1,4 @@
-"""Time and memory of the fit of the shipped sparse-kernel config, energies, forces and stresses, on two cores.
+"""Time and memory of the fit of the ready sparse-kernel configuration to energies, forces and stresses, on two cores.
 
     python examples/benchmarks/training.py [--data Si_train.xyz.gz] [--threads 2] [--stress 0.02]
 

@@ -1,4 +1,4 @@
-"""Model files with random weights, to be timed: what a model costs does not depend on them."""
+"""Model files with random weights for timing: the cost of a model does not depend on them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Models of whole structures in LAMMPS: time per step on ranks and threads that share the work, interleaved.
+"""Global models in LAMMPS: time per step on several ranks and threads, interleaved.
 
     python examples/benchmarks/whole_structure.py [MODEL.PT ...] [--repeat 2,1,1] [--output FOLDER]
 
-The structure is the last frame of Li8Si24_0 of the data that come along, repeated. Without models, one of 150 paths
-drawn at random at the default settings is made, with weights that nobody fitted: a step costs the same. Speed-ups are
-ratios of medians of wall times and mean something only while as many cores are idle; layouts with more processes and
-threads than the machine has cores are left out. "CPU" is what each process computed in a step, waiting included.
+The structure is the last frame of Li8Si24_0 of the shipped data, repeated. Without models, one of 150 wavelet
+paths, selected at random with the default settings, gets random weights: a step costs the same. Speed-ups are ratios of
+medians of wall times and are meaningful only while as many cores are idle; layouts with more processes and
+threads than the machine has cores are left out. "CPU" is the CPU time of each process in a step, including waiting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Energy errors on aspirin against probes and orders, beside Behler-Parrinello networks.
+"""Energy errors on aspirin against numbers of probes and orders, compared with Behler-Parrinello networks.
 
     python examples/gmp/aspirin_features.py [--data aspirin_train.xyz.gz] [--output FOLDER] [--seeds 3] [key=value ...]
 

@@ -1,4 +1,4 @@
-"""One network for six elements beside six networks, and an element that the training never saw.
+"""One network for six elements compared with six networks, and an element that is not in the training data.
 
     python examples/gmp/metals.py [--data FOLDER] [--output FOLDER] [--seeds 3] [key=value ...]
 

@@ -1,4 +1,4 @@
-"""Atomization energies of small organic molecules: learning curves, and an element that the training never saw.
+"""Atomization energies of small organic molecules: learning curves, and an element outside the training data.
 
     python examples/gmp/molecules.py [--data mp2_atomization_train.xyz.gz] [--output FOLDER] [--seeds 3] [key=value ...]
 

@@ -1,8 +1,8 @@
-"""What the studies share: train on frames in memory, judge on others, keep every finished case, draw.
+"""Common parts of the studies: training on frames in memory, test errors, storage of finished cases, figures.
 
-A study is a list of named cases. Each case is trained and judged once and its numbers are written to `results.json` in
-the output folder at once, so a study that was stopped goes on where it ended. Networks of several seeds are trained
-together as one committee (`uncertainty.members`), and errors are given per seed: mean and deviation.
+A study is a list of named cases. Each case is trained and tested once and its numbers are written to `results.json` in
+the output folder at once, so an interrupted study continues where it ended. Networks of several seeds are trained
+together as one committee (`uncertainty.members`), and errors are given per seed: mean and standard deviation.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""Do the models that README and demonstration hand out hold together in hot dynamics?
+"""Stability at high temperature of the models of the README and the demonstration.
 
     python examples/md_stability/run.py runs/demo/*/model.pt run1/model.pt [--temperatures 300 500 800] [--ps 20]
 
 Every model runs every alloy of `--alloys` (last frame of a shipped relaxation path, twice along each edge: 256 atoms)
-in LAMMPS at each temperature: NVT, Nose-Hoover chain, time step 2 fs. The frames carry forces of 0.5 to 1 eV/A and warm
-up as they relax, so temperatures are judged in the second half of a run. It fails when
+in LAMMPS at each temperature: NVT, Nose-Hoover chain, time step 2 fs. The frames carry forces of 0.5 to 1 eV/A and heat
+up as they relax, so temperatures are checked in the second half of a run. It fails when
 
     temperature      is off by more than 5 % in the mean, or exceeds 1.5 times the thermostat's
     energy           per atom, without the energies of the elements, leaves the range of the training data by more than
                      0.2 eV/atom (below) or that and 3 k T (above)
     closest approach a pair comes closer than 0.7 of its shortest distance in the training data
-    silicon          has moved on by more than 2 A^2 (mean square) in the second half of a run at 300 K
+    silicon          has a mean squared displacement above 2 A^2 in the second half of a run at 300 K
 
 Prints one line per run (and appends it to `--log`), and exits with 1 if one failed. At 800 K silicon diffuses in all
-models; its displacement is printed, not judged.
+models; its displacement is printed, not checked.
 """
 
 from __future__ import annotations

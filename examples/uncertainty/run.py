@@ -1,4 +1,4 @@
-"""How far a model's own uncertainty can be trusted: coverage, ranking, and phases left out of the fit.
+"""Calibration of the predicted uncertainty: coverage, rank correlation, and phases left out of the fit.
 
     python examples/uncertainty/run.py [--config FILE ...] [--data FILE ...] [--group KEY] [--folds 4] [key=value ...]
 
