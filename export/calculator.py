@@ -225,7 +225,7 @@ class RhopotCalculator(Calculator):
         if self._is_global and wanted & _OF_ATOMS:
             raise PropertyNotImplementedError(
                 f"{' and '.join(sorted(wanted & _OF_ATOMS))} must be asked of a model of kind 'local', got model "
-                f"'{self.model.name}' of kind 'global', which knows whole structures only; ask for energy, forces or "
+                f"'{self.model.name}' of kind 'global', which gives total energies only; ask for energy, forces or "
                 "stress"
             )
 

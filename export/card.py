@@ -6,7 +6,7 @@ and `versions` are known to the exporter and may be left out.
 
     format_version      int     1
     family              str     soap_linear, soap_gap, ...
-    kind                str     local: energies of centres from edges;  global: energy of a whole structure (the two
+    kind                str     local: energies of centres from edges;  global: total energy of a structure (the two
                                 contracts: `rhopot.export.local`, `rhopot.export.whole`)
     symbols             [str]   chemical symbols; `species` handed to the model are indices into this list
     cutoff              float   A; edges of this length and longer have no effect. Of global models, the reach of what
@@ -54,7 +54,7 @@ Settings = Annotated[dict[str, JsonValue], Field(min_length=1)]
 _RULES: dict[str, tuple[str, str]] = {
     "format_version": (f"{FORMAT_VERSION}", "leave it to the exporter"),
     "family": ("the name of a model family", "give for instance 'soap_gap'"),
-    "kind": ("'local' or 'global'", "a model of energies of atoms is 'local', of a whole structure 'global'"),
+    "kind": ("'local' or 'global'", "a model of atomic energies is 'local', one of the total energy 'global'"),
     "symbols": ("distinct chemical symbols", "list the elements in the order of the model's species"),
     "cutoff": ("a positive length in A", "give the longest cutoff inside the model"),
     "n_layers": ("a positive number of message-passing stages", "a model without any exchange between atoms has 1"),

@@ -31,8 +31,8 @@ def evaluate(
 
     `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
     `deviations` for the standard deviation of the members' forces on each atom (a gradient for each member);
-    `max_edges` bounds the memory of local models, `n_shares` divides the work on whole structures (the same numbers).
-    Raises ValueError for elements the model does not know, and for `virials` of models of whole structures.
+    `max_edges` bounds the memory of local models, `n_shares` divides the work on global models (the same numbers).
+    Raises ValueError for elements the model does not know, and for `virials` of global models.
     """
     if model.card.kind == "local":
         return evaluate_local(
@@ -47,7 +47,7 @@ def evaluate(
     if virials:
         raise ValueError(
             f"virials of atoms must be asked of a model of kind 'local', got '{model.name}' of kind 'global', which "
-            "knows whole structures only; ask for the virial of the structure"
+            "gives total energies only; ask for the virial of the structure"
         )
     return [
         evaluate_whole(

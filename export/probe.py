@@ -60,7 +60,7 @@ def write_results(results: Sequence[Evaluation], path: Path) -> None:
 
 
 def rounding(model: LoadedModel, structures: Sequence[ase.Atoms], expected: Sequence[Evaluation]) -> list[Rounding]:
-    """By how much rounding alone changes the results of a model of whole structures, by name, for each structure.
+    """By how much rounding alone changes the results of a global model, by name, for each structure.
 
     Its energy is a sum of large terms that cancel, so that the last digits of the features show in it. They are other
     ones for structures that are longer by some 1e-15.

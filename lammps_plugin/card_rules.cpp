@@ -155,7 +155,7 @@ const Rule RULES[] = {
     {"format_version", HOLDS(value.is_number_integer() && value == 1), "1", "leave it to the exporter"},
     {"family", HOLDS(is_text(value)), "the name of a model family", "give for instance 'soap_gap'"},
     {"kind", HOLDS(is_one_of(value, {"local", "global"})), "'local' or 'global'",
-     "a model of energies of atoms is 'local', of a whole structure 'global'"},
+     "a model of atomic energies is 'local', one of the total energy 'global'"},
     {"symbols", HOLDS(is_symbols(value)), "distinct chemical symbols", "list the elements in the order of the model's species"},
     {"cutoff", HOLDS(is_positive(value)), "a positive length in A", "give the longest cutoff inside the model"},
     {"n_layers", HOLDS(is_integer_from(value, 1)), "a positive number of message-passing stages",

@@ -85,7 +85,7 @@ void GlobalEvaluator::refuse_atoms() const
       asking += std::string(asking.empty() ? "" : ", ") + each->id + " (" + each->style + ")";
   error->all(FLERR,
              "pair style rhopot: energies and virials of atoms must be asked of a model of kind 'local', this one is of kind "
-             "'global' and knows whole structures only; remove the compute(s) {}",
+             "'global', which gives total energies only; remove the compute(s) {}",
              asking.empty() ? "that ask for them" : asking);
 }
 
@@ -156,7 +156,7 @@ std::string GlobalEvaluator::evaluate_shares(const Request &request)
       Sums &s = sums_[k];
       const Share share{comm->me * n_threads + k, comm->nprocs * n_threads};
       const bool members = request.members;
-      task_.model.evaluate_whole(structure, prepared_, share, members, s.energies(), s.by_positions(), s.by_cell());
+      task_.model.evaluate_global(structure, prepared_, share, members, s.energies(), s.by_positions(), s.by_cell());
       if (request.deviations) task_.model.evaluate_members(structure, prepared_, share, s.of_members());
     });
   } catch (const std::exception &reason) {
@@ -182,7 +182,7 @@ void GlobalEvaluator::add_up(const std::string &failure)
 void GlobalEvaluator::add_forces()
 {
   const double *const by_positions = sums_[0].by_positions();
-  for (const WholeStructure::Owned &owned : atoms_.owned())
+  for (const GatheredStructure::Owned &owned : atoms_.owned())
     for (int a = 0; a < 3; a++) atom->f[owned.atom][a] -= task_.scale * by_positions[3 * owned.row + a];
 }
 
@@ -200,7 +200,7 @@ void GlobalEvaluator::set_deviations()
   const int n_members = task_.model.force_members();
   const double *const slopes = sums_[0].of_members();
   std::vector<double> forces(3 * n_members);
-  for (const WholeStructure::Owned &owned : atoms_.owned()) {
+  for (const GatheredStructure::Owned &owned : atoms_.owned()) {
     for (int k = 0; k < n_members; k++)
       for (int a = 0; a < 3; a++) forces[3 * k + a] = -task_.scale * slopes[3 * (n_atoms * k + owned.row) + a];
     set_deviation(owned.atom, forces.data());

@@ -1,4 +1,4 @@
-// Models of kind `global`: one energy for a whole structure. All ranks know all atoms, and share the work on the model.
+// Models of kind `global`: the total energy of a structure. All ranks know all atoms, and share the work on the model.
 
 #ifndef RHOPOT_GLOBAL_EVALUATOR_H
 #define RHOPOT_GLOBAL_EVALUATOR_H
@@ -8,7 +8,7 @@
 
 #include "evaluator.h"
 #include "exclusions.h"
-#include "whole_structure.h"
+#include "gathered_structure.h"
 
 namespace rhopot {
 
@@ -59,7 +59,7 @@ class GlobalEvaluator : public Evaluator {
   void stop_if_any(const std::string &failure) const;
 
   Exclusions exclusions_;
-  WholeStructure atoms_;
+  GatheredStructure atoms_;
   std::vector<double> prepared_, prepared_extents_;
   int64_t prepared_atoms_ = -1;    // -1: not prepared in this run
   bool has_warned_ = false, has_warned_of_exclusions_ = false;    // in this run

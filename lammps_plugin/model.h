@@ -15,7 +15,7 @@ namespace rhopot {
 // What rhopot.json inside the archive says.
 struct ModelHeader {
   std::string family;                  // e.g. soap_gap
-  std::string kind;                    // local: energies of centres from edges; global: one energy of a whole structure
+  std::string kind;                    // local: energies of centres from edges; global: the total energy of a structure
   std::string dtype;                   // float64 or float32; energies and gradients are float64 either way
   std::vector<std::string> symbols;    // species s stands for symbols[s]
   double cutoff = 0.0;                 // A; of a global model, how far it reaches
@@ -86,12 +86,12 @@ class __attribute__((visibility("default"))) Model {
                 double *member_gradients = nullptr) const;
 
   // Kind global. What is chosen once per run and kept while atoms move and the box changes, so that energies are smooth; good
-  // for periodic edges up to `stretch` (>= 1) times the structure's. Nothing but `evaluate_whole` can read it.
+  // for periodic edges up to `stretch` (>= 1) times the structure's. Nothing but `evaluate_global` can read it.
   std::vector<double> prepare(const Structure &structure, double stretch) const;
 
   // Kind global: one share; those of all shares add up. energies[1+K] (eV) as above; by_positions[N*3] and by_cell[9] (eV/A):
   // derivatives of column 0 by positions at fixed cell, and by cell vectors at fixed positions. May be called side by side.
-  void evaluate_whole(const Structure &structure, const std::vector<double> &prepared, const Share &share, bool members,
+  void evaluate_global(const Structure &structure, const std::vector<double> &prepared, const Share &share, bool members,
                       double *energies, double *by_positions, double *by_cell) const;
 
   // Kind global: one share of dE_k/dr [K'*N*3] (eV/A) of the first K' = force_members() members, for models
@@ -109,7 +109,7 @@ class __attribute__((visibility("default"))) Model {
  private:
   void try_out() const;
   void try_out_edges() const;
-  void try_out_whole() const;
+  void try_out_global() const;
 
   struct Implementation;
   std::unique_ptr<Implementation> impl_;

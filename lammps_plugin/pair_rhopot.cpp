@@ -210,7 +210,7 @@ void PairRhopot::print_mapping(const std::string &path) const
 {
   if (comm->me != 0) return;
   const rhopot::ModelHeader &header = model_->header();
-  const std::string range = header.kind == "global" ? "whole structures" : fmt::format("cutoff {} A", header.cutoff);
+  const std::string range = header.kind == "global" ? "global" : fmt::format("cutoff {} A", header.cutoff);
   std::string text = fmt::format("rhopot model {}: {}, {}, {}, {} member(s), device {}\n", path, header.family,
                                  header.dtype, range, header.members, model_->device());
   for (int type = 1; type <= atom->ntypes; type++) {

@@ -1,4 +1,4 @@
-// Models of kind `global`: energies of a whole structure and its members, and their gradients by positions and cell.
+// Models of kind `global`: energies of a structure and its members, and their gradients by positions and cell.
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -13,7 +13,7 @@
 namespace rhopot {
 
 // Two atoms in a periodic box, so small that it costs little.
-void Model::try_out_whole() const
+void Model::try_out_global() const
 {
   const std::vector<double> positions = {0.1, 0.2, 0.3, 2.1, 1.9, 1.7}, cell = {3.7, 0.0, 0.0, 0.0, 3.8, 0.0, 0.0, 0.0, 3.9};
   const std::vector<int64_t> species = {0, 0};
@@ -22,7 +22,7 @@ void Model::try_out_whole() const
   const std::vector<double> prepared = prepare(structure, 1.0);
   std::vector<double> energies(1 + impl_->header.members), by_positions(6), by_cell(9);
   for (const bool members : {false, true})
-    evaluate_whole(structure, prepared, {}, members, energies.data(), by_positions.data(), by_cell.data());
+    evaluate_global(structure, prepared, {}, members, energies.data(), by_positions.data(), by_cell.data());
 }
 
 std::vector<double> Model::prepare(const Structure &s, double stretch) const
@@ -46,7 +46,7 @@ static at::Tensor view(const std::vector<double> &prepared)
   return at::from_blob(const_cast<double *>(prepared.data()), {static_cast<int64_t>(prepared.size())}, at::kDouble);
 }
 
-at::Tensor Model::Implementation::forward_whole(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
+at::Tensor Model::Implementation::forward_global(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
                                                 const std::vector<double> &prepared, const Share &share, bool members) const
 {
   const at::Tensor output = call("failed", [&] {
@@ -62,7 +62,7 @@ at::Tensor Model::Implementation::forward_whole(const at::Tensor &positions, con
   return output;
 }
 
-void Model::evaluate_whole(const Structure &s, const std::vector<double> &prepared, const Share &share, bool members,
+void Model::evaluate_global(const Structure &s, const std::vector<double> &prepared, const Share &share, bool members,
                            double *energies, double *by_positions, double *by_cell) const
 {
   const NoProfiling guard;
@@ -70,7 +70,7 @@ void Model::evaluate_whole(const Structure &s, const std::vector<double> &prepar
     return std::pair(impl_->tensor(s.positions, {s.n_atoms, 3}).requires_grad_(),
                      impl_->tensor(s.cell, {3, 3}).requires_grad_());
   });
-  const at::Tensor output = impl_->forward_whole(positions, cell, s, prepared, share, members);
+  const at::Tensor output = impl_->forward_global(positions, cell, s, prepared, share, members);
   impl_->call("failed", [&] { copy_numbers(output, energies); });
   std::fill_n(by_positions, 3 * s.n_atoms, 0.0);
   std::fill_n(by_cell, 9, 0.0);

@@ -135,7 +135,7 @@ std::string Model::device() const
 void Model::try_out() const
 {
   if (impl_->header.kind == "global")
-    try_out_whole();
+    try_out_global();
   else
     try_out_edges();
 }

@@ -23,7 +23,7 @@ struct Model::Implementation {
   mutable torch::jit::Module module;
 
   at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &batch, bool members) const;
-  at::Tensor forward_whole(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
+  at::Tensor forward_global(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
                            const std::vector<double> &prepared, const Share &share, bool members) const;
   torch::jit::Method method(const char *method_name, const std::string &absent) const;
 

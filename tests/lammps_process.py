@@ -160,7 +160,7 @@ VALUES = "\n".join(
 
 STATIC = f"{OUTPUTS}\nrun 0 post no\n{VALUES}\n"
 
-# The same for models of whole structures, which have no energies and virials of atoms.
+# The same for global models, which have no energies and virials of atoms.
 WHOLE = f"""
 thermo_style custom step pe pxx pyy pzz pxy pxz pyz
 dump atoms all custom 1 atoms.dump id type x y z fx fy fz

@@ -99,7 +99,7 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:
-    """Linear model of whole structures on a few scattering features, some tenths of an eV per atom each."""
+    """Linear global model on a few scattering features, some tenths of an eV per atom each."""
     paths = [path for path in all_paths(SCATTERING) if path.name in PATHS]
     features = WaveletScattering(SCATTERING, paths, reference)
     atoms = toy.skewed()

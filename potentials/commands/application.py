@@ -110,7 +110,7 @@ def features(
         "features.npz"
     ),
 ) -> None:
-    """Descriptor of every atom (for models of whole structures: of every structure), as a NumPy archive."""
+    """Descriptor of every atom (for global models: of every structure), as a NumPy archive."""
     from rhopot.potentials.commands.features import features as run
 
     run(source, structures, output)
@@ -133,7 +133,7 @@ def check(
         int | None,
         typer.Option(
             "--steps",
-            help="Time steps of dynamics on each number of ranks (default: 200; 60 for models of whole structures).",
+            help="Time steps of dynamics on each number of ranks (default: 200; 60 for global models).",
             min=20,
         ),
     ] = None,

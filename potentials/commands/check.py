@@ -22,7 +22,7 @@ from rhopot.potentials.runs.stability import run_hot_dynamics, training_structur
 from rhopot.potentials.structures.prototypes import enlarged, sample_structure
 from rhopot.potentials.verification.check import check_model
 
-# Time steps and least number of atoms, by the kind of model: one of whole structures takes a second where a local one
+# Time steps and least number of atoms, by the kind of model: a global one takes a second where a local one
 # takes a millisecond.
 STEPS = {"local": 200, "global": 60}
 ATOMS = {"local": 64, "global": 32}

@@ -32,9 +32,7 @@ def notes(card: ModelCard) -> list[str]:
         order = "C1" if card.descriptor["cutoff_function"] == "shifted_cosine" else "not even continuous"
         found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
     if card.kind == "global":
-        found.append(
-            "a model of whole structures: no energies or stresses of atoms, and every process holds the whole structure"
-        )
+        found.append("a global model: no energies or stresses of atoms, and every process holds the whole structure")
         found.append("no repulsion at short distances: atoms closer than those of the training data may fuse")
         found.append(
             f"energies are one smooth curve as long as edges of the cell stay below {STRETCH:g} times those at the "

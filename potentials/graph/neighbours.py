@@ -147,7 +147,7 @@ def require_resolved(positions: Floats) -> None:
 
 
 def require_distinct(atoms: ase.Atoms) -> None:
-    """Raise ValueError for two atoms in one place, which models of whole structures do not notice."""
+    """Raise ValueError for two atoms in one place, which global models do not notice."""
     find_edges(atoms, 0.1)
 
 

@@ -1,4 +1,4 @@
-"""Sparse linear model on wavelet scattering: one energy for a whole structure, with the members of its ensemble.
+"""Sparse linear model on wavelet scattering: the total energy of a structure, with the members of its ensemble.
 
     E = sum_i e0(a_i) + N (Phi . w + b),        member k: E + g (E_k - E),   E_k with (w_k, b_k)
 

@@ -6,7 +6,7 @@ fitted by a parabola E = E0 + (K / 2 V0) (V - V0)^2, hence
     K = V0 d2E/dV2.
 
 The sampling is repeated around the fitted V0 until V0 stays inside the inner half of the sampled volumes, so the result
-does not depend on the cell the structure came with. Models of whole structures are prepared for the largest cell of
+does not depend on the cell the structure came with. Global models are prepared for the largest cell of
 each curve before its first energy, so that the curve is smooth.
 """
 

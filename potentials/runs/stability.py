@@ -39,7 +39,7 @@ ENERGY_MARGIN = 0.2  # eV/atom: what structures that were still far from equilib
 CLOSEST_SHARE = 0.7
 HOTTEST = 1.5
 FRICTION = 0.01  # 1/fs
-# Atoms of a run, by the kind of model: one of whole structures takes a second where a local one takes a millisecond.
+# Atoms of a run, by the kind of model: a global one takes a second where a local one takes a millisecond.
 ATOMS = {"local": 96, "global": 32}
 LIGHT = 6.0  # u
 BLOCK = 20  # time steps between looks

@@ -10,7 +10,7 @@ Compared for one structure, displaced from its symmetric sites:
     LAMMPS at constant energy                                 drift of the total energy
 
 The dynamics makes atoms cross sub-domains and lists be rebuilt, so a list or a type that outlives its time is seen.
-Models of whole structures stand on a grid that is fixed in space along open directions: both programs get such
+Global models stand on a grid that is fixed in space along open directions: both programs get such
 structures in one place and orientation, that which LAMMPS wants.
 """
 

@@ -35,7 +35,7 @@ def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def scattering_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of whole structures, exported once with the whole self-check."""
+    """A small global model, exported once with the whole self-check."""
     path, model = tmp_path_factory.mktemp("models") / "scattering.pt", small_models.scattering()
     save_model(model.module, model.card, path, [toy.skewed(), toy.slab(), toy.cluster()])
     return path

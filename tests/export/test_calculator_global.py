@@ -1,4 +1,4 @@
-"""The ASE calculator on models of whole structures: what it knows, what it refuses, and what it keeps."""
+"""The ASE calculator on global models: what it knows, what it refuses, and what it keeps."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_properties_of_atoms_are_refused_by_name(name: str) -> None:
     atoms.get_forces()
     sentence = (
         f"^{name} must be asked of a model of kind 'local', got model 'scattering' of kind 'global', "
-        "which knows whole structures only; ask for energy, forces or stress$"
+        "which gives total energies only; ask for energy, forces or stress$"
     )
     for ask in (
         lambda: atoms.calc.get_property(name, atoms),

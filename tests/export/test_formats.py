@@ -35,5 +35,5 @@ def test_recorded_numbers(path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "there"), [("linear", False), ("gap", False), ("scattering", True)])
 def test_files_written_for_the_processor_alone_are_told(name: str, there: bool) -> None:
-    """The first files call compiled operators wherever they are; those of whole structures never did."""
+    """The first files call compiled operators wherever they are; those of global models never did."""
     assert script.runs_on_gpu(load_model(DATA / f"format_1_{name}.pt").module) == there

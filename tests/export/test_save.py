@@ -57,7 +57,7 @@ class Unloadable(toy.ManyBody):
 
 
 class Global(torch.nn.Module):
-    """Energy of a whole structure, the number of its atoms; `fault` makes it break the contract or change."""
+    """Energy of a structure, the number of its atoms; `fault` makes it break the contract or change."""
 
     def __init__(self, fault: str = "") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Models of whole structures: the contract, in memory and from a file, and refusals."""
+"""Global models: the contract, in memory and from a file, and refusals."""
 
 from __future__ import annotations
 

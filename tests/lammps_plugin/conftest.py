@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+import global_toy
 import many_body_toy as toy
 import pytest
 import small_models
 import torch
-import whole_toy
 
 from rhopot.export import ModelCard, script
 
@@ -19,7 +19,7 @@ FILES: dict[str, tuple[torch.nn.Module, ModelCard]] = {
     "out_of_memory.pt": (toy.OutOfMemory(), toy.card()),
     "not_a_number.pt": (toy.NotANumber(), toy.card()),
 }
-FILES |= {f"whole_{fault}.pt": (whole_toy.Whole(fault), whole_toy.card()) for fault in whole_toy.FAULTS}
+FILES |= {f"whole_{fault}.pt": (global_toy.Whole(fault), global_toy.card()) for fault in global_toy.FAULTS}
 
 
 @pytest.fixture(scope="session")

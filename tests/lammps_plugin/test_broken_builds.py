@@ -46,7 +46,7 @@ BREAKS = {
     ),
 }
 
-# the same for models of whole structures
+# the same for global models
 WHOLE_BREAKS = {
     "virial without the box": (
         Fault("global_evaluator.cpp", "add(structure.cell, sums_[0].by_cell(), 3);", ""),
@@ -61,12 +61,12 @@ WHOLE_BREAKS = {
         "LAMMPS, 2 rank(s): energy",
     ),
     "forces of the first rank's atoms": (
-        Fault("whole_structure.cpp", "const size_t first = start[me] / sizeof(Row);", "const size_t first = 0;"),
+        Fault("gathered_structure.cpp", "const size_t first = start[me] / sizeof(Row);", "const size_t first = 0;"),
         "LAMMPS, 2 rank(s): forces",
     ),
     "types taken for species": (
         Fault(
-            "whole_structure.cpp",
+            "gathered_structure.cpp",
             "const int64_t species = species_of_type[atom.type[i]];",
             "const int64_t species = atom.type[i] - 1;",
         ),

@@ -1,4 +1,4 @@
-"""What every model of whole structures owes physics and the programs that run it. A test class provides `model`.
+"""What every global model owes physics and the programs that run it. A test class provides `model`.
 
     class TestMine(GlobalModelContract):
         @pytest.fixture

@@ -138,7 +138,7 @@ def _start(problem: FitProblem, settings: ScatteringFitSettings) -> _Work:
     if not isinstance(scattering, WaveletScattering):
         raise TypeError(f"descriptor must be a WaveletScattering, got {type(scattering).__name__}; see the families")
     if problem.pair is not None:
-        raise ValueError("pair must be None for models of whole structures, got a pair baseline; leave it out")
+        raise ValueError("pair must be None for global models, got a pair baseline; leave it out")
     check_members(problem.members, sum("energy" in problem.targets.sigmas(frame) for frame in problem.train))
     folder = problem.folder / "features" if settings.cache is None and problem.folder is not None else None
     store = FeatureStore(Path(settings.cache) if settings.cache is not None else folder, scattering)

@@ -1,4 +1,4 @@
-"""Models of whole structures through the commands: what a training leaves, budgets, ranks, interruptions, refusals."""
+"""Global models through the commands: what a training leaves, budgets, ranks, interruptions, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows with a model of whole structures: the same numbers in LAMMPS, smooth curves, dynamics and bands."""
+"""Workflows with a global model: the same numbers in LAMMPS, smooth curves, dynamics and bands."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def test_a_model_of_nothing_but_a_constant_is_a_model(few: ScatteringFitSettings
         (
             {"pair": ZblPair(("Li", "Si"), ZblSettings(inner=0.5, outer=1.0))},
             ValueError,
-            "pair must be None for models of whole structures",
+            "pair must be None for global models",
         ),
         ({"descriptor": SmallSpectrum(2, 4.0)}, TypeError, "descriptor must be a WaveletScattering, got SmallSpectrum"),
         ({"members": 1}, ValueError, "members must be 0 or at least 2, got 1"),

@@ -1,4 +1,4 @@
-"""Models of whole structures in LAMMPS against ASE, on several ranks and threads, with other types, units and styles.
+"""Global models in LAMMPS against ASE, on several ranks and threads, with other types, units and styles.
 
 `lmp` is a process without Python: derivatives there come from C++ autograd and TorchScript alone.
 """

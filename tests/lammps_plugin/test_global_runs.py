@@ -1,4 +1,4 @@
-"""What people run with models of whole structures: everything that changes atoms or box, in a run and between runs."""
+"""What people run with global models: everything that changes atoms or box, in a run and between runs."""
 
 from pathlib import Path
 

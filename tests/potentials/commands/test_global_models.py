@@ -1,4 +1,4 @@
-"""The commands on a model of whole structures: what differs from models of atoms, in numbers and in words."""
+"""The commands on a global model: what differs from models of atoms, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_info_speaks_of_whole_structures(model: str, capsys: pytest.CaptureFixtu
     for words in (
         "scattering (global, 1 layer(s))",
         f"reach {small_models.SCATTERING.reach:g} A",
-        "average of sparse linear models on wavelet scattering of the whole structure",
-        "note: a model of whole structures: no energies or stresses of atoms",
+        "average of sparse linear models on wavelet scattering of the periodic cell",
+        "note: a global model: no energies or stresses of atoms",
         "stay below 1.1 times those at the start of a run; ask for more by stretch=... (ASE) or 'pair_style rhopot",
     ):
         assert words in output

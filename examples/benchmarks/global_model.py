@@ -1,6 +1,6 @@
 """Global models in LAMMPS: time per step on several ranks and threads, interleaved.
 
-    python examples/benchmarks/whole_structure.py [MODEL.PT ...] [--repeat 2,1,1] [--output FOLDER]
+    python examples/benchmarks/global_model.py [MODEL.PT ...] [--repeat 2,1,1] [--output FOLDER]
 
 The structure is the last frame of Li8Si24_0 of the shipped data, repeated. Without models, one of 150 wavelet
 paths, selected at random with the default settings, gets random weights: a step costs the same. Speed-ups are ratios of

@@ -1,4 +1,4 @@
-#include "whole_structure.h"
+#include "gathered_structure.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "same_place.h"
 
 namespace rhopot {
-void WholeStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
+void GatheredStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
                             const Exclusions &exclusions, const std::vector<int64_t> &species_of_type, MPI_Comm world)
 {
   read_box(domain);
@@ -43,7 +43,7 @@ void WholeStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain
 
 // Rows of the cell are LAMMPS' box vectors. Along open axes they mean nothing, and neither does the box' corner. In two
 // dimensions LAMMPS wants a periodic z axis and takes it for no direction at all: it makes no images along it.
-void WholeStructure::read_box(const LAMMPS_NS::Domain &domain)
+void GatheredStructure::read_box(const LAMMPS_NS::Domain &domain)
 {
   const bool tilted = domain.triclinic != 0;
   const double cell[9] = {domain.xprd, 0.0, 0.0, tilted ? domain.xy : 0.0, domain.yprd, 0.0,
@@ -55,7 +55,7 @@ void WholeStructure::read_box(const LAMMPS_NS::Domain &domain)
   }
 }
 
-void WholeStructure::sort()
+void GatheredStructure::sort()
 {
   order_.resize(rows_.size());
   std::iota(order_.begin(), order_.end(), 0);
@@ -68,7 +68,7 @@ void WholeStructure::sort()
   }
 }
 
-std::string WholeStructure::overlap() const
+std::string GatheredStructure::overlap() const
 {
   for (size_t i = 0; i < species_.size(); i++)
     for (size_t j = i + 1; j < species_.size(); j++)
@@ -77,7 +77,7 @@ std::string WholeStructure::overlap() const
 }
 
 // Or one of them with an image of the other. The cell is lower triangular: its last vector alone reaches along z.
-bool WholeStructure::coincide(size_t i, size_t j) const
+bool GatheredStructure::coincide(size_t i, size_t j) const
 {
   double d[3], distance_sq = 0.0;
   for (int a = 0; a < 3; a++) d[a] = positions_[3 * j + a] - positions_[3 * i + a];
@@ -90,12 +90,12 @@ bool WholeStructure::coincide(size_t i, size_t j) const
   return true;
 }
 
-Structure WholeStructure::structure() const
+Structure GatheredStructure::structure() const
 {
   return {static_cast<int64_t>(species_.size()), positions_.data(), species_.data(), cell_, pbc_};
 }
 
-std::vector<double> WholeStructure::extents() const
+std::vector<double> GatheredStructure::extents() const
 {
   std::vector<double> lengths(3, 0.0);
   for (int a = 0; a < 3; a++) {
@@ -114,7 +114,7 @@ std::vector<double> WholeStructure::extents() const
   return lengths;
 }
 
-double WholeStructure::memory_usage() const
+double GatheredStructure::memory_usage() const
 {
   return static_cast<double>(sizeof(Row) * (mine_.capacity() + rows_.capacity()) + sizeof(Owned) * owned_.capacity() +
                              sizeof(int64_t) * (order_.capacity() + species_.capacity()) +

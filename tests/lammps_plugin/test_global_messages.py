@@ -1,4 +1,4 @@
-"""What models of whole structures refuse in LAMMPS, and what it says instead."""
+"""What global models refuse in LAMMPS, and what it says instead."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 // The atoms of all ranks as the one structure that a model of kind `global` reads.
 
-#ifndef RHOPOT_WHOLE_STRUCTURE_H
-#define RHOPOT_WHOLE_STRUCTURE_H
+#ifndef RHOPOT_GATHERED_STRUCTURE_H
+#define RHOPOT_GATHERED_STRUCTURE_H
 
 #include <mpi.h>
 
@@ -27,7 +27,7 @@ class Exclusions;
 // leaves the atoms where they are on the model's grid. They are wrapped or not, as LAMMPS has them: the energy is the same,
 // and so is the virial -(sum r (x) dE/dr + sum a (x) dE/da) as long as dE/da (at fixed r) belongs to these very r, since a
 // strain carries r and r + a to the same place.
-class WholeStructure {
+class GatheredStructure {
  public:
   // An atom of this rank: its local index, and its row in the structure.
   struct Owned {

@@ -1,4 +1,4 @@
-"""Forces and virials of models of whole structures against finite differences; energies along dynamics."""
+"""Forces and virials of global models against finite differences; energies along dynamics."""
 
 from pathlib import Path
 
