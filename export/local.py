@@ -112,14 +112,14 @@ def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], requ
     species = np.concatenate([species_of(model, atoms) for atoms, _ in pack])
     graph = pack[0][1] if len(pack) == 1 else concatenate([edges for _, edges in pack], sizes)
     found = _run(model, graph, species, request)
-    spread = None if found.member_forces is None else force_deviations(model, species, found.member_forces)
+    deviation = None if found.member_forces is None else force_deviations(model, species, found.member_forces)
     results = []
     first_atom, first_edge = 0, 0
     for (_, edges), size in zip(pack, sizes, strict=True):
         atoms = slice(first_atom, first_atom + size)
         of_edges = None if found.gradient is None else found.gradient[first_edge : first_edge + edges.n_edges]
         result = _assemble(edges, found.energies[atoms], of_edges, request)
-        results.append(result if spread is None else replace(result, forces_uncertainty=spread[atoms].copy()))
+        results.append(result if deviation is None else replace(result, forces_uncertainty=deviation[atoms].copy()))
         first_atom, first_edge = first_atom + size, first_edge + edges.n_edges
     return results
 

@@ -1,6 +1,6 @@
 """Neural networks on features of atoms: K members side by side, one network for all elements or one for each.
 
-    e_k(i) = scale N_k(x_i) + shift,    x_i = (f_i - mean) / spread         [one network: 1; one per element: 2]
+    e_k(i) = scale N_k(x_i) + shift,    x_i = (f_i - mean) / std         [one network: 1; one per element: 2]
     N_k    = W_L a(... a(W_1 x + b_1) ...) + b_L
 
 The members share their shape and nothing else: parameters are stacked with a leading K and every layer is one batched
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.models.normalization import BatchNormalization, NoNormalization, Synchronise
 
-# Standard deviation of the initial weights times sqrt(inputs): keeps the spread of rows from layer to layer.
+# Standard deviation of the initial weights times sqrt(inputs): keeps the variance of rows from layer to layer.
 GAIN = {"tanh": 1.0, "gelu": 2.0**0.5, "silu": 2.0**0.5}
 # Features that vary less than this fraction of their mean are constants with rounding noise and are ignored.
 NOISE = 1e-12
@@ -142,9 +142,9 @@ class Networks(nn.Module):
     def prepare(
         self, features_mean: Tensor, features_scale: Tensor, energy_scale: float, energy_shift: float = 0.0
     ) -> None:
-        """Set the constants of the standardisation: features by mean and spread, (F) or per weight set (S, F).
+        """Set the constants of the standardisation: features by mean and std, (F) or per weight set (S, F).
 
-        Features that do not vary are ignored. energy_scale, energy_shift (eV): spread and mean of the energies of
+        Features that do not vary are ignored. energy_scale, energy_shift (eV): std and mean of the energies of
         atoms, so that the networks' own numbers are of order one. Without normalisation the features stay as they are.
         """
         self.energy_scale.fill_(energy_scale)
@@ -202,7 +202,7 @@ class Networks(nn.Module):
 def _initial_layers(
     n_features: int, n_sets: int, settings: NetworkSettings, seeds: Sequence[int], dtype: torch.dtype
 ) -> list[Affine]:
-    """Return layers with normal weights of spread gain / sqrt(inputs) and no biases, drawn in float64 per member."""
+    """Return layers with normal weights of std gain / sqrt(inputs) and no biases, drawn in float64 per member."""
     shapes = [(n_sets, inputs, outputs) for inputs, outputs in pairwise([n_features, *settings.hidden, 1])]
     drawn: list[list[Tensor]] = []
     for seed in seeds:

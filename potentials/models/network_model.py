@@ -1,8 +1,8 @@
-"""Committee of networks on a descriptor: the mean is the prediction, the spread its uncertainty.
+"""Committee of networks on a descriptor: the mean is the prediction, the standard deviation its uncertainty.
 
     E = sum_i [ e0(a_i) + e_pair(i) + mean_k e_k(i) ],    member k: mean + g (e_k - mean)
 
-g is the factor that brings the spread of the members' totals to the errors of the validation part. A single network
+g is the factor that calibrates the standard deviation of the members' totals on the validation set. A single network
 has no members.
 
 In : edges of one graph (see `descriptor`), edge vectors in float64 and A
@@ -29,7 +29,7 @@ class NetworkModel(nn.Module):
         networks: as trained; they are folded here.
         baseline: A energies in eV, one per element.
         pair: pair baseline or None.
-        spread: factor g on the members' departures from their mean.
+        spread: factor g on the members' deviations from their mean.
 
     Raises:
         ValueError: networks for other numbers of features or elements, or a negative spread.

@@ -3,7 +3,7 @@
     E = sum_i e0(a_i) + N (Phi . w + b),        member k: E + g (E_k - E),   E_k with (w_k, b_k)
 
 Phi are the features per atom of the paths that any member uses, w and b averages over the members [1, sec. 4.1]; g is
-the factor that brings the spread of the members to the errors of the validation part.
+the factor that calibrates the standard deviation of the members on the errors of the validation set.
 
 Contract of models of kind `global`:
 
@@ -39,7 +39,7 @@ class ScatteringModel(nn.Module):
         coefficients: (F, 1 + K) in eV per atom and unit of the feature: average, then members.
         constants: (1 + K) in eV per atom.
         baseline: A energies in eV, one per element.
-        spread: factor g on the members' departures from their average.
+        spread: factor g on the members' deviations from their mean.
 
     Raises:
         ValueError: arguments for other numbers of features or elements, or a negative spread.

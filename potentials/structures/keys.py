@@ -1,6 +1,6 @@
 """Which entries of the data are its labels: one choice for the whole data set, from one family of keys.
 
-A family is a way of naming: `REF_energy, REF_forces, REF_stress`, or `energy, forces, stress` as calculators leave
+A family is a naming convention: `REF_energy, REF_forces, REF_stress`, or `energy, forces, stress` as calculators leave
 them. Labels of two families usually come from two methods (a reference calculation and a calculator that happened to be
 attached), so they are never combined unless the keys say so:
 
@@ -276,7 +276,7 @@ def _faults(
 ) -> tuple[list[str], set[str]]:
     """Sentences on quantities that frames carry under another key alone, where the user has not chosen; those keys.
 
-    One setting, for the energy, decides for forces and stresses that are named in the same way: one sentence.
+    One setting, for the energy, decides for forces and stresses that follow the same naming convention: one sentence.
     """
     found: list[_Fault] = []
     for targets in (("energy",), ("forces",), ("stress", "virial")):

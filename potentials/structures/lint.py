@@ -8,7 +8,7 @@
 | fixed     | atoms whose force is exactly zero: held by a constraint, not at rest | error when declared, else warning |
 | duplicates| the same structure twice; with different energies it is an error | warning |
 | leakage   | a structure or a group on both sides of a train/test pair | error |
-| energies  | residuals per atom from a per-element fit, far outside the spread of their config_type | warning |
+| energies  | residuals per atom from a per-element fit, far outside the range of their config_type | warning |
 | sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
 | free atoms| elements of which no frame holds an isolated atom | info |
 | stress    | sign, unit and offset of stresses against the energies (module `work`) | error or warning |
@@ -34,8 +34,8 @@ from rhopot.potentials.structures.stress_consistency import lint_stress
 CLOSEST = 0.5  # A
 OUTLIER_SPREADS = 2.0  # ranges between the 10th and the 90th percentile
 OUTLIER_LEAST = 0.5  # eV/atom: smaller residuals are ordinary chemistry
-FEWEST = 5  # frames of a config_type before its spread means something
-SOURCE_GAP = 5.0  # eV/atom: beyond the spread of cohesive energies of one element
+FEWEST = 5  # frames of a config_type before its standard deviation means something
+SOURCE_GAP = 5.0  # eV/atom: beyond the range of cohesive energies of one element
 ZERO_FORCE_SHARE = 0.9  # of a frame's atoms: beyond it a symmetric crystal, not a constraint
 SMALL_FORCE = 1e-3  # eV/A: where the largest force is below it, zeros are rounding
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.structures.frames import DataError, Frame, FrameSet
 
-# Fewest groups that can stand for the data as folds; with fewer the frames are dealt one by one.
+# Fewest groups that can stand for the data as folds; with fewer the frames are distributed one by one.
 FEWEST_GROUPS = 5
 
 
@@ -69,7 +69,7 @@ def fold_numbers(frames: Sequence[Frame], most: int, seed: int = 0) -> NDArray[n
     """The fold (0, 1, ...) of every frame for cross-validation, with at most `most` folds.
 
     Groups stay whole where all frames carry one and there are at least `FEWEST_GROUPS`; otherwise the frames of every
-    config_type are dealt evenly.
+    config_type are distributed evenly.
     """
     sizes = Counter(frame.group for frame in frames if frame.group is not None)
     if len(sizes) >= FEWEST_GROUPS and sizes.total() == len(frames):
@@ -84,7 +84,7 @@ def whole_folds(frames: Sequence[Frame], most: int, seed: int = 0) -> NDArray[np
     """The fold (0, 1, ...) of every frame, with at most `most` folds, no group in two of them where there are several.
 
     Frames of one group alone are cut into stretches, because neighbours of a trajectory resemble each other; frames
-    without groups are dealt evenly, config_type by config_type.
+    without groups are distributed evenly, config_type by config_type.
     """
     sizes = Counter(str(frame.group) for frame in frames if frame.group is not None)
     if sizes.total() < len(frames):

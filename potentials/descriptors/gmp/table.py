@@ -20,7 +20,7 @@ twice its covalent radius, averaged over the elements:
     scale[p, n] = 0.1 mean_a sqrt(sum_{l + 2t = n} (2l+1)/(4 pi) R[a, l, t, p](2 r_a)^2)
 
 (sum_m Y_lm^2 = (2l+1)/(4 pi); the cutoff function is left out). Neighbours of an atom cancel each other in part; with
-the tenth, the scale is about or below the spread of each feature over the atoms of molecules and of warm crystals.
+the tenth, the scale is about or below the variation of each feature over the atoms of molecules and of warm crystals.
 Orders differ: one scale is 0.03 A of displacement for low orders, and 0.001 A for wide probes of order 6, to whose norm
 neighbours near the cutoff add most. Neither form sees data: hyperparameters alone define a descriptor. The regularised
 norm lies between the norm less eps, and the norm.
