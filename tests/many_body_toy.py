@@ -8,6 +8,8 @@ only if all edges, with their species, are the same.
 import torch
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
+from rhopot.potentials.models.local_model import LocalModel
 from rhopot.testing.structures import cluster, crystal, skewed, slab, tiny, tiny_ordered
 
 __all__ = [
@@ -29,7 +31,7 @@ def totals(values: torch.Tensor, row: torch.Tensor, n: int) -> torch.Tensor:
     return torch.zeros([n] + list(values.shape[1:]), dtype=values.dtype).index_add(0, row, values)
 
 
-class ManyBody(torch.nn.Module):
+class ManyBody(LocalModel):
     """e_i = b + sum_j A exp(-3 r) f - sqrt(1 + sum_j B f) + 0.05 |sum_j C r_ij f|^2, f = (1 - (r/r_c)^2)^3 (C2)."""
 
     baseline: torch.Tensor
@@ -48,32 +50,24 @@ class ManyBody(torch.nn.Module):
         self.register_buffer("charge", torch.tensor([[0.5, 1.0], [-0.7, 0.9]], dtype=dtype))
         self.register_buffer("spread", 0.1 * torch.randn(2, members, generator=generator, dtype=torch.float64))
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        row, n = rows(first_edge), centre.shape[0]
-        r = edge_vectors.to(self.dtype)
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        row, n = rows(graph.first_edge), graph.centre.shape[0]
+        r = graph.edge_vectors.to(self.dtype)
         squared = (r * r).sum(1)
         cut = (1.0 - squared / (4.0 * 4.0)) ** 3
-        i, j = species[centre[row]], species[neighbour]
+        i, j = graph.species[graph.centre[row]], graph.species[graph.neighbour]
         pair = totals(self.repulsion[i, j] * torch.exp(-3.0 * squared.sqrt()) * cut, row, n)
         density = totals(self.attraction[i, j] * cut, row, n)
         dipole = totals((self.charge[i, j] * cut).unsqueeze(1) * r, row, n)
         energy = pair - torch.sqrt(1.0 + density) + 0.05 * (dipole * dipole).sum(1)
-        columns = (energy.to(torch.float64) + self.baseline[species[centre]]).unsqueeze(1)
+        columns = (energy.to(torch.float64) + self.baseline[graph.species[graph.centre]]).unsqueeze(1)
         if members:
             noise = self.spread[0] + density.to(torch.float64).unsqueeze(1) * self.spread[1]
             columns = torch.cat([columns, columns + noise], 1)
         return columns
 
 
-class Fingerprint(torch.nn.Module):
+class Fingerprint(LocalModel):
     """e_i = sum_j sin(k . r_ij + 3 a_i + a_j) + 2: neither invariant nor smooth, but telling."""
 
     wave: torch.Tensor
@@ -82,18 +76,10 @@ class Fingerprint(torch.nn.Module):
         super().__init__()
         self.register_buffer("wave", torch.tensor([1.3, 2.1, -0.7], dtype=torch.float64))
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        row = rows(first_edge)
-        phase = edge_vectors @ self.wave + 3.0 * species[centre[row]] + species[neighbour]
-        return totals(torch.sin(phase) + 2.0, row, centre.shape[0]).unsqueeze(1)
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        row = rows(graph.first_edge)
+        phase = graph.edge_vectors @ self.wave + 3.0 * graph.species[graph.centre[row]] + graph.species[graph.neighbour]
+        return totals(torch.sin(phase) + 2.0, row, graph.centre.shape[0]).unsqueeze(1)
 
 
 def card(members: int = 0, dtype: str = "float64", **changes: object) -> ModelCard:
@@ -120,65 +106,33 @@ def in_memory(members: int = 0, dtype: str = "float64") -> LoadedModel:
     return LoadedModel(card=card(members, dtype), module=ManyBody(members, getattr(torch, dtype)), name="toy")
 
 
-class Constant(torch.nn.Module):
+class Constant(LocalModel):
     """Energies that do not depend on the edges: not a potential."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        return torch.ones([centre.shape[0], 1], dtype=torch.float64)
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        return torch.ones([graph.centre.shape[0], 1], dtype=torch.float64)
 
 
-class Raising(torch.nn.Module):
+class Raising(LocalModel):
     """A model that refuses every structure of more than one atom."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        if edge_vectors.shape[0] > 0:
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        if graph.edge_vectors.shape[0] > 0:
             raise ValueError("the model says no")
-        return edge_vectors.sum() + torch.zeros([centre.shape[0], 1], dtype=torch.float64)
+        return graph.edge_vectors.sum() + torch.zeros([graph.centre.shape[0], 1], dtype=torch.float64)
 
 
-class OutOfMemory(torch.nn.Module):
+class OutOfMemory(LocalModel):
     """A model on a device without memory for more than the two atoms that a file is tried out with."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        if edge_vectors.shape[0] > 2:
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        if graph.edge_vectors.shape[0] > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return edge_vectors.sum() + torch.zeros([centre.shape[0], 1], dtype=torch.float64)
+        return graph.edge_vectors.sum() + torch.zeros([graph.centre.shape[0], 1], dtype=torch.float64)
 
 
-class NotANumber(torch.nn.Module):
+class NotANumber(LocalModel):
     """Energies that are NaN."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        return (edge_vectors.sum() * float("nan")).expand(centre.shape[0], 1)
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        return (graph.edge_vectors.sum() * float("nan")).expand(graph.centre.shape[0], 1)

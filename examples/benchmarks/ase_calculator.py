@@ -15,21 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ase.build
+import measure
 import numpy as np
 import torch
-from measure import (
-    Time,
-    arguments,
-    interleaved,
-    machine,
-    md,
-    median_cpu,
-    median_wall,
-    prepare,
-    rhopot_style,
-    train,
-    verdict,
-)
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.console import make_console, table
@@ -40,41 +28,46 @@ STEP = 0.003
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = arguments(__doc__)
+    parser = measure.arguments(__doc__)
     parser.add_argument("models", type=Path, nargs="*", help="models that know silicon; none: those of the configs")
     parser.add_argument("--steps", type=int, default=50)
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     models = options.models
     if not models:
-        folder = prepare(options)
-        models = [train(f"soap_{name}", options.data, folder, name)[0] for name in ("linear", "gap")]
+        folder = measure.prepare(options)
+        models = [measure.train(f"soap_{name}", options.data, folder, name)[0] for name in ("linear", "gap")]
     rows = []
     for model in models:
         calculator = RhopotCalculator(model)
         with tempfile.TemporaryDirectory() as folder:
-            pressure = (
-                f"{rhopot_style(model)}\nthermo_style custom step pe press\nfix p all ave/time 1 1 1 c_thermo_press"
-            )
+            pressure = f"{measure.rhopot_style(model)}\nthermo_style custom step pe press\nfix p all ave/time 1 1 1 c_thermo_press"
             cases = {
                 "ASE": lambda c=calculator: in_ase(c, options.steps),  # type: ignore[misc]
-                "LAMMPS": lambda s=pressure, f=folder: md(s, Path(f), steps=options.steps),  # type: ignore[misc]
+                "LAMMPS": lambda s=pressure, f=folder: measure.md(s, Path(f), steps=options.steps),  # type: ignore[misc]
             }
-            times = interleaved(cases, options.repeats)
+            times = measure.interleaved(cases, options.repeats)
         scale = 1e6 / (1000 * options.steps)
-        cpu = {name: scale * median_cpu(found) for name, found in times.items()}
+        cpu = {name: scale * measure.median_cpu(found) for name, found in times.items()}
         ratio = cpu["ASE"] / cpu["LAMMPS"]
-        walls = f"{scale * median_wall(times['ASE']):.1f}, {scale * median_wall(times['LAMMPS']):.1f}"
+        walls = f"{scale * measure.median_wall(times['ASE']):.1f}, {scale * measure.median_wall(times['LAMMPS']):.1f}"
         rows.append(
-            [str(model), f"{cpu['ASE']:.2f}", f"{cpu['LAMMPS']:.2f}", f"{ratio:.2f}", verdict(ratio, 1.3), walls]
+            [
+                str(model),
+                f"{cpu['ASE']:.2f}",
+                f"{cpu['LAMMPS']:.2f}",
+                f"{ratio:.2f}",
+                measure.verdict(ratio, 1.3),
+                walls,
+            ]
         )
     console = make_console()
     columns = ("1000 Si atoms, us/atom/step", "ASE, CPU", "LAMMPS, CPU", "ratio", "must reach", "wall: ASE, LAMMPS")
     console.print(table("", columns, rows))
-    console.print(machine())
+    console.print(measure.machine())
 
 
-def in_ase(calculator: RhopotCalculator, steps: int) -> Time:
+def in_ase(calculator: RhopotCalculator, steps: int) -> measure.Time:
     """Time of `steps` evaluations along a path."""
     atoms = ase.build.bulk("Si", "diamond", 5.431, cubic=True) * (5, 5, 5)
     atoms.calc = calculator
@@ -87,7 +80,7 @@ def in_ase(calculator: RhopotCalculator, steps: int) -> Time:
         atoms.get_forces()
         atoms.get_stress()
         atoms.get_potential_energy()
-    return Time(time.perf_counter() - wall, time.process_time() - cpu)
+    return measure.Time(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from measure import (
-    Time,
-    arguments,
-    interleaved,
-    machine,
-    md,
-    median_cpu,
-    median_wall,
-    prepare,
-    rhopot_style,
-    train,
-    verdict,
-)
+import measure
 
 from rhopot.potentials.console import make_console, table
 
@@ -43,43 +31,43 @@ LAYOUTS: dict[str, tuple[int, int, float | None]] = {
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = arguments(__doc__)
+    parser = measure.arguments(__doc__)
     parser.add_argument("models", type=Path, nargs="*", help="models that know silicon; none: those of the configs")
     parser.add_argument("--cells", type=int, default=10, help="cubic cells along each direction (8 atoms each)")
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args(words)
     models = options.models
     if not models:
-        folder = prepare(options)
-        models = [train(f"soap_{name}", options.data, folder, name)[0] for name in ("linear", "gap")]
+        folder = measure.prepare(options)
+        models = [measure.train(f"soap_{name}", options.data, folder, name)[0] for name in ("linear", "gap")]
     console = make_console()
     for model in models:
         with tempfile.TemporaryDirectory() as folder:
             size = (options.cells,) * 3
-            run = partial(md, rhopot_style(model), Path(folder), size, options.steps)
+            run = partial(measure.md, measure.rhopot_style(model), Path(folder), size, options.steps)
             cases = {
                 name: partial(run, ranks=ranks, threads=threads)
                 for name, (ranks, threads, _) in LAYOUTS.items()
                 if ranks * threads <= (os.cpu_count() or 1)
             }
-            times = interleaved(cases, options.repeats)
+            times = measure.interleaved(cases, options.repeats)
         title = f"{model}: {8 * options.cells**3} Si atoms, {options.repeats} interleaved runs of {options.steps} steps"
         columns = ("", "wall ms/step", "speed-up", "efficiency", "efficiency by CPU", "must reach")
         console.print(table(title, columns, _rows(times, options.steps)))
-    console.print(machine())
+    console.print(measure.machine())
 
 
-def _rows(times: dict[str, list[Time]], steps: int) -> list[list[str]]:
+def _rows(times: dict[str, list[measure.Time]], steps: int) -> list[list[str]]:
     """One row per layout."""
     alone = times["1 rank"]
     rows = []
     for name in times:
         ranks, threads, limit = LAYOUTS[name]
-        speed_up = median_wall(alone) / median_wall(times[name])
+        speed_up = measure.median_wall(alone) / measure.median_wall(times[name])
         efficiency = speed_up / (ranks * threads)
-        by_cpu = median_cpu(alone) / (ranks * median_cpu(times[name]))
-        reached = verdict(speed_up if threads > 1 else efficiency, limit, more=True)
-        wall = f"{1e3 * median_wall(times[name]) / steps:.1f}"
+        by_cpu = measure.median_cpu(alone) / (ranks * measure.median_cpu(times[name]))
+        reached = measure.verdict(speed_up if threads > 1 else efficiency, limit, more=True)
+        wall = f"{1e3 * measure.median_wall(times[name]) / steps:.1f}"
         rows.append([name, wall, f"{speed_up:.2f}", f"{efficiency:.2f}", f"{by_cpu:.2f}", reached])
     return rows
 

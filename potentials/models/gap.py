@@ -23,9 +23,10 @@ from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.descriptors.dot_product import sparse_read_out, unit_rows
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
+from rhopot.potentials.models.local_model import LocalModel
 
 
-class GapModel(nn.Module):
+class GapModel(LocalModel):
     """Sparse-kernel energies on a descriptor, with baseline and members.
 
     Args:
@@ -80,18 +81,9 @@ class GapModel(nn.Module):
         """Number K of member columns."""
         return int(self.weights.shape[1]) - 1
 
-    def forward(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        members: bool,
-    ) -> Tensor:
+    def energies(self, graph: AtomicGraph, members: bool) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
-        own = with_vectors(graph, edge_vectors.to(self.points.dtype))
+        own = with_vectors(graph, graph.edge_vectors.to(self.points.dtype))
         features: Optional[Tensor] = self.features if self.select else None  # noqa: UP045  (TorchScript)
         if self.fused:
             learnt = self.descriptor.sparse_kernel(
@@ -102,7 +94,7 @@ class GapModel(nn.Module):
             if features is not None:
                 spectrum = spectrum.index_select(1, features)
             learnt = sparse_read_out(
-                spectrum, species[centre], self.points, self.first_point, self.weights, self.zeta, members
+                spectrum, graph.species[graph.centre], self.points, self.first_point, self.weights, self.zeta, members
             )
         fixed = self.baseline(graph)
         return learnt.to(torch.float64) + fixed[:, None]

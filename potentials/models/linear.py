@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
+from rhopot.potentials.models.local_model import LocalModel
 
 
-class LinearModel(nn.Module):
+class LinearModel(LocalModel):
     """Energies linear in a descriptor, with baseline and members.
 
     Args:
@@ -52,18 +53,9 @@ class LinearModel(nn.Module):
         """Number K of member columns."""
         return int(self.weights.shape[2]) - 1
 
-    def forward(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        members: bool,
-    ) -> Tensor:
+    def energies(self, graph: AtomicGraph, members: bool) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
-        own = with_vectors(graph, edge_vectors.to(self.weights.dtype))
+        own = with_vectors(graph, graph.edge_vectors.to(self.weights.dtype))
         learnt = self.descriptor.linear(own, self.weights, members)
         fixed = self.baseline(graph)
         return learnt.to(torch.float64) + fixed[:, None]

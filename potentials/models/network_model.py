@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.baseline import EnergyBaseline
+from rhopot.potentials.models.local_model import LocalModel
 from rhopot.potentials.models.network import Networks
 
 
-class NetworkModel(nn.Module):
+class NetworkModel(LocalModel):
     """Energies from networks on a descriptor, with baseline and members.
 
     Args:
@@ -69,20 +70,11 @@ class NetworkModel(nn.Module):
         """Number K of member columns."""
         return self.committee if self.committee > 1 else 0
 
-    def forward(
-        self,
-        edge_vectors: Tensor,
-        first_edge: Tensor,
-        neighbour: Tensor,
-        centre: Tensor,
-        species: Tensor,
-        members: bool,
-    ) -> Tensor:
+    def energies(self, graph: AtomicGraph, members: bool) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
-        own = with_vectors(graph, edge_vectors.to(self.own.dtype))
+        own = with_vectors(graph, graph.edge_vectors.to(self.own.dtype))
         features = self.descriptor(own)
-        learnt = self.networks(features, species[centre]).to(torch.float64).t()
+        learnt = self.networks(features, graph.species[graph.centre]).to(torch.float64).t()
         fixed = self.baseline(graph).unsqueeze(1)
         mean = learnt.mean(1, keepdim=True) + fixed
         if members and self.committee > 1:

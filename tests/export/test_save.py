@@ -13,6 +13,7 @@ import torch
 
 from rhopot.export import LoadedModel, SelfCheckError, evaluate, load_model, save, save_model
 from rhopot.export.probe import differences, read_structures, rounding, write_results, write_structures
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 OLD = b"the file that was there before"
 
@@ -20,16 +21,8 @@ OLD = b"the file that was there before"
 class Changed(toy.ManyBody):
     """Gives other energies once compiled."""
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
-        energies = torch.ones(centre.shape[0], 1, dtype=torch.float64) + 0.0 * edge_vectors.sum()
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
+        energies = torch.ones(graph.centre.shape[0], 1, dtype=torch.float64) + 0.0 * graph.edge_vectors.sum()
         if torch.jit.is_scripting():
             energies = energies + 1e-6
         return energies
@@ -42,18 +35,10 @@ class Unloadable(toy.ManyBody):
         super().__init__()
         self.register_buffer("poison", torch.zeros(()))
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        first_edge: torch.Tensor,
-        neighbour: torch.Tensor,
-        centre: torch.Tensor,
-        species: torch.Tensor,
-        members: bool,
-    ) -> torch.Tensor:
+    def energies(self, graph: AtomicGraph, members: bool) -> torch.Tensor:
         if torch.jit.is_scripting():
             raise RuntimeError("no energy today")
-        return torch.ones(centre.shape[0], 1, dtype=torch.float64) + 0.0 * edge_vectors.sum()
+        return torch.ones(graph.centre.shape[0], 1, dtype=torch.float64) + 0.0 * graph.edge_vectors.sum()
 
 
 class Global(torch.nn.Module):
