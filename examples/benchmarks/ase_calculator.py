@@ -41,7 +41,8 @@ def main(words: Sequence[str] | None = None) -> None:
     for model in models:
         calculator = RhopotCalculator(model)
         with tempfile.TemporaryDirectory() as folder:
-            pressure = f"{measure.rhopot_style(model)}\nthermo_style custom step pe press\nfix p all ave/time 1 1 1 c_thermo_press"
+            every_step = "thermo_style custom step pe press\nfix p all ave/time 1 1 1 c_thermo_press"
+            pressure = f"{measure.rhopot_style(model)}\n{every_step}"
             cases = {
                 "ASE": lambda c=calculator: in_ase(c, options.steps),  # type: ignore[misc]
                 "LAMMPS": lambda s=pressure, f=folder: measure.md(s, Path(f), steps=options.steps),  # type: ignore[misc]
