@@ -39,18 +39,18 @@ def test_benchmark_prints_ratios(trained_run: Path, capsys: pytest.CaptureFixtur
     assert "machine:" in output
 
 
-def test_benchmark_of_whole_structures_prints_speed_ups(
+def test_benchmark_of_global_models_prints_speed_ups(
     trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = small_models.write(small_models.scattering(), tmp_path / "scattering.pt")
     words = ["--repeat", "1,1,1", "--steps", "1", "--repeats", "1"]
-    example("benchmarks/whole_structure")([str(model), *words])
+    example("benchmarks/global_model")([str(model), *words])
     output = capsys.readouterr().out
     assert "32 Li-Si atoms" in output
     assert "speed-up" in output
     assert "machine:" in output
     with pytest.raises(SystemExit, match=r"model must be of kind 'global', got '.*' of kind 'local'; measure it with"):
-        example("benchmarks/whole_structure")([str(trained_run / "model.pt"), *words])
+        example("benchmarks/global_model")([str(trained_run / "model.pt"), *words])
 
 
 @pytest.mark.parametrize("name", ["in.nvt", "in.npt"])

@@ -115,7 +115,7 @@ def test_float32_model_survives_its_self_check(tmp_path: Path) -> None:
         ("shares", r"in a fresh process probe 0 differs in energy by .*; probe 0 differs in forces by"),
     ],
 )
-def test_self_check_sees_faults_of_models_of_whole_structures(tmp_path: Path, fault: str, sentence: str) -> None:
+def test_self_check_sees_faults_of_global_models(tmp_path: Path, fault: str, sentence: str) -> None:
     with pytest.raises(SelfCheckError, match=sentence):
         save_model(Global(fault), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster()])
     assert leftovers(tmp_path) == []
@@ -131,14 +131,12 @@ def test_self_check_sees_faults_of_models_of_whole_structures(tmp_path: Path, fa
         ("prepared", r"^prepare of model '.*' must return float64 numbers in a row, got .* of shape \(2, 2\); see the"),
     ],
 )
-def test_models_of_whole_structures_obey_their_contract(tmp_path: Path, fault: str, sentence: str) -> None:
+def test_global_models_obey_their_contract(tmp_path: Path, fault: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         save_model(Global(fault), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster()])
 
 
-def test_models_of_whole_structures_are_probed_on_what_is_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_global_models_are_probed_on_what_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probed: list[int] = []
     monkeypatch.setattr(save, "_self_check", lambda path, model, expected, probe: probed.extend(map(len, probe)))
     save_model(Global(), toy.card(kind="global"), tmp_path / "model.pt", [toy.cluster(), toy.skewed()])

@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> str:
     return str(tmp_path / "data.xyz")
 
 
-def test_info_speaks_of_whole_structures(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_speaks_of_global_models(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", model]) == 0
     output = " ".join(capsys.readouterr().out.split())
     for words in (

@@ -62,7 +62,7 @@ def run(data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def test_training_leaves_a_model_of_the_whole_structure(run: Path) -> None:
+def test_training_leaves_a_global_model(run: Path) -> None:
     assert sorted(file.name for file in run.iterdir()) == [
         "config.yaml", "model.pt", "parity.png", "report.json", "report.md", "selection.png",
     ]  # fmt: skip

@@ -189,7 +189,7 @@ regressor: {n_members: 20}
 """
 
 
-def test_models_of_whole_structures_have_their_own_defaults_and_a_short_budget(tmp_path: Path) -> None:
+def test_global_models_have_their_own_defaults_and_a_short_budget(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, WHOLE))
     assert config.descriptor["max_scale"] == 2
     assert (config.regressor["n_members"], config.regressor["budget"]) == (20, None)
@@ -219,7 +219,7 @@ def test_models_of_whole_structures_have_their_own_defaults_and_a_short_budget(t
         ),
     ],
 )
-def test_what_models_of_whole_structures_cannot_do_is_refused(tmp_path: Path, override: str, message: str) -> None:
+def test_what_global_models_cannot_do_is_refused(tmp_path: Path, override: str, message: str) -> None:
     assert fault(tmp_path, WHOLE, [override]).startswith(f"override '{override}': {message}")
 
 
