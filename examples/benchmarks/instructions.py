@@ -84,9 +84,9 @@ def row(name: str, counts: Counter[str]) -> list[str]:
 
 
 def newest_library() -> Path | None:
-    """The operators' library that was built last in this checkout."""
-    built = sorted((ROOT / "build").rglob("librhopot_operators.so"), key=lambda file: file.stat().st_mtime)
-    return built[-1] if built else None
+    """The operators' library that was built last in this checkout, other than with sanitizers."""
+    built = [file for file in (ROOT / "build").rglob("librhopot_operators.so") if "sanitize" not in file.parts]
+    return max(built, key=lambda file: file.stat().st_mtime, default=None)
 
 
 def loops(library: Path) -> Iterator[Loop]:

@@ -12,23 +12,17 @@
 
 namespace rhopot {
 
-// See problem.hpp for shapes and meaning. All tensors are contiguous after construction.
-struct GraphArguments {
-    at::Tensor edge_vectors, first_edge, neighbour, centre, species, radial, species_channel;
-    double cutoff;
-    std::int64_t n_channels;
-    double center_weight;
+// A graph on tensors, contiguous after construction; see problem.hpp for shapes and meaning.
+struct GraphTensors {
+    at::Tensor edge_vectors, first_edge, neighbour, centre, species;
 
-    // throws c10::Error with one sentence when an argument does not fit
-    void check() const;
+    // throws c10::Error with one sentence when one of them does not fit; species lie in [0, n_species), `what` says what that
+    // counts, `reference` names the plain PyTorch functions for other devices
+    void check(std::int64_t n_species, const char* what, const char* reference) const;
 
     std::int64_t n_edges() const { return edge_vectors.size(0); }
     std::int64_t n_centres() const { return centre.size(0); }
-    std::int64_t n_species() const { return radial.size(0); }
-    std::int64_t l_max() const { return radial.size(3) - 1; }
-    std::int64_t n_angular() const { return radial.size(3) * radial.size(3); }
-    std::int64_t width() const { return n_channels * radial.size(4); }
-    std::int64_t n_features() const { return width() * (width() + 1) / 2 * radial.size(3); }
+    std::int64_t most_edges() const;  // of a centre
 
     template <class T> Graph<T> graph(const at::Tensor& tangents = {}) const {
         return {edge_vectors.const_data_ptr<T>(),
@@ -39,17 +33,45 @@ struct GraphArguments {
                 centre.const_data_ptr<std::int64_t>(),
                 species.const_data_ptr<std::int64_t>()};
     }
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        visit(self.edge_vectors);
+        visit(self.first_edge);
+        visit(self.neighbour);
+        visit(self.centre);
+        visit(self.species);
+    }
+};
+
+// A graph and the radial functions of its density.
+struct GraphArguments : GraphTensors {
+    at::Tensor radial, species_channel;
+    double cutoff = 0;
+    std::int64_t n_channels = 0;
+    double center_weight = 0;
+
+    // throws c10::Error with one sentence when an argument does not fit
+    void check() const;
+
+    std::int64_t n_species() const { return radial.size(0); }
+    std::int64_t l_max() const { return radial.size(3) - 1; }
+    std::int64_t n_angular() const { return radial.size(3) * radial.size(3); }
+    std::int64_t width() const { return n_channels * radial.size(4); }
+
     template <class T> Basis<T> basis() const {
         return {radial.const_data_ptr<T>(), species_channel.const_data_ptr<std::int64_t>(), radial.size(1), int(l_max()),
                 int(radial.size(4)), int(n_channels), T(cutoff), T(center_weight), all_columns(), &harmonic_constants<T>()};
     }
     // every degree reads every column
     Columns all_columns() const;
-    std::int64_t most_edges() const {
-        const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-        std::int64_t most = 0;
-        for (std::int64_t i = 0; i < n_centres(); ++i) most = std::max(most, first[i + 1] - first[i]);
-        return most;
+
+    // every member, in order; autograd.hpp keeps them in a context
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        GraphTensors::visit(self, visit);
+        visit(self.radial);
+        visit(self.species_channel);
+        visit(self.cutoff);
+        visit(self.n_channels);
+        visit(self.center_weight);
     }
 };
 
@@ -61,8 +83,21 @@ GraphArguments graph_arguments(const at::Tensor& edge_vectors, const at::Tensor&
 // an index tensor of one dimension with values in [0, size), or throws with a sentence; `what` says what it counts
 void check_index(const at::Tensor& index, const char* name, std::int64_t size, const char* what);
 
+// offsets[n_centres + 1] that rise from 0 to n_edges, or throws with a sentence
+void check_offsets(const at::Tensor& first_edge, std::int64_t n_centres, std::int64_t n_edges);
+
+// a floating-point tensor on the CPU with the dtype of edge_vectors, or throws with a sentence
+void check_float(const at::Tensor& tensor, const char* name, at::ScalarType type, const char* reference);
+
 // degree l of a density [C, (l+1)^2, U], or throws with a sentence
 int density_degree(const at::Tensor& density);
+
+// a density as kernels read it, with a direction of a derivative unless that is undefined
+template <class T> Density<T> density_of(const at::Tensor& value, const at::Tensor& tangent) {
+    const bool along = tangent.defined();
+    return {value.const_data_ptr<T>(), along ? tangent.const_data_ptr<T>() : nullptr, along, density_degree(value),
+            int(value.size(2))};
+}
 
 // an undefined tensor stays undefined
 inline at::Tensor contiguous(const at::Tensor& tensor) { return tensor.defined() ? tensor.contiguous() : tensor; }

@@ -67,7 +67,7 @@ def test_no_edges_give_no_edges_and_no_forces() -> None:
     ("change", "sentence"),
     [
         ({"neighbour": torch.tensor([5])}, r"neighbour must lie in \[0, 2\) \(atoms\), got 5"),
-        ({"first_edge": torch.tensor([0, 1])}, "first_edge must rise from 0 to the number of edges"),
+        ({"first_edge": torch.tensor([0, 1])}, "first_edge must have one entry per centre and one more"),
         ({"vectors": torch.zeros(1, 3)}, "vectors must be float64 rows of 3, one per edge, got Float"),
     ],
     ids=["neighbour", "first_edge", "vectors"],

@@ -4,32 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "lattice.hpp"
-#include "problem.hpp"
 
 namespace rhopot {
-
-#define RHOPOT_DECLARE(variant) \
-    namespace variant {         \
-    extern const ScatteringKernels scattering_kernels; \
-    }
-RHOPOT_DECLARE(baseline)
-#ifdef RHOPOT_X86_VARIANTS
-RHOPOT_DECLARE(v3)
-RHOPOT_DECLARE(v4)
-#endif
-
-// the same choice of an instruction set as the engine's
-const ScatteringKernels& scattering_kernels() {
-#ifdef RHOPOT_X86_VARIANTS
-    const char* name = kernels<double>().name;
-    if (std::strcmp(name, "v4") == 0) return v4::scattering_kernels;
-    if (std::strcmp(name, "v3") == 0) return v3::scattering_kernels;
-#endif
-    return baseline::scattering_kernels;
-}
 
 namespace {
 

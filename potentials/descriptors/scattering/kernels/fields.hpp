@@ -15,7 +15,7 @@ struct Wavelet {
     at::Tensor filter;                  // [M, p1, p2, p3/2 + 1], zero at and beyond the edge of its band
     std::array<std::int64_t, 3> have;   // points of the spectra's grid
     std::array<std::int64_t, 3> points; // p1, p2, p3
-    bool odd;                           // products are times -i, so that fields are real
+    bool odd = false;                   // products are times -i, so that fields are real
 
     std::int64_t n_components() const { return filter.size(0); }
     std::int64_t n_points() const { return points[0] * points[1] * points[2]; }
@@ -49,8 +49,5 @@ Filters filters_of(const at::Tensor& dual, const std::array<std::int64_t, 3>& po
                    std::int64_t degree);
 
 std::vector<Power> powers_of(at::ArrayRef<double> powers);
-
-// the set of kernels for this processor
-const ScatteringKernels& scattering_kernels();
 
 }  // namespace rhopot

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "problem.hpp"
+#include "density/kernels/problem.hpp"
 
 namespace rhopot {
 
@@ -95,5 +95,7 @@ struct ScatteringKernels {
     void (*wavelet_row_adjoint)(const WaveletShape&, const double* start, const double* step, std::int64_t n,
                                 const double* incoming, std::int64_t stride, double* by_start, double* by_step);
 };
+RHOPOT_IN_EVERY_VARIANT(const ScatteringKernels& scattering_kernels())
+inline const ScatteringKernels& scattering_kernels() { return RHOPOT_CHOSEN(scattering_kernels)(); }
 
 }  // namespace rhopot

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "kernels.hpp"
-#include "simd.hpp"
+#include "density/kernels/simd.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 

@@ -3,23 +3,17 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "density/kernels/autograd.hpp"
 #include "fields.hpp"
 
 namespace rhopot {
 namespace {
 
-using at::Tensor;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
 void refuse_second(const char* name) {
     TORCH_CHECK_NOT_IMPLEMENTED(!at::GradMode::is_enabled(), name, " has no second derivative; use reference=True for it");
 }
-
-bool follows(const Tensor& tensor) { return at::GradMode::is_enabled() && tensor.requires_grad(); }
 
 std::array<std::int64_t, 3> three(at::IntArrayRef points, const char* name) {
     TORCH_CHECK_VALUE(points.size() == 3 && points[0] > 0 && points[1] > 0 && points[2] > 0, name,
@@ -89,7 +83,7 @@ struct Coefficients : torch::autograd::Function<Coefficients> {
 
 Tensor field_coefficients_plain(const Tensor& fields) { return coefficients(fields); }
 Tensor field_coefficients_autograd(const Tensor& fields) {
-    if (follows(fields)) return Coefficients::apply(fields);
+    if (wants_gradient(fields)) return Coefficients::apply(fields);
     at::AutoDispatchBelowADInplaceOrView guard;
     return coefficients(fields);
 }
@@ -140,7 +134,7 @@ Tensor power_sums_plain(const Tensor& modulus, at::ArrayRef<double> powers) {
     return sums_of(modulus.contiguous(), powers_of(powers));
 }
 Tensor power_sums_autograd(const Tensor& modulus, at::ArrayRef<double> powers) {
-    if (!follows(modulus)) {
+    if (!wants_gradient(modulus)) {
         at::AutoDispatchBelowADInplaceOrView guard;
         return power_sums_plain(modulus, powers);
     }
@@ -230,7 +224,7 @@ Tensor wavelet_modulus_plain(RHOPOT_MODULUS_PARAMETERS) {
     return modulus_of(a.wavelet, all_fields(a.wavelet, a.spectra), a.weights, a.floor);
 }
 Tensor wavelet_modulus_autograd(RHOPOT_MODULUS_PARAMETERS) {
-    if (!follows(spectrum) && !follows(filter)) {
+    if (!wants_gradient(spectrum) && !wants_gradient(filter)) {
         at::AutoDispatchBelowADInplaceOrView guard;
         return wavelet_modulus_plain(RHOPOT_MODULUS_VALUES);
     }
@@ -307,7 +301,7 @@ Tensor wavelet_power_sums_plain(RHOPOT_SUMS_PARAMETERS) {
     return wavelet_power_sums_with(spectrum, have, filter, points, odd, rows, floor, powers, false);
 }
 Tensor wavelet_power_sums_autograd(RHOPOT_SUMS_PARAMETERS) {
-    const bool keep = follows(spectrum) || follows(filter);
+    const bool keep = wants_gradient(spectrum) || wants_gradient(filter);
     return wavelet_power_sums_with(spectrum, have, filter, points, odd, rows, floor, powers, keep);
 }
 

@@ -221,10 +221,14 @@ void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, s
 
 }  // namespace
 
-extern const ScatteringKernels scattering_kernels;
-const ScatteringKernels scattering_kernels{WIDTH<double>,      modulus,            modulus_adjoint, power_sums,
-                                           power_slopes,       field_sums,         field_slopes,    spectrum_to_points,
-                                           points_to_spectrum, filtered_points,    filtered_points_adjoint,
-                                           split_row,          join_row,           wavelet_row,     wavelet_row_adjoint};
+const ScatteringKernels& scattering_kernels() {
+    static constexpr ScatteringKernels kernels{
+        WIDTH<double>,      modulus,            modulus_adjoint, power_sums,
+        power_slopes,       field_sums,         field_slopes,    spectrum_to_points,
+        points_to_spectrum, filtered_points,    filtered_points_adjoint,
+        split_row,          join_row,           wavelet_row,     wavelet_row_adjoint,
+    };
+    return kernels;
+}
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -5,7 +5,7 @@
 // R is a polynomial: the recurrence of the harmonics with |w|^2 in the place of 1 (`harmonics.hpp` of the engine).
 #pragma once
 
-#include "elementary.hpp"
+#include "density/kernels/elementary.hpp"
 #include "kernels.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {

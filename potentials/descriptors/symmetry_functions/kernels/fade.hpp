@@ -1,7 +1,7 @@
 // The cutoff function on packs of distances, and on their duals.
 #pragma once
 
-#include "elementary.hpp"
+#include "density/kernels/elementary.hpp"
 #include "grid.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {

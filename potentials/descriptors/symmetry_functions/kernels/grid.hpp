@@ -9,7 +9,7 @@
 // Lengths in A; arrays are row-major and contiguous; an index range [begin, end) of centres is one piece of work.
 #pragma once
 
-#include "problem.hpp"  // of the density engine: Graph
+#include "density/kernels/problem.hpp"  // Graph
 
 namespace rhopot {
 
@@ -51,5 +51,7 @@ template <class T> struct SymmetryKernels {
     void (*jacobian)(const Graph<T>&, const SymmetryGrid<T>&, std::int64_t begin, std::int64_t end, T* features, T* slopes,
                      T* workspace);
 };
+RHOPOT_IN_EVERY_VARIANT(template <class T> const SymmetryKernels<T>& symmetry_kernels())
+template <class T> const SymmetryKernels<T>& symmetry_kernels() { return RHOPOT_CHOSEN(symmetry_kernels<T>)(); }
 
 }  // namespace rhopot

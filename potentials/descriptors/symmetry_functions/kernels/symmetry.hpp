@@ -4,41 +4,42 @@
 #include <string>
 #include <vector>
 
-#include "arguments.hpp"  // of the density engine
+#include "density/kernels/arguments.hpp"
 #include "grid.hpp"
 
 namespace rhopot {
 
+constexpr const char* SYMMETRY_REFERENCE = "rhopot.potentials.descriptors.symmetry_functions.reference";
+
 // See grid.hpp for shapes and meaning. All tensors are contiguous after construction.
-struct SymmetryArguments {
-    at::Tensor edge_vectors, first_edge, neighbour, centre, species, radial, angular;
+struct SymmetryArguments : GraphTensors {
+    at::Tensor radial, angular;
     std::vector<std::int64_t> zeta, sign;
-    double cutoff, width;
+    double cutoff = 0, width = 0;
     std::string fade;
-    std::int64_t n_species;
+    std::int64_t n_species = 0;
 
     // throws c10::Error with one sentence when an argument does not fit
     void check() const;
-
-    std::int64_t n_edges() const { return edge_vectors.size(0); }
-    std::int64_t n_centres() const { return centre.size(0); }
 
     template <class T> SymmetryGrid<T> grid() const {
         return {radial.const_data_ptr<T>(), angular.const_data_ptr<T>(), zeta.data(), sign.data(), int(radial.size(0)),
                 int(angular.size(0)), int(zeta.size()), int(sign.size()), int(n_species),
                 fade == "quintic" ? FadeKind::quintic : FadeKind::shifted_cosine, T(cutoff), T(width)};
     }
-    template <class T> Graph<T> graph(const at::Tensor& tangents) const {
-        return {edge_vectors.const_data_ptr<T>(),
-                tangents.defined() ? tangents.const_data_ptr<T>() : nullptr,
-                tangents.defined(),
-                first_edge.const_data_ptr<std::int64_t>(),
-                neighbour.const_data_ptr<std::int64_t>(),
-                centre.const_data_ptr<std::int64_t>(),
-                species.const_data_ptr<std::int64_t>()};
-    }
     std::int64_t n_features() const;
-    std::int64_t most_edges() const;
+
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        GraphTensors::visit(self, visit);
+        visit(self.radial);
+        visit(self.angular);
+        visit(self.zeta);
+        visit(self.sign);
+        visit(self.cutoff);
+        visit(self.width);
+        visit(self.fade);
+        visit(self.n_species);
+    }
 };
 
 // G[C, F], or its derivative along tangents[E, 3]

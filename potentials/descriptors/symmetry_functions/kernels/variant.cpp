@@ -298,11 +298,13 @@ void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t b
     }
 }
 
-template <class T> constexpr SymmetryKernels<T> make() { return {workspace<T>, values_of<T>, adjoint_of<T>, jacobian<T>}; }
-
 }  // namespace
 
-extern const SymmetryKernels<double> symmetry_double = make<double>();
-extern const SymmetryKernels<float> symmetry_float = make<float>();
+template <class T> const SymmetryKernels<T>& symmetry_kernels() {
+    static constexpr SymmetryKernels<T> kernels{workspace<T>, values_of<T>, adjoint_of<T>, jacobian<T>};
+    return kernels;
+}
+template const SymmetryKernels<double>& symmetry_kernels<double>();
+template const SymmetryKernels<float>& symmetry_kernels<float>();
 
 }  // namespace rhopot::RHOPOT_VARIANT

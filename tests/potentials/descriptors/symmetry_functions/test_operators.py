@@ -137,7 +137,7 @@ BAD = {
     "half": (0, GOOD[0].half(), "edge_vectors must be float64 or float32, got Half"),
     "dtype": (5, GOOD[5].float(), r"radial must have the dtype of edge_vectors \(Double\), got Float"),
     "radial": (5, GOOD[5][:, 0], r"radial must be of shape \(N2, 2\)"),
-    "offsets": (1, GOOD[1][:-1], "first_edge must rise from 0 to the number of edges"),
+    "offsets": (1, GOOD[1][:-1], "first_edge must have one entry per centre and one more"),
     "neighbour": (2, GOOD[2] + 9, "neighbour must lie in"),
     "species": (4, GOOD[4] + 3, "species must lie in"),
     "zeta": (7, [0], r"zeta must lie in \[1, 64\], got 0"),

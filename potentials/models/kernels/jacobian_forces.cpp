@@ -5,7 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "autograd.hpp"
+#include "density/kernels/autograd.hpp"
+#include "read_out_kernels.hpp"
 
 namespace rhopot {
 namespace {
@@ -17,11 +18,8 @@ void check_jacobian(const Tensor& jacobian, const Tensor& first_edge, const Tens
     TORCH_CHECK_TYPE(type == at::kDouble || type == at::kFloat, "jacobian must be float64 or float32, got ", type);
     TORCH_CHECK_VALUE(jacobian.dim() == 3 && jacobian.size(1) == 3, "jacobian must be of shape (E, 3, F), got ",
                       jacobian.sizes());
-    check_index(first_edge, "first_edge", jacobian.size(0) + 1, "edge offsets");
-    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-    const std::int64_t n = first_edge.size(0) - 1;
-    TORCH_CHECK_VALUE(n >= 0 && first[0] == 0 && first[n] == jacobian.size(0) && std::is_sorted(first, first + n + 1),
-                      "first_edge must rise from 0 to the number of edges (", jacobian.size(0), ")");
+    const std::int64_t n = first_edge.numel() - 1;
+    check_offsets(first_edge, n, jacobian.size(0));
     TORCH_CHECK_TYPE(slope.scalar_type() == type, "slope must have the dtype of jacobian (", type, "), got ",
                      slope.scalar_type(), "; cast one of them");
     TORCH_CHECK_VALUE(slope.dim() == 3 && slope.size(1) == n && slope.size(2) == jacobian.size(2),

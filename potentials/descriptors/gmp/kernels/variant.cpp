@@ -1,6 +1,7 @@
-// The kernels of the order norms, compiled once per instruction set like those of variant.cpp, by the same rules.
-#include "centre.hpp"
-#include "jacobian.hpp"
+// The kernels of the order norms, compiled once per instruction set (RHOPOT_VARIANT names it), without inline functions of the
+// standard library.
+#include "density/kernels/centre.hpp"
+#include "gmp_kernels.hpp"
 #include "orders.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
@@ -178,14 +179,14 @@ void gmp_jacobian(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>&
     }
 }
 
-template <class T> constexpr GmpKernels<T> make() {
-    return {gmp_workspace<T>, invariants_workspace<T>, gmp_invariants<T>, gmp_invariants_adjoint<T>,
-            gmp<T>, gmp_adjoint<T>, gmp_jacobian<T>};
-}
-
 }  // namespace
 
-extern const GmpKernels<double> gmp_kernels_double = make<double>();
-extern const GmpKernels<float> gmp_kernels_float = make<float>();
+template <class T> const GmpKernels<T>& gmp_kernels() {
+    static constexpr GmpKernels<T> kernels{gmp_workspace<T>, invariants_workspace<T>, gmp_invariants<T>,
+                                           gmp_invariants_adjoint<T>, gmp<T>, gmp_adjoint<T>, gmp_jacobian<T>};
+    return kernels;
+}
+template const GmpKernels<double>& gmp_kernels<double>();
+template const GmpKernels<float>& gmp_kernels<float>();
 
 }  // namespace rhopot::RHOPOT_VARIANT

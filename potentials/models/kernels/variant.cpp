@@ -1,10 +1,12 @@
-// Rows of a Jacobian against slopes, compiled once per instruction set like the kernels of variant.cpp, by the same rules.
+// The kernels of read-outs, compiled once per instruction set (RHOPOT_VARIANT names it), without inline functions of the standard
+// library: rows of a sparse-kernel model (sparse_rows.hpp), and rows of a Jacobian against slopes,
 //
 //   dot:     forces[k, row] = sum_f rows[row, f] slope[k, f]        members side by side in the lanes; one alone: features
 //   gather:  slope[k, f] = sum_row forces[k, row] rows[row, f]      features in the lanes
 // Every row is read once for as many members as a pack has lanes.
-#include "problem.hpp"
-#include "simd.hpp"
+#include "density/kernels/simd.hpp"
+#include "read_out_kernels.hpp"
+#include "sparse_rows.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
@@ -115,7 +117,18 @@ void gather(const RowBlock<T>& block, int members, const T* forces, std::int64_t
 
 }  // namespace
 
-extern const RowKernels<double> row_kernels_double{dot<double>, gather<double>};
-extern const RowKernels<float> row_kernels_float{dot<float>, gather<float>};
+template <class T> const SparseKernels<T>& sparse_kernels() {
+    static constexpr SparseKernels<T> kernels{normalise<T>, kernel_energy<T>, unnormalise<T>};
+    return kernels;
+}
+template const SparseKernels<double>& sparse_kernels<double>();
+template const SparseKernels<float>& sparse_kernels<float>();
+
+template <class T> const RowKernels<T>& row_kernels() {
+    static constexpr RowKernels<T> kernels{dot<T>, gather<T>};
+    return kernels;
+}
+template const RowKernels<double>& row_kernels<double>();
+template const RowKernels<float>& row_kernels<float>();
 
 }  // namespace rhopot::RHOPOT_VARIANT

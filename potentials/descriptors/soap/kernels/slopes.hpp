@@ -8,24 +8,6 @@
 
 namespace rhopot::RHOPOT_VARIANT {
 
-// projected gradients of all harmonics of a batch: to[axis, lm, WIDTH]
-template <class T>
-inline void harmonic_gradients(const EdgeBatch<T, false>& batch, const HarmonicConstants<T>& k, int l_max, T* to) {
-    const Pack<T> ux = batch.direction.load(0), uy = batch.direction.load(WIDTH<T>), uz = batch.direction.load(2 * WIDTH<T>);
-    const Pack<T> inverse = batch.direction.load(3 * WIDTH<T>);
-    const std::ptrdiff_t axis = WIDTH<T> * (l_max + 1) * (l_max + 1);
-    for (int l = 0; l <= l_max; ++l) {
-        for (int m = -l; m <= l; ++m) {
-            const auto g = harmonic_gradient(batch.harmonics, k, l, m);
-            const Pack<T> along = ux * g.x + uy * g.y + uz * g.z;
-            T* at = to + WIDTH<T> * angular(l, m);
-            store_pack(at, (g.x - ux * along) * inverse);
-            store_pack(at + axis, (g.y - uy * along) * inverse);
-            store_pack(at + 2 * axis, (g.z - uz * along) * inverse);
-        }
-    }
-}
-
 // dc[lm, block] of one edge and axis
 template <class T>
 inline void density_slope(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,

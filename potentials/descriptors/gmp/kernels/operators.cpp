@@ -1,11 +1,11 @@
-// Operators of the order norms: the GMP descriptor on tensors, its autograd, and the loop that turns a stored Jacobian into
-// forces. See autograd.hpp for how derivatives are made.
+// Operators of the order norms: the GMP descriptor on tensors, and its autograd.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include "autograd.hpp"
+#include "density/kernels/autograd.hpp"
+#include "gmp_kernels.hpp"
 
 namespace rhopot {
 namespace {
@@ -29,7 +29,7 @@ void check_probes(std::int64_t l_max, std::int64_t width, std::int64_t n_probes,
 // the arguments of the graph operators, trusted after construction
 struct GmpArguments {
     GraphArguments graph;
-    std::int64_t n_probes;
+    std::int64_t n_probes = 0;
     Tensor floor;
 
     void check() const {
@@ -76,9 +76,7 @@ template <class Work>
 void on_density(const Tensor& value, const Tensor& tangent, std::int64_t n_probes, const Tensor& floor, const Work& work) {
     AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "rhopot", [&] {
         const auto& k = gmp_kernels<scalar_t>();
-        const bool along = tangent.defined();
-        const Density<scalar_t> density{value.const_data_ptr<scalar_t>(), along ? tangent.const_data_ptr<scalar_t>() : nullptr,
-                                        along, density_degree(value), int(value.size(2))};
+        const auto density = density_of<scalar_t>(value, tangent);
         const Probes<scalar_t> probes{int(n_probes), floor.const_data_ptr<scalar_t>()};
         const std::size_t size = k.density_workspace(density, probes.count);
         over_centres<scalar_t>(value.size(0), size, [&](std::int64_t begin, std::int64_t end, scalar_t* workspace) {
@@ -135,62 +133,37 @@ std::tuple<Tensor, Tensor> jacobian(const GmpArguments& a) {
     return {phi, slopes};
 }
 
-// (dL/dh, dL/dc) of the gradient d(c, h) of the invariants
-struct InvariantsSecond : torch::autograd::Function<InvariantsSecond> {
-    static variable_list forward(AutogradContext*, const Tensor& density, const Tensor& adjoint, const Tensor& tangent,
-                                 std::int64_t n_probes, const Tensor& floor) {
-        at::AutoDispatchBelowADInplaceOrView guard;
-        return {invariants(density, n_probes, floor, tangent), invariants_adjoint(density, adjoint, n_probes, floor, tangent)};
-    }
-    static variable_list backward(AutogradContext*, const variable_list&) { refuse_third("gmp_invariants_v1"); }
-};
+// Phi(c)
+struct Invariants {
+    static constexpr const char *NAME = "gmp_invariants_v1", *REFERENCE = DENSITY_REFERENCE;
+    Tensor density;
+    std::int64_t n_probes = 0;
+    Tensor floor;
 
-struct InvariantsGradient : torch::autograd::Function<InvariantsGradient> {
-    static Tensor forward(AutogradContext* ctx, const Tensor& density, const Tensor& adjoint, std::int64_t n_probes,
-                          const Tensor& floor) {
-        at::AutoDispatchBelowADInplaceOrView guard;
-        ctx->save_for_backward({density, adjoint, floor});
-        ctx->saved_data["n_probes"] = n_probes;
-        return invariants_adjoint(density, adjoint, n_probes, floor);
+    const Tensor& variable() const { return density; }
+    Tensor value(const Tensor& tangent = {}) const { return invariants(density, n_probes, floor, tangent); }
+    Tensor adjoint(const Tensor& h, const Tensor& tangent = {}) const {
+        return invariants_adjoint(density, h, n_probes, floor, tangent);
     }
-    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
-        const auto saved = ctx->get_saved_variables();
-        const std::int64_t n_probes = ctx->saved_data["n_probes"].toInt();
-        // d = J^T h with J = dPhi/dc: dL/dh = J v; and d is itself a gradient by c, so dL/dc is its derivative along v
-        const auto second = InvariantsSecond::apply(saved[0], saved[1], incoming[0], n_probes, saved[2]);
-        return {second[1], second[0], Tensor(), Tensor()};
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        visit(self.density);
+        visit(self.n_probes);
+        visit(self.floor);
     }
 };
 
-struct Invariants : torch::autograd::Function<Invariants> {
-    static Tensor forward(AutogradContext* ctx, const Tensor& density, std::int64_t n_probes, const Tensor& floor) {
-        at::AutoDispatchBelowADInplaceOrView guard;
-        ctx->save_for_backward({density, floor});
-        ctx->saved_data["n_probes"] = n_probes;
-        return invariants(density, n_probes, floor);
-    }
-    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
-        const auto saved = ctx->get_saved_variables();
-        const std::int64_t n_probes = ctx->saved_data["n_probes"].toInt();
-        return {InvariantsGradient::apply(saved[0], incoming[0], n_probes, saved[1]), Tensor(), Tensor()};
-    }
-};
+// Phi(r) in one pass
+struct Features {
+    GmpArguments a;
 
-struct Features : torch::autograd::Function<Features> {
-    static Tensor forward(AutogradContext* ctx, const Tensor&, const GmpArguments& a) {
-        at::AutoDispatchBelowADInplaceOrView guard;
-        save(ctx, a.graph, {a.floor});
-        ctx->saved_data["n_probes"] = a.n_probes;
-        return features(a);
-    }
-    // in one pass, or step by step when the gradient must itself be differentiable
-    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
-        const auto saved = ctx->get_saved_variables();
-        const GmpArguments a{restore(ctx, saved), ctx->saved_data["n_probes"].toInt(), saved[7]};
-        if (!at::GradMode::is_enabled()) return {features_adjoint(a, incoming[0]), Tensor()};
-        const Tensor density = Expansion::apply(a.graph.edge_vectors, a.graph);
-        const Tensor slope = InvariantsGradient::apply(density, incoming[0], a.n_probes, a.floor);
-        return {ExpansionGradient::apply(a.graph.edge_vectors, slope, a.graph), Tensor()};
+    const Tensor& variable() const { return a.graph.edge_vectors; }
+    Tensor value() const { return features(a); }
+    Tensor adjoint(const Tensor& h) const { return features_adjoint(a, h); }
+    Tensor composed_gradient(const Tensor& h) const { return gradient_by_steps<Invariants>(a.graph, h, a.n_probes, a.floor); }
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        GraphArguments::visit(self.a.graph, visit);
+        visit(self.a.n_probes);
+        visit(self.a.floor);
     }
 };
 
@@ -206,7 +179,7 @@ Tensor gmp_features_plain(RHOPOT_GRAPH_PARAMETERS, std::int64_t n_probes, const 
 Tensor gmp_features_autograd(RHOPOT_GRAPH_PARAMETERS, std::int64_t n_probes, const Tensor& floor) {
     refuse_gradient(radial, "radial");
     refuse_gradient(floor, "floor");
-    return Features::apply(edge_vectors, gmp_arguments(RHOPOT_GRAPH_VALUES, n_probes, floor));
+    return fused_value_of(Features{gmp_arguments(RHOPOT_GRAPH_VALUES, n_probes, floor)});
 }
 
 Tensor gmp_invariants_plain(const Tensor& density, std::int64_t n_probes, const Tensor& floor) {
@@ -216,7 +189,7 @@ Tensor gmp_invariants_plain(const Tensor& density, std::int64_t n_probes, const 
 Tensor gmp_invariants_autograd(const Tensor& density, std::int64_t n_probes, const Tensor& floor) {
     refuse_gradient(floor, "floor");
     check_probes(density_degree(density), density.size(2), n_probes, floor, density.scalar_type());
-    return Invariants::apply(density, n_probes, floor.contiguous());
+    return value_of(Invariants{density, n_probes, floor.contiguous()});
 }
 
 std::tuple<Tensor, Tensor> gmp_jacobian_plain(RHOPOT_GRAPH_PARAMETERS, std::int64_t n_probes, const Tensor& floor) {

@@ -3,6 +3,8 @@
 // Centres are sorted by species and worked through in pieces whose rows stay in the caches of a core; only the sparse
 // points stream past them, once forwards and once backwards. Both passes are matrix products. The density of a centre is
 // made twice, because keeping what its adjoint needs would take more memory traffic than making it.
+#include "sparse.hpp"
+
 #include <ATen/Dispatch.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -13,7 +15,8 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "compute.hpp"
+#include "descriptors/soap/kernels/soap_kernels.hpp"
+#include "read_out_kernels.hpp"
 
 namespace rhopot {
 namespace {
@@ -57,7 +60,8 @@ template <class T> at::Tensor matrix(T* data, std::int64_t rows, std::int64_t co
 
 // What one call works on, and what the pieces write to.
 template <class T> struct Call {
-    const Kernels<T>& kernels;
+    const SoapKernels<T>& soap;
+    const SparseKernels<T>& sparse;
     Graph<T> graph;
     Basis<T> basis;
     const SparseModel& model;
@@ -88,9 +92,9 @@ template <class T>
 void Call<T>::units(std::int64_t n, const std::int64_t* order, T* spectrum, T* unit, T* inverse, T* workspace) const {
     for (std::int64_t r = 0; r < n; ++r) {
         T* row = unit + r * n_used;
-        kernels.soap(graph_of(order[r]), basis, 0, 1, features == nullptr ? row : spectrum, workspace);
+        soap.soap(graph_of(order[r]), basis, 0, 1, features == nullptr ? row : spectrum, workspace);
         for (std::int64_t f = 0; features != nullptr && f < n_used; ++f) row[f] = spectrum[features[f]];
-        inverse[r] = kernels.normalise(row, n_used);
+        inverse[r] = sparse.normalise(row, n_used);
     }
 }
 
@@ -104,7 +108,7 @@ void Call<T>::edges(std::int64_t n, const std::int64_t* order, T* spectrum, T* s
             for (std::int64_t f = 0; f < n_used; ++f) spectrum[features[f]] += row[f];
             row = spectrum;
         }
-        kernels.soap_adjoint(graph_of(order[r]), basis, 0, 1, row, gradient, workspace);
+        soap.soap_adjoint(graph_of(order[r]), basis, 0, 1, row, gradient, workspace);
     }
 }
 
@@ -124,7 +128,7 @@ template <class T> void Call<T>::piece(const Piece& piece, const std::int64_t* o
     const T* weights = first_weights.const_data_ptr<T>() + first;
     for (std::int64_t r = 0; r < n; ++r) {
         energies[order[r] * columns] =
-            kernels.kernel_energy(overlap + r * m, weights, m, model.zeta, members > 0 ? powers + r * m : nullptr);
+            sparse.kernel_energy(overlap + r * m, weights, m, model.zeta, members > 0 ? powers + r * m : nullptr);
     }
     if (members > 0) {
         const at::Tensor rest = model.weights.narrow(0, first, m).narrow(1, 1, members);
@@ -137,7 +141,7 @@ template <class T> void Call<T>::piece(const Piece& piece, const std::int64_t* o
     at::mm_out(slopes, kernel, points);
     for (std::int64_t r = 0; r < n; ++r) {
         const T along = T(model.zeta) * energies[order[r] * columns];
-        kernels.unnormalise(slope + r * n_used, unit + r * n_used, n_used, along, inverse[r]);
+        sparse.unnormalise(slope + r * n_used, unit + r * n_used, n_used, along, inverse[r]);
     }
     edges(n, order, spectrum, slope, own);
 }
@@ -149,8 +153,8 @@ void SparseModel::check(const GraphArguments& a) const {
     TORCH_CHECK_TYPE(points.scalar_type() == type && weights.scalar_type() == type,
                      "points and weights must have the dtype of edge_vectors (", type, "), got ", points.scalar_type(),
                      " and ", weights.scalar_type(), "; cast them");
-    if (features.defined()) check_index(features, "features", a.n_features(), "features of the power spectrum");
-    const std::int64_t used = features.defined() ? features.size(0) : a.n_features();
+    if (features.defined()) check_index(features, "features", n_features(a), "features of the power spectrum");
+    const std::int64_t used = features.defined() ? features.size(0) : n_features(a);
     TORCH_CHECK_VALUE(points.dim() == 2 && points.size(1) == used, "points must be of shape (M, ", used, "), got ",
                       points.sizes());
     TORCH_CHECK_VALUE(weights.dim() == 2 && weights.size(0) == points.size(0) && weights.size(1) >= 1,
@@ -175,13 +179,13 @@ AtomEnergies soap_gap(const GraphArguments& a, const SparseModel& model, bool me
         most_points = std::max(most_points, dense.first_point[p.species + 1] - dense.first_point[p.species]);
     }
     AT_DISPATCH_FLOATING_TYPES(a.edge_vectors.scalar_type(), "rhopot", [&] {
-        const Call<scalar_t> call{kernels<scalar_t>(), a.graph<scalar_t>(), a.basis<scalar_t>(), dense,
-                                  dense.weights.select(1, 0).contiguous(), a.n_features(), dense.points.size(1), most_points,
+        const Call<scalar_t> call{soap_kernels<scalar_t>(), sparse_kernels<scalar_t>(), a.graph<scalar_t>(), a.basis<scalar_t>(),
+                                  dense, dense.weights.select(1, 0).contiguous(), n_features(a), dense.points.size(1), most_points,
                                   columns - 1,
                                   dense.features.defined() ? dense.features.const_data_ptr<std::int64_t>() : nullptr,
                                   result.energies.mutable_data_ptr<scalar_t>(),
                                   want_gradient ? result.gradient.mutable_data_ptr<scalar_t>() : nullptr};
-        const std::size_t size = call.rows() + call.kernels.graph_workspace(call.basis, a.most_edges());
+        const std::size_t size = call.rows() + call.soap.graph_workspace(call.basis, a.most_edges());
         at::parallel_for(0, work.pieces.size(), 1, [&](std::int64_t begin, std::int64_t end) {
             at::AutoDispatchBelowADInplaceOrView guard;
             scalar_t* workspace = thread_workspace<scalar_t>(size);

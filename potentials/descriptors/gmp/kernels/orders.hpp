@@ -7,7 +7,7 @@
 // (l; t P + p) have a stride with a pack more than they use, because they are read and written in pieces of PP.
 #pragma once
 
-#include "expansion.hpp"
+#include "density/kernels/expansion.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 

@@ -5,7 +5,7 @@
 // with h = dE/dp. For a linear model h is a constant w, W_l is made once, and E = 1/2 sum c W_l c: p is never formed.
 #pragma once
 
-#include "expansion.hpp"
+#include "density/kernels/expansion.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 

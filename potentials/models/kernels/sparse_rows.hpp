@@ -4,7 +4,7 @@
 //   de/dk_s = zeta w_s k_s^(zeta - 1) = v_s,   h = sum_s v_s P_s,   de/dp = (h - u (u . h)) / |p|,   u . h = zeta e
 #pragma once
 
-#include "simd.hpp"
+#include "density/kernels/simd.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 

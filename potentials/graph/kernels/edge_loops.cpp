@@ -4,7 +4,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "arguments.hpp"
+#include "density/kernels/arguments.hpp"
 
 namespace rhopot {
 namespace {
@@ -21,12 +21,7 @@ void check_rows(const Tensor& rows, const char* name, std::int64_t n, std::int64
 void check_edges(const Tensor& first_edge, const Tensor& centre, const Tensor& neighbour, std::int64_t n_atoms) {
     check_index(centre, "centre", n_atoms, "atoms");
     check_index(neighbour, "neighbour", n_atoms, "atoms");
-    check_index(first_edge, "first_edge", neighbour.size(0) + 1, "edge offsets");
-    const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
-    const std::int64_t n = centre.size(0);
-    TORCH_CHECK_VALUE(first_edge.size(0) == n + 1 && first[0] == 0 && first[n] == neighbour.size(0) &&
-                          std::is_sorted(first, first + n + 1),
-                      "first_edge must rise from 0 to the number of edges (", neighbour.size(0), ") in ", n + 1, " entries");
+    check_offsets(first_edge, centre.size(0), neighbour.size(0));
 }
 
 // (vectors[E', 3], first_edge[C+1], neighbour[E'], kept[E']): the edges r_j - r_i + offset shorter than the cutoff

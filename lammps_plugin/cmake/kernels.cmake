@@ -1,0 +1,36 @@
+# The parts of librhopot_operators.so: every kernels folder adds its kernels (no torch inside, one copy per instruction set) and the
+# operators around them. Files include each other by their path below potentials/.
+cmake_path(SET RHOPOT_POTENTIALS NORMALIZE ${CMAKE_CURRENT_SOURCE_DIR}/../potentials)
+set(RHOPOT_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wno-psabi)
+if(RHOPOT_SANITIZE)
+  list(APPEND RHOPOT_KERNEL_FLAGS -O1)
+endif()
+
+# Instruction sets, and the flags of each.
+set(RHOPOT_VARIANTS baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND RHOPOT_VARIANTS v3 v4)
+  set(RHOPOT_FLAGS_v3 -march=x86-64-v3)
+  set(RHOPOT_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+endif()
+if("v4" IN_LIST RHOPOT_VARIANTS)
+  set(RHOPOT_VARIANT_DEFINITIONS RHOPOT_X86_VARIANTS)
+endif()
+
+# A folder's kernels, compiled once per instruction set and linked into the operators: rhopot_kernels(NAME SOURCES...)
+function(rhopot_kernels name)
+  foreach(variant IN LISTS RHOPOT_VARIANTS)
+    set(library rhopot_${name}_${variant})
+    add_library(${library} OBJECT ${ARGN})
+    target_include_directories(${library} PRIVATE ${RHOPOT_POTENTIALS})
+    target_compile_definitions(${library} PRIVATE RHOPOT_VARIANT=${variant} ${RHOPOT_VARIANT_DEFINITIONS})
+    target_compile_options(${library} PRIVATE ${RHOPOT_KERNEL_FLAGS} ${RHOPOT_FLAGS_${variant}})
+    target_link_libraries(rhopot_operators PRIVATE ${library})
+  endforeach()
+endfunction()
+
+# Sources around the kernels, compiled once; those of one group as one file: rhopot_operators(GROUP SOURCES...)
+function(rhopot_operators group)
+  target_sources(rhopot_operators PRIVATE ${ARGN})
+  rhopot_compile_as_one(rhopot_operators ${group} ${ARGN})
+endfunction()
