@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
+from rhopot.potentials.families.networks.feature_cache import GIB, FeatureBatch, FeatureCache, make_cache, structures
+from rhopot.potentials.families.networks.standardise import mean_and_spread
+from rhopot.potentials.families.networks.trainable_networks import NetworksOnFeatures
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.fitting.gradient.cache import GIB, Cache, make_cache, structures
-from rhopot.potentials.fitting.gradient.errors import predict_batch
-from rhopot.potentials.fitting.gradient.loss import Loss
-from rhopot.potentials.fitting.gradient.standardise import mean_and_spread
+from rhopot.potentials.fitting.gradient.loss import Loss, Predictions
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.baseline import EnergyBaseline
@@ -43,7 +43,7 @@ def cache(
     gib: float = 1.0,
     dtype: torch.dtype = torch.float64,
     descriptor: Descriptor | None = None,
-) -> Cache:
+) -> FeatureCache:
     """Return the cache of frames for networks whose constants are set to those of the frames."""
     descriptor = descriptor or SmallSpectrum(2, labelled.CUTOFF)
     data = structures(
@@ -74,10 +74,17 @@ def on_standardised(networks: Networks) -> Networks:
     return networks
 
 
-def loss_of(networks: Networks, held: Cache, settings: LossSettings, frames: list[int] | None = None) -> Tensor:
+def loss_of(networks: Networks, held: FeatureCache, settings: LossSettings, frames: list[int] | None = None) -> Tensor:
     """Return the members' summed losses (K) with a graph to the parameters."""
     batch = held.batch(list(range(len(held))) if frames is None else frames)
-    return Loss(settings)(predict_batch(networks, batch, strain=True, graph=True), batch.labels)
+    return Loss(settings)(predict(networks, batch, graph=True), batch.labels)
+
+
+def predict(networks: Networks, batch: FeatureBatch, graph: bool = False) -> Predictions:
+    """Return energies and, where the batch has derivatives, forces and V * stress; with a graph to the parameters."""
+    derivatives = batch.jacobian is not None
+    with torch.set_grad_enabled(graph):
+        return NetworksOnFeatures(networks).predict(batch, derivatives, derivatives)
 
 
 def _ignore(done: int) -> None:

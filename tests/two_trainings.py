@@ -11,8 +11,8 @@ import labelled
 import numpy as np
 from training_problem import ENERGIES, FORCES, fit_problem, training_settings, weights
 
+from rhopot.potentials.families.networks.fit import train_networks
 from rhopot.potentials.fitting.communicator import Communicator, find_communicator
-from rhopot.potentials.fitting.gradient.network_fit import train_networks
 from rhopot.potentials.models.network_settings import NetworkSettings
 
 

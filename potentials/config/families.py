@@ -177,7 +177,7 @@ def _fit_gap(problem: FitProblem, config: RunConfig) -> FitResult:
 
 
 def _fit_networks(problem: FitProblem, config: RunConfig) -> FitResult:
-    from rhopot.potentials.fitting.gradient.network_fit import train_networks
+    from rhopot.potentials.families.networks.fit import train_networks
     from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
     from rhopot.potentials.models import NetworkSettings
 

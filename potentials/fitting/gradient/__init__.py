@@ -1,6 +1,19 @@
-"""Training of networks on energies, forces and stresses: loss, cache, minibatches, optimiser, loop, checkpoints."""
+"""Training by gradients on energies, forces and stresses: loss, minibatches, optimiser, loop, checkpoints, calibration.
 
-from rhopot.potentials.fitting.gradient.network_fit import train_networks
+Knows `TrainableModel` and `BatchSource` (see `trainable`), no family.
+"""
+
+from rhopot.potentials.fitting.gradient.fit import Trainable, TrainedCommittee, train_committee
+from rhopot.potentials.fitting.gradient.trainable import BatchSource, TrainableModel
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings, ScheduleSettings, TrainingSettings
 
-__all__ = ["LossSettings", "ScheduleSettings", "TrainingSettings", "train_networks"]
+__all__ = [
+    "BatchSource",
+    "LossSettings",
+    "ScheduleSettings",
+    "Trainable",
+    "TrainableModel",
+    "TrainedCommittee",
+    "TrainingSettings",
+    "train_committee",
+]

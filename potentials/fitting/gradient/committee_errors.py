@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rhopot.potentials.fitting.calibration import NO_FORCES, ForceErrors
-from rhopot.potentials.fitting.gradient.cache import Cache
 from rhopot.potentials.fitting.gradient.errors import energies, forces
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds, mean_of_unseen
-from rhopot.potentials.models.network import Networks
+from rhopot.potentials.fitting.gradient.trainable import BatchSource, TrainableModel
 
 Floats = NDArray[np.float64]
 
@@ -27,27 +26,30 @@ class CommitteeErrors:
     forces: ForceErrors
 
     @staticmethod
-    def of(networks: Networks, validation: Cache, judges: StoppingFolds) -> CommitteeErrors:
-        """Return what one process's validation structures give; no forces where only energies are trained."""
-        matrix = judges.matrix
-        n_atoms = _numpy(validation.first_atom.diff())
-        totals = _numpy(energies(networks, validation))
+    def of(model: TrainableModel, validation: BatchSource, folds: StoppingFolds, with_forces: bool) -> CommitteeErrors:
+        """Return the errors of one process's validation structures; with_forces: those of force components too."""
+        unseen = folds.unseen
+        n_atoms = _numpy(validation.n_atoms)
+        totals = _numpy(energies(model, validation))
         labels = validation.labels.energy
-        kept = matrix.any(axis=0) & _known(labels.weight)
-        errors = (mean_of_unseen(totals, matrix) - _numpy(labels.value)[:, 0]) / n_atoms
+        kept = unseen.any(axis=0) & _known(labels.weight)
+        errors = (mean_of_unseen(totals, unseen) - _numpy(labels.value)[:, 0]) / n_atoms
         found = CommitteeErrors(errors[kept], (totals.std(axis=0) / n_atoms)[kept], NO_FORCES)
-        return found if validation.slopes is None else found._with_forces(networks, validation, matrix)
+        return found._with_forces(model, validation, unseen) if with_forces else found
 
-    def _with_forces(self, networks: Networks, validation: Cache, matrix: NDArray[np.bool_]) -> CommitteeErrors:
+    def _with_forces(
+        self, model: TrainableModel, validation: BatchSource, unseen: NDArray[np.bool_]
+    ) -> CommitteeErrors:
         """Return the same with force components of atoms that no constraint held."""
-        rows = np.repeat(np.arange(len(validation)), _numpy(validation.first_atom.diff()).astype(np.int64))
+        n_atoms = _numpy(validation.n_atoms).astype(np.int64)
+        rows = np.repeat(np.arange(len(n_atoms)), n_atoms)
         labels = validation.labels.forces
-        of_members = _numpy(forces(networks, validation))
-        spread = np.sqrt(of_members.var(axis=0).mean(axis=1))
-        free = matrix[:, rows].any(axis=0) & _known(labels.weight)
-        errors = (mean_of_unseen(of_members, matrix[:, rows]) - _numpy(labels.value))[free]
+        of_members = _numpy(forces(model, validation))
+        deviations = np.sqrt(of_members.var(axis=0).mean(axis=1))
+        free = unseen[:, rows].any(axis=0) & _known(labels.weight)
+        errors = (mean_of_unseen(of_members, unseen[:, rows]) - _numpy(labels.value))[free]
         species = validation.species.cpu().numpy()[free]
-        return replace(self, forces=ForceErrors.of(errors, spread[free], species, rows[free]))
+        return replace(self, forces=ForceErrors.of(errors, deviations[free], species, rows[free]))
 
     @staticmethod
     def joined(parts: Sequence[CommitteeErrors]) -> CommitteeErrors:

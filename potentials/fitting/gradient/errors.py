@@ -1,4 +1,4 @@
-"""Predictions of networks for a batch, and errors summed up over batches and processes."""
+"""Errors of a trainable model, summed up over batches and processes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,13 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.fitting.communicator import Communicator
-from rhopot.potentials.fitting.gradient.cache import Batch, Cache
-from rhopot.potentials.fitting.gradient.jacobians import sums_of_images
 from rhopot.potentials.fitting.gradient.loss import Labels, Loss, Predictions
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
+from rhopot.potentials.fitting.gradient.trainable import BatchSource, TrainableModel, device_of
 from rhopot.potentials.fitting.metrics import ENERGY, FORCES, mae_and_rmse
-from rhopot.potentials.models.network import Networks
 
 # Atoms that are evaluated together where nothing depends on it.
 EVALUATED_ATOMS = 4096
-
-
-def predict_batch(networks: Networks, batch: Batch, strain: bool, graph: bool) -> Predictions:
-    """Return what the networks predict for a batch.
-
-    strain: whether V * stress is wanted; graph: whether gradients by the parameters will be.
-    """
-    if batch.slopes is None:
-        with torch.set_grad_enabled(graph):
-            return Predictions(_energies(networks(batch.features, batch.species), batch))
-    with torch.enable_grad():
-        features = batch.features.expand(networks.n_members, -1, -1).requires_grad_(True)
-        energies = networks(features, batch.species)
-        (slope,) = torch.autograd.grad(energies.sum(), features, create_graph=graph)
-    if not graph:
-        energies = energies.detach()
-    return Predictions(_energies(energies, batch), *batch.slopes.forces_and_strain(slope, strain))
-
-
-def _energies(of_atoms: Tensor, batch: Batch) -> Tensor:
-    """Return energies (K, n, 1) of structures from those of atoms (K, C)."""
-    return sums_of_images(of_atoms.unsqueeze(2), batch.image, len(batch.n_atoms))
 
 
 @dataclass(frozen=True)
@@ -94,57 +70,65 @@ def _moments(error: Tensor, counted: Tensor) -> Tensor:
     return torch.stack([counted.sum().to(torch.float64), kept.abs().sum(), kept.square().sum()])
 
 
+@torch.no_grad()
 def errors(
-    networks: Networks, cache: Cache, loss: Loss, strain: bool, communicator: Communicator, judges: StoppingFolds
+    model: TrainableModel,
+    source: BatchSource,
+    loss: Loss,
+    forces: bool,
+    strain: bool,
+    communicator: Communicator,
+    folds: StoppingFolds,
 ) -> Errors:
-    """Return the errors for all labelled structures of a cache, in batches of about `EVALUATED_ATOMS` atoms.
+    """Return the errors for all labelled structures of a source, in batches of about `EVALUATED_ATOMS` atoms.
 
-    The loss of each member is that of the fold which stops it.
+    forces, strain: what is predicted besides energies. The loss of each member is that of the fold which stops it.
     """
-    every = ErrorSums(networks.n_members, cache.features.device)
-    own = torch.zeros(networks.n_members, dtype=torch.float64)
-    for fold, rows in enumerate(judges.parts):
-        sums = ErrorSums(networks.n_members, cache.features.device)
-        for frames in stretches(cache, rows):
-            batch = cache.batch(frames)
-            predictions = predict_batch(networks, batch, strain, graph=False)
+    every = ErrorSums(model.n_members, device_of(source))
+    own = torch.zeros(model.n_members, dtype=torch.float64)
+    for fold, rows in enumerate(folds.parts):
+        sums = ErrorSums(model.n_members, device_of(source))
+        for frames in stretches(source, rows):
+            batch = source.batch(frames)
+            predictions = model.predict(batch, forces, strain)
             sums.add(loss(predictions, batch.labels), predictions, batch.labels, batch.n_atoms)
         every.join(sums)
-        mine = torch.from_numpy(judges.of_member == fold)
+        mine = torch.from_numpy(folds.of_member == fold)
         own[mine] = sums.total(communicator).loss[mine]
     return Errors(own, every.total(communicator).table)
 
 
-def energies(networks: Networks, cache: Cache) -> Tensor:
-    """Return the members' energies (K, n) in eV of all structures of a cache, without baseline, in float64."""
-    parts = [torch.zeros((networks.n_members, 0), dtype=torch.float64)]
-    for frames in stretches(cache):
-        batch = cache.batch(frames)
-        with torch.no_grad():
-            found = _energies(networks(batch.features, batch.species), batch)
+@torch.no_grad()
+def energies(model: TrainableModel, source: BatchSource) -> Tensor:
+    """Return the members' energies (K, n) in eV of all structures of a source, without baseline, in float64."""
+    parts = [torch.zeros((model.n_members, 0), dtype=torch.float64)]
+    for frames in stretches(source):
+        found = model.predict(source.batch(frames), forces=False, strain=False).energy
         parts.append(found[:, :, 0].to("cpu", torch.float64))
     return torch.cat(parts, 1)
 
 
-def forces(networks: Networks, cache: Cache) -> Tensor:
-    """Return the members' forces (K, N, 3) in eV/A of all atoms of a cache with derivatives, on the CPU in float64."""
-    parts = [torch.zeros((networks.n_members, 0, 3), dtype=torch.float64)]
-    for frames in stretches(cache):
-        found = predict_batch(networks, cache.batch(frames), strain=False, graph=False).forces
-        if found is not None:
-            parts.append(found.to("cpu", torch.float64))
+@torch.no_grad()
+def forces(model: TrainableModel, source: BatchSource) -> Tensor:
+    """Return the members' forces (K, N, 3) in eV/A of all atoms of a source, on the CPU in float64."""
+    parts = [torch.zeros((model.n_members, 0, 3), dtype=torch.float64)]
+    for frames in stretches(source):
+        found = model.predict(source.batch(frames), forces=True, strain=False).forces
+        if found is None:
+            raise TypeError(f"predict of {type(model).__name__} must return forces where they are asked for, got none")
+        parts.append(found.to("cpu", torch.float64))
     return torch.cat(parts, 1)
 
 
-def stretches(cache: Cache, rows: Sequence[int] | None = None) -> list[Sequence[int]]:
+def stretches(source: BatchSource, rows: Sequence[int] | None = None) -> list[Sequence[int]]:
     """Return all structures, or those of some rising rows, in parts of about `EVALUATED_ATOMS` atoms."""
     parts: list[Sequence[int]] = []
-    first = cache.first_atom.tolist()
+    sizes = source.n_atoms.tolist()
     part: list[int] = []
     n_atoms = 0
-    for k in range(len(cache)) if rows is None else rows:
+    for k in range(len(sizes)) if rows is None else rows:
         part.append(k)
-        n_atoms += first[k + 1] - first[k]
+        n_atoms += sizes[k]
         if n_atoms >= EVALUATED_ATOMS:
             parts.append(part)
             part, n_atoms = [], 0

@@ -1,10 +1,10 @@
-"""Which validation structures stop which member, and which members judge a structure that they have not seen.
+"""Early stopping of a committee on halves of the validation set, so that every structure is unseen by half of it.
 
-The validation part is divided into two halves. Every other member keeps the weights that are best on the first half,
+The validation set is divided into two halves. Every other member keeps the weights that are best on the first half,
 the rest those that are best on the second. The structures of a half were then neither trained on nor used for early
-stopping by the members of the other half, its judges. The errors of the mean of the judges calibrate the predicted
-uncertainty: nothing is taken from the training for it, and every labelled validation structure counts. A mean of half
-of the members errs a little more, so that the calibration is on the safe side.
+stopping by the members of the other half: the errors of the mean of these members calibrate the predicted uncertainty.
+Nothing is taken from the training for it, and every labelled validation structure counts. A mean of half of the
+members errs a little more, so that the calibration is on the safe side.
 
 The standard deviation is that of all members: that one of them was stopped by a structure hardly moves it, and it is
 the deviation that the model states. Groups (paths, trajectories) stay whole, where there are several.
@@ -50,8 +50,8 @@ class StoppingFolds:
         return [np.flatnonzero(self.folds == fold).tolist() for fold in range(int(self.of_member.max()) + 1)]
 
     @property
-    def matrix(self) -> NDArray[np.bool_]:
-        """Whether member k judges structure n (K, n)."""
+    def unseen(self) -> NDArray[np.bool_]:
+        """Whether structure n is labelled and was not used to stop member k (K, n)."""
         return np.asarray((self.of_member[:, None] != self.folds) & (self.folds >= 0))
 
 
@@ -71,8 +71,8 @@ def make_stopping_folds(
     return StoppingFolds(folds, np.arange(n_members, dtype=np.int64) % (int(folds.max()) + 1), n_groups)
 
 
-def mean_of_unseen(values: Floats, judges: NDArray[np.bool_]) -> Floats:
-    """Return the mean (n, ...) over the judges (K, n) of values (K, n, ...), NaN where there are none."""
-    weights = judges.reshape(judges.shape + (1,) * (values.ndim - judges.ndim)).astype(np.float64)
+def mean_of_unseen(values: Floats, unseen: NDArray[np.bool_]) -> Floats:
+    """Return the mean (n, ...) of values (K, n, ...) over the members to which n is unseen (K, n), NaN without any."""
+    weights = unseen.reshape(unseen.shape + (1,) * (values.ndim - unseen.ndim)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((weights * values).sum(axis=0) / weights.sum(axis=0))

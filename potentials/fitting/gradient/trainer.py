@@ -4,9 +4,8 @@ A step takes a minibatch of structures, dealt to the processes that hold them, f
 sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
 batches and share nothing else: the gradient of the sum of their losses is each member's own.
 
-Batch normalisation uses the statistics of the minibatch (of all processes) as long as only energies are trained. With
-forces the statistics are frozen before the first step, because an atom's energy may then depend on no other atom's.
-What is validated and kept are the averages of the weights over the steps, with the statistics of all training data.
+What is validated and kept are the averages of the weights over the steps; constants that follow from the training
+data and the weights (batch statistics) are brought up to date before (`TrainableModel.settle`).
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from torch import Tensor
 
 from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.gradient.batches import epoch_batches, own_share
-from rhopot.potentials.fitting.gradient.cache import Cache
-from rhopot.potentials.fitting.gradient.errors import Errors, ErrorSums, errors, predict_batch
+from rhopot.potentials.fitting.gradient.errors import Errors, ErrorSums, errors
 from rhopot.potentials.fitting.gradient.log import Row
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.gradient.optimise import Adam, Average, Clipping
@@ -31,60 +29,59 @@ from rhopot.potentials.fitting.gradient.schedule import Plateau, rate_factor
 from rhopot.potentials.fitting.gradient.stopping import BestWeights
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
 from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
+from rhopot.potentials.fitting.gradient.trainable import BatchSource, TrainableModel, device_of
 from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
-from rhopot.potentials.models.network import Networks
 
 
 class Trainer:
-    """Networks in training.
+    """A model in training.
 
     Args:
-        networks: initial, in the dtype and on the device of the caches.
+        model: initial, in the dtype and on the device of the sources.
         train, validation: this process's structures.
         sizes: atoms of every training structure, over all processes in the order of the data.
         n_validation: validation structures over all processes.
-        judges: which of this process's validation structures stop which member.
+        folds: which of this process's validation structures stop which member.
         settings: settings.
         n_epochs: how many there will be, if no member stops.
-        strain: whether stresses are trained.
+        quantities: what is trained, of energy, forces, stress.
         seed: of the order of the structures.
-        ranks: the processes.
+        communicator: the processes.
 
     Attributes:
-        averaged: networks with the average of the weights, in evaluation.
+        averaged: the model with the average of the weights, in evaluation.
         n_epochs: as given; epoch: epochs done; history: a row of numbers for each (see `log`).
     """
 
     def __init__(
         self,
-        networks: Networks,
-        train: Cache,
-        validation: Cache,
+        model: TrainableModel,
+        train: BatchSource,
+        validation: BatchSource,
         sizes: Sequence[int],
         n_validation: int,
-        judges: StoppingFolds,
+        folds: StoppingFolds,
         settings: TrainingSettings,
         n_epochs: int,
-        strain: bool,
+        quantities: Sequence[str],
         seed: int,
         communicator: Communicator,
     ) -> None:
-        self.networks = networks.train()
+        self.model = model.train()
         self._train, self._validation = train, validation
-        self._sizes, self._n_validation, self._judges = sizes, n_validation, judges
-        self._settings, self._strain, self._seed, self._communicator = settings, strain, seed, communicator
+        self._sizes, self._n_validation, self._folds = sizes, n_validation, folds
+        self._settings, self._seed, self._communicator = settings, seed, communicator
         self._loss = Loss(settings.loss)
-        self._batch_statistics = train.slopes is None
-        networks.synchronise_with(differentiable_sum(communicator))
-        if not self._batch_statistics:
-            networks.freeze_statistics(train.features, train.species)
-        self.averaged = copy.deepcopy(networks).eval().requires_grad_(False)
-        self._parameters = list(networks.parameters())
+        self._strain = "stress" in quantities
+        self._forces = self._strain or "forces" in quantities
+        model.start(train, self._forces, differentiable_sum(communicator))
+        self.averaged = copy.deepcopy(model).eval().requires_grad_(False)
+        self._parameters = list(model.parameters())
         self._average = Average(list(self.averaged.parameters()), settings.ema)
         self._adam = Adam(self._parameters, settings.weight_decay, settings.optimiser == "adamw")
-        self._clipping = Clipping(settings.clip, networks.n_members, train.features.device)
-        self._plateau = Plateau(settings.schedule, networks.n_members)
-        self.best = BestWeights(self._parameters, networks.n_members, settings.patience)
+        self._clipping = Clipping(settings.clip, model.n_members, device_of(train))
+        self._plateau = Plateau(settings.schedule, model.n_members)
+        self.best = BestWeights(self._parameters, model.n_members, settings.patience)
         self.n_epochs = n_epochs
         self.epoch = 0
         self.history: list[Row] = []
@@ -107,17 +104,19 @@ class Trainer:
         with torch.no_grad():
             for parameter, kept in zip(self.averaged.parameters(), self.best.values, strict=True):
                 parameter.copy_(kept)
-        self._settle()
+        self.averaged.settle(self._train)
 
     def validate(self) -> Errors:
         """Return the validation errors of `averaged`, with the loss of each member on its own fold."""
-        return errors(self.averaged, self._validation, self._loss, self._strain, self._communicator, self._judges)
+        return errors(
+            self.averaged, self._validation, self._loss, self._forces, self._strain, self._communicator, self._folds
+        )
 
     def _one_epoch(self) -> Row:
         """Make the steps of an epoch and, where it is due, validate; return its row."""
         settings = self._settings
         batches = epoch_batches(self._sizes, settings.batch, settings.batch_by, self._seed, self.epoch)
-        sums = ErrorSums(self.networks.n_members, self._train.features.device)
+        sums = ErrorSums(self.model.n_members, device_of(self._train))
         for k, frames in enumerate(batches):
             factor = rate_factor(settings.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
             self._step(frames, settings.learning_rate * factor * self._plateau.factor, sums)
@@ -137,7 +136,7 @@ class Trainer:
 
     def _keep(self) -> Row:
         """Validate the averages and keep what is best; without validation data the last weights are the best."""
-        self._settle()
+        self.averaged.settle(self._train)
         if self._n_validation == 0:
             latest = torch.full_like(self.best.loss, -float(self.epoch))
             self.best.update(list(self.averaged.parameters()), latest, self.epoch)
@@ -147,27 +146,22 @@ class Trainer:
         self._plateau.update(found.loss, self._settings.validate_every)
         return _named("validation", found)
 
-    def _settle(self) -> None:
-        """Give the averaged networks the batch statistics of all training data where the data determine them."""
-        if self._batch_statistics:
-            self.averaged.freeze_statistics(self._train.features, self._train.species)
-
     def _step(self, frames: Sequence[int], rates: Tensor, sums: ErrorSums) -> None:
         """Make one step on the structures `frames` of all processes with the members' learning rates (K)."""
         batch = self._train.batch(own_share(frames, self._communicator))
-        predictions = predict_batch(self.networks, batch, self._strain, graph=True)
+        predictions = self.model.predict(batch, self._forces, self._strain)
         loss = self._loss(predictions, batch.labels)
         gradients = torch.autograd.grad(loss.sum() / len(frames), self._parameters)
         sums.add(loss, predictions, batch.labels, batch.n_atoms)
         clipped = self._clipping.apply(summed(gradients, self._communicator))
-        self._adam.step(clipped, rates.to(self._train.features.device))
+        self._adam.step(clipped, rates.to(device_of(self._train)))
         self._average.update(self._parameters)
 
     def state(self) -> dict[str, Any]:
         """Return everything that the rest of the training depends on."""
         return {
             "epoch": self.epoch,
-            "networks": self.networks.state_dict(),
+            "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "average_steps": self._average.steps,
             "adam": self._adam.state(),
@@ -181,11 +175,11 @@ class Trainer:
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
         self.epoch = state["epoch"]
-        self.networks.load_state_dict(state["networks"])
+        self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self._average.steps = state["average_steps"]
         self._adam.load(state["adam"])
-        self._clipping.mean = state["clipping"].to(self._train.features.device)
+        self._clipping.mean = state["clipping"].to(device_of(self._train))
         self._plateau.load(state["plateau"])
         self.best.load(state["best"])
         self.history = list(state["history"])

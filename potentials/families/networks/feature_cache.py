@@ -11,7 +11,7 @@ derivatives in every step instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.gradient.jacobians import (
+from rhopot.potentials.families.networks.jacobians import (
     BatchJacobian,
     FeatureJacobians,
     OperatorJacobians,
@@ -29,17 +29,21 @@ from rhopot.potentials.fitting.gradient.jacobians import (
     starts,
     strain_of_edges,
 )
-from rhopot.potentials.fitting.gradient.loss import Labels, WeightedLabels, weights_and_scales
+from rhopot.potentials.fitting.gradient.labels import join_labels, labels_of
+from rhopot.potentials.fitting.gradient.loss import Labels
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
-from rhopot.potentials.fitting.least_squares.equations import remainder
+from rhopot.potentials.fitting.remainder import remainder
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.graph.atomic_graph import as_graph, edge_centres, species_of
-from rhopot.potentials.graph.neighbours import Edges, find_edges
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, edge_centres, species_of
+from rhopot.potentials.graph.neighbours import Edges, Search, find_edges
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame, naming
 
 # Memory for the derivatives of one batch of centres while they are computed.
 BATCH_BYTES = 16 * 2**20
+# Memory for derivatives that are kept until the features' statistics are known; those of further structures are
+# computed again.
+KEPT_BYTES = 256 * 2**20
 GIB = float(2**30)
 
 
@@ -48,6 +52,7 @@ class Structures:
     """Frames with what is computed of each before anything depends on anything else.
 
     edges, species, features (N, F) in float64 per frame; labels of all of them in float64.
+    jacobians: derivatives (E, 3, F) in batches of centres of the frames whose are kept, by their numbers.
     """
 
     frames: Sequence[Frame]
@@ -55,6 +60,7 @@ class Structures:
     species: list[Tensor]
     features: list[Tensor]
     labels: Labels
+    jacobians: dict[int, list[Tensor]] = field(default_factory=dict)
 
     @property
     def n_atoms(self) -> Tensor:
@@ -63,7 +69,7 @@ class Structures:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FeatureBatch:
     """Some structures: features (C, F), species (C), image (C): which structure an atom belongs to, n_atoms (n)."""
 
     features: Tensor
@@ -71,27 +77,32 @@ class Batch:
     image: Tensor
     n_atoms: Tensor
     labels: Labels
-    slopes: BatchJacobian | None
+    jacobian: BatchJacobian | None
 
 
 @dataclass(frozen=True)
-class Cache:
+class FeatureCache:
     """All structures of one process, in the training's float type and on its device.
 
-    features (C, F) standardised; species (C); first_atom (n + 1); slopes: None where only energies are trained.
+    features (C, F) standardised; species (C); first_atom (n + 1); jacobians: None where only energies are trained.
     """
 
     features: Tensor
     species: Tensor
     first_atom: Tensor
     labels: Labels
-    slopes: FeatureJacobians | None
+    jacobians: FeatureJacobians | None
     nbytes: float = field(default=0.0)
 
     def __len__(self) -> int:
         return len(self.first_atom) - 1
 
-    def batch(self, frames: Sequence[int]) -> Batch:
+    @property
+    def n_atoms(self) -> Tensor:
+        """Number of atoms of each structure (n)."""
+        return self.first_atom.diff()
+
+    def batch(self, frames: Sequence[int]) -> FeatureBatch:
         """Return the structures with these numbers, in rising order."""
         device = self.features.device
         which = torch.tensor(frames, dtype=torch.int64, device=device)
@@ -100,13 +111,13 @@ class Cache:
         labels = Labels(
             self.labels.energy.select(which), self.labels.forces.select(atoms), self.labels.strain.select(which)
         )
-        return Batch(
+        return FeatureBatch(
             features=self.features.index_select(0, atoms),
             species=self.species.index_select(0, atoms),
             image=torch.repeat_interleave(torch.arange(len(frames), device=device), sizes),
             n_atoms=sizes,
             labels=labels,
-            slopes=None if self.slopes is None else self.slopes.batch(which),
+            jacobian=None if self.jacobians is None else self.jacobians.batch(which),
         )
 
 
@@ -118,20 +129,39 @@ def structures(
     targets: Targets,
     loss: LossSettings,
     advance: Callable[[int], None],
+    search: Search = find_edges,
+    kept_bytes: float = 0.0,
 ) -> Structures:
-    """Return edges, features and labels of frames; `advance` takes the number of those done."""
+    """Return edges, features and labels of frames; `advance` takes the number of those done.
+
+    kept_bytes: memory for derivatives of the features, which are computed with them as long as they fit.
+    """
     edges, species, features, found = [], [], [], []
-    for done, frame in enumerate(frames, start=1):
+    jacobians: dict[int, list[Tensor]] = {}
+    for k, frame in enumerate(frames):
         with naming(frame):
-            edges.append(find_edges(frame.atoms, descriptor.cutoff))
+            edges.append(search(frame.atoms, descriptor.cutoff))
         species.append(species_of(frame.atoms, symbols))
-        with torch.no_grad():
-            features.append(descriptor(as_graph(edges[-1], species[-1])))
         graph = as_graph(edges[-1], species[-1])
+        needed = 24.0 * edges[-1].n_edges * descriptor.n_features
+        with torch.no_grad():
+            if needed <= kept_bytes:
+                kept_bytes -= needed
+                parts = [descriptor.jacobian(part) for part in _batches(edges[-1], species[-1], descriptor)]
+                features.append(torch.cat([part[0] for part in parts]))
+                jacobians[k] = [part[1] for part in parts]
+            else:
+                features.append(descriptor(graph))
         left = remainder(frame, targets.sigmas(frame), baseline, [graph])
-        found.append(_labels(frame, left, targets, loss))
-        advance(done)
-    return Structures(frames, edges, species, features, _joined(found))
+        found.append(labels_of(frame, left, targets, loss))
+        advance(k + 1)
+    return Structures(frames, edges, species, features, join_labels(found), jacobians)
+
+
+def _batches(edges: Edges, species: Tensor, descriptor: Descriptor) -> Iterator[AtomicGraph]:
+    """Return batches of a structure's centres whose derivatives fit into memory."""
+    for part in edges.batches(max(BATCH_BYTES // (24 * descriptor.n_features), 1)):
+        yield as_graph(part, species)
 
 
 def make_cache(
@@ -142,7 +172,7 @@ def make_cache(
     bytes_allowed: float,
     device: torch.device,
     dtype: torch.dtype,
-) -> Cache:
+) -> FeatureCache:
     """Return the cache of structures whose features are standardised by mean and rate (S, F).
 
     quantities: what is trained, of energy, forces, stress.
@@ -152,7 +182,7 @@ def make_cache(
     n_features = mean.shape[1]
     rows = [((p - mean[a]) * rate[a]).to(dtype) for p, a in zip(data.features, kind, strict=True)]
     features = torch.cat([torch.zeros((0, n_features), dtype=dtype), *rows])
-    slopes: FeatureJacobians | None = None
+    jacobians: FeatureJacobians | None = None
     nbytes = float(features.nbytes)
     if "forces" in quantities or "stress" in quantities:
         pairs = [_pairs(edges, len(one)) for edges, one in zip(data.edges, kind, strict=True)]
@@ -160,13 +190,15 @@ def make_cache(
         n_rows = 3 * n_pairs + (6 * len(features) if "stress" in quantities else 0)
         needed = float(n_rows * n_features * features.itemsize)
         if nbytes + needed <= bytes_allowed:
-            slopes = _pair_jacobians(data, descriptor, pairs, rate, kind, "stress" in quantities, device, dtype)
+            jacobians = _pair_jacobians(data, descriptor, pairs, rate, kind, "stress" in quantities, device, dtype)
             nbytes += needed
         else:
-            slopes = OperatorJacobians(descriptor, data.edges, data.species, rate)
+            jacobians = OperatorJacobians(descriptor, data.edges, data.species, rate)
     labels = Labels(*(part.to(device, dtype) for part in (data.labels.energy, data.labels.forces, data.labels.strain)))
     species = torch.cat([torch.zeros(0, dtype=torch.int64), *data.species])
-    return Cache(features.to(device), species.to(device), starts(data.n_atoms).to(device), labels, slopes, nbytes)
+    return FeatureCache(
+        features.to(device), species.to(device), starts(data.n_atoms).to(device), labels, jacobians, nbytes
+    )
 
 
 @dataclass(frozen=True)
@@ -214,7 +246,8 @@ def _pair_jacobians(
         ends[1, rows] = torch.from_numpy(one.neighbour) + atoms.start
         counts[atoms] = torch.from_numpy(np.bincount(one.centre, minlength=len(kind[k])))
         into = None if strain is None else strain[atoms]
-        _fill(jacobian[rows], into, data.edges[k], data.species[k], one.pair, rate[kind[k]], descriptor)
+        parts = _batches(data.edges[k], data.species[k], descriptor)
+        _fill(jacobian[rows], into, parts, data.jacobians.pop(k, None), one.pair, rate[kind[k]], descriptor)
     return PairJacobians(
         jacobian=jacobian.to(device),
         first_pair=starts(counts).to(device),
@@ -228,56 +261,24 @@ def _pair_jacobians(
 def _fill(
     jacobian: Tensor,
     strain: Tensor | None,
-    edges: Edges,
-    species: Tensor,
+    parts: Iterable[AtomicGraph],
+    kept: list[Tensor] | None,
     pair: NDArray[np.int64],
     rate: Tensor,
     descriptor: Descriptor,
 ) -> None:
-    """Add one structure's derivatives to its pairs (P, 3, F) and atoms (N, 6, F); rate (N, F)."""
-    n_features = rate.shape[1]
+    """Add one structure's derivatives to its pairs (P, 3, F) and atoms (N, 6, F); rate (N, F).
+
+    kept: the derivatives of each batch of centres, where they are known already.
+    """
     done = 0
-    for part in edges.batches(max(BATCH_BYTES // (24 * n_features), 1)):
-        graph = as_graph(part, species)
-        slopes = descriptor.jacobian(graph)[1]
+    for k, graph in enumerate(parts):
+        n_edges = len(graph.edge_vectors)
         centre = graph.centre[edge_centres(graph.first_edge)]
-        slopes = slopes * rate[centre][:, None, :]
-        mine = torch.from_numpy(pair[done : done + part.n_edges])
+        of_edges = (descriptor.jacobian(graph)[1] if kept is None else kept[k]) * rate[centre][:, None, :]
+        mine = torch.from_numpy(pair[done : done + n_edges])
         between = mine >= 0
-        jacobian.index_add_(0, mine[between], slopes[between].to(jacobian.dtype))
+        jacobian.index_add_(0, mine[between], of_edges[between].to(jacobian.dtype))
         if strain is not None:
-            strain.index_add_(0, centre, strain_of_edges(graph.edge_vectors, slopes).to(strain.dtype))
-        done += part.n_edges
-
-
-def _labels(frame: Frame, left: dict[str, NDArray[np.float64]], targets: Targets, loss: LossSettings) -> Labels:
-    """Return the labels of one frame from what the baseline leaves of them."""
-    table = weights_and_scales(frame, targets, loss)
-    n_atoms = len(frame)
-    shapes = {"energy": (1, 1), "forces": (n_atoms, 3), "strain": (1, 6)}
-    rows = {}
-    for name, shape in shapes.items():
-        weight, scale = table.get(name, (0.0, 1.0))
-        value = left["stress" if name == "strain" else name] if name in table else np.zeros(shape)
-        weights = torch.full([shape[0]], weight, dtype=torch.float64)
-        if name == "forces":
-            weights[torch.from_numpy(~frame.free)] = 0.0
-        rows[name] = WeightedLabels(
-            torch.from_numpy(value.reshape(shape).copy()), weights, torch.full_like(weights, scale)
-        )
-    return Labels(**rows)
-
-
-def _joined(parts: Sequence[Labels]) -> Labels:
-    """Return the labels of all frames as one table."""
-    widths = {"energy": 1, "forces": 3, "strain": 6}
-    joined = {}
-    for name, width in widths.items():
-        rows: list[WeightedLabels] = [getattr(part, name) for part in parts]
-        empty = torch.zeros(0, dtype=torch.float64)
-        joined[name] = WeightedLabels(
-            torch.cat([empty.reshape(0, width), *(row.value for row in rows)]),
-            torch.cat([empty, *(row.weight for row in rows)]),
-            torch.cat([empty, *(row.scale for row in rows)]),
-        )
-    return Labels(**joined)
+            strain.index_add_(0, centre, strain_of_edges(graph.edge_vectors, of_edges).to(strain.dtype))
+        done += n_edges

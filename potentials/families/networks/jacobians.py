@@ -11,7 +11,7 @@ A network's forces need the derivative of the features p, which do not depend on
 `OperatorJacobians` forms the same numbers in every step from the edges, as products of the descriptor's derivative with
 dE/dp; the gradient of a loss then goes through the second derivative of the descriptor's operators.
 
-Features are standardised, p' = (p - mean) rate, and so is everything here: slopes are dE/dp'.
+Features are standardised, p' = (p - mean) rate, and so is everything here: gradients are dE/dp'.
 
 Legend: n structures, C atoms, P pairs, E edges, F features, K members; rows of a structure are contiguous.
 """
@@ -41,10 +41,10 @@ ROWS, COLUMNS = ([index[k] for index in ASE_VOIGT] for k in (0, 1))
 class BatchJacobian(Protocol):
     """Derivatives of the features of some structures."""
 
-    def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
+    def forces_and_strain(self, gradient: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
         """Return forces (K, C, 3) in eV/A and, where wanted, V * stress (K, n, 6) in eV from dE/dp' (K, C, F).
 
-        Differentiable in `slope` where that requires a gradient.
+        Differentiable in `gradient` where that requires a gradient.
         """
 
 
@@ -85,11 +85,11 @@ def sums_of_images(values: Tensor, image: Tensor, n_images: int) -> Tensor:
     return values.new_zeros(values.shape[0], n_images, values.shape[2]).index_add(1, image, values)
 
 
-def pair_gradients(jacobian: Tensor, first_pair: Tensor, slope: Tensor) -> Tensor:
-    """Return g (K, P, 3) = J[ij] . slope_i from J (P, 3, F) and dE/dp (K, C, F): compiled on the CPU."""
+def pair_gradients(jacobian: Tensor, first_pair: Tensor, gradient: Tensor) -> Tensor:
+    """Return g (K, P, 3) = J[ij] . gradient_i from J (P, 3, F) and dE/dp (K, C, F): compiled on the CPU."""
     if jacobian.device.type != "cpu":
-        return reference.jacobian_forces(jacobian, first_pair, slope)
-    return torch.ops.rhopot.jacobian_forces(jacobian, first_pair, slope)
+        return reference.jacobian_forces(jacobian, first_pair, gradient)
+    return torch.ops.rhopot.jacobian_forces(jacobian, first_pair, gradient)
 
 
 @dataclass(frozen=True)
@@ -151,18 +151,18 @@ class PairBatch:
     n_images: int
     strain: Tensor | None
 
-    def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
+    def forces_and_strain(self, gradient: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
         """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchJacobian`."""
-        slices = slope.split(self.n_atoms, dim=1)
-        gradients = [
+        slices = gradient.split(self.n_atoms, dim=1)
+        parts = [
             pair_gradients(part, first, mine)
             for part, first, mine in zip(self.parts, self.first_pairs, slices, strict=True)
         ]
-        gradient = torch.cat(gradients, 1) if gradients else slope.new_zeros(slope.shape[0], 0, 3)
-        forces = forces_of_pairs(gradient, self.centre, self.neighbour, slope.shape[1])
+        of_pairs = torch.cat(parts, 1) if parts else gradient.new_zeros(gradient.shape[0], 0, 3)
+        forces = forces_of_pairs(of_pairs, self.centre, self.neighbour, gradient.shape[1])
         if not strain or self.strain is None:
             return forces, None
-        of_atoms = torch.bmm(self.strain, slope.permute(1, 2, 0)).permute(2, 0, 1)
+        of_atoms = torch.bmm(self.strain, gradient.permute(1, 2, 0)).permute(2, 0, 1)
         return forces, sums_of_images(of_atoms, self.image, self.n_images)
 
 
@@ -171,7 +171,7 @@ class OperatorJacobians:
     """Derivatives formed in every step through the descriptor, from the edges of all structures.
 
     descriptor: on the CPU and in float64, as for cached derivatives, because single precision holds nothing of the
-    slope of a norm that almost vanishes; species: of each structure's atoms; rate (S, F): of the standardisation,
+    derivative of a norm that almost vanishes; species: of each structure's atoms; rate (S, F): of the standardisation,
     float64, one row or one per element.
     """
 
@@ -204,19 +204,19 @@ class OperatorBatch:
     image: Tensor
     n_images: int
 
-    def forces_and_strain(self, slope: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
+    def forces_and_strain(self, gradient: Tensor, strain: bool) -> tuple[Tensor, Tensor | None]:
         """Return forces (K, C, 3) and V * stress (K, n, 6); see `BatchJacobian`."""
-        local = slope.to(self.rate) * self.rate
+        local = gradient.to(self.rate) * self.rate
         vectors = self.graph.edge_vectors.detach().requires_grad_(True)
         with torch.enable_grad():
             features = self.descriptor(with_vectors(self.graph, vectors))
             members = [
-                torch.autograd.grad(features, vectors, mine, retain_graph=True, create_graph=slope.requires_grad)[0]
+                torch.autograd.grad(features, vectors, mine, retain_graph=True, create_graph=gradient.requires_grad)[0]
                 for mine in local
             ]
-        gradient, row = torch.stack(members), edge_centres(self.graph.first_edge)
-        forces = forces_of_pairs(gradient, row, self.graph.neighbour, slope.shape[1]).to(slope)
+        of_edges, row = torch.stack(members), edge_centres(self.graph.first_edge)
+        forces = forces_of_pairs(of_edges, row, self.graph.neighbour, gradient.shape[1]).to(gradient)
         if not strain:
             return forces, None
-        of_edges = strain_of_edges(vectors.detach(), gradient.permute(1, 2, 0)).permute(2, 0, 1)
-        return forces, sums_of_images(of_edges, self.image[row], self.n_images).to(slope)
+        strains = strain_of_edges(vectors.detach(), of_edges.permute(1, 2, 0)).permute(2, 0, 1)
+        return forces, sums_of_images(strains, self.image[row], self.n_images).to(gradient)

@@ -14,8 +14,7 @@ from torch.testing import assert_close
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
-from rhopot.potentials.fitting.gradient.errors import predict_batch
-from rhopot.potentials.fitting.gradient.jacobians import OperatorJacobians, PairJacobians, ranges, runs
+from rhopot.potentials.families.networks.jacobians import OperatorJacobians, PairJacobians, ranges, runs
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_model import NetworkModel
@@ -34,8 +33,8 @@ def test_both_ways_to_the_derivatives_give_the_same_gradients(shape: dict[str, o
     networks = prepared.networks(**shape)
     cached = prepared.cache(frames, networks, LOSS)
     streamed = prepared.cache(frames, networks, LOSS, gib=0.0)
-    assert isinstance(cached.slopes, PairJacobians)
-    assert isinstance(streamed.slopes, OperatorJacobians)
+    assert isinstance(cached.jacobians, PairJacobians)
+    assert isinstance(streamed.jacobians, OperatorJacobians)
     prepared.on_standardised(networks)
     networks.freeze_statistics(cached.features, cached.species)
     parameters = list(networks.parameters())
@@ -60,7 +59,7 @@ def test_slopes_on_perfect_sites_survive_single_precision() -> None:
         for dtype in (torch.float32, torch.float64):
             held = prepared.cache(frames, networks, gib=gib, dtype=dtype, descriptor=descriptor)
             mine = prepared.on_standardised(copy.deepcopy(networks)).to(dtype)
-            found[gib, dtype] = predict_batch(mine, held.batch([0, 1, 2]), strain=True, graph=False)
+            found[gib, dtype] = prepared.predict(mine, held.batch([0, 1, 2]))
     for name in ("forces", "strain"):
         exact = getattr(found[1.0, torch.float64], name)
         scale = float(exact.abs().max())
@@ -104,7 +103,7 @@ def test_predictions_are_those_of_the_model() -> None:
     held = prepared.cache(frames, networks)
     model = NetworkModel(SmallSpectrum(2, labelled.CUTOFF), networks, [0.0, 0.0])
     prepared.on_standardised(networks)
-    found = predict_batch(networks, held.batch(range(4)), strain=True, graph=False)
+    found = prepared.predict(networks, held.batch(range(4)))
     assert found.forces is not None
     assert found.strain is not None
     loaded = LoadedModel(card=toy.card(2, cutoff=labelled.CUTOFF), module=model)
@@ -121,15 +120,15 @@ def test_predictions_are_those_of_the_model() -> None:
 def test_images_of_a_pair_are_one_row_and_own_images_none() -> None:
     frames = labelled.frames(1)
     held = prepared.cache(frames, prepared.networks())
-    assert isinstance(held.slopes, PairJacobians)
-    assert held.slopes.jacobian.shape[0] == 4 * 3
-    assert (held.slopes.centre != held.slopes.neighbour).all()
-    assert held.slopes.first_pair.tolist() == [0, 3, 6, 9, 12]
+    assert isinstance(held.jacobians, PairJacobians)
+    assert held.jacobians.jacobian.shape[0] == 4 * 3
+    assert (held.jacobians.centre != held.jacobians.neighbour).all()
+    assert held.jacobians.first_pair.tolist() == [0, 3, 6, 9, 12]
 
 
 def test_energies_alone_need_no_derivatives() -> None:
     held = prepared.cache(labelled.frames(2), prepared.networks(), quantities=("energy",))
-    assert held.slopes is None
+    assert held.jacobians is None
     assert held.nbytes == held.features.nbytes
 
 

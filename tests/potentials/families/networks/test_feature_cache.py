@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from rhopot.potentials.families.networks.feature_cache import GIB, make_cache, structures
+from rhopot.potentials.families.networks.jacobians import PairJacobians
+from rhopot.potentials.families.networks.standardise import energy_scale_and_shift, mean_and_spread
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.fitting.gradient.cache import structures
-from rhopot.potentials.fitting.gradient.errors import predict_batch
-from rhopot.potentials.fitting.gradient.standardise import energy_scale_and_shift, mean_and_spread
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
-from rhopot.potentials.graph.atomic_graph import graphs
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.pair import ZblPair
@@ -78,8 +78,8 @@ def test_a_batch_is_its_structures_one_by_one(gib: float) -> None:
     networks = prepared.networks()
     held = prepared.cache(prepared.mixed_frames(), networks, gib=gib)
     prepared.on_standardised(networks)
-    together = predict_batch(networks, held.batch([0, 2, 4]), strain=True, graph=False)
-    alone = [predict_batch(networks, held.batch([k]), strain=True, graph=False) for k in (0, 2, 4)]
+    together = prepared.predict(networks, held.batch([0, 2, 4]))
+    alone = [prepared.predict(networks, held.batch([k])) for k in (0, 2, 4)]
     for name in ("energy", "forces", "strain"):
         parts = torch.cat([getattr(one, name) for one in alone], 1)
         assert_close(getattr(together, name), parts, rtol=0, atol=1e-11)
@@ -90,7 +90,50 @@ def test_no_structure_at_all_is_a_batch_too() -> None:
     networks = prepared.networks()
     for gib in (1.0, 0.0):
         held = prepared.cache(labelled.frames(2), networks, gib=gib)
-        found = predict_batch(networks, held.batch([]), strain=True, graph=True)
+        found = prepared.predict(networks, held.batch([]), graph=True)
         assert found.energy.shape == (2, 0, 1)
         gradients = torch.autograd.grad(found.energy.sum(), list(networks.parameters()))
         assert all(not g.any() for g in gradients)
+
+
+def test_derivatives_kept_from_the_first_pass_change_no_bit() -> None:
+    frames, descriptor = prepared.mixed_frames(), CountingSpectrum()
+    baseline = EnergyBaseline(labelled.BASELINE)
+    given = (frames, descriptor, labelled.SYMBOLS, baseline, prepared.TARGETS, LossSettings(), lambda done: None)
+    n_features = descriptor.n_features
+    constants = torch.zeros((1, n_features), dtype=torch.float64), torch.full((1, n_features), 2.0, dtype=torch.float64)
+    caches = []
+    for kept_bytes, calls in ((0.0, 2 * len(frames)), (GIB, len(frames))):
+        descriptor.calls = 0
+        data = structures(*given, kept_bytes=kept_bytes)
+        assert len(data.jacobians) == (len(frames) if kept_bytes else 0)
+        caches.append(make_cache(data, descriptor, constants, prepared.ALL, GIB, prepared.CPU, torch.float32))
+        assert descriptor.calls == calls
+        assert not data.jacobians
+    one, other = caches
+    assert torch.equal(one.features, other.features)
+    assert isinstance(one.jacobians, PairJacobians)
+    assert isinstance(other.jacobians, PairJacobians)
+    assert torch.equal(one.jacobians.jacobian, other.jacobians.jacobian)
+    assert one.jacobians.strain is not None
+    assert other.jacobians.strain is not None
+    assert torch.equal(one.jacobians.strain, other.jacobians.strain)
+
+
+class CountingSpectrum(SmallSpectrum):
+    """Counts how often features or derivatives of a structure are computed."""
+
+    def __init__(self) -> None:
+        super().__init__(2, labelled.CUTOFF)
+        self.calls = 0
+
+    def forward(self, graph: AtomicGraph) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(graph)
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[torch.Tensor, torch.Tensor]:
+        self.calls += 1
+        before = self.calls
+        found = super().jacobian(graph)
+        self.calls = before
+        return found

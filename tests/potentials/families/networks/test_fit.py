@@ -14,11 +14,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_problem import ENERGIES, NETWORK, fit_problem, training_settings, weights
 
 from rhopot.export import LoadedModel, evaluate
-from rhopot.potentials.fitting.gradient.network_fit import train_networks
+from rhopot.potentials.families.networks.fit import train_networks
 from rhopot.potentials.fitting.gradient.stopping_folds import make_stopping_folds
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.graph.edge_cache import EdgeCache
 from rhopot.potentials.models.network_settings import NetworkSettings
 
 TRAIN, VALIDATION = labelled.frames(24, seed=0), labelled.frames(8, seed=1)
@@ -113,23 +114,23 @@ def test_early_stopping_ends_the_training_and_keeps_the_best_epoch() -> None:
 
 
 def test_members_that_were_not_stopped_on_a_structure_calibrate() -> None:
-    """The seventh of eight ratios of an error of the judges' mean to the stated deviation is one: 0.6827 x (8 + 1)."""
+    """Errors are of these members' mean; the seventh of eight ratios to the deviation is one: 0.6827 x (8 + 1)."""
     result = train_networks(fit_problem(TRAIN, VALIDATION, members=4), NETWORK, training_settings(10))
     calibration = result.report["calibration"]
     assert (calibration["n_energies"], calibration["n_groups"]) == (8, None)
     loaded = LoadedModel(card=toy.card(4, cutoff=labelled.CUTOFF), module=result.model)
     found = evaluate(loaded, [frame.atoms for frame in VALIDATION], members=True, deviations=True)
-    judges = make_stopping_folds(VALIDATION, np.ones(8, dtype=bool), 4, seed=0).matrix
-    assert (judges.sum(axis=0) == 2).all()
+    unseen = make_stopping_folds(VALIDATION, np.ones(8, dtype=bool), 4, seed=0).unseen
+    assert (unseen.sum(axis=0) == 2).all()
     ratios, of_forces = [], []
     assert result.force_calibration is not None
     for k, (one, frame) in enumerate(zip(found, VALIDATION, strict=True)):
         departures = (one.members.sum(axis=0) - one.energy) / calibration["factor"]
-        ratios.append(abs(one.energy + departures[judges[:, k]].mean() - frame.energy) / one.energy_uncertainty())
+        ratios.append(abs(one.energy + departures[unseen[:, k]].mean() - frame.energy) / one.energy_uncertainty())
         factors = [result.force_calibration.factors[symbol] for symbol in frame.atoms.symbols]
         of_forces.append(np.abs(one.forces - frame.forces) / (factors * one.forces_uncertainty)[:, None])
     assert sorted(ratios)[6] == pytest.approx(1.0, rel=1e-6)
-    # Errors of all members' mean beside those of the judges, which the factors are for.
+    # Errors of all members' mean beside those of the members that have not seen it, which the factors are for.
     assert (result.force_calibration.n_frames, result.force_calibration.n_components) == (
         8,
         3 * sum(len(frame) for frame in VALIDATION),
@@ -248,3 +249,9 @@ def test_tensorboard_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ValueError, match="must be false unless tensorboard is installed, got true"):
         train_networks(fit_problem(TRAIN, folder=tmp_path), NETWORK, training_settings(1, tensorboard=True))
+
+
+def test_neighbours_of_a_frame_are_searched_once() -> None:
+    search = EdgeCache()
+    train_networks(fit_problem(TRAIN, VALIDATION, search=search), NETWORK, training_settings(2))
+    assert search.n_searches == len(TRAIN) + len(VALIDATION)

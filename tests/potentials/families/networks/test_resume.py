@@ -15,8 +15,8 @@ import pytest
 import torch
 from training_problem import NETWORK, fit_problem, training_settings, weights
 
+from rhopot.potentials.families.networks.fit import train_networks
 from rhopot.potentials.fitting.gradient.log import COLUMNS, Log
-from rhopot.potentials.fitting.gradient.network_fit import train_networks
 
 EPOCHS = 40
 SETTINGS = {"dtype": "float32", "learning_rate": 0.01}
@@ -27,7 +27,7 @@ from pathlib import Path
 import labelled
 from training_problem import NETWORK, training_settings, fit_problem
 from rhopot.potentials.fitting.progress import SilentProgress
-from rhopot.potentials.fitting.gradient import train_networks
+from rhopot.potentials.families.networks.fit import train_networks
 
 class Slow(SilentProgress):
     def describe(self, stage, text):
