@@ -127,3 +127,11 @@ def test_torchscript_is_called_in_one_file_only() -> None:
 def test_what_a_package_exports_is_there(name: str) -> None:
     package = importlib.import_module(name)
     assert [word for word in getattr(package, "__all__", []) if not hasattr(package, word)] == []
+
+
+def test_tests_mirror_the_tree() -> None:
+    tops = ("potentials", "export", "lammps_plugin")
+    folders = {
+        file.parent.relative_to(ROOT / "tests") for top in tops for file in (ROOT / "tests" / top).rglob("test_*.py")
+    }
+    assert [str(folder) for folder in sorted(folders) if not (ROOT / folder).is_dir()] == []
