@@ -45,7 +45,6 @@ from rhopot.export.results import Evaluation
 from rhopot.export.whole import evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
 from rhopot.potentials.graph.verlet import VerletList
-from rhopot.potentials.units import STRETCH
 
 _GRADIENTS = {"forces", "stress", "stresses"}
 _UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}
@@ -61,7 +60,7 @@ class RhopotCalculator(Calculator):
     device      of a model given as a file: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one
     max_edges   edges worked on at once, which bounds memory (default: 32768, on a GPU 262144). For local models.
     stretch     factor by which periodic edges may grow before the model prepares again. For global models, whose
-                numbers depend on it slightly: the value they were trained with is the default.
+                numbers depend on it slightly: the default is the value they were trained with, which their file states.
 
     Raises ModelFileError for files it cannot run, ValueError for elements the model does not know.
     """
@@ -75,7 +74,7 @@ class RhopotCalculator(Calculator):
         device: str = "cpu",
         skin: float = 0.5,
         max_edges: int | None = None,
-        stretch: float = STRETCH,
+        stretch: float | None = None,
     ) -> None:
         super().__init__()
         self._turn = threading.RLock()

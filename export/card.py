@@ -24,6 +24,9 @@ and `versions` are known to the exporter and may be left out.
     metrics             obj     errors after the fit
     versions            obj     rhopot, torch, operators (the custom operators the file calls)
     references          [str]   what to cite
+    stretch             float   of global models, optional: factor by which periodic edges may grow on the grid that a
+                                run begins with; the model was trained with it. Files without it have
+                                `units.STRETCH`
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+from rhopot.potentials.units import STRETCH
 
 FORMAT_VERSION = 1
 
@@ -71,7 +76,10 @@ _RULES: dict[str, tuple[str, str]] = {
     "metrics": ("a non-empty JSON object of finite values", "give at least the training errors"),
     "versions": ("versions of rhopot and torch, and a list of operators", "leave it to the exporter"),
     "references": ("at least one reference", "say what users of this model should cite"),
+    "stretch": ("a factor of at least 1", "leave it out for models of kind 'local'"),
 }
+# Fields that files need not have.
+_OPTIONAL = ("stretch",)
 
 
 class CardError(ValueError):
@@ -148,6 +156,7 @@ class ModelCard(_Part):
     metrics: Settings
     versions: Versions = Field(default_factory=Versions.installed)
     references: Annotated[tuple[Text, ...], Field(min_length=1)]
+    stretch: Annotated[float, Field(ge=1, strict=True)] | None = None
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -202,9 +211,16 @@ class ModelCard(_Part):
             raise ValueError("not one energy for each symbol")
         return energies
 
+    @property
+    def default_stretch(self) -> float:
+        """Factor by which periodic edges may grow, unless a run asks for another."""
+        return STRETCH if self.stretch is None else self.stretch
+
     def to_json(self) -> str:
-        """The card as the text of `rhopot.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False)
+        """The card as the text of `rhopot.json`; optional fields that are not given are left out."""
+        fields = self.model_dump(mode="json")
+        given = {name: value for name, value in fields.items() if name not in _OPTIONAL or value is not None}
+        return json.dumps(given, indent=1, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
@@ -218,7 +234,7 @@ class ModelCard(_Part):
             raise CardError(f"card must be JSON, got a text that breaks at line {error.lineno}") from error
         if not isinstance(fields, dict):
             raise CardError(f"card must be a JSON object, got {type(fields).__name__}")
-        absent = [name for name in cls.model_fields if name not in fields]
+        absent = [name for name in cls.model_fields if name not in fields and name not in _OPTIONAL]
         if absent:
             raise CardError(f"card must hold every field, got none of {', '.join(absent)}")
         return cls(**fields)

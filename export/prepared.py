@@ -22,18 +22,19 @@ import torch
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Floats
 from rhopot.export.whole import prepare, require_stretch
-from rhopot.potentials.units import STRETCH
 
 SHRINK = 0.7
 
 
 class Prepared:
-    """The grid that `model` prepared for a moving structure, whose cell edges grow by at most `stretch`.
+    """The grid that `model` prepared for a moving structure, whose cell edges grow by at most `stretch`
+    (default: the model's).
 
     `n_preparations` counts how often it had to.
     """
 
-    def __init__(self, model: LoadedModel, stretch: float = STRETCH) -> None:
+    def __init__(self, model: LoadedModel, stretch: float | None = None) -> None:
+        stretch = model.card.default_stretch if stretch is None else stretch
         require_stretch(stretch)
         self.model = model
         self.stretch = stretch

@@ -32,7 +32,6 @@ from rhopot.export import script
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
 from rhopot.potentials.graph.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
-from rhopot.potentials.units import STRETCH
 
 # A^3: a hundred thousand atoms of a solid. A grid over a larger box takes tens of gigabytes.
 LARGEST_BOX = 2e6
@@ -40,12 +39,14 @@ LARGEST_BOX = 2e6
 MOST_DENSE = 10.0
 
 
-def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float = STRETCH) -> torch.Tensor:
-    """Grid parameters (P,) that the model chooses for a structure whose periodic edges grow by at most `stretch`.
+def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float | None = None) -> torch.Tensor:
+    """Grid parameters (P,) that the model chooses for a structure whose periodic edges grow by at most `stretch`
+    (default: the model's).
 
     Raises ValueError for a stretch below 1, positions or cells that are not finite, positions beyond
     `neighbours.FARTHEST`, cells that are flat where periodic, and boxes beyond LARGEST_BOX.
     """
+    stretch = model.card.default_stretch if stretch is None else stretch
     require_stretch(stretch)
     periodic = atoms.cell.array[atoms.pbc]
     require_resolved(atoms.positions)

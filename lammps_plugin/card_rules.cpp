@@ -49,6 +49,11 @@ bool is_positive(const json &value)
   return value.is_number() && value.get<double>() > 0.0 && std::isfinite(value.get<double>());
 }
 
+bool is_finite_from(const json &value, double least)
+{
+  return value.is_number() && value.get<double>() >= least && std::isfinite(value.get<double>());
+}
+
 bool is_settings(const json &value)
 {
   return value.is_object() && !value.empty();
@@ -147,6 +152,7 @@ struct Rule {
   const char *field;
   bool (*holds)(const json &value, const json &card);
   const char *rule, *remedy;
+  bool optional = false;
 };
 
 #define HOLDS(expression) [](const json &value, const json &card) -> bool { return static_cast<void>(card), expression; }
@@ -174,6 +180,8 @@ const Rule RULES[] = {
     {"versions", HOLDS(is_versions(value)), "versions of rhopot and torch, and a list of operators", "leave it to the exporter"},
     {"references", HOLDS(all_of(value, is_text) && !value.empty()), "at least one reference",
      "say what users of this model should cite"},
+    {"stretch", HOLDS(value.is_null() || is_finite_from(value, 1.0)), "a factor of at least 1",
+     "leave it out for models of kind 'local'", /*optional=*/true},
 };
 
 #undef HOLDS
@@ -200,10 +208,11 @@ std::vector<std::string> card_faults(const json &card)
 {
   std::string absent;
   for (const Rule &rule : RULES)
-    if (!card.contains(rule.field)) absent += (absent.empty() ? "" : ", ") + std::string(rule.field);
+    if (!rule.optional && !card.contains(rule.field)) absent += (absent.empty() ? "" : ", ") + std::string(rule.field);
   if (!absent.empty()) return {"card must hold every field, got none of " + absent};
   std::vector<std::string> faults;
   for (const Rule &rule : RULES) {
+    if (!card.contains(rule.field)) continue;
     const json &value = card.at(rule.field);
     if (!rule.holds(value, card))
       faults.push_back(std::string("card.") + rule.field + " must be " + rule.rule + ", got " + shortened(python_text(value)) +

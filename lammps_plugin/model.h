@@ -23,6 +23,7 @@ struct ModelHeader {
   int members = 0;                     // K: member columns for the uncertainty
   std::vector<std::string> operators;  // custom operators that the file calls
   std::string written_by;              // version of rhopot
+  double stretch = 0.0;                // of a global model: how much periodic edges may grow, unless a run asks for more
   std::vector<double> force_factors;   // calibration of the standard deviation of the members' forces on a species
 };
 

@@ -12,6 +12,7 @@ namespace {
 using LAMMPS_NS::json;
 
 constexpr int64_t FORMAT_VERSION = 1;
+constexpr double UNSTATED_STRETCH = 1.1;    // of files that were written before the card stated it
 
 // Newer formats are refused by number, before anything else in the card is looked at.
 void check_format_version(const json &card, const std::string &name)
@@ -48,6 +49,8 @@ ModelHeader parse_header(std::string_view text, const std::string &name)
   for (const std::string &symbol : header.symbols)
     header.force_factors.push_back(factors.value(symbol, 1.0));    // 1, not calibrated, in files without any
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
+  const json stretch = card.value("stretch", json());
+  header.stretch = stretch.is_null() ? UNSTATED_STRETCH : stretch.get<double>();
   header.written_by = card.at("versions").at("rhopot").get<std::string>();
   return header;
 }

@@ -24,9 +24,6 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-// Unless the input says otherwise: the same in Python, so that a structure has the same energy everywhere.
-constexpr double STRETCH = 1.1;
-
 double energy_scale(const std::string &units)
 {
   if (units == "metal") return 1.0;
@@ -125,7 +122,7 @@ void PairRhopot::coeff(int narg, char **arg)
   has_warned_of_masses_ = false;
   if (!allocated) allocate();
   set_pairs();
-  const rhopot::Task task{*this, *model_, species_of_type_, scale_, stretch_ > 0.0 ? stretch_ : STRETCH};
+  const rhopot::Task task{*this, *model_, species_of_type_, scale_, stretch_ > 0.0 ? stretch_ : model_->header().stretch};
   evaluator_ = rhopot::make_evaluator(lmp, task);
   print_mapping(arg[2]);
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from ase import Atoms
 
-from rhopot.export import STRETCH, ModelCard, read_card
+from rhopot.export import ModelCard, read_card
 from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.pair import describe_repulsion
@@ -35,8 +35,9 @@ def notes(card: ModelCard) -> list[str]:
         found.append("a global model: no energies or stresses of atoms, and every process holds the whole structure")
         found.append("no repulsion at short distances: atoms closer than those of the training data may fuse")
         found.append(
-            f"energies are one smooth curve as long as edges of the cell stay below {STRETCH:g} times those at the "
-            "start of a run; ask for more by stretch=... (ASE) or 'pair_style rhopot stretch ...' (LAMMPS)"
+            "energies are one smooth curve as long as edges of the cell stay below "
+            f"{card.default_stretch:g} times those at the start of a run; ask for more by stretch=... (ASE) or "
+            "'pair_style rhopot stretch ...' (LAMMPS)"
         )
     if card.uncertainty.members == 0:
         found.append("no members: the model does not know its own uncertainty")

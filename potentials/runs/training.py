@@ -37,6 +37,7 @@ from rhopot.potentials.structures.composition import (
 )
 from rhopot.potentials.structures.examples import energy_range, example_structures
 from rhopot.potentials.structures.split import split_fraction, split_groups
+from rhopot.potentials.units import STRETCH
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
 MIN_VALIDATION = 3
@@ -393,4 +394,5 @@ def _card(
         training_data=TrainingData(summary=summary, hash=data.train.digest()),
         metrics={"validation": report["validation"]},
         references=family.references,
+        stretch=STRETCH if family.kind == "global" else None,
     )

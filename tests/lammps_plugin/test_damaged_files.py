@@ -126,8 +126,10 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
         "operators of '{}' must be among those of this rhopot, got rhopot::none_v9; install rhopot 9.1, which wrote it",
     ),
     ({"references": []}, "card.references must be at least one reference, got []"),
+    ({"stretch": 0.9}, "card.stretch must be a factor of at least 1, got 0.9; leave it out for models of kind 'local'"),
+    ({"stretch": "1.1"}, "card.stretch must be a factor of at least 1, got '1.1'"),
     ({"invented": 1}, "card.invented must not be given, it is not a field of format 1"),
-    ({"cutoff": True, "kind": 1}, "card.kind must be 'local' or 'global', got 1; a model of energies of atoms is"),
+    ({"cutoff": True, "kind": 1}, "card.kind must be 'local' or 'global', got 1; a model of atomic energies is"),
 ]
 
 

@@ -3,11 +3,13 @@
 `lmp` is a process without Python: derivatives there come from C++ autograd and TorchScript alone.
 """
 
+import shutil
 from pathlib import Path
 
 import ase
 import lammps_process as lmp
 import many_body_toy as toy
+import model_archives
 import numpy as np
 import pytest
 
@@ -49,6 +51,17 @@ def real_pressures(run: lmp.Run) -> np.ndarray:
 def whole(folder: Path, atoms: ase.Atoms, model: Path, ranks: int = 1, threads: int = 1, **options: str) -> lmp.Run:
     script = lmp.setup(folder, atoms, model, ["Li", "Si"], **options) + lmp.WHOLE
     return lmp.succeed(folder, script, ranks, threads=threads)
+
+
+def test_the_file_states_the_growth_of_the_box_that_grids_allow_for(scattering: Path, tmp_path: Path) -> None:
+    """LAMMPS and ASE take the factor from the file, and 1.1 where it states none; a finer grid changes the numbers."""
+    atoms, stated = toy.crystal((2, 1, 1)), shutil.copy(scattering, tmp_path / "stated.pt")
+    model_archives.with_card(stated, stretch=1.5)
+    truth = expected(stated, atoms)
+    check(whole(tmp_path, atoms, stated), truth)
+    assert load_model(stated).card.default_stretch == 1.5
+    assert load_model(scattering).card.default_stretch == 1.1
+    assert abs(truth.energy - expected(scattering, atoms).energy) > 1e-8
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
