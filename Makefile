@@ -10,11 +10,13 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(ope
 	extras = project["project"]["optional-dependencies"]; \
 	print(*(project["build-system"]["requires"] if sys.argv[1] == "build" else extras[sys.argv[1]]), sep="\n")'
 
+CPP = $(shell find potentials lammps_plugin tests -name '*.cpp' -o -name '*.hpp' -o -name '*.h')
+
 # Libraries that other wheels bring. A second copy of an OpenMP runtime, or of MPI, in one process would be a fault.
 BROUGHT_BY_TORCH = libtorch*.so* libc10*.so* libgomp*.so*
 BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
 
-.PHONY: demo test lint types docs install wheel test-wheel sanitize clean
+.PHONY: demo test lint format types docs install wheel test-wheel sanitize clean
 
 demo: install
 	$(BIN)/python examples/demo.py
@@ -26,6 +28,12 @@ test: lint types
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+
+format: $(VENV)/.tools
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
 
 types: install $(VENV)/.tools
 	$(BIN)/mypy -p rhopot.potentials -p rhopot.export -p rhopot.lammps_plugin

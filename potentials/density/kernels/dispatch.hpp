@@ -25,6 +25,7 @@ template <class Function> Function* choose(Function* baseline, Function* v3, Fun
     }
 }
 
+// clang-format off
 #ifdef RHOPOT_X86_VARIANTS
 #define RHOPOT_IN_EVERY_VARIANT(declaration)      \
     namespace baseline { declaration; }           \
@@ -35,5 +36,6 @@ template <class Function> Function* choose(Function* baseline, Function* v3, Fun
 #define RHOPOT_IN_EVERY_VARIANT(declaration) namespace baseline { declaration; }
 #define RHOPOT_CHOSEN(function) ::rhopot::choose(baseline::function, baseline::function, baseline::function)
 #endif
+// clang-format on
 
 }  // namespace rhopot

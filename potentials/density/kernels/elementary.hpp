@@ -32,6 +32,7 @@ template <int N, class P> RHOPOT_INLINE P polynomial(const double* c, const P& x
     return sum;
 }
 
+// clang-format off
 constexpr double EXP_SERIES[] = {1, 1, 1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
                                  1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.};
 constexpr double SIN_SERIES[] = {1, -1 / 6., 1 / 120., -1 / 5040., 1 / 362880., -1 / 39916800., 1 / 6227020800.,
@@ -40,6 +41,7 @@ constexpr double SIN_SERIES[] = {1, -1 / 6., 1 / 120., -1 / 5040., 1 / 362880., 
 constexpr double COS_SERIES[] = {1, -1 / 2., 1 / 24., -1 / 720., 1 / 40320., -1 / 3628800., 1 / 479001600.,
                                  -1 / 87178291200., 1 / 20922789888000., -1 / 6402373705728000.,
                                  1 / 2432902008176640000., -1 / 1124000727777607680000.};
+// clang-format on
 
 // e^x = 2^n e^t with t = x - n log 2, for x <= 0; what is below the smallest normal number stays just above it
 template <Plain P> RHOPOT_INLINE P exponential(const P& x) {
