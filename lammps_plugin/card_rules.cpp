@@ -86,8 +86,9 @@ bool is_symbols(const json &value)
 bool covers(const json &value, const json &symbols)
 {
   if (!is_symbols(symbols)) return true;    // reported as such
-  return value.size() == symbols.size() &&
-      std::all_of(symbols.begin(), symbols.end(), [&](const json &symbol) { return value.contains(symbol.get<std::string>()); });
+  return value.size() == symbols.size() && std::all_of(symbols.begin(), symbols.end(), [&](const json &symbol) {
+           return value.contains(symbol.get<std::string>());
+         });
 }
 
 bool is_baseline(const json &value, const json &symbols)
@@ -108,8 +109,8 @@ bool is_uncertainty(const json &value, const json &symbols)
 {
   if (!value.is_object() || !has_only(value, {"members", "force_factors"})) return false;
   const json factors = value.value("force_factors", json::object());
-  return is_integer_from(value.value("members", json()), 0) && factors.is_object() && std::all_of(factors.begin(), factors.end(), is_positive) &&
-      (factors.empty() || covers(factors, symbols));
+  return is_integer_from(value.value("members", json()), 0) && factors.is_object() &&
+      std::all_of(factors.begin(), factors.end(), is_positive) && (factors.empty() || covers(factors, symbols));
 }
 
 bool is_training_data(const json &value)
@@ -177,7 +178,8 @@ const Rule RULES[] = {
     {"fit", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the fit's settings"},
     {"training_data", HOLDS(is_training_data(value)), "a summary and a hash", "describe what the model was trained on"},
     {"metrics", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give at least the training errors"},
-    {"versions", HOLDS(is_versions(value)), "versions of rhopot and torch, and a list of operators", "leave it to the exporter"},
+    {"versions", HOLDS(is_versions(value)), "versions of rhopot and torch, and a list of operators",
+     "leave it to the exporter"},
     {"references", HOLDS(all_of(value, is_text) && !value.empty()), "at least one reference",
      "say what users of this model should cite"},
     {"stretch", HOLDS(value.is_null() || is_finite_from(value, 1.0)), "a factor of at least 1",

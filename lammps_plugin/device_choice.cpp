@@ -26,7 +26,7 @@ std::string with_remedy(const std::string &cause, const std::string &device)
 {
   if (!is_gpu(device) || cause.find("out of memory") == std::string::npos) return cause;
   return cause + (cause.ends_with('.') ? " Use" : "; use") + " more GPUs, free memory of " + device +
-         ", or write 'pair_style rhopot device cpu'";
+      ", or write 'pair_style rhopot device cpu'";
 }
 
 }    // namespace rhopot

@@ -136,8 +136,8 @@ void EdgeGraph::refuse_pair(int i, int j) const
 
 EdgeBatch EdgeGraph::batch() const
 {
-  return {n_centres_,         n_edges_,       n_atoms_,       vectors_.data(), first_edge_.data(),
-          neighbour_.data(), centre_.data(), rows_->species.data()};
+  return {n_centres_,         n_edges_,          n_atoms_,       vectors_.data(),
+          first_edge_.data(), neighbour_.data(), centre_.data(), rows_->species.data()};
 }
 
 double EdgeGraph::memory_usage() const

@@ -136,8 +136,8 @@ std::string Exclusions::words() const
   for (int k = 0; k < neighbor->nex_group; k++)
     each.push_back(fmt::format("group {} {}", group->names[neighbor->ex1_group[k]], group->names[neighbor->ex2_group[k]]));
   for (int k = 0; k < neighbor->nex_mol; k++)
-    each.push_back(fmt::format("molecule/{} {}", neighbor->ex_mol_intra[k] ? "intra" : "inter",
-                               group->names[neighbor->ex_mol_group[k]]));
+    each.push_back(
+        fmt::format("molecule/{} {}", neighbor->ex_mol_intra[k] ? "intra" : "inter", group->names[neighbor->ex_mol_group[k]]));
   std::string text;
   for (const std::string &exclusion : each) text += (text.empty() ? "'" : ", '") + exclusion + "'";
   return text;

@@ -53,7 +53,7 @@ class Exclusions : protected LAMMPS_NS::Pointers {
   bool active_ = false;
   int group_bits_ = 0, molecule_bits_ = 0, included_bit_ = 0;
   std::vector<Kind> kinds_;    // present on any rank
-  std::vector<Kind> out_;      // present and taken out
+  std::vector<Kind> out_;    // present and taken out
   Effect effect_ = Effect::ATOMS;
 };
 

@@ -10,8 +10,8 @@
 #include "same_place.h"
 
 namespace rhopot {
-void GatheredStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
-                            const Exclusions &exclusions, const std::vector<int64_t> &species_of_type, MPI_Comm world)
+void GatheredStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain, const Exclusions &exclusions,
+                               const std::vector<int64_t> &species_of_type, MPI_Comm world)
 {
   read_box(domain);
   mine_.clear();
@@ -46,8 +46,9 @@ void GatheredStructure::gather(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Dom
 void GatheredStructure::read_box(const LAMMPS_NS::Domain &domain)
 {
   const bool tilted = domain.triclinic != 0;
-  const double cell[9] = {domain.xprd, 0.0, 0.0, tilted ? domain.xy : 0.0, domain.yprd, 0.0,
-                          tilted ? domain.xz : 0.0, tilted ? domain.yz : 0.0, domain.zprd};
+  const double cell[9] = {
+      domain.xprd, 0.0, 0.0, tilted ? domain.xy : 0.0, domain.yprd, 0.0, tilted ? domain.xz : 0.0, tilted ? domain.yz : 0.0,
+      domain.zprd};
   std::copy_n(cell, 9, cell_);
   for (int a = 0; a < 3; a++) {
     pbc_[a] = domain.periodicity[a] != 0 && a < domain.dimension;

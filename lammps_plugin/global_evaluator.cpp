@@ -100,8 +100,10 @@ void GlobalEvaluator::check_exclusions()
                "'global', which sees all its atoms together, got {}; remove the exclusion",
                exclusions_.words());
   if (!has_warned_of_exclusions_ && comm->me == 0)
-    error->warning(FLERR, "pair style rhopot: a model of kind 'global' sees all its atoms; {} of 'neigh_modify exclude' is for "
-                          "the other pair styles only", exclusions_.words());
+    error->warning(FLERR,
+                   "pair style rhopot: a model of kind 'global' sees all its atoms; {} of 'neigh_modify exclude' is for "
+                   "the other pair styles only",
+                   exclusions_.words());
   has_warned_of_exclusions_ = true;
 }
 
@@ -135,10 +137,11 @@ void GlobalEvaluator::warn_when_outgrown()
     const double more = (task_.stretch - 1.0) * (structure.pbc[a] ? before : task_.model.header().cutoff);
     if (extents[a] <= before + more + 1e-9) continue;
     has_warned_ = true;
-    error->warning(FLERR,
-                   "pair style rhopot: the {} along {} has grown from {:.6g} to {:.6g} A, more than 'stretch {:g}' allows for; "
-                   "energies stay smooth and become less accurate: start another run, or give pair_style rhopot a larger stretch",
-                   structure.pbc[a] ? "box" : "region of the atoms", "xyz"[a], before, extents[a], task_.stretch);
+    error->warning(
+        FLERR,
+        "pair style rhopot: the {} along {} has grown from {:.6g} to {:.6g} A, more than 'stretch {:g}' allows for; "
+        "energies stay smooth and become less accurate: start another run, or give pair_style rhopot a larger stretch",
+        structure.pbc[a] ? "box" : "region of the atoms", "xyz"[a], before, extents[a], task_.stretch);
     return;
   }
 }
@@ -176,7 +179,8 @@ void GlobalEvaluator::add_up(const std::string &failure)
   double sum = 0.0;    // not finite as soon as one number is not
   for (const double number : sums.numbers) sum += number;
   if (!std::isfinite(sum))
-    error->all(FLERR, "pair style rhopot: energies and forces must be finite, got NaN or infinity; look for atoms in one place");
+    error->all(FLERR,
+               "pair style rhopot: energies and forces must be finite, got NaN or infinity; look for atoms in one place");
 }
 
 void GlobalEvaluator::add_forces()

@@ -108,11 +108,12 @@ void LocalEvaluator::update_rows()
 {
   exclusions_.update(task_.species_of_type);
   if (exclusions_.effect() == Exclusions::Effect::PAIRS)
-    error->all(FLERR,
-               "pair style rhopot: 'neigh_modify exclude' must take atoms out altogether ('group X all') or divide them into sets "
-               "that do not interact, got {}, with which atoms keep some neighbours and lose others; the energy of an atom is that "
-               "of all its neighbours together: remove the exclusion",
-               exclusions_.words());
+    error->all(
+        FLERR,
+        "pair style rhopot: 'neigh_modify exclude' must take atoms out altogether ('group X all') or divide them into sets "
+        "that do not interact, got {}, with which atoms keep some neighbours and lose others; the energy of an atom is that "
+        "of all its neighbours together: remove the exclusion",
+        exclusions_.words());
   const int n_atoms = atom->nlocal + atom->nghost;
   rows_.resize(n_atoms);
   for (int i = 0; i < n_atoms; i++) {
@@ -286,8 +287,8 @@ double LocalEvaluator::memory_usage() const
 {
   double bytes = sizeof(double) * (deviations_.capacity() + member_forces_.capacity()) + rows_.memory_usage();
   for (const Worker &worker : workers_)
-    bytes += worker.graph.memory_usage() + sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity() +
-                                                             worker.member_gradients.capacity());
+    bytes += worker.graph.memory_usage() +
+        sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity() + worker.member_gradients.capacity());
   return bytes;
 }
 

@@ -93,7 +93,7 @@ class __attribute__((visibility("default"))) Model {
   // Kind global: one share; those of all shares add up. energies[1+K] (eV) as above; by_positions[N*3] and by_cell[9] (eV/A):
   // derivatives of column 0 by positions at fixed cell, and by cell vectors at fixed positions. May be called side by side.
   void evaluate_global(const Structure &structure, const std::vector<double> &prepared, const Share &share, bool members,
-                      double *energies, double *by_positions, double *by_cell) const;
+                       double *energies, double *by_positions, double *by_cell) const;
 
   // Kind global: one share of dE_k/dr [K'*N*3] (eV/A) of the first K' = force_members() members, for models
   // with has_member_forces(). May be called side by side.

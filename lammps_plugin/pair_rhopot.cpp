@@ -139,8 +139,10 @@ std::unique_ptr<rhopot::Model> PairRhopot::load(const std::string &path)
 {
   std::unique_ptr<rhopot::Model> model = rhopot::load_model(lmp, path, device_);
   if (stretch_ > 0.0 && model->header().kind != "global")
-    error->all(FLERR, "pair_style rhopot: stretch must go with a model of kind 'global', got model '{}' of kind '{}'; "
-               "leave the keyword out", path, model->header().kind);
+    error->all(FLERR,
+               "pair_style rhopot: stretch must go with a model of kind 'global', got model '{}' of kind '{}'; "
+               "leave the keyword out",
+               path, model->header().kind);
   return model;
 }
 
@@ -177,8 +179,10 @@ void PairRhopot::warn_of_dropped_types(const std::vector<int64_t> &species) cons
     if (setflag[type][type] && species_of_type_[type] >= 0 && species[type] < 0)
       dropped.push_back(fmt::format("{} ({})", type, model_->header().symbols[species_of_type_[type]]));
   if (!dropped.empty())
-    error->warning(FLERR, "pair_coeff for rhopot replaces the one before: type {} is NULL from now on; name the elements of all "
-                          "types in one line", joined(dropped));
+    error->warning(FLERR,
+                   "pair_coeff for rhopot replaces the one before: type {} is NULL from now on; name the elements of all "
+                   "types in one line",
+                   joined(dropped));
 }
 
 // A second `pair_style rhopot` comes here too. The loaded model has the settings of before: LAMMPS asks for pair_coeff again.
@@ -208,8 +212,8 @@ void PairRhopot::print_mapping(const std::string &path) const
   if (comm->me != 0) return;
   const rhopot::ModelHeader &header = model_->header();
   const std::string range = header.kind == "global" ? "global" : fmt::format("cutoff {} A", header.cutoff);
-  std::string text = fmt::format("rhopot model {}: {}, {}, {}, {} member(s), device {}\n", path, header.family,
-                                 header.dtype, range, header.members, model_->device());
+  std::string text = fmt::format("rhopot model {}: {}, {}, {}, {} member(s), device {}\n", path, header.family, header.dtype,
+                                 range, header.members, model_->device());
   for (int type = 1; type <= atom->ntypes; type++) {
     const int64_t species = species_of_type_[type];
     text += fmt::format("  type {} -> {}\n", type, species < 0 ? "NULL" : header.symbols[species]);
@@ -328,8 +332,10 @@ void PairRhopot::announce_deviations()
 {
   if (announced_ || comm->me != 0) return;
   announced_ = true;
-  utils::logmesg(lmp, "pair style rhopot: uncertainty of an atom is the standard deviation of the force on it ({}), not of "
-                 "its energy\n", scale_ == 1.0 ? "eV/A" : "kcal/mol/A");
+  utils::logmesg(lmp,
+                 "pair style rhopot: uncertainty of an atom is the standard deviation of the force on it ({}), not of "
+                 "its energy\n",
+                 scale_ == 1.0 ? "eV/A" : "kcal/mol/A");
 }
 
 double PairRhopot::memory_usage()

@@ -147,8 +147,7 @@ void *creator_of(const Style &style, void *lmp)
   const std::string name = std::string(style.kind) + " style " + style.name;
   // Until the versions are known to agree no LAMMPS class may be touched; LAMMPS prints what() of any exception and stops.
   const std::string reason = mismatch(lmp);
-  if (!reason.empty())
-    throw std::runtime_error(name + ": the plugin " + reason + "; reinstall rhopot against this LAMMPS");
+  if (!reason.empty()) throw std::runtime_error(name + ": the plugin " + reason + "; reinstall rhopot against this LAMMPS");
   LAMMPS_NS::Error *error = static_cast<LAMMPS_NS::LAMMPS *>(lmp)->error;
 
   const std::string other = torch_mismatch();
@@ -156,8 +155,9 @@ void *creator_of(const Style &style, void *lmp)
   const std::string path = own_folder() + "librhopot_lammps.so";
   void *library = dlopen(path.c_str(), HOW_TO_OPEN);
   if (!library)
-    error->all(FLERR, name + ": its library cannot be opened: " + dlerror() +
-                          "; reinstall rhopot into the environment this LAMMPS runs in");
+    error->all(FLERR,
+               name + ": its library cannot be opened: " + dlerror() +
+                   "; reinstall rhopot into the environment this LAMMPS runs in");
   void *creator = dlsym(library, style.creator);
   if (!creator) error->all(FLERR, name + ": " + path + " belongs to another rhopot; reinstall rhopot");
   return creator;
@@ -166,12 +166,12 @@ void *creator_of(const Style &style, void *lmp)
 // LAMMPS does not tell a creator which style it is to make: each style has one of its own.
 template <size_t Index> void *create(void *lmp)
 {
-  return reinterpret_cast<void *(*) (void *)>(creator_of(STYLES[Index], lmp))(lmp);
+  return reinterpret_cast<void *(*)(void *)>(creator_of(STYLES[Index], lmp))(lmp);
 }
 
 template <size_t Index> void *create_with_words(void *lmp, int narg, char **arg)
 {
-  return reinterpret_cast<void *(*) (void *, int, char **)>(creator_of(STYLES[Index], lmp))(lmp, narg, arg);
+  return reinterpret_cast<void *(*)(void *, int, char **)>(creator_of(STYLES[Index], lmp))(lmp, narg, arg);
 }
 
 template <size_t Index> void register_style(register_function register_plugin, void *lmp, void *handle)

@@ -14,7 +14,8 @@ constexpr double SAME_PLACE = 1e-8;
 
 inline std::string two_in_one_place(int64_t i, int64_t j)
 {
-  return "positions must be distinct, got atoms " + std::to_string(i) + " and " + std::to_string(j) + " in one place; remove one";
+  return "positions must be distinct, got atoms " + std::to_string(i) + " and " + std::to_string(j) +
+      " in one place; remove one";
 }
 
 }    // namespace rhopot

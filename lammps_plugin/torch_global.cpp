@@ -47,7 +47,7 @@ static at::Tensor view(const std::vector<double> &prepared)
 }
 
 at::Tensor Model::Implementation::forward_global(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
-                                                const std::vector<double> &prepared, const Share &share, bool members) const
+                                                 const std::vector<double> &prepared, const Share &share, bool members) const
 {
   const at::Tensor output = call("failed", [&] {
     return module
@@ -63,7 +63,7 @@ at::Tensor Model::Implementation::forward_global(const at::Tensor &positions, co
 }
 
 void Model::evaluate_global(const Structure &s, const std::vector<double> &prepared, const Share &share, bool members,
-                           double *energies, double *by_positions, double *by_cell) const
+                            double *energies, double *by_positions, double *by_cell) const
 {
   const NoProfiling guard;
   const auto [positions, cell] = impl_->call("failed", [&] {

@@ -32,17 +32,15 @@ at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeB
   if (output.dim() != 2 || output.size(0) != b.n_centres || output.size(1) != columns(members) ||
       output.scalar_type() != at::kDouble)
     refuse("must return float64 [centres, " + std::to_string(columns(members)) + "]; export it again");
-  if (b.n_edges > 0 && !output.requires_grad())
-    refuse("must return energies that depend on the edge vectors; export it again");
+  if (b.n_edges > 0 && !output.requires_grad()) refuse("must return energies that depend on the edge vectors; export it again");
   return output;
 }
 
-void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients,
-                     double *member_gradients) const
+void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients, double *member_gradients) const
 {
   const NoProfiling guard;
-  const at::Tensor vectors = impl_->call(
-      "failed", [&] { return impl_->tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(batch.n_edges > 0); });
+  const at::Tensor vectors =
+      impl_->call("failed", [&] { return impl_->tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(batch.n_edges > 0); });
   const at::Tensor output = impl_->forward(vectors, batch, members);
   impl_->call("failed", [&] { copy_numbers(output, energies); });
   if (batch.n_edges == 0) return;

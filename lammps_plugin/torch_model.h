@@ -24,7 +24,7 @@ struct Model::Implementation {
 
   at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &batch, bool members) const;
   at::Tensor forward_global(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
-                           const std::vector<double> &prepared, const Share &share, bool members) const;
+                            const std::vector<double> &prepared, const Share &share, bool members) const;
   torch::jit::Method method(const char *method_name, const std::string &absent) const;
 
   int64_t columns(bool members) const { return members ? 1 + header.members : 1; }

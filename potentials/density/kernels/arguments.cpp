@@ -15,12 +15,12 @@ void check_cpu(const at::Tensor& tensor, const char* name, const char* reference
 }  // namespace
 
 void check_index(const at::Tensor& index, const char* name, std::int64_t size, const char* what) {
-    TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, name,
-                      " must be one-dimensional int64, got ", index.scalar_type(), " of shape ", index.sizes());
+    TORCH_CHECK_VALUE(index.dim() == 1 && index.scalar_type() == at::kLong, name, " must be one-dimensional int64, got ",
+                      index.scalar_type(), " of shape ", index.sizes());
     const std::int64_t* value = index.const_data_ptr<std::int64_t>();
     for (std::int64_t i = 0; i < index.numel(); ++i) {
-        TORCH_CHECK_VALUE(value[i] >= 0 && value[i] < size, name, " must lie in [0, ", size, ") (", what, "), got ",
-                          value[i], " at ", i);
+        TORCH_CHECK_VALUE(value[i] >= 0 && value[i] < size, name, " must lie in [0, ", size, ") (", what, "), got ", value[i],
+                          " at ", i);
     }
 }
 
@@ -75,8 +75,8 @@ void GraphArguments::check() const {
     TORCH_CHECK_VALUE(n_channels >= 1, "n_channels must be positive, got ", n_channels);
     check_cpu(species_channel, "species_channel", REFERENCE);
     check_index(species_channel, "species_channel", n_channels, "n_channels");
-    TORCH_CHECK_VALUE(species_channel.size(0) == n_species(), "species_channel must have one entry per species (",
-                      n_species(), "), got ", species_channel.size(0));
+    TORCH_CHECK_VALUE(species_channel.size(0) == n_species(), "species_channel must have one entry per species (", n_species(),
+                      "), got ", species_channel.size(0));
 }
 
 Columns GraphArguments::all_columns() const {
@@ -95,9 +95,13 @@ Columns GraphArguments::all_columns() const {
 GraphArguments graph_arguments(const at::Tensor& edge_vectors, const at::Tensor& first_edge, const at::Tensor& neighbour,
                                const at::Tensor& centre, const at::Tensor& species, const at::Tensor& radial, double cutoff,
                                const at::Tensor& species_channel, std::int64_t n_channels, double center_weight) {
-    GraphArguments a{{edge_vectors.contiguous(), first_edge.contiguous(), neighbour.contiguous(), centre.contiguous(),
-                      species.contiguous()},
-                     radial.contiguous(), species_channel.contiguous(), cutoff, n_channels, center_weight};
+    GraphArguments a{
+        {edge_vectors.contiguous(), first_edge.contiguous(), neighbour.contiguous(), centre.contiguous(), species.contiguous()},
+        radial.contiguous(),
+        species_channel.contiguous(),
+        cutoff,
+        n_channels,
+        center_weight};
     a.check();
     return a;
 }

@@ -58,8 +58,16 @@ struct GraphArguments : GraphTensors {
     std::int64_t width() const { return n_channels * radial.size(4); }
 
     template <class T> Basis<T> basis() const {
-        return {radial.const_data_ptr<T>(), species_channel.const_data_ptr<std::int64_t>(), radial.size(1), int(l_max()),
-                int(radial.size(4)), int(n_channels), T(cutoff), T(center_weight), all_columns(), &harmonic_constants<T>()};
+        return {radial.const_data_ptr<T>(),
+                species_channel.const_data_ptr<std::int64_t>(),
+                radial.size(1),
+                int(l_max()),
+                int(radial.size(4)),
+                int(n_channels),
+                T(cutoff),
+                T(center_weight),
+                all_columns(),
+                &harmonic_constants<T>()};
     }
     // every degree reads every column
     Columns all_columns() const;
@@ -126,9 +134,8 @@ template <class T> T* thread_workspace(std::size_t count) {
 // work(begin, end, workspace) on pieces of [0, n), in parallel
 template <class T, class Work> void over_centres(std::int64_t n, std::size_t workspace, const Work& work) {
     constexpr std::int64_t GRAIN = 8;
-    at::parallel_for(0, n, GRAIN, [&](std::int64_t begin, std::int64_t end) {
-        work(begin, end, thread_workspace<T>(workspace));
-    });
+    at::parallel_for(0, n, GRAIN,
+                     [&](std::int64_t begin, std::int64_t end) { work(begin, end, thread_workspace<T>(workspace)); });
 }
 
 }  // namespace rhopot

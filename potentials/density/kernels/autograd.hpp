@@ -152,15 +152,15 @@ Tensor gradient_by_steps(const GraphArguments& graph, const Tensor& h, const Mor
 
 // ---- the argument list of all operators on a graph and radial functions
 
-#define RHOPOT_GRAPH_PARAMETERS                                                                                        \
-    const Tensor &edge_vectors, const Tensor &first_edge, const Tensor &neighbour, const Tensor &centre,                \
-        const Tensor &species, const Tensor &radial, double cutoff, const Tensor &species_channel,                     \
-        std::int64_t n_channels, double center_weight
+#define RHOPOT_GRAPH_PARAMETERS                                                                                             \
+    const Tensor &edge_vectors, const Tensor &first_edge, const Tensor &neighbour, const Tensor &centre,                    \
+        const Tensor &species, const Tensor &radial, double cutoff, const Tensor &species_channel, std::int64_t n_channels, \
+        double center_weight
 #define RHOPOT_GRAPH_VALUES \
     edge_vectors, first_edge, neighbour, centre, species, radial, cutoff, species_channel, n_channels, center_weight
 
-#define RHOPOT_GRAPH_SCHEMA                                                                                     \
-    "Tensor edge_vectors, Tensor first_edge, Tensor neighbour, Tensor centre, Tensor species, Tensor radial, "  \
+#define RHOPOT_GRAPH_SCHEMA                                                                                    \
+    "Tensor edge_vectors, Tensor first_edge, Tensor neighbour, Tensor centre, Tensor species, Tensor radial, " \
     "float cutoff, Tensor species_channel, int n_channels, float center_weight"
 
 }  // namespace rhopot

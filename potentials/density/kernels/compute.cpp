@@ -12,9 +12,8 @@ template <class Work> void over_expansions(const GraphArguments& a, const at::Te
         const auto& k = expansion_kernels<scalar_t>();
         const auto graph = a.graph<scalar_t>(tangents);
         const auto basis = a.basis<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.workspace(basis), [&](auto begin, auto end, auto* workspace) {
-            work(k, graph, basis, begin, end, workspace);
-        });
+        over_centres<scalar_t>(a.n_centres(), k.workspace(basis),
+                               [&](auto begin, auto end, auto* workspace) { work(k, graph, basis, begin, end, workspace); });
     });
 }
 

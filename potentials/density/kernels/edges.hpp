@@ -184,8 +184,8 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
 
 // calls visit(batch) for the edges [begin, end) in packs of one channel; `next` hands out the batch to fill
 template <class T, bool DUAL, class Next, class Visit>
-RHOPOT_INLINE void for_each_batch(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end,
-                                  Next next, Visit visit) {
+RHOPOT_INLINE void for_each_batch(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, Next next,
+                                  Visit visit) {
     for (int channel = 0; channel < basis.n_channels; ++channel) {
         EdgeBatch<T, DUAL>* batch = nullptr;
         for (std::int64_t e = begin; e < end; ++e) {

@@ -124,12 +124,11 @@ template <class T, bool DUAL>
 inline void expand_centre(const Graph<T>& graph, const Basis<T>& basis, const Shape<T>& shape, std::int64_t centre,
                           EdgeBatch<T, DUAL>& batch, const Field<T, DUAL>& c) {
     clear(c, shape.angular() * shape.row);
-    for_each_batch<T, DUAL>(
-        graph, basis, graph.first_edge[centre], graph.first_edge[centre + 1], [&] { return &batch; },
-        [&](EdgeBatch<T, DUAL>& b) {
-            prepare<T, DUAL, Need::value>(graph, basis, b);
-            accumulate(basis, shape, b, c);
-        });
+    for_each_batch<T, DUAL>(graph, basis, graph.first_edge[centre], graph.first_edge[centre + 1], [&] { return &batch; },
+                            [&](EdgeBatch<T, DUAL>& b) {
+        prepare<T, DUAL, Need::value>(graph, basis, b);
+        accumulate(basis, shape, b, c);
+    });
     add_own(graph, basis, shape, centre, c);
 }
 

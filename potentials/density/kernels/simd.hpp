@@ -42,8 +42,12 @@ constexpr int REGISTER_BYTES = 16, REGISTERS = 16;
 template <class T> constexpr int WIDTH = REGISTER_BYTES / int(sizeof(T)) < 8 ? REGISTER_BYTES / int(sizeof(T)) : 8;
 
 template <class T> struct PackOf;
-template <> struct PackOf<double> { typedef double type __attribute__((vector_size(WIDTH<double> * sizeof(double)))); };
-template <> struct PackOf<float> { typedef float type __attribute__((vector_size(WIDTH<float> * sizeof(float)))); };
+template <> struct PackOf<double> {
+    typedef double type __attribute__((vector_size(WIDTH<double> * sizeof(double))));
+};
+template <> struct PackOf<float> {
+    typedef float type __attribute__((vector_size(WIDTH<float> * sizeof(float))));
+};
 template <class P> constexpr int LANES = int(sizeof(P) / sizeof(P{}[0]));
 template <class T> using Pack = typename PackOf<std::remove_const_t<T>>::type;
 
@@ -55,7 +59,8 @@ template <class X> struct Dual {
 
 template <class X> struct is_dual : std::false_type {};
 template <class X> struct is_dual<Dual<X>> : std::true_type {};
-template <class X> concept Plain = !is_dual<X>::value;
+template <class X>
+concept Plain = !is_dual<X>::value;
 
 template <class X, class Y> RHOPOT_INLINE auto operator*(const Dual<X>& a, const Dual<Y>& b) {
     using Z = decltype(a.value * b.value);
@@ -183,9 +188,7 @@ template <class T> struct Field<T, true> {
     RHOPOT_INLINE Field at(std::ptrdiff_t i) const { return {value + i, derivative + i}; }
 };
 
-template <class T, bool DUAL> RHOPOT_INLINE typename Field<T, DUAL>::Vector zero() {
-    return typename Field<T, DUAL>::Vector{};
-}
+template <class T, bool DUAL> RHOPOT_INLINE typename Field<T, DUAL>::Vector zero() { return typename Field<T, DUAL>::Vector{}; }
 
 // sum over the lanes, by halves
 template <class P> RHOPOT_INLINE auto lane_sum(P x) {

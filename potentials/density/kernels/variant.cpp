@@ -8,12 +8,11 @@ namespace {
 // duals of a centre's density, or of the two sums of its adjoint beside it, and one batch
 template <class T> std::size_t workspace(const Basis<T>& basis) {
     const Shape<T> shape(basis);
-    return std::size_t(2 * shape.angular() * (shape.row + 2 * WIDTH<T>) + EdgeBatch<T, true>::size(basis));
+    return std::size_t(EdgeBatch<T, true>::size(basis) + 2 * shape.angular() * (shape.row + 2 * WIDTH<T>));
 }
 
 template <class T, bool DUAL>
-void expand_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* density,
-                 T* workspace) {
+void expand_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, T* density, T* workspace) {
     const Shape<T> shape(basis);
     Arena<T> arena{workspace};
     const auto c = arena.template take<DUAL>(shape.angular() * shape.row);
@@ -33,8 +32,8 @@ void values(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, st
 }
 
 template <class T, bool DUAL>
-void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end,
-                         const T* incoming, T* gradient, T* workspace) {
+void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
+                         T* gradient, T* workspace) {
     const Shape<T> shape(basis);
     Arena<T> arena{workspace};
     const auto d = arena.template take<false>(shape.angular() * shape.row);
@@ -42,18 +41,17 @@ void expand_adjoint_with(const Graph<T>& graph, const Basis<T>& basis, std::int6
     auto batch = EdgeBatch<T, DUAL>::from(arena, basis);
     for (std::int64_t i = begin; i < end; ++i) {
         pad_rows(shape, incoming + i * shape.angular() * shape.width(), d.value);
-        for_each_batch<T, DUAL>(
-            graph, basis, graph.first_edge[i], graph.first_edge[i + 1], [&] { return &batch; },
-            [&](EdgeBatch<T, DUAL>& b) {
-                prepare<T, DUAL, Need::adjoint>(graph, basis, b);
-                adjoint(basis, shape, b, d, scratch, gradient);
-            });
+        for_each_batch<T, DUAL>(graph, basis, graph.first_edge[i], graph.first_edge[i + 1], [&] { return &batch; },
+                                [&](EdgeBatch<T, DUAL>& b) {
+            prepare<T, DUAL, Need::adjoint>(graph, basis, b);
+            adjoint(basis, shape, b, d, scratch, gradient);
+        });
     }
 }
 
 template <class T>
 void adjoint_of(const Graph<T>& graph, const Basis<T>& basis, std::int64_t begin, std::int64_t end, const T* incoming,
-                    T* gradient, T* workspace) {
+                T* gradient, T* workspace) {
     if (graph.along_tangents) expand_adjoint_with<T, true>(graph, basis, begin, end, incoming, gradient, workspace);
     else expand_adjoint_with<T, false>(graph, basis, begin, end, incoming, gradient, workspace);
 }

@@ -26,8 +26,8 @@ void check_edges(const Tensor& first_edge, const Tensor& centre, const Tensor& n
 
 // (vectors[E', 3], first_edge[C+1], neighbour[E'], kept[E']): the edges r_j - r_i + offset shorter than the cutoff
 std::tuple<Tensor, Tensor, Tensor, Tensor> edges_within(const Tensor& positions, const Tensor& offsets,
-                                                        const Tensor& first_edge, const Tensor& centre,
-                                                        const Tensor& neighbour, double cutoff) {
+                                                        const Tensor& first_edge, const Tensor& centre, const Tensor& neighbour,
+                                                        double cutoff) {
     check_rows(positions, "positions", -1, 3);
     check_rows(offsets, "offsets", neighbour.size(0), 3);
     check_edges(first_edge, centre, neighbour, positions.size(0));
@@ -93,10 +93,14 @@ std::tuple<Tensor, Tensor> edge_sums(const Tensor& vectors, const Tensor& gradie
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rhopot, m) {
-    m.def("edges_within(Tensor positions, Tensor offsets, Tensor first_edge, Tensor centre, Tensor neighbour, float cutoff) "
-          "-> (Tensor vectors, Tensor first_edge, Tensor neighbour, Tensor kept)", edges_within);
-    m.def("edge_sums(Tensor vectors, Tensor gradient, Tensor first_edge, Tensor centre, Tensor neighbour, int n_atoms) "
-          "-> (Tensor forces, Tensor virial)", edge_sums);
+    m.def(
+        "edges_within(Tensor positions, Tensor offsets, Tensor first_edge, Tensor centre, Tensor neighbour, float cutoff) "
+        "-> (Tensor vectors, Tensor first_edge, Tensor neighbour, Tensor kept)",
+        edges_within);
+    m.def(
+        "edge_sums(Tensor vectors, Tensor gradient, Tensor first_edge, Tensor centre, Tensor neighbour, int n_atoms) "
+        "-> (Tensor forces, Tensor virial)",
+        edge_sums);
 }
 
 }  // namespace rhopot

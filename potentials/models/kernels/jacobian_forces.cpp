@@ -36,7 +36,8 @@ template <class T> struct Piece {
 
 // work(kernels, piece, workspace) for every centre and every few members, in parallel
 template <class Work>
-void over_pieces(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope, const Tensor& forces, const Work& work) {
+void over_pieces(const Tensor& jacobian, const Tensor& first_edge, const Tensor& slope, const Tensor& forces,
+                 const Work& work) {
     const std::int64_t* first = first_edge.const_data_ptr<std::int64_t>();
     const std::int64_t n_edges = jacobian.size(0), n_features = jacobian.size(2), n_centres = first_edge.size(0) - 1;
     AT_DISPATCH_FLOATING_TYPES(jacobian.scalar_type(), "rhopot", [&] {
@@ -48,8 +49,12 @@ void over_pieces(const Tensor& jacobian, const Tensor& first_edge, const Tensor&
                 const RowBlock<scalar_t> block{rows + 3 * first[i] * n_features, 3 * (first[i + 1] - first[i]), n_features};
                 for (std::int64_t k = 0; k < slope.size(0); k += MEMBERS_AT_ONCE) {
                     const int count = int(std::min<std::int64_t>(slope.size(0) - k, MEMBERS_AT_ONCE));
-                    const Piece<scalar_t> piece{block, count, h + (k * n_centres + i) * n_features,
-                                                g + 3 * (k * n_edges + first[i]), n_centres * n_features, 3 * n_edges};
+                    const Piece<scalar_t> piece{block,
+                                                count,
+                                                h + (k * n_centres + i) * n_features,
+                                                g + 3 * (k * n_edges + first[i]),
+                                                n_centres * n_features,
+                                                3 * n_edges};
                     work(row_kernels<scalar_t>(), piece, workspace);
                 }
             }
@@ -99,9 +104,7 @@ Tensor jacobian_forces_autograd(const Tensor& jacobian, const Tensor& first_edge
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(rhopot, m) {
-    m.def("jacobian_forces(Tensor jacobian, Tensor first_edge, Tensor slope) -> Tensor");
-}
+TORCH_LIBRARY_FRAGMENT(rhopot, m) { m.def("jacobian_forces(Tensor jacobian, Tensor first_edge, Tensor slope) -> Tensor"); }
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) { m.impl("jacobian_forces", jacobian_forces_plain); }
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) { m.impl("jacobian_forces", jacobian_forces_autograd); }
 

@@ -26,9 +26,9 @@ struct Gap {
     }
 };
 
-#define RHOPOT_SPARSE_PARAMETERS                                                                          \
-    const Tensor &points, at::IntArrayRef first_point, const Tensor &weights, std::int64_t zeta,          \
-        const std::optional<Tensor>& features, bool members
+#define RHOPOT_SPARSE_PARAMETERS                                                                 \
+    const Tensor &points, at::IntArrayRef first_point, const Tensor &weights, std::int64_t zeta, \
+        const std::optional<Tensor>&features, bool members
 
 SparseModel sparse_model(const GraphArguments& a, const Tensor& points, at::IntArrayRef first_point, const Tensor& weights,
                          std::int64_t zeta, const std::optional<Tensor>& features) {

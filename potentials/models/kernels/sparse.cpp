@@ -151,8 +151,8 @@ template <class T> void Call<T>::piece(const Piece& piece, const std::int64_t* o
 void SparseModel::check(const GraphArguments& a) const {
     const auto type = a.edge_vectors.scalar_type();
     TORCH_CHECK_TYPE(points.scalar_type() == type && weights.scalar_type() == type,
-                     "points and weights must have the dtype of edge_vectors (", type, "), got ", points.scalar_type(),
-                     " and ", weights.scalar_type(), "; cast them");
+                     "points and weights must have the dtype of edge_vectors (", type, "), got ", points.scalar_type(), " and ",
+                     weights.scalar_type(), "; cast them");
     if (features.defined()) check_index(features, "features", n_features(a), "features of the power spectrum");
     const std::int64_t used = features.defined() ? features.size(0) : n_features(a);
     TORCH_CHECK_VALUE(points.dim() == 2 && points.size(1) == used, "points must be of shape (M, ", used, "), got ",
@@ -179,8 +179,15 @@ AtomEnergies soap_gap(const GraphArguments& a, const SparseModel& model, bool me
         most_points = std::max(most_points, dense.first_point[p.species + 1] - dense.first_point[p.species]);
     }
     AT_DISPATCH_FLOATING_TYPES(a.edge_vectors.scalar_type(), "rhopot", [&] {
-        const Call<scalar_t> call{soap_kernels<scalar_t>(), sparse_kernels<scalar_t>(), a.graph<scalar_t>(), a.basis<scalar_t>(),
-                                  dense, dense.weights.select(1, 0).contiguous(), n_features(a), dense.points.size(1), most_points,
+        const Call<scalar_t> call{soap_kernels<scalar_t>(),
+                                  sparse_kernels<scalar_t>(),
+                                  a.graph<scalar_t>(),
+                                  a.basis<scalar_t>(),
+                                  dense,
+                                  dense.weights.select(1, 0).contiguous(),
+                                  n_features(a),
+                                  dense.points.size(1),
+                                  most_points,
                                   columns - 1,
                                   dense.features.defined() ? dense.features.const_data_ptr<std::int64_t>() : nullptr,
                                   result.energies.mutable_data_ptr<scalar_t>(),

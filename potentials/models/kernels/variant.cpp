@@ -48,8 +48,8 @@ void dot_lanes(const RowBlock<T>& block, int members, const T* slope, std::int64
     T product[ROWS * WIDTH<T>] __attribute__((aligned(64)));
     for (std::int64_t row = 0; row < block.n_rows; row += ROWS) {
         const int count = block.n_rows - row < ROWS ? int(block.n_rows - row) : ROWS;
-        multiply<false>(count, Field<const T, false>{block.rows + row * n}, n, 1, Field<T, false>{workspace}, WIDTH<T>,
-                        int(n), Field<T, false>{product}, WIDTH<T>);
+        multiply<false>(count, Field<const T, false>{block.rows + row * n}, n, 1, Field<T, false>{workspace}, WIDTH<T>, int(n),
+                        Field<T, false>{product}, WIDTH<T>);
         for (int k = 0; k < members; ++k) {
             for (int i = 0; i < count; ++i) forces[k * forces_stride + row + i] = product[i * WIDTH<T> + k];
         }
@@ -91,7 +91,8 @@ RHOPOT_INLINE void gather_tile(const RowBlock<T>& block, std::int64_t f, const T
 }
 
 template <int MEMBERS, class T>
-void gather_members(const RowBlock<T>& block, const T* forces, std::int64_t forces_stride, T* slope, std::int64_t slope_stride) {
+void gather_members(const RowBlock<T>& block, const T* forces, std::int64_t forces_stride, T* slope,
+                    std::int64_t slope_stride) {
     constexpr int PACKS = MEMBERS <= 4 ? 4 : 2;
     std::int64_t f = 0;
     for (; f + PACKS * WIDTH<T> <= block.n_features; f += PACKS * WIDTH<T>) {

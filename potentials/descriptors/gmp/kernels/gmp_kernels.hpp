@@ -26,8 +26,8 @@ template <class T> struct GmpKernels {
     void (*features)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, T* phi,
                      T* workspace);
     // g[E, 3] = sum h[C, F] dPhi/dr
-    void (*adjoint)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end,
-                    const T* adjoint, T* gradient, T* workspace);
+    void (*adjoint)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
+                    T* gradient, T* workspace);
     // Phi[C, F] and dPhi[E, 3, F]
     void (*jacobian)(const Graph<T>&, const Basis<T>&, const Probes<T>&, std::int64_t begin, std::int64_t end, T* phi,
                      T* jacobian, T* workspace);

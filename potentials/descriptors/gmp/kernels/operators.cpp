@@ -11,8 +11,8 @@ namespace rhopot {
 namespace {
 
 void check_probes(std::int64_t l_max, std::int64_t width, std::int64_t n_probes, const Tensor& floor, at::ScalarType type) {
-    TORCH_CHECK_VALUE(n_probes >= 1 && width % n_probes == 0 && width / n_probes <= l_max / 2 + 1,
-                      "n_probes must divide the ", width, " columns into 1 to ", l_max / 2 + 1, " terms, got ", n_probes);
+    TORCH_CHECK_VALUE(n_probes >= 1 && width % n_probes == 0 && width / n_probes <= l_max / 2 + 1, "n_probes must divide the ",
+                      width, " columns into 1 to ", l_max / 2 + 1, " terms, got ", n_probes);
     TORCH_CHECK_VALUE(floor.device().is_cpu() && floor.scalar_type() == type, "floor must have the dtype of the others (", type,
                       ") and be on the CPU, got ", floor.scalar_type(), " on ", floor.device(), "; cast it");
     TORCH_CHECK_VALUE(floor.dim() == 1 && floor.size(0) == n_probes * (l_max + 1), "floor must have one entry per feature (",
@@ -117,7 +117,8 @@ Tensor features(const GmpArguments& a) {
 Tensor features_adjoint(const GmpArguments& a, const Tensor& adjoint) {
     Tensor gradient = at::empty({a.graph.n_edges(), 3}, a.graph.edge_vectors.options());
     const Tensor h = adjoint.contiguous();
-    on_graph(a, a.graph.most_edges(), [&](auto& k, auto& graph, auto& basis, auto& probes, auto begin, auto end, auto* workspace) {
+    on_graph(a, a.graph.most_edges(),
+             [&](auto& k, auto& graph, auto& basis, auto& probes, auto begin, auto end, auto* workspace) {
         k.adjoint(graph, basis, probes, begin, end, in(h, workspace), out(gradient, workspace), workspace);
     });
     return gradient;
@@ -127,7 +128,8 @@ std::tuple<Tensor, Tensor> jacobian(const GmpArguments& a) {
     const auto options = a.graph.edge_vectors.options();
     Tensor phi = at::empty({a.graph.n_centres(), a.n_features()}, options);
     Tensor slopes = at::empty({a.graph.n_edges(), 3, a.n_features()}, options);
-    on_graph(a, a.graph.most_edges(), [&](auto& k, auto& graph, auto& basis, auto& probes, auto begin, auto end, auto* workspace) {
+    on_graph(a, a.graph.most_edges(),
+             [&](auto& k, auto& graph, auto& basis, auto& probes, auto begin, auto end, auto* workspace) {
         k.jacobian(graph, basis, probes, begin, end, out(phi, workspace), out(slopes, workspace), workspace);
     });
     return {phi, slopes};

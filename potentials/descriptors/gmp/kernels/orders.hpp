@@ -16,7 +16,11 @@ template <class T> struct Orders {
     std::ptrdiff_t width, row;  // of one order, of one degree
 
     Orders(const Shape<T>& shape, int probes)
-        : l_max(shape.l_max), n_probes(probes), n_terms(shape.width() / probes), width(padded<T>(probes)), row(shape.row + WIDTH<T>) {}
+        : l_max(shape.l_max),
+          n_probes(probes),
+          n_terms(shape.width() / probes),
+          width(padded<T>(probes)),
+          row(shape.row + WIDTH<T>) {}
     RHOPOT_INLINE int terms(int left) const { return left / 2 + 1 < n_terms ? left / 2 + 1 : n_terms; }
     // columns that degree l reads
     RHOPOT_INLINE int used(int l) const { return n_probes * terms(l_max - l); }

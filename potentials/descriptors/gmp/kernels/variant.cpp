@@ -48,8 +48,8 @@ void invariants_with(const Density<T>& density, const Probes<T>& probes, std::in
                      T* workspace) {
     for_each_density<T, DUAL>(density, probes, begin, end, workspace,
                               [&](auto&, auto& orders, auto& memory, std::int64_t i, auto&, auto&) {
-                                  invariants(orders, memory, phi + i * orders.features());
-                              });
+        invariants(orders, memory, phi + i * orders.features());
+    });
 }
 
 template <class T>
@@ -62,19 +62,18 @@ void gmp_invariants(const Density<T>& density, const Probes<T>& probes, std::int
 template <class T, bool DUAL>
 void invariants_adjoint_with(const Density<T>& density, const Probes<T>& probes, std::int64_t begin, std::int64_t end,
                              const T* incoming, T* gradient, T* workspace) {
-    for_each_density<T, DUAL>(
-        density, probes, begin, end, workspace,
-        [&](auto& shape, auto& orders, auto& memory, std::int64_t i, auto& c, auto& d) {
-            invariants_adjoint(shape, orders, c, memory, incoming + i * orders.features(), d);
-            const T* rows = d.value;
-            if constexpr (DUAL) rows = d.derivative;
-            for (int l = 0; l <= shape.l_max; ++l) {
-                for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-                    T* to = gradient + (i * shape.angular() + lm) * shape.width();
-                    for (int q = 0; q < shape.width(); ++q) to[q] = q < orders.used(l) ? rows[lm * shape.row + q] : T(0);
-                }
+    for_each_density<T, DUAL>(density, probes, begin, end, workspace,
+                              [&](auto& shape, auto& orders, auto& memory, std::int64_t i, auto& c, auto& d) {
+        invariants_adjoint(shape, orders, c, memory, incoming + i * orders.features(), d);
+        const T* rows = d.value;
+        if constexpr (DUAL) rows = d.derivative;
+        for (int l = 0; l <= shape.l_max; ++l) {
+            for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
+                T* to = gradient + (i * shape.angular() + lm) * shape.width();
+                for (int q = 0; q < shape.width(); ++q) to[q] = q < orders.used(l) ? rows[lm * shape.row + q] : T(0);
             }
-        });
+        }
+    });
 }
 
 template <class T>
@@ -123,8 +122,8 @@ RHOPOT_INLINE void contract_angles(const Basis<T>& basis, const Shape<T>& shape,
         const auto x = part == 0 ? batch.harmonics.value : gradients.at((part - 1) * WIDTH<T> * shape.angular());
         for (int l = 0; l <= shape.l_max; ++l) {
             for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
-                multiply<false>(WIDTH<T>, x.at(WIDTH<T> * l * l), 1, WIDTH<T>, d.at(l * l * shape.row + q), shape.row, 2 * l + 1,
-                                to.at((l * 4 + part) * WIDTH<T> * shape.row + q), shape.row);
+                multiply<false>(WIDTH<T>, x.at(WIDTH<T> * l * l), 1, WIDTH<T>, d.at(l * l * shape.row + q), shape.row,
+                                2 * l + 1, to.at((l * 4 + part) * WIDTH<T> * shape.row + q), shape.row);
             }
         }
     }
@@ -182,8 +181,9 @@ void gmp_jacobian(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>&
 }  // namespace
 
 template <class T> const GmpKernels<T>& gmp_kernels() {
-    static constexpr GmpKernels<T> kernels{gmp_workspace<T>, invariants_workspace<T>, gmp_invariants<T>,
-                                           gmp_invariants_adjoint<T>, gmp<T>, gmp_adjoint<T>, gmp_jacobian<T>};
+    static constexpr GmpKernels<T> kernels{
+        gmp_workspace<T>, invariants_workspace<T>, gmp_invariants<T>, gmp_invariants_adjoint<T>,
+        gmp<T>,           gmp_adjoint<T>,          gmp_jacobian<T>};
     return kernels;
 }
 template const GmpKernels<double>& gmp_kernels<double>();

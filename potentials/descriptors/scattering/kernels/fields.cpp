@@ -61,9 +61,7 @@ std::int64_t row_length(const Wavelet& wavelet) { return (std::min(wavelet.have[
 const double* constant_numbers(const Tensor& complex) {
     return reinterpret_cast<const double*>(complex.const_data_ptr<c10::complex<double>>());
 }
-double* numbers(const Tensor& complex) {
-    return reinterpret_cast<double*>(complex.mutable_data_ptr<c10::complex<double>>());
-}
+double* numbers(const Tensor& complex) { return reinterpret_cast<double*>(complex.mutable_data_ptr<c10::complex<double>>()); }
 
 // The spectrum [n1, n2, n3/2 + 1] in the layout of the wavelet's grid; zero where its band ends.
 void split(const Wavelet& wavelet, const Lattice& lattice, const Tensor& spectrum, const Split& parts) {

@@ -10,9 +10,7 @@ namespace {
 
 using at::Tensor;
 
-std::int64_t wave_number(std::int64_t index, std::int64_t points) {
-    return index > (points - 1) / 2 ? index - points : index;
-}
+std::int64_t wave_number(std::int64_t index, std::int64_t points) { return index > (points - 1) / 2 ? index - points : index; }
 
 // work(place of the row, {k1, k2}, w at k3 = 0, step of w along the row) for every row of the half spectrum inside the band
 template <class Work> void over_band(const Filters& filters, const Work& work) {
@@ -39,8 +37,8 @@ Filters filters_of(const Tensor& dual, const std::array<std::int64_t, 3>& points
     TORCH_CHECK_VALUE(dual.device().is_cpu() && dual.scalar_type() == at::kDouble && dual.dim() == 2 && dual.size(0) == 3 &&
                           dual.size(1) == 3,
                       "dual must be (3, 3) of float64 on the CPU, got ", dual.sizes(), " of ", dual.scalar_type());
-    TORCH_CHECK_VALUE(degree >= 0 && degree < order && degree <= DEGREE_LIMIT, "degree must be from 0 to order - 1 and at most ",
-                      DEGREE_LIMIT, ", got ", degree, " for order ", order);
+    TORCH_CHECK_VALUE(degree >= 0 && degree < order && degree <= DEGREE_LIMIT,
+                      "degree must be from 0 to order - 1 and at most ", DEGREE_LIMIT, ", got ", degree, " for order ", order);
     TORCH_CHECK_VALUE(beta > 0, "beta must be positive, got ", beta);
     const double factor = std::sqrt(4 * M_PI / double(2 * degree + 1));
     return {dual.contiguous(), points, {beta, factor, int(order), int(degree), &harmonic_constants<double>()}};

@@ -231,9 +231,8 @@ inline void points_to_planes(const Lattice& g, const double* points, const Scrat
 // work(place in the lattice, number in a filter's rows, lines) for the columns of the first axis
 template <class Work> RHOPOT_INLINE void over_columns(const Lattice& g, const Work& work) {
     for (std::int64_t j = 0; j < g.axes[1].n; ++j) {
-        over_packs(g.band, g.lines, [&](std::int64_t first, std::int64_t lines) {
-            work(j * g.row + first, j * g.half + first, lines);
-        });
+        over_packs(g.band, g.lines,
+                   [&](std::int64_t first, std::int64_t lines) { work(j * g.row + first, j * g.half + first, lines); });
     }
 }
 RHOPOT_INLINE Batch columns_of(const Lattice& g, const Split& work, std::int64_t place) {

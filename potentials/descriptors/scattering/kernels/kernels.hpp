@@ -67,8 +67,8 @@ struct ScatteringKernels {
     // sums[q] = sum_v sigma^q
     void (*power_sums)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers, double* sums);
     // slope[V] = sum_q weights[q] q sigma^(q-1)
-    void (*power_slopes)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers,
-                         const double* weights, double* slope);
+    void (*power_slopes)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers, const double* weights,
+                         double* slope);
     // the two in one pass, sigma never leaving the cache: sums[q], and by_fields[S, M, V] = their weighted derivative
     void (*field_sums)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, double* sums);
     void (*field_slopes)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, const double* weights,

@@ -58,8 +58,7 @@ struct FilterValues : torch::autograd::Function<FilterValues> {
     }
 };
 
-Tensor wavelet_filters_plain(const Tensor& dual, at::IntArrayRef points, double beta, std::int64_t order,
-                             std::int64_t degree) {
+Tensor wavelet_filters_plain(const Tensor& dual, at::IntArrayRef points, double beta, std::int64_t order, std::int64_t degree) {
     return filters_of(dual, three(points, "points"), beta, order, degree).values();
 }
 Tensor wavelet_filters_autograd(const Tensor& dual, at::IntArrayRef points, double beta, std::int64_t order,
@@ -118,10 +117,9 @@ struct PowerSums : torch::autograd::Function<PowerSums> {
         const Tensor slope = at::empty_like(modulus);
         const std::int64_t n_rows = modulus.size(0), n_points = n_rows > 0 ? modulus.numel() / n_rows : 0;
         for (std::int64_t c = 0; c < n_rows; ++c) {
-            scattering_kernels().power_slopes(modulus.const_data_ptr<double>() + c * n_points, n_points, powers.data(),
-                                              std::int64_t(powers.size()),
-                                              weights.const_data_ptr<double>() + c * weights.size(1),
-                                              slope.mutable_data_ptr<double>() + c * n_points);
+            scattering_kernels().power_slopes(
+                modulus.const_data_ptr<double>() + c * n_points, n_points, powers.data(), std::int64_t(powers.size()),
+                weights.const_data_ptr<double>() + c * weights.size(1), slope.mutable_data_ptr<double>() + c * n_points);
         }
         return {slope, Tensor()};
     }
@@ -214,8 +212,8 @@ struct ModulusArguments {
     }
 };
 
-#define RHOPOT_MODULUS_PARAMETERS                                                                                      \
-    const Tensor &spectrum, at::IntArrayRef have, const Tensor &filter, at::IntArrayRef points, bool odd,               \
+#define RHOPOT_MODULUS_PARAMETERS                                                                         \
+    const Tensor &spectrum, at::IntArrayRef have, const Tensor &filter, at::IntArrayRef points, bool odd, \
         const Tensor &weights, const Tensor &floor
 #define RHOPOT_MODULUS_VALUES spectrum, have, filter, points, odd, weights, floor
 
@@ -251,8 +249,7 @@ struct FieldSums : torch::autograd::Function<FieldSums> {
             if (keep || r == 0) fields = at::empty({wavelet.n_components(), wavelet.n_points()}, filter.options());
             wavelet.fields(spectra[rows[r]], fields.mutable_data_ptr<double>());
             scattering_kernels().field_sums(alone(fields), floor.const_data_ptr<double>()[r], raised.data(),
-                                            std::int64_t(raised.size()),
-                                            sums.mutable_data_ptr<double>() + r * raised.size());
+                                            std::int64_t(raised.size()), sums.mutable_data_ptr<double>() + r * raised.size());
             if (keep) saved.push_back(fields);
         }
         if (keep) {
@@ -274,8 +271,7 @@ struct FieldSums : torch::autograd::Function<FieldSums> {
         for (std::size_t r = 0; r < rows.size(); ++r) {
             const Tensor &fields = saved[3 + r], by_fields = at::empty_like(fields);
             scattering_kernels().field_slopes(alone(fields), saved[2].const_data_ptr<double>()[r], raised.data(),
-                                              std::int64_t(raised.size()),
-                                              weights.const_data_ptr<double>() + r * raised.size(),
+                                              std::int64_t(raised.size()), weights.const_data_ptr<double>() + r * raised.size(),
                                               by_fields.mutable_data_ptr<double>());
             wavelet.adjoint(spectra[rows[r]], by_fields, by_spectra[rows[r]], by_filter);
         }
@@ -283,8 +279,8 @@ struct FieldSums : torch::autograd::Function<FieldSums> {
     }
 };
 
-#define RHOPOT_SUMS_PARAMETERS                                                                                         \
-    const Tensor &spectrum, at::IntArrayRef have, const Tensor &filter, at::IntArrayRef points, bool odd,               \
+#define RHOPOT_SUMS_PARAMETERS                                                                            \
+    const Tensor &spectrum, at::IntArrayRef have, const Tensor &filter, at::IntArrayRef points, bool odd, \
         at::IntArrayRef rows, const Tensor &floor, at::ArrayRef<double> powers
 
 Tensor wavelet_power_sums_with(RHOPOT_SUMS_PARAMETERS, bool keep) {
@@ -312,10 +308,12 @@ TORCH_LIBRARY_FRAGMENT(rhopot, m) {
     m.def("field_coefficients_v1(Tensor fields) -> Tensor");
     m.def("field_coefficients_adjoint_v1(Tensor by_coefficients, int[] points) -> Tensor");
     m.def("power_sums_v1(Tensor modulus, float[] powers) -> Tensor");
-    m.def("wavelet_modulus_v1(Tensor spectrum, int[] have, Tensor filter, int[] points, bool odd, Tensor weights, "
-          "Tensor floor) -> Tensor");
-    m.def("wavelet_power_sums_v1(Tensor spectrum, int[] have, Tensor filter, int[] points, bool odd, int[] rows, "
-          "Tensor floor, float[] powers) -> Tensor");
+    m.def(
+        "wavelet_modulus_v1(Tensor spectrum, int[] have, Tensor filter, int[] points, bool odd, Tensor weights, "
+        "Tensor floor) -> Tensor");
+    m.def(
+        "wavelet_power_sums_v1(Tensor spectrum, int[] have, Tensor filter, int[] points, bool odd, int[] rows, "
+        "Tensor floor, float[] powers) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) {

@@ -16,7 +16,7 @@ constexpr std::int64_t TILE = 256;  // points whose numbers stay in the first-le
 RHOPOT_INLINE P cube_root(const P& x) {
     typedef float Floats __attribute__((vector_size(WIDTH<double> * sizeof(float))));
     typedef std::int32_t Bits __attribute__((vector_size(WIDTH<double> * sizeof(std::int32_t))));
-    const Bits exponent = (Bits)__builtin_convertvector(x, Floats);
+    const Bits exponent = (Bits) __builtin_convertvector(x, Floats);
     const Floats third = __builtin_convertvector(exponent, Floats) * (1.0f / 3.0f);
     P z = __builtin_convertvector((Floats)(0x548c39cb - __builtin_convertvector(third, Bits)), P);
     for (int step = 0; step < 3; ++step) {
@@ -189,8 +189,8 @@ void power_sums(const double* sigma, std::int64_t n_points, const Power* powers,
     });
 }
 
-void power_slopes(const double* sigma, std::int64_t n_points, const Power* powers, std::int64_t n_powers,
-                  const double* weights, double* slope) {
+void power_slopes(const double* sigma, std::int64_t n_points, const Power* powers, std::int64_t n_powers, const double* weights,
+                  double* slope) {
     over_tiles(n_points, [&](std::int64_t at, std::int64_t n) {
         double tile[TILE], slopes[TILE];
         copy_tile(sigma + at, n, tile);
@@ -223,10 +223,21 @@ void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, s
 
 const ScatteringKernels& scattering_kernels() {
     static constexpr ScatteringKernels kernels{
-        WIDTH<double>,      modulus,            modulus_adjoint, power_sums,
-        power_slopes,       field_sums,         field_slopes,    spectrum_to_points,
-        points_to_spectrum, filtered_points,    filtered_points_adjoint,
-        split_row,          join_row,           wavelet_row,     wavelet_row_adjoint,
+        WIDTH<double>,
+        modulus,
+        modulus_adjoint,
+        power_sums,
+        power_slopes,
+        field_sums,
+        field_slopes,
+        spectrum_to_points,
+        points_to_spectrum,
+        filtered_points,
+        filtered_points_adjoint,
+        split_row,
+        join_row,
+        wavelet_row,
+        wavelet_row_adjoint,
     };
     return kernels;
 }

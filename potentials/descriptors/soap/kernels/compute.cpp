@@ -19,9 +19,8 @@ template <class Work> void on_graph(const GraphArguments& a, std::int64_t kept_e
         const auto& k = soap_kernels<scalar_t>();
         const auto graph = a.graph<scalar_t>();
         const auto basis = a.basis<scalar_t>();
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, kept_edges), [&](auto begin, auto end, auto* workspace) {
-            work(k, graph, basis, begin, end, workspace);
-        });
+        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(basis, kept_edges),
+                               [&](auto begin, auto end, auto* workspace) { work(k, graph, basis, begin, end, workspace); });
     });
 }
 
@@ -30,9 +29,8 @@ template <class Work> void on_density(const at::Tensor& value, const at::Tensor&
     AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "rhopot", [&] {
         const auto& k = soap_kernels<scalar_t>();
         const auto density = density_of<scalar_t>(value, tangent);
-        over_centres<scalar_t>(value.size(0), k.density_workspace(density), [&](auto begin, auto end, auto* workspace) {
-            work(k, density, begin, end, workspace);
-        });
+        over_centres<scalar_t>(value.size(0), k.density_workspace(density),
+                               [&](auto begin, auto end, auto* workspace) { work(k, density, begin, end, workspace); });
     });
 }
 
@@ -90,9 +88,8 @@ void check_weights(const GraphArguments& a, const at::Tensor& weights) {
     TORCH_CHECK_TYPE(weights.scalar_type() == a.edge_vectors.scalar_type(), "weights must have the dtype of edge_vectors (",
                      a.edge_vectors.scalar_type(), "), got ", weights.scalar_type(), "; cast one of them");
     const bool sets_fit = weights.dim() == 3 && (weights.size(0) == 1 || weights.size(0) == a.n_species());
-    TORCH_CHECK_VALUE(sets_fit && weights.size(1) == n_features(a) && weights.size(2) >= 1,
-                      "weights must be of shape (1 or ", a.n_species(), ", ", n_features(a), ", >= 1), got ",
-                      weights.sizes());
+    TORCH_CHECK_VALUE(sets_fit && weights.size(1) == n_features(a) && weights.size(2) >= 1, "weights must be of shape (1 or ",
+                      a.n_species(), ", ", n_features(a), ", >= 1), got ", weights.sizes());
 }
 
 // rows of the centres of each weight set; calls visit(weights of the set, rows)

@@ -47,8 +47,8 @@ template <class T, bool DUAL>
 inline void apply_packed(const Shape<T>& shape, Field<T, DUAL> c, Field<T, false> w, Field<T, DUAL> d) {
     for (int l = 0; l <= shape.l_max; ++l) {
         const std::ptrdiff_t rows = l * l * shape.row;
-        multiply_wide<false, T>(2 * l + 1, c.at(rows), shape.row, 1, w.at(l * shape.row * shape.row), shape.row,
-                                int(shape.row), d.at(rows), shape.row, shape.row);
+        multiply_wide<false, T>(2 * l + 1, c.at(rows), shape.row, 1, w.at(l * shape.row * shape.row), shape.row, int(shape.row),
+                                d.at(rows), shape.row, shape.row);
     }
 }
 

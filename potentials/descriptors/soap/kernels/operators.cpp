@@ -11,7 +11,9 @@ struct Linear {
     GraphArguments graph;
     Tensor weights;  // [1 or A, F, 1+K]
 
-    AtomEnergies energies(bool members, bool want_gradient) const { return soap_linear(graph, weights, members, want_gradient); }
+    AtomEnergies energies(bool members, bool want_gradient) const {
+        return soap_linear(graph, weights, members, want_gradient);
+    }
     Tensor composed_gradient(const Tensor& h) const {
         return gradient_by_steps<PowerSpectrum>(graph, weigh(graph, weights, h));
     }

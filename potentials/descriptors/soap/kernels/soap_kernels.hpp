@@ -14,17 +14,16 @@ template <class T> struct SoapKernels {
     // p[C, F]; or its derivative along the tangent
     void (*power)(const Density<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* workspace);
     // d[C, LM, U] = sum h[C, F] dp/dc; or its derivative along the tangent
-    void (*power_adjoint)(const Density<T>&, std::int64_t begin, std::int64_t end, const T* adjoint, T* gradient,
-                          T* workspace);
+    void (*power_adjoint)(const Density<T>&, std::int64_t begin, std::int64_t end, const T* adjoint, T* gradient, T* workspace);
 
     // p[C, F] from the graph
     void (*soap)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* workspace);
     // g[E, 3] = sum h[C, F] dp/dr
-    void (*soap_adjoint)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* adjoint,
-                         T* gradient, T* workspace);
+    void (*soap_adjoint)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, const T* adjoint, T* gradient,
+                         T* workspace);
     // p[C, F] and dp[E, 3, F]
-    void (*soap_jacobian)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* spectrum,
-                          T* jacobian, T* workspace);
+    void (*soap_jacobian)(const Graph<T>&, const Basis<T>&, std::int64_t begin, std::int64_t end, T* spectrum, T* jacobian,
+                          T* workspace);
 
     // numbers needed for the packed weights of one species
     std::size_t (*packed_weights)(const Basis<T>&);

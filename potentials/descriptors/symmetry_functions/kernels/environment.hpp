@@ -8,15 +8,11 @@ namespace rhopot::RHOPOT_VARIANT {
 template <class V> struct Vector3 {
     V x, y, z;
 };
-template <class V> RHOPOT_INLINE V dot(const Vector3<V>& a, const Vector3<V>& b) {
-    return a.x * b.x + a.y * b.y + a.z * b.z;
-}
+template <class V> RHOPOT_INLINE V dot(const Vector3<V>& a, const Vector3<V>& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
 template <class V> RHOPOT_INLINE Vector3<V> operator-(const Vector3<V>& a, const Vector3<V>& b) {
     return {a.x - b.x, a.y - b.y, a.z - b.z};
 }
-template <class V> RHOPOT_INLINE Vector3<V> scaled(const Vector3<V>& a, const V& b) {
-    return {a.x * b, a.y * b, a.z * b};
-}
+template <class V> RHOPOT_INLINE Vector3<V> scaled(const Vector3<V>& a, const V& b) { return {a.x * b, a.y * b, a.z * b}; }
 template <class V> RHOPOT_INLINE void operator+=(Vector3<V>& a, const Vector3<V>& b) {
     a.x += b.x;
     a.y += b.y;
@@ -55,8 +51,7 @@ template <class T, bool DUAL> struct VectorField {
     }
     // the i-th vector in all lanes
     RHOPOT_INLINE Vector3<V> one(std::ptrdiff_t i) const {
-        return {broadcast<V>(row.scalar(i)), broadcast<V>(row.scalar(stride + i)),
-                broadcast<V>(row.scalar(2 * stride + i))};
+        return {broadcast<V>(row.scalar(i)), broadcast<V>(row.scalar(stride + i)), broadcast<V>(row.scalar(2 * stride + i))};
     }
 };
 
@@ -169,7 +164,7 @@ template <class T, bool DUAL> struct Environment {
         }
     }
 
-  private:
+private:
     void place(std::ptrdiff_t slot, std::int32_t e, const Graph<T>& graph, std::int64_t row) const {
         edge[slot] = e;
         for (int axis = 0; axis < 3; ++axis) {

@@ -34,9 +34,7 @@ template <class T> struct SymmetryGrid {
     int n_angular() const { return n_eta * n_zeta * n_sign; }
     int n_features() const { return n_species * n_radial + n_species * (n_species + 1) / 2 * n_angular(); }
     // where the features of a pair of species a <= b begin
-    int first_angular(int a, int b) const {
-        return n_species * n_radial + (a * (2 * n_species - a - 1) / 2 + b) * n_angular();
-    }
+    int first_angular(int a, int b) const { return n_species * n_radial + (a * (2 * n_species - a - 1) / 2 + b) * n_angular(); }
 };
 
 // One set of kernels, compiled for one instruction set; `workspace` as in the engine's kernels.

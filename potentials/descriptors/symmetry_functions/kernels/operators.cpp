@@ -20,19 +20,25 @@ struct SymmetryFunctions {
     }
 };
 
-#define RHOPOT_PARAMETERS                                                                                              \
+#define RHOPOT_PARAMETERS                                                                                               \
     const Tensor &edge_vectors, const Tensor &first_edge, const Tensor &neighbour, const Tensor &centre,                \
         const Tensor &species, const Tensor &radial, const Tensor &angular, at::IntArrayRef zeta, at::IntArrayRef sign, \
         double cutoff, double cutoff_width, c10::string_view cutoff_function, std::int64_t n_species
-#define RHOPOT_VALUES                                                                                                  \
-    edge_vectors, first_edge, neighbour, centre, species, radial, angular, zeta, sign, cutoff, cutoff_width,            \
-        cutoff_function, n_species
+#define RHOPOT_VALUES                                                                                                         \
+    edge_vectors, first_edge, neighbour, centre, species, radial, angular, zeta, sign, cutoff, cutoff_width, cutoff_function, \
+        n_species
 
 SymmetryArguments arguments(RHOPOT_PARAMETERS) {
-    SymmetryArguments a{{edge_vectors.contiguous(), first_edge.contiguous(), neighbour.contiguous(), centre.contiguous(),
-                         species.contiguous()},
-                        radial.contiguous(), angular.contiguous(), zeta.vec(), sign.vec(), cutoff,
-                        cutoff_width, std::string(cutoff_function), n_species};
+    SymmetryArguments a{
+        {edge_vectors.contiguous(), first_edge.contiguous(), neighbour.contiguous(), centre.contiguous(), species.contiguous()},
+        radial.contiguous(),
+        angular.contiguous(),
+        zeta.vec(),
+        sign.vec(),
+        cutoff,
+        cutoff_width,
+        std::string(cutoff_function),
+        n_species};
     a.check();
     return a;
 }
@@ -56,8 +62,8 @@ std::tuple<Tensor, Tensor> jacobian_autograd(RHOPOT_PARAMETERS) {
     return jacobian_plain(RHOPOT_VALUES);
 }
 
-#define RHOPOT_SCHEMA                                                                                            \
-    "Tensor edge_vectors, Tensor first_edge, Tensor neighbour, Tensor centre, Tensor species, Tensor radial, "   \
+#define RHOPOT_SCHEMA                                                                                          \
+    "Tensor edge_vectors, Tensor first_edge, Tensor neighbour, Tensor centre, Tensor species, Tensor radial, " \
     "Tensor angular, int[] zeta, int[] sign, float cutoff, float cutoff_width, str cutoff_function, int n_species"
 
 }  // namespace

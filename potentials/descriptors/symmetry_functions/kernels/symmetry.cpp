@@ -40,8 +40,8 @@ void SymmetryArguments::check() const {
     for (const std::int64_t s : sign) TORCH_CHECK_VALUE(s == 1 || s == -1, "sign must be +1 or -1, got ", s);
     TORCH_CHECK_VALUE(std::isfinite(cutoff) && cutoff > 0, "cutoff must be positive, got ", cutoff);
     TORCH_CHECK_VALUE(width > 0 && width <= cutoff, "cutoff_width must lie in (0, cutoff], got ", width);
-    TORCH_CHECK_VALUE(fade == "quintic" || fade == "shifted_cosine",
-                      "cutoff_function must be quintic or shifted_cosine, got ", fade);
+    TORCH_CHECK_VALUE(fade == "quintic" || fade == "shifted_cosine", "cutoff_function must be quintic or shifted_cosine, got ",
+                      fade);
 }
 
 std::int64_t SymmetryArguments::n_features() const {

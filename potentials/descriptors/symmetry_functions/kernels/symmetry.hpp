@@ -23,9 +23,18 @@ struct SymmetryArguments : GraphTensors {
     void check() const;
 
     template <class T> SymmetryGrid<T> grid() const {
-        return {radial.const_data_ptr<T>(), angular.const_data_ptr<T>(), zeta.data(), sign.data(), int(radial.size(0)),
-                int(angular.size(0)), int(zeta.size()), int(sign.size()), int(n_species),
-                fade == "quintic" ? FadeKind::quintic : FadeKind::shifted_cosine, T(cutoff), T(width)};
+        return {radial.const_data_ptr<T>(),
+                angular.const_data_ptr<T>(),
+                zeta.data(),
+                sign.data(),
+                int(radial.size(0)),
+                int(angular.size(0)),
+                int(zeta.size()),
+                int(sign.size()),
+                int(n_species),
+                fade == "quintic" ? FadeKind::quintic : FadeKind::shifted_cosine,
+                T(cutoff),
+                T(width)};
     }
     std::int64_t n_features() const;
 

@@ -43,8 +43,8 @@ template <class T, bool DUAL> void radial_values(const Environment<T, DUAL>& e, 
 }
 
 template <class T, bool DUAL>
-void angular_values(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& sums,
-                    const Field<T, DUAL>& directions, T* to) {
+void angular_values(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& sums, const Field<T, DUAL>& directions,
+                    T* to) {
     using V = typename Field<T, DUAL>::Vector;
     const SymmetryGrid<T>& grid = *e.grid;
     const int n_directions = grid.n_directions();
@@ -124,8 +124,8 @@ template <class V> struct Slopes {
 
 template <class T, bool DUAL>
 RHOPOT_INLINE Slopes<typename Field<T, DUAL>::Vector> slopes_of(const Environment<T, DUAL>& e, const Triple<T, DUAL>& t,
-                                                               std::int32_t j, std::int32_t k, const Field<T, DUAL>& values,
-                                                               const Field<T, DUAL>& slopes, const T* w) {
+                                                                std::int32_t j, std::int32_t k, const Field<T, DUAL>& values,
+                                                                const Field<T, DUAL>& slopes, const T* w) {
     using V = typename Field<T, DUAL>::Vector;
     const int n_directions = e.grid->n_directions();
     Slopes<V> sum{};
@@ -279,8 +279,8 @@ void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& dir
 }
 
 template <class T>
-void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features,
-              T* slopes, T* memory) {
+void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features, T* slopes,
+              T* memory) {
     values_with<T, false>(graph, grid, begin, end, features, memory);
     Arena<T> arena{memory};
     const std::ptrdiff_t n_features = grid.n_features();

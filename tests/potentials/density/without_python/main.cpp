@@ -77,7 +77,8 @@ struct Graph {
     }
 
     // all results of an operator on this graph, in the dtype of the vectors
-    std::vector<c10::IValue> results(const std::string& name, const Tensor& vectors, const std::vector<c10::IValue>& more) const {
+    std::vector<c10::IValue> results(const std::string& name, const Tensor& vectors,
+                                     const std::vector<c10::IValue>& more) const {
         const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "");
         std::vector<c10::IValue> stack{vectors, first_edge, neighbour, centre, species};
         if (name.find("symmetry") == std::string::npos) {
@@ -138,12 +139,14 @@ void check_scattering() {
     const auto spectrum = [](const Tensor& x) { return at::fft_rfftn(x, {}, at::IntArrayRef{1, 2, 3}, "forward"); };
     const Function by_cell = [&](const Tensor& x) {
         return call("rhopot::wavelet_power_sums_v1",
-                    {spectrum(field), have, filters(x), points, true, Points{1, 0}, floor, powers}).log().sum();
+                    {spectrum(field), have, filters(x), points, true, Points{1, 0}, floor, powers})
+            .log()
+            .sum();
     };
     report("scattering by the cell", difference_error(by_cell, dual, gradient(by_cell, dual)), 1e-6);
     const Function by_field = [&](const Tensor& x) {
-        const Tensor modulus = call("rhopot::wavelet_modulus_v1",
-                                    {spectrum(x), have, filters(dual), points, true, mixing, floor});
+        const Tensor modulus =
+            call("rhopot::wavelet_modulus_v1", {spectrum(x), have, filters(dual), points, true, mixing, floor});
         return call("rhopot::power_sums_v1", {modulus, powers}).log().sum();
     };
     report("scattering by a field", difference_error(by_field, field, gradient(by_field, field)), 1e-6);
@@ -174,10 +177,12 @@ int main(int argc, char** argv) {
     check_features(graph, {"rhopot::density_expansion_v1", ""}, vectors, direction);
     check_features(graph, {"rhopot::soap_power_spectrum_v1", "rhopot::soap_jacobian_v1"}, vectors, direction);
     const std::vector<c10::IValue> linear{weights, false};
-    check_derivatives("rhopot::soap_linear_v1",
-                      [&](const Tensor& x) { return graph.call("rhopot::soap_linear_v1", x, linear).sum(); }, vectors, direction);
+    check_derivatives("rhopot::soap_linear_v1", [&](const Tensor& x) {
+        return graph.call("rhopot::soap_linear_v1", x, linear).sum();
+    }, vectors, direction);
     const Tensor points = at::rand({7, 40}, at::kDouble), coefficients = at::randn({7, 2}, at::kDouble);
-    const std::vector<c10::IValue> sparse{points, c10::List<std::int64_t>{0, 4, 7}, coefficients, std::int64_t(3), c10::IValue(), true};
+    const std::vector<c10::IValue> sparse{
+        points, c10::List<std::int64_t>{0, 4, 7}, coefficients, std::int64_t(3), c10::IValue(), true};
     check_derivatives("rhopot::soap_gap_v1",
                       [&](const Tensor& x) { return graph.call("rhopot::soap_gap_v1", x, sparse).sum(); }, vectors, direction);
     Graph summed;
@@ -185,7 +190,8 @@ int main(int argc, char** argv) {
     summed.n_channels = 1;
     const std::vector<c10::IValue> probes{std::int64_t(1), at::rand({4}, at::kDouble) + 0.1};
     check_features(summed, {"rhopot::gmp_features_v1", "rhopot::gmp_jacobian_v1", probes}, vectors, direction);
-    const Tensor pairs = at::tensor({0.5, 0.0, 1.5, 1.2}, at::kDouble).view({2, 2}), widths = at::tensor({0.1, 0.4}, at::kDouble);
+    const Tensor pairs = at::tensor({0.5, 0.0, 1.5, 1.2}, at::kDouble).view({2, 2}),
+                 widths = at::tensor({0.1, 0.4}, at::kDouble);
     const c10::List<std::int64_t> zeta{1, 4}, sign{1, -1};
     const std::vector<c10::IValue> grid{pairs, widths, zeta, sign, 4.0, 2.0, "quintic", std::int64_t(2)};
     check_features(graph, {"rhopot::symmetry_functions_v1", "rhopot::symmetry_jacobian_v1", grid}, vectors, direction);
