@@ -30,7 +30,6 @@ from ase import Atoms
 from rich.console import Console
 
 from rhopot.export import LoadedModel, RhopotCalculator, load_model
-from rhopot.potentials.commands.train import train_into
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.fitting.communicator import find_communicator
@@ -39,7 +38,8 @@ from rhopot.potentials.lammps import input_decks as lammps_input
 from rhopot.potentials.lammps.process import read_dump, run_lammps
 from rhopot.potentials.properties.md import run_dynamics
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
-from rhopot.potentials.runs.training import load_training_set
+from rhopot.potentials.runs.train import train_into
+from rhopot.potentials.runs.training_set import load_training_set
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import fit_baseline
 

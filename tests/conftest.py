@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trained_models
 
-import rhopot.potentials.commands.train as train_command
+import rhopot.potentials.runs.train as train_run
 from rhopot.potentials.commands import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +19,7 @@ DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 def no_hot_dynamics() -> Iterator[None]:
     """Trainings of this process leave out the hot dynamics of their report: seconds for each of many small models."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_command, "measure_stability", lambda *arguments: [])
+        patch.setattr(train_run, "measure_stability", lambda *arguments: [])
         yield
 
 

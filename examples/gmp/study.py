@@ -26,7 +26,8 @@ from rhopot.potentials.config import load_config
 from rhopot.potentials.console import FitProgress, make_console
 from rhopot.potentials.files import write_text
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.runs.training import TrainedModel, TrainingSet, fit_model
+from rhopot.potentials.runs.fit import TrainedModel, fit_model
+from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet, read_frames
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,8 @@ from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import FitProgress, make_console
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.runs.training import TrainingSet, fit_model
+from rhopot.potentials.runs.fit import fit_model
+from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.split import split_groups
 

@@ -61,9 +61,10 @@ class Matrices:
 def settings(parts: dict[str, FrameSet], words: list[str]) -> tuple[ScatteringSettings, ScatteringFitSettings, Targets]:
     """The ready configuration, changed by `words`: descriptor (completed from the paths), regressor, targets."""
     config = load_config(CONFIG, ["data.train=[in-memory]", *words])
-    settings = ScatteringSettings(**config.descriptor).with_symbols(SYMBOLS)
+    settings: Any = config.descriptor.with_symbols(SYMBOLS)
     settings = settings.completed([frame.atoms for frame in parts[RELAXATION]])
-    return settings, ScatteringFitSettings(**config.regressor), config.targets
+    regressor: Any = config.regressor
+    return settings, regressor, config.targets
 
 
 def measure_all(

@@ -25,7 +25,8 @@ from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.fitting.calibration import rank_correlation
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.runs.training import TrainingSet, fit_model, load_training_set
+from rhopot.potentials.runs.fit import fit_model
+from rhopot.potentials.runs.training_set import TrainingSet, load_training_set
 from rhopot.potentials.structures import FrameSet, fit_baseline, fold_numbers, split_fraction, split_groups
 from rhopot.potentials.units import MEV_PER_EV
 

@@ -10,8 +10,8 @@ from typing import Any
 from ase import Atoms
 
 from rhopot.export import ModelCard, read_card
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.console import make_console, rounded, table
+from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family, installed_family
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations, orders_structures
 
@@ -33,12 +33,12 @@ def notes(card: ModelCard) -> list[str]:
         found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
     if card.kind == "global":
         found.append("a global model: no energies or stresses of atoms, and every process holds the whole structure")
-        found.append("no repulsion at short distances: atoms closer than those of the training data may fuse")
         found.append(
             "energies are one smooth curve as long as edges of the cell stay below "
             f"{card.default_stretch:g} times those at the start of a run; ask for more by stretch=... (ASE) or "
             "'pair_style rhopot stretch ...' (LAMMPS)"
         )
+    found += _notes_of_the_family(card)
     if card.uncertainty.members == 0:
         found.append("no members: the model does not know its own uncertainty")
     elif not card.uncertainty.force_factors:
@@ -75,12 +75,23 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
     return [*rows, *(("cite", reference) for reference in card.references)]
 
 
+def _notes_of_the_family(card: ModelCard) -> list[str]:
+    """What its family says of every model, or why the family says nothing."""
+    try:
+        return list(find_family(card.family).notes)
+    except UnknownFamilyError:
+        return [f"family {card.family} is not installed here: the model runs, but cannot be put into words"]
+    except FamilyError as error:
+        return [str(error)]
+
+
 def _in_words(card: ModelCard) -> list[tuple[str, str]]:
-    """What the family is and what its descriptor's settings mean, where this version knows the family."""
-    family = FAMILIES.get(card.family)
+    """What the family is and what its descriptor's settings mean, where the family is known."""
+    family = installed_family(card.family)
     if family is None:
         return []
-    return [("in words" if k == 0 else "", line) for k, line in enumerate(family.describe(card.descriptor))]
+    lines = family.describe(family.descriptor_settings.model_validate(card.descriptor))
+    return [("in words" if k == 0 else "", line) for k, line in enumerate(lines)]
 
 
 def _repulsion(card: ModelCard) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 import types
@@ -12,12 +13,12 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from rhopot.potentials.config.document import ConfigError, Document, KeyPath, dotted, read_document
-from rhopot.potentials.config.families import FAMILIES, Family
-from rhopot.potentials.config.schema import RunConfig
+from rhopot.potentials.config.schema import NoSettings, RunConfig
+from rhopot.potentials.families import Family, FamilyError, UnknownFamilyError, family_names, find_family
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Sections that a family validates by a model of its own, under the same names in `Family`.
+# Sections that a family validates by models of its own.
 FAMILY_SECTIONS = ("descriptor", "regressor", "training")
 
 # Settings that bound something: infinity leaves it unbounded.
@@ -33,23 +34,24 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return validate_document(read_document(path, overrides))
 
 
+def make_config(values: Mapping[str, Any], name: str = "settings") -> RunConfig:
+    """Validate settings given as nested mappings, as a file would hold them; `name` stands for the file in messages.
+
+    Raises ConfigError with one line per fault.
+    """
+    return validate_document(Document(name, copy.deepcopy(dict(values))))
+
+
 def validate_document(document: Document) -> RunConfig:
     """Validate the values of `document` against the schema and against the family's own sections."""
     family = _family(document)
     _write_out(document, family)
+    values = _with_defaults(document.values, defaults_of(family))
     faults: list[str] = []
-    config = _validated(RunConfig, _with_defaults(document.values, family.defaults), (), document, faults)
-    sections = {}
-    for name in FAMILY_SECTIONS:
-        section = document.values.get(name)
-        model = getattr(family, name)
-        if model is not None:
-            checked = _validated(model(), section if section is not None else {}, (name,), document, faults)
-            sections[name] = checked.model_dump(mode="json") if checked is not None else {}
-        elif section:
-            sentence = f"is for families whose models are trained, and {family.name} is solved at once; leave it out"
-            faults.append(str(document.error((name,), sentence)))
-    if config is not None and config.data.split.refit and family.training is not None:
+    general = {key: value for key, value in values.items() if key not in FAMILY_SECTIONS}
+    config = _validated(RunConfig, general, (), document, faults)
+    sections = _sections(family, values, document, faults)
+    if config is not None and config.data.split.refit and not family.refits_on_validation:
         sentence = f"must be false for {family.name}, got true; the validation part says when its training stops"
         faults.append(str(document.error(("data", "split", "refit"), sentence)))
     if config is not None:
@@ -58,10 +60,32 @@ def validate_document(document: Document) -> RunConfig:
             faults.append(str(document.error(path, f"must be a finite number, got {value}")))
     if faults or config is None:
         raise ConfigError("\n".join(faults))
-    found = family.fault(config)
+    found = family.conflict(config)
     if found is not None:
-        raise document.error(*found)
+        raise document.error(found.key, found.sentence)
     return config
+
+
+def defaults_of(family: Family) -> dict[str, Any]:
+    """Values of the family's own for keys of the configuration that are not written."""
+    if family.refits_on_validation:
+        return dict(family.defaults)
+    return dict(_with_defaults(family.defaults, {"data": {"split": {"refit": False}}}))
+
+
+def _sections(family: Family, values: Mapping[str, Any], document: Document, faults: list[str]) -> dict[str, BaseModel]:
+    """Settings of the family's own sections; one line per fault is appended to `faults`."""
+    models = (family.descriptor_settings, family.regressor_settings, family.training_settings)
+    found: dict[str, BaseModel] = {}
+    for name, model in zip(FAMILY_SECTIONS, models, strict=True):
+        section = values.get(name)
+        if model is not None:
+            checked = _validated(model, {} if section is None else section, (name,), document, faults)
+            found[name] = NoSettings() if checked is None else checked
+        elif section:
+            sentence = f"is for families whose models are trained, and {family.name} is solved at once; leave it out"
+            faults.append(str(document.error((name,), sentence)))
+    return found
 
 
 def _endless(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, float]]:
@@ -93,7 +117,7 @@ def _write_out(document: Document, family: Family) -> None:
 
 def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:
     """Return the values, with those of `defaults` for keys that are not written."""
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         return values
     filled = {
         key: _with_defaults(values.get(key, {}), value) if isinstance(value, Mapping) else values.get(key, value)
@@ -103,20 +127,21 @@ def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:
 
 
 def _family(document: Document) -> Family:
+    names = family_names()
     if "family" not in document.values:
-        raise document.error((), f"the key `family` is missing; write one of {', '.join(FAMILIES)}")
+        raise document.error((), f"the key `family` is missing; write one of {', '.join(names)}")
     name = document.values["family"]
-    if name not in FAMILIES:
-        raise document.error(
-            ("family",), f"must be one of {', '.join(FAMILIES)}, got {name!r}{_meant(str(name), list(FAMILIES))}"
-        )
-    return FAMILIES[name]
+    try:
+        return find_family(str(name))
+    except UnknownFamilyError as error:
+        sentence = f"must be one of {', '.join(names)}, got {name!r}{_meant(str(name), names)}"
+        raise document.error(("family",), sentence) from error
+    except FamilyError as error:
+        raise ConfigError(f"{document.where(('family',))}: {error}") from error
 
 
 def _validated(model: type[Model], values: Any, prefix: KeyPath, document: Document, faults: list[str]) -> Model | None:
     """Instance of `model`, or None with one line per fault appended to `faults`."""
-    if isinstance(values, dict) and not prefix:
-        values = {key: value for key, value in values.items() if not (key in FAMILY_SECTIONS and value is None)}
     try:
         return model.model_validate(values)
     except ValidationError as error:

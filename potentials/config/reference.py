@@ -26,8 +26,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rhopot.potentials.config.families import FAMILIES, Family
+from rhopot.potentials.config.load import defaults_of
 from rhopot.potentials.config.schema import RunConfig
+from rhopot.potentials.families import Family, find_family
 
 UNIT = re.compile(r"\s*\[([^\[\]]+)\]$")
 PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path", Any: "anything"}
@@ -67,20 +68,17 @@ def reference(family: str) -> list[Key]:
 
     Raises ValueError for a name that is no family.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
-    row = FAMILIES[family]
-    own: dict[str, Any] = {"family": family, **row.defaults}
-    return list(_keys(RunConfig, own, (), _sections(row), ""))
+    found = find_family(family)
+    own: dict[str, Any] = {"family": family, **defaults_of(found)}
+    return list(_keys(RunConfig, own, (), _sections(found), ""))
 
 
 def _sections(family: Family) -> dict[str, type[BaseModel] | None]:
     """Models of the sections that are a family's own; None: the family has no such section."""
-    training = family.training
     return {
-        "descriptor": family.descriptor(),
-        "regressor": family.regressor(),
-        "training": training() if training is not None else None,
+        "descriptor": family.descriptor_settings,
+        "regressor": family.regressor_settings,
+        "training": family.training_settings,
     }
 
 

@@ -1,8 +1,8 @@
 """Sections of a run configuration, one frozen model per section.
 
 Lengths in A, energies in eV, forces in eV/A, stresses in eV/A^3. Sections that belong to one family (`descriptor`,
-`regressor`, `training`) are kept as mappings here and validated against the family's own hyperparameter models by
-`load_config`, which also fills in the defaults that are a family's own.
+`regressor`, `training`) are validated by the family's own models in `load_config`, which also fills in the defaults
+that are a family's own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PositiveInt,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
+from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+from rhopot.potentials.families import FamilySettings
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.pair import PairSettings
 from rhopot.potentials.structures import Keys
@@ -122,8 +134,15 @@ class ReportSettings(Section):
     """Hot dynamics of training structures with the saved model; null: none."""
 
 
+class NoSettings(Section):
+    """A section without keys, of families that have no use for it."""
+
+
 class RunConfig(Section):
-    """A whole run; `descriptor`, `regressor` and `training` hold the family's own settings, complete after loading."""
+    """A whole run; `descriptor`, `regressor` and `training` are settings of the family's own, complete after loading.
+
+    They are instances of the family's models (`Family.descriptor_settings` and its like) and are used as they are.
+    """
 
     family: str
     """Name of the family."""
@@ -134,10 +153,15 @@ class RunConfig(Section):
     dtype: Literal["float64", "float32"] = "float64"
     """Precision of the saved model."""
     data: DataSettings = DataSettings()
-    descriptor: dict[str, Any] = Field(default_factory=dict)
-    regressor: dict[str, Any] = Field(default_factory=dict)
-    training: dict[str, Any] = Field(default_factory=dict)
+    descriptor: SerializeAsAny[InstanceOf[DescriptorSettings]] = DescriptorSettings()
+    regressor: SerializeAsAny[InstanceOf[BaseModel]] = NoSettings()
+    training: SerializeAsAny[InstanceOf[BaseModel]] = NoSettings()
     targets: Targets = Targets()
     baseline: BaselineSettings = BaselineSettings()
     uncertainty: UncertaintySettings = UncertaintySettings()
     report: ReportSettings = ReportSettings()
+
+    @property
+    def family_settings(self) -> FamilySettings:
+        """The three sections that the family's fit takes."""
+        return FamilySettings(self.descriptor, self.regressor, self.training)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.fitting.progress import Forecast
-from rhopot.potentials.runs.training import TrainingSet
+from rhopot.potentials.runs.training_set import TrainingSet
 
 
 def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet) -> Forecast:

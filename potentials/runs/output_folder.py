@@ -15,7 +15,7 @@ from rhopot.export import ModelFileError, read_card
 from rhopot.export.card import installed_version
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.files import reading, remove_partials, write_text
-from rhopot.potentials.runs.training import TrainingSet
+from rhopot.potentials.runs.training_set import TrainingSet
 
 # Everything a training leaves beside its model.
 RESULTS = (

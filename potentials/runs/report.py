@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.families import installed_family
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations
 from rhopot.potentials.runs.cautions import cautions
@@ -74,7 +74,7 @@ def training_report(report: dict[str, Any]) -> str:
 def _summary(report: dict[str, Any]) -> str:
     """The training in two sentences, and a warning where dynamics ran away."""
     data, validation = report["training_data"]["summary"], report["errors"].get("validation", {})
-    family = FAMILIES.get(report["family"])
+    family = installed_family(report["family"])
     title = family.title if family is not None else f"a model of the family {report['family']}"
     errors = [
         f"{name} {validation[key]:.3g} {unit}"
@@ -141,14 +141,15 @@ def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     settings, fit = report["settings"], report["fit"]
-    family = FAMILIES.get(report["family"])
+    family = installed_family(report["family"])
     if family is not None:
-        reach = family.reach(settings["descriptor"])
+        descriptor = family.descriptor_settings.model_validate(settings["descriptor"])
+        reach = family.reach(descriptor)
         if report["kind"] == "local":
             yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å"
         else:
             yield "Model", f"one energy of the whole structure (no atomic energies); reach {reach:.3g} Å"
-        yield "Descriptor", "; ".join(family.describe(settings["descriptor"])[1:])
+        yield "Descriptor", "; ".join(family.describe(descriptor)[1:])
     if isinstance(fit.get("networks"), str):
         yield "Networks", fit["networks"]
     if isinstance(fit.get("columns"), int):

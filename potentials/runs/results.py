@@ -25,9 +25,10 @@ from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
 from rhopot.potentials.runs.free_atoms import describe_free_atoms
+from rhopot.potentials.runs.learning_curve import LearningCurve
 from rhopot.potentials.runs.report import training_report
 from rhopot.potentials.runs.stability import Stability, run_hot_dynamics, training_structures
-from rhopot.potentials.runs.training import LearningCurve, TrainingSet
+from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet
 
 # JSON names of errors in words, and what a training leaves beside its checkpoints.

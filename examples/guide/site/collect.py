@@ -187,10 +187,10 @@ def _write_commands(folder: Path) -> None:
 
 def _write_settings(folder: Path) -> list[str]:
     """A page for each family with every key of its configuration; the families."""
-    from rhopot.potentials.config.families import FAMILIES
     from rhopot.potentials.config.reference import REQUIRED, Key, reference
+    from rhopot.potentials.families.registry import OURS, find_family
 
-    for family in FAMILIES:
+    for family in OURS:
         file = ROOT / "examples" / "configs" / f"{family}.yaml"
         ready = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
 
@@ -207,7 +207,8 @@ def _write_settings(folder: Path) -> list[str]:
         for key in reference(family):
             top = key.path[0]
             sections.setdefault(top if key.section or top in sections else "", []).append(row(key))
-        text = f"# {family}\n\n{FAMILIES[family].title[0].upper()}{FAMILIES[family].title[1:]}. "
+        title = find_family(family).title
+        text = f"# {family}\n\n{title[0].upper()}{title[1:]}. "
         text += f"Ready configuration: `examples/configs/{family}.yaml`.\n"
         for name, rows in sections.items():
             heading = f"\n## {name}\n" if name else ""
@@ -215,7 +216,7 @@ def _write_settings(folder: Path) -> list[str]:
             lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns), *rows]
             text += f"{heading}\n" + "\n".join(lines) + "\n"
         _write(folder / f"{family}.md", text)
-    return list(FAMILIES)
+    return list(OURS)
 
 
 def _code(value: object) -> str:

@@ -17,14 +17,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction
-from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
 
 NARROWEST, WIDEST = 0.01, 5.0  # A
 SHORTEST_LENGTH, LONGEST_LENGTH = 1e-3, 1.0  # A
 LEAST_IN_SINGLE = 1e-3  # regularization below which single precision is refused
 
 
-class GmpSettings(DescriptorSettings):
+class GmpSettings(LocalDescriptorSettings):
     """Settings of GMP features; immutable and closed to unknown keys."""
 
     cutoff_width: float = Field(2.0, gt=0)

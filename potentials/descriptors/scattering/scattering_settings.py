@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 import ase
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from rhopot.potentials.descriptors.elements import checked_symbols
+from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 from rhopot.potentials.descriptors.scattering.channels import channel_weights, default_channels
 from rhopot.potentials.descriptors.scattering.parameters import (
     beta_from_overlap,
@@ -21,13 +21,9 @@ from rhopot.potentials.descriptors.scattering.parameters import (
 )
 
 
-class ScatteringSettings(BaseModel):
+class ScatteringSettings(DescriptorSettings):
     """Settings of wavelet scattering; immutable and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    symbols: tuple[str, ...] = ()
-    """Chemical symbols in the order of the species index; empty: those of the training data."""
     channels: dict[str, dict[str, float]] | None = None
     """Weights of the atoms in each Dirac density, {name: {symbol: weight}}; null: see the module `channels`. [1]"""
     n: tuple[int, ...] = (3,)
@@ -65,7 +61,6 @@ class ScatteringSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        checked_symbols(self.symbols)
         if not self.n or min(self.n) < 1 or max(self.n) > 8 or len(set(self.n)) != len(self.n):
             raise ValueError(f"n must be different whole numbers from 1 to 8, got {self.n}; (3,) is the default")
         if self.scale_step not in (0.5, 1.0):
@@ -82,10 +77,6 @@ class ScatteringSettings(BaseModel):
         if self.channels is not None and not self.channels:
             raise ValueError("channels must name at least one density, got none; leave the key out for the defaults")
         return self
-
-    def with_symbols(self, symbols: Sequence[str]) -> Self:
-        """Return the same settings for `symbols`."""
-        return type(self).model_validate({**self.model_dump(), "symbols": tuple(symbols)})
 
     def completed(self, frames: Sequence[ase.Atoms]) -> Self:
         """Return the same settings with what is null filled from the data.

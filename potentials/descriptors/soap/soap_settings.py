@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction, CutoffKind
 from rhopot.potentials.density.scaling import WillattScaling
-from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
 
 
-class SoapSettings(DescriptorSettings):
+class SoapSettings(LocalDescriptorSettings):
     """Settings of a SOAP descriptor; immutable and closed to unknown keys."""
 
     cutoff: float = Field(5.0, gt=0, le=20)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction
-from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
 from rhopot.potentials.descriptors.symmetry_functions.sets import Sign, named_set
 
 GRIDS = ("g2_etas", "g2_shifts", "g4_etas", "g4_zetas", "g4_signs")
@@ -15,7 +15,7 @@ Shift = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Exponent = Annotated[int, Field(ge=1, le=64)]
 
 
-class SymmetryFunctionSettings(DescriptorSettings):
+class SymmetryFunctionSettings(LocalDescriptorSettings):
     """Settings of the symmetry functions; immutable and closed to unknown keys."""
 
     set: int | None = Field(None, ge=1, le=12)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from rhopot.potentials.config import ConfigError, load_config, read_document
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.config.load import LIMITS
+from rhopot.potentials.families.registry import OURS
 
 CONFIGS = Path(__file__).resolve().parents[3] / "examples" / "configs"
 
@@ -49,9 +49,9 @@ def test_a_good_file_is_complete_after_loading(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, GOOD))
     assert config.data.train == ("train.xyz",)
     assert config.data.split.key == "path"
-    assert config.descriptor["cutoff"] == 5.0
-    assert config.regressor["zeta"] == 2
-    assert config.regressor["n_sparse"] == 1000
+    assert config.descriptor.cutoff == 5.0
+    assert config.regressor.zeta == 2
+    assert config.regressor.n_sparse == 1000
     assert config.targets.forces is not None
     assert config.targets.forces.sigma == 0.05
     assert config.targets.forces.config_type == {"liquid": 0.2}
@@ -64,7 +64,7 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, GOOD), overrides)
     assert config.data.train == ("a.xyz", "b.xyz")
     assert config.output == Path("run1")
-    assert config.regressor["zeta"] == 3
+    assert config.regressor.zeta == 3
     assert config.uncertainty.members == 0
 
 
@@ -139,13 +139,13 @@ training:
 
 def test_a_trained_family_has_its_own_section_and_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, NETWORK))
-    assert config.training["epochs"] == 5
-    assert config.training["loss"]["beta"] == 3.0
-    assert config.training["dtype"] == "float32"
-    assert config.regressor["hidden"] == [50, 50, 50]
-    assert config.regressor["per_element"] is False
+    assert config.training.epochs == 5
+    assert config.training.loss.beta == 3.0
+    assert config.training.dtype == "float32"
+    assert config.regressor.hidden == (50, 50, 50)
+    assert config.regressor.per_element is False
     assert (config.data.split.refit, config.uncertainty.members, config.report.learning_curve) == (False, 4, ())
-    assert load_config(write(tmp_path, NETWORK.replace("gmp_snn", "bpnn"))).regressor["per_element"] is True
+    assert load_config(write(tmp_path, NETWORK.replace("gmp_snn", "bpnn"))).regressor.per_element is True
     chosen = load_config(write(tmp_path, NETWORK), ["uncertainty.members=0", "report.learning_curve=[0.5]"])
     assert (chosen.uncertainty.members, chosen.report.learning_curve) == (0, (0.5,))
 
@@ -191,19 +191,19 @@ regressor: {n_members: 20}
 
 def test_global_models_have_their_own_defaults_and_a_short_budget(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, WHOLE))
-    assert config.descriptor["max_scale"] == 2
-    assert (config.regressor["n_members"], config.regressor["budget"]) == (20, None)
+    assert config.descriptor.max_scale == 2
+    assert (config.regressor.n_members, config.regressor.budget) == (20, None)
     assert (config.uncertainty.members, config.report.learning_curve) == (100, ())
     assert config.targets.forces is not None
     assert not config.targets.forces.required
-    assert load_config(write(tmp_path, WHOLE), ["budget=150"]).regressor["budget"] == 150
-    assert load_config(write(tmp_path, WHOLE), ["regressor.budget=150"]).regressor["budget"] == 150
+    assert load_config(write(tmp_path, WHOLE), ["budget=150"]).regressor.budget == 150
+    assert load_config(write(tmp_path, WHOLE), ["regressor.budget=150"]).regressor.budget == 150
     assert "override 'budget=many': regressor.budget must be a valid integer" in fault(tmp_path, WHOLE, ["budget=many"])
     both = fault(tmp_path, WHOLE, ["budget=150", "regressor.budget=100"])
     assert both == "override 'budget=150': budget is short for regressor.budget, which is written too; keep one"
     written = WHOLE.replace("{n_members: 20}", "{budget: 150}")
-    assert load_config(write(tmp_path, written), ["budget=40"]).regressor["budget"] == 40
-    assert load_config(write(tmp_path, written), ["budget=null"]).regressor["budget"] is None
+    assert load_config(write(tmp_path, written), ["budget=40"]).regressor.budget == 40
+    assert load_config(write(tmp_path, written), ["budget=null"]).regressor.budget is None
     assert "which is written too; keep one" in fault(tmp_path, "budget: 9\n" + written, [])
     assert "budget is not a known key" in fault(tmp_path, GOOD, ["budget=150"])
 
@@ -254,7 +254,7 @@ def test_sigmas_are_positive_and_finite(tmp_path: Path, key: str, value: str) ->
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OURS)
 def test_no_setting_is_infinite_or_nan(tmp_path: Path, family: str) -> None:
     """Every number of every section, limits aside."""
     shipped = CONFIGS / f"{family}.yaml"

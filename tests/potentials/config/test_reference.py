@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from rhopot.potentials.config import load_config
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.config.reference import REQUIRED, Key, _keys, reference
+from rhopot.potentials.families.registry import OURS
 
 ROOT = Path(__file__).resolve().parents[3]
 # What loading an empty configuration fills in from other keys.
@@ -36,7 +36,7 @@ def of_default(family: str) -> dict[str, Key]:
     return {key.name: key for key in reversed(reference(family)) if not key.when or key.when == "kind: zbl"}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OURS)
 def test_defaults_are_those_of_a_configuration_that_names_the_family_only(family: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(f"family: {family}\ndata: {{train: my.xyz}}\n")
@@ -52,14 +52,14 @@ def test_defaults_are_those_of_a_configuration_that_names_the_family_only(family
     assert differing == {}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OURS)
 def test_ready_configurations_hold_keys_of_the_reference_only(family: str) -> None:
     ready = flat(yaml.safe_load((ROOT / "examples" / "configs" / f"{family}.yaml").read_text(encoding="utf-8")))
     assert len(ready) > 20
     assert [name for name in ready if name not in {key.name for key in reference(family)}] == []
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OURS)
 def test_every_key_has_a_meaning_in_one_line_and_every_number_a_unit(family: str) -> None:
     keys = reference(family)
     assert len(keys) > 60

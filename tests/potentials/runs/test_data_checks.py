@@ -15,7 +15,8 @@ from rhopot.export import read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.fitting.communicator import find_communicator
-from rhopot.potentials.runs.training import TrainedModel, fit_model, load_training_set
+from rhopot.potentials.runs.fit import TrainedModel, fit_model
+from rhopot.potentials.runs.training_set import load_training_set
 from rhopot.potentials.structures import DataError
 
 DATA = trained_models.DATA / "Li20Si12_0.xyz"

@@ -13,8 +13,9 @@ from ase.io import read
 from rhopot.export import RhopotCalculator
 from rhopot.potentials import plots
 from rhopot.potentials.commands import main
-from rhopot.potentials.commands import train as train_command
-from rhopot.potentials.runs import training
+from rhopot.potentials.runs import fit as one_fit
+from rhopot.potentials.runs import learning_curve
+from rhopot.potentials.runs import train as train_run
 
 CURVE = "report.learning_curve=[0.5]"
 # Of nothing but the fit's own cost: what is tested comes after it.
@@ -46,7 +47,7 @@ def test_failing_plots_and_curves_lose_no_model(
     with monkeypatch.context() as broken:
         for plot in ("parity", "epochs", "bands"):
             broken.setattr(plots, plot, fails)
-        broken.setattr(training, "_subset", fails)
+        broken.setattr(learning_curve, "_subset", fails)
         assert main(["train", *words]) == 3
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
@@ -60,7 +61,7 @@ def test_failing_plots_and_curves_lose_no_model(
     assert "continue it with --resume" in capsys.readouterr().err
     changed = [CURVE.replace("0.5", "") if word == CURVE else word for word in words]
     with monkeypatch.context() as unused:
-        unused.setattr(train_command, "fit_model", fails)
+        unused.setattr(train_run, "fit_model", fails)
         assert main(["train", *changed, "--resume"]) == 0, "no other fit, and settings of the report may change"
     assert "is fitted already: its results are completed" in capsys.readouterr().out
     assert (folder / "parity.png").exists()
@@ -77,22 +78,22 @@ def test_points_of_a_learning_curve_are_kept_when_it_is_stopped(
     folder = tmp_path / "run"
     quick = ("descriptor.n_max=2", "descriptor.l_max=1", "uncertainty.members=0")
     words = ["train", *trained_models.arguments("soap_linear", folder, *quick, "report.learning_curve=[0.3, 0.6]")]
-    fit, calls = training.fit_model, []
+    fit, calls = learning_curve.fit_model, []
 
-    def interrupted(*arguments: object, **named: object) -> training.TrainedModel:
+    def interrupted(*arguments: object, **named: object) -> one_fit.TrainedModel:
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return fit(*arguments, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as stopped:
-        stopped.setattr(training, "fit_model", interrupted)
+        stopped.setattr(learning_curve, "fit_model", interrupted)
         assert main(words) == 130
     error = capsys.readouterr().err
     assert error == f"rhopot: interrupted; continue the training in '{folder}' with --resume\n"
     assert json.loads((folder / "report.json").read_text())["learning_curve"] == {}
     calls.clear()
-    monkeypatch.setattr(training, "fit_model", lambda *a, **k: (calls.append(a), fit(*a, **k))[1])
+    monkeypatch.setattr(learning_curve, "fit_model", lambda *a, **k: (calls.append(a), fit(*a, **k))[1])
     assert main([*words, "--resume"]) == 0
     assert len(calls) == 1, "the first point is not fitted again"
     assert len(json.loads((folder / "report.json").read_text())["learning_curve"]["n_frames"]) == 3
@@ -108,11 +109,11 @@ def test_a_failed_training_leaves_an_earlier_model_with_its_own_report(
     assert main(words) == 0
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with monkeypatch.context() as broken:
-        broken.setattr(train_command, "fit_model", fails)
+        broken.setattr(train_run, "fit_model", fails)
         assert main([*words, "seed=1", "--overwrite"]) == 1
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
     with monkeypatch.context() as broken:
-        broken.setattr(train_command, "make_results", fails)
+        broken.setattr(train_run, "make_results", fails)
         assert main([*words, "seed=1", "--overwrite"]) == 1
     assert sorted(file.name for file in folder.iterdir()) == ["checkpoint", "model.pt"]
     assert (folder / "model.pt").read_bytes() != before["model.pt"]

@@ -13,7 +13,7 @@ import trained_models
 from ase.build import bulk
 
 import rhopot.potentials.commands.check as check_command
-import rhopot.potentials.commands.train as train_command
+import rhopot.potentials.runs.train as train_run
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.runs import stability
@@ -97,7 +97,7 @@ def test_faults_are_named(trained_model: Callable[[str], Path], monkeypatch: pyt
 def test_the_report_carries_the_stability_of_the_saved_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train_command, "measure_stability", measure_stability)
+    monkeypatch.setattr(train_run, "measure_stability", measure_stability)
     words = ["report.stability={temperature: 500, picoseconds: 0.04, seconds: 600}", "uncertainty.members=0"]
     folder = trained_models.train("soap_linear", tmp_path / "run", *words).parent
     runs = json.loads((folder / "report.json").read_text())["stability"]
@@ -114,7 +114,7 @@ def test_a_stability_run_that_fails_leaves_the_model(
         raise RuntimeError("no dynamics today")
 
     monkeypatch.setattr("rhopot.potentials.runs.results.run_hot_dynamics", broken)
-    monkeypatch.setattr(train_command, "measure_stability", measure_stability)
+    monkeypatch.setattr(train_run, "measure_stability", measure_stability)
     with pytest.raises(AssertionError, match="training soap_linear failed"):
         trained_models.train("soap_linear", tmp_path / "run", "uncertainty.members=0")
     assert "the stability run failed (no dynamics today)" in " ".join(capsys.readouterr().err.split())

@@ -13,7 +13,7 @@ from rhopot.potentials.fitting.least_squares import forecast
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.runs.forecast import whole_run
-from rhopot.potentials.runs.training import TrainingSet
+from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import Frame, FrameSet
 
 

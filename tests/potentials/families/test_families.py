@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.descriptors.gmp import GmpSettings
+from rhopot.potentials.families import find_family
+from rhopot.potentials.families.registry import OURS
 from rhopot.potentials.models import Networks, NetworkSettings
 
 FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
@@ -15,9 +16,9 @@ FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
 
 def sizes(name: str, symbols: tuple[str, ...]) -> tuple[int, int]:
     """Number of features and of parameters of a family's own defaults."""
-    family = FAMILIES[name]
-    descriptor = family.build({"cutoff": 4.0}, symbols)
-    networks = Networks(descriptor.n_features, len(symbols), family.regressor()(), [0])
+    family = find_family(name)
+    descriptor = family.descriptor_for(family.descriptor_settings(cutoff=4.0), (), symbols)
+    networks = Networks(descriptor.n_features, len(symbols), family.regressor_settings(), [0])
     return descriptor.n_features, sum(parameter.numel() for parameter in networks.parameters())
 
 
@@ -36,13 +37,14 @@ def test_another_element_adds_features_and_a_network_where_each_has_its_own() ->
     assert others > 1.5 * parameters
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", OURS)
 def test_every_family_describes_itself_from_the_settings_of_a_card(name: str) -> None:
-    family = FAMILIES[name]
-    settings = family.descriptor()().model_dump(mode="json") | {"symbols": list(FEW)}
+    family = find_family(name)
+    settings = family.descriptor_settings.model_validate({"symbols": list(FEW)})
     title, *lines = family.describe(settings)
     assert title == family.title
     assert any("cutoff" in line or "widths" in line for line in lines), "how far it sees"
-    assert family.reach(settings) > 0
-    assert family.build(settings, FEW).n_features > 0
+    descriptor = family.descriptor_for(settings, (), FEW)
+    assert family.reach(descriptor.settings) > 0
+    assert descriptor.n_features > 0
     assert all("doi:" in reference for reference in family.references)

@@ -1,0 +1,19 @@
+"""What the families on SOAP share: the power spectrum, and what to cite for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ase import Atoms
+
+from rhopot.potentials import operators
+from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
+
+SOAP = "A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
+SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1039/C8CP05921G"
+
+
+def power_spectrum(settings: SoapSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> SoapPowerSpectrum:
+    """The power spectrum of these settings; nothing in it is learnt from the data."""
+    operators.load()
+    return SoapPowerSpectrum(settings.with_symbols(symbols))

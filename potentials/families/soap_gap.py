@@ -1,0 +1,37 @@
+"""`soap_gap`: Gaussian approximation potential, a sparse dot-product kernel on the SOAP power spectrum.
+
+E = sum_i sum_s c_s k(p_i, p_s) with sparse points s (settings: `least_squares_settings.GapSettings`).
+"""
+
+from __future__ import annotations
+
+from rhopot.potentials.descriptors.soap import SoapSettings
+from rhopot.potentials.families.family import Family, FamilySettings
+from rhopot.potentials.families.local import REPULSION, features_of_atoms
+from rhopot.potentials.families.soap import SCALING, SOAP, power_spectrum
+from rhopot.potentials.fitting.least_squares.fit import fit_gap
+from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings
+from rhopot.potentials.fitting.problem import FitProblem, FitResult
+
+GAP = "A. P. Bartok et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
+
+
+def _fit(problem: FitProblem, settings: FamilySettings) -> FitResult:
+    return fit_gap(problem, settings.regressor)
+
+
+FAMILY = Family(
+    name="soap_gap",
+    title="sparse dot-product kernel on the SOAP power spectrum",
+    references=(SOAP, GAP, SCALING),
+    kind="local",
+    n_layers=1,
+    refits_on_validation=True,
+    members_make_prediction=False,
+    descriptor_settings=SoapSettings,
+    regressor_settings=GapSettings,
+    descriptor_for=power_spectrum,
+    fit=_fit,
+    features=features_of_atoms,
+    defaults=REPULSION,
+)

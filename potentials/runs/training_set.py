@@ -1,0 +1,81 @@
+"""Frames of a training: read, split into training and validation part, and with the labels that the targets ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rhopot.potentials.config import RunConfig
+from rhopot.potentials.runs.data_checks import check_config_types, check_validation, labelled, left_out, overlap
+from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.structures.composition import is_isolated_atom
+from rhopot.potentials.structures.split import split_fraction, split_groups
+
+# Fewest validation frames that a split asks for: members are calibrated on them.
+MIN_VALIDATION = 3
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Frames of a run, their elements in the model's order, and how the validation part came about.
+
+    refit_on_validation: the saved model is fitted to the validation part too; never one that was given as such.
+    notes: what must be known of the data before the fit.
+    """
+
+    train: FrameSet
+    validation: FrameSet
+    symbols: tuple[str, ...]
+    split: str
+    refit_on_validation: bool
+    notes: tuple[str, ...] = ()
+
+
+def load_training_set(config: RunConfig) -> TrainingSet:
+    """Read the frames, split a validation part off where none is given, and require the targets that are asked for.
+
+    Labels that the targets leave out are taken away here, and training frames without any: nothing else sees them.
+    """
+    data = config.data
+    if not data.train:
+        raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
+    group_key = data.split.key if data.split.by == "group" else None
+    train = read_frames(list(data.train), data.keys, group_key)
+    given = read_frames(list(data.validation), data.keys, preferred=train.used) if data.validation else None
+    check_config_types(config.targets, [*train, *(given or ())])
+    notes = left_out(config.targets, train)
+    train = config.targets.kept(train)
+    train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
+    train.require_any(config.targets.fitted)
+    train, unlabelled = labelled(train)
+    if given is not None:
+        validation, split = config.targets.kept(given), "given"
+    else:
+        train, validation = _split(train, config)
+        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
+        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
+    check_validation(config.targets, train, validation, bool(data.validation))
+    notes += unlabelled + overlap(train, validation)
+    symbols = config.descriptor.symbols or tuple(train.symbols)
+    for name, frames in (("train", train), ("validation", validation)):
+        unknown = sorted(set(frames.symbols) - set(symbols))
+        if unknown:
+            raise ValueError(
+                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
+                "add training frames with them, or to descriptor.symbols"
+            )
+    refit_on_validation = not data.validation and data.split.refit
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes)
+
+
+def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
+    """Training and validation part; isolated atoms, which fix energies per element, always train."""
+    split = config.data.split
+    rows = [row for row, frame in enumerate(frames) if not is_isolated_atom(frame)]
+    others = frames.subset(rows) if len(rows) > 1 else frames
+    if split.by == "group":
+        validation = split_groups(others, split.fraction, config.seed)[1]
+    else:
+        fraction = min(max(split.fraction, MIN_VALIDATION / len(others)), 0.5)
+        validation = split_fraction(others, fraction, config.seed)[1]
+    held_out = {id(frame) for frame in validation}
+    return frames.subset([row for row, frame in enumerate(frames) if id(frame) not in held_out]), validation

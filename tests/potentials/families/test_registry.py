@@ -1,0 +1,141 @@
+"""The list of families: names without torch, families of other packages, and packages that do not work."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trained_models
+from ase.io import read
+
+from rhopot.export import read_card
+from rhopot.potentials.commands import main
+from rhopot.potentials.config import ConfigError, make_config
+from rhopot.potentials.families import FamilyError, UnknownFamilyError, family_names, find_family
+from rhopot.potentials.families.registry import OURS
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts a package of one module on the path, with an entry point `name = module:FAMILY`."""
+
+    def package(name: str, text: str, module: str) -> None:
+        info = tmp_path / f"{module}-0.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 0.3\n")
+        (info / "entry_points.txt").write_text(f"[rhopot.families]\n{name} = {module}:FAMILY\n")
+        (tmp_path / f"{module}.py").write_text(text)
+        if str(tmp_path) not in sys.path:
+            monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        importlib.invalidate_caches()
+
+    return package
+
+
+COPY = """
+import dataclasses
+from rhopot.potentials.families.soap_linear import FAMILY as ours
+FAMILY = dataclasses.replace(ours, name={name!r})
+"""
+
+
+def test_reading_the_list_imports_no_torch() -> None:
+    code = "import sys; from rhopot.potentials.families import family_names as f; f(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_have_the_names_they_are_listed_under(name: str) -> None:
+    assert find_family(name).name == name
+
+
+def test_a_family_of_another_package_is_found_and_configured(install: Install) -> None:
+    install("my_linear", COPY.format(name="my_linear"), "one_package")
+    assert family_names() == (*OURS, "my_linear")
+    config = make_config({"family": "my_linear", "descriptor": {"n_max": 3}})
+    assert config.family == find_family("my_linear").name == "my_linear"
+    with pytest.raises(ConfigError, match=r"scattering, my_linear, got 'my_liner'; did you mean my_linear\?"):
+        make_config({"family": "my_liner"})
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownFamilyError, match=r"family must be one of soap_linear, .*, got 'voxels'; install the"):
+        find_family("voxels")
+
+
+BROKEN = {
+    "raises": (
+        "import no_such_module_of_anybody",
+        r"^family mine of package a-broken-package 0\.3 must load, got ModuleNotFoundError from "
+        r"'a_broken_package:FAMILY' \(No module named 'no_such_module_of_anybody'\); mend or uninstall that package$",
+    ),
+    "empty": ("", r"must load, got AttributeError from"),
+    "another type": ("FAMILY = {}", r"must be a rhopot.potentials.families.Family, got dict at 'a_broken_package"),
+    "another name": (COPY.format(name="yours"), r"must have the name of its entry point, got 'yours' at"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_package_is_named_and_breaks_no_other_family(install: Install, fault: str) -> None:
+    text, sentence = BROKEN[fault]
+    install("mine", text, "a_broken_package")
+    with pytest.raises(FamilyError, match=sentence):
+        find_family("mine")
+    with pytest.raises(ConfigError, match=r"^settings: family mine of package a-broken-package"):
+        make_config({"family": "mine"})
+    assert make_config({"family": "soap_linear"}).family == "soap_linear"
+    assert "mine" in family_names()
+
+
+def test_a_name_that_exists_already_is_refused(install: Install) -> None:
+    install("soap_gap", COPY.format(name="soap_gap"), "a_copied_package")
+    with pytest.raises(
+        FamilyError,
+        match=r"family soap_gap must be given by one package, got rhopot itself and package a-copied-package 0\.3; "
+        "uninstall the other one",
+    ):
+        find_family("soap_gap")
+    assert find_family("soap_linear").name == "soap_linear"
+    assert family_names() == tuple(OURS)
+
+
+def test_two_packages_with_one_name_are_refused(install: Install) -> None:
+    install("twice", COPY.format(name="twice"), "first_package")
+    install("twice", COPY.format(name="twice"), "second_package")
+    with pytest.raises(FamilyError, match="family twice must be given by one package, got package"):
+        find_family("twice")
+
+
+@pytest.mark.parametrize("name", trained_models.FAMILIES)
+def test_the_settings_in_a_model_file_make_its_descriptor_without_data(
+    name: str, trained_model: Callable[[str], Path]
+) -> None:
+    """`rhopot features model.pt` gives the features of the model itself."""
+    family, card = find_family(name), read_card(trained_model(name))
+    settings = family.descriptor_settings.model_validate(card.descriptor)
+    made = family.descriptor_for(settings, (), card.symbols)
+    assert made.settings == settings
+    assert (card.kind, card.n_layers, card.cutoff) == (family.kind, family.n_layers, family.reach(settings))
+    atoms = read(trained_models.DATA / "Li8Si24_0.xyz", 0)
+    found = family.features(made, atoms)
+    assert found.shape == ((len(atoms), made.n_features) if family.kind == "local" else (made.n_features,))
+
+
+def test_a_model_of_a_family_that_is_not_installed_is_described_without_words(
+    install: Install, tmp_path: Path, trained_model: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = read_card(trained_model("soap_linear")).model_copy(update={"family": "voxels"})
+    from rhopot.potentials.commands.info import notes
+
+    assert "family voxels is not installed here: the model runs, but cannot be put into words" in notes(card)
+    install("voxels", "import no_such_module_of_anybody", "voxel_package")
+    assert any(note.startswith("family voxels of package voxel-package 0.3 must load") for note in notes(card))
+    assert main(["info", str(trained_model("soap_linear"))]) == 0
+    assert "is not installed here" not in capsys.readouterr().out
