@@ -22,6 +22,9 @@ from rhopot.export.archive import CARD_NAME, COPY, ArchiveError, card_of, read_r
 from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard
 from rhopot.potentials.device import find_device
 
+# Message-passing layers that ASE and LAMMPS can evaluate.
+MOST_LAYERS = 1
+
 
 class ModelFileError(ValueError):
     """A file that is not a model this installation can run; the message says why in one sentence."""
@@ -147,9 +150,9 @@ def _require_columns(model: LoadedModel) -> None:
 
 def require_runnable(card: ModelCard, name: str) -> None:
     """Raise ModelFileError for models that this version does not run."""
-    if card.n_layers != 1:
+    if card.n_layers > MOST_LAYERS:
         raise ModelFileError(
-            f"n_layers of model '{name}' must be 1, got {card.n_layers}; this rhopot "
+            f"n_layers of model '{name}' must be {MOST_LAYERS}, got {card.n_layers}; this rhopot "
             "does not run models that pass messages between atoms"
         )
 

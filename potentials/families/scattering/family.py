@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, choose_grid
 from rhopot.potentials.families.family import Configuration, Conflict, Family, FamilySettings
-from rhopot.potentials.families.scattering.directional_features import STRETCH
 from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.fit import fit_scattering
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.atomic_graph import species_of
+from rhopot.potentials.units import STRETCH
 
 SCATTERING = (
     "M. Eickenberg, G. Exarchakis, M. Hirn, S. Mallat, L. Thiry, J. Chem. Phys. 148, 241732 (2018), "
