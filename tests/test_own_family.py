@@ -77,7 +77,7 @@ def test_the_card_says_what_the_family_says(model: Path) -> None:
     assert isinstance(centers, list)
     assert len(centers) == 8
     report = json.loads((model.parent / "report.json").read_text(encoding="utf-8"))
-    assert report["errors"]["validation"]["forces_mae_mev_per_angstrom"] < 300
+    assert report["errors"]["validation"]["forces_mae_mev_per_angstrom"] < 600
     assert report["settings"]["descriptor"]["centers"] == centers, "the finished settings give the same model again"
     assert len(report["learning_curve"]["n_frames"]) == 2
     assert "Ridge regression on Gaussians of the distances" in (model.parent / "report.md").read_text(encoding="utf-8")
