@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families.networks.feature_cache import GIB, FeatureBatch, FeatureCache, make_cache, structures
-from rhopot.potentials.families.networks.standardise import mean_and_spread
+from rhopot.potentials.families.networks.standardise import mean_and_deviation
 from rhopot.potentials.families.networks.trainable_networks import NetworksOnFeatures
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.loss import Loss, Predictions
@@ -55,7 +55,7 @@ def cache(
         loss or LossSettings(),
         _ignore,
     )
-    mean, spread = mean_and_spread(data.features, data.species, networks.n_sets, SingleProcess())
+    mean, spread = mean_and_deviation(data.features, data.species, networks.n_sets, SingleProcess())
     networks.prepare(mean, spread, 0.7, 0.1)
     constants = (networks.features_mean.clone(), networks.features_rate.clone())
     return make_cache(data, descriptor, constants, quantities, gib * GIB, CPU, dtype)

@@ -46,10 +46,15 @@ def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **cha
     return FitProblem(train=train, validation=validation or [], **(fields | changes))
 
 
-def sample(frame: Frame, move: np.ndarray | None = None, slope: bool = False) -> Sample:
+def sample(frame: Frame, displacement: np.ndarray | None = None, derivative: bool = False) -> Sample:
     """Return a row to compute."""
     still = np.zeros((len(frame), 3))
-    return Sample(frame.atoms, choose_grid(SMALL, frame.atoms, STRETCH), still if move is None else move, slope)
+    return Sample(
+        frame.atoms,
+        choose_grid(SMALL, frame.atoms, STRETCH),
+        still if displacement is None else displacement,
+        derivative,
+    )
 
 
 def features(scattering: WaveletScattering, frame: Frame, positions: np.ndarray | None = None) -> torch.Tensor:

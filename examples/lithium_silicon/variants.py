@@ -29,7 +29,7 @@ from rhopot.potentials.families.scattering.directional_features import (
     plan_evaluations,
 )
 from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
-from rhopot.potentials.families.scattering.equations import equations, slope_along
+from rhopot.potentials.families.scattering.equations import derivative_along, equations
 from rhopot.potentials.families.scattering.feature_store import FeatureStore
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.progress import Progress
@@ -79,16 +79,16 @@ def measure_all(
     scattering = WaveletScattering(settings)
     kept = FeatureStore(store, scattering)
 
-    def measured(part: str, moved: bool) -> StructureFeatures:
+    def measured(part: str, perturbed: bool) -> StructureFeatures:
         frames = parts[part]
         nothing = [0.0] * len(SYMBOLS)  # energies do not enter here
         task = FitProblem(frames, (), cast("Any", scattering), SYMBOLS, targets, nothing, progress=progress)
         return evaluate_plan(
-            plan_evaluations(task, regressor, frames, moved), TITLES[part].lower(), task, scattering, kept
+            plan_evaluations(task, regressor, frames, perturbed), TITLES[part].lower(), task, scattering, kept
         )
 
-    values = {part: measured(part, moved=False).values for part in parts}
-    return Matrices(scattering, values, measured(RELAXATION, moved=True))
+    values = {part: measured(part, perturbed=False).values for part in parts}
+    return Matrices(scattering, values, measured(RELAXATION, perturbed=True))
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ def select(measured: StructureFeatures, mask: np.ndarray, energies_alone: bool =
     """Frames of a mask, with their shifts and, where energies are not all that is fitted, their slopes."""
     place = np.cumsum(mask) - 1
 
-    def of(moved: PerturbedRows, wanted: bool = True) -> PerturbedRows:
-        chosen = mask[moved.owners] & wanted
-        moves = [move for move, keep in zip(moved.moves, chosen, strict=True) if keep]
-        return PerturbedRows(place[moved.owners[chosen]], moves, moved.rows[chosen])
+    def of(perturbed: PerturbedRows, wanted: bool = True) -> PerturbedRows:
+        chosen = mask[perturbed.owners] & wanted
+        displacements = [u for u, keep in zip(perturbed.displacements, chosen, strict=True) if keep]
+        return PerturbedRows(place[perturbed.owners[chosen]], displacements, perturbed.rows[chosen])
 
     return StructureFeatures(
         [frame for frame, keep in zip(measured.frames, mask, strict=True) if keep],
@@ -156,5 +156,8 @@ def force_errors(fitted: Fitted, matrices: Matrices, test: np.ndarray) -> np.nda
     directed = part.directed
     atoms = np.array([len(part.frames[k]) for k in directed.owners])
     predicted = atoms * fitted.ensemble.predict(directed.rows, constant=False)[:, 0]
-    reference = [slope_along(part.frames[k], "forces", u) for k, u in zip(directed.owners, directed.moves, strict=True)]
+    reference = [
+        derivative_along(part.frames[k], "forces", u)
+        for k, u in zip(directed.owners, directed.displacements, strict=True)
+    ]
     return predicted - np.array(reference)

@@ -1,1 +1,1 @@
-"""What all fits share: problem and result, targets, metrics, calibration, communicator, progress."""
+"""Fitting: problem and result, targets, metrics, calibration, communicator, progress."""

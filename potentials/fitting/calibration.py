@@ -1,7 +1,7 @@
 """Calibration of the predicted uncertainty: the factor that brings 68.27% of the errors within one standard deviation.
 
 Errors and standard deviations are those of structures that the members which predict them have not seen;
-`quantile_scale` widens the factor by what their number allows to know. Energies are calibrated as a whole, force
+`quantile_scale` widens the factor where they are few. Energies are calibrated as a whole, force
 components once per element.
 """
 
@@ -205,10 +205,10 @@ def log_likelihood(errors: Floats, deviations: Floats) -> float:
 
 def rank_correlation(a: Floats, b: Floats) -> float:
     """Return Spearman's rank correlation of two samples, 0 when one of them is constant."""
-    communicator = [np.argsort(np.argsort(x)).astype(float) for x in (a, b)]
+    ranks = [np.argsort(np.argsort(x)).astype(float) for x in (a, b)]
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(communicator[0], communicator[1])[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def check_members(members: int, n_energies: int) -> None:

@@ -1,4 +1,4 @@
-"""What makes two fits the same one: a digest of data, tables and settings, kept in every checkpoint."""
+"""Identity of a fit: a digest of data, tables and settings, kept in every checkpoint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fingerprint(arrays: Iterable[NDArray[Any]] = (), texts: Iterable[str] = (), 
 def problem_fingerprint(
     problem: FitProblem, frames: Iterable[Frame], texts: Sequence[str], arrays: Sequence[NDArray[Any]] = ()
 ) -> str:
-    """Return a digest of what a fit depends on: these frames, the problem's descriptor, baseline and targets.
+    """Return a digest of these frames and of the problem's descriptor, baseline and targets.
 
     texts, arrays: settings, and tables of the fit's own.
     """

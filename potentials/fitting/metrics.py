@@ -35,7 +35,7 @@ STRESS = ("stress", "mev_per_cubic_angstrom")
 
 @dataclass(frozen=True)
 class FramePrediction:
-    """What a model says of one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
+    """Prediction of a model for one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
 
     energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty;
     force_deviations: that of each atom's force (N,) in eV/A, per component.

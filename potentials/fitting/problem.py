@@ -1,4 +1,4 @@
-"""What a fit is given besides the settings of its regressor, and what it returns."""
+"""Problem and result of a fit: the same for all families."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class FitProblem:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What came out, on every rank.
+    """Fitted models and a report, on every rank.
 
     model: fitted to the training part, the one that all numbers in `report` describe
     final: the model that is saved: refitted on the validation set as well where the problem asks for it, else `model`

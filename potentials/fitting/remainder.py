@@ -1,4 +1,4 @@
-"""Labels of one structure without the energy baseline: what a fit learns."""
+"""Labels of one structure minus the energy baseline: the targets of a fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is fitted and how well: sigmas per quantity and config_type, with the meaning they have in QUIP's gap_fit.
+"""Targets of a fit: sigmas per quantity and config_type, with the meaning they have in QUIP's gap_fit.
 
 A sigma is the expected error of one number, so a row of the least-squares problem is divided by it:
 

@@ -22,7 +22,7 @@ from rhopot.potentials.fitting.progress import Progress
 from rhopot.potentials.structures import Frame
 
 # Atoms, in frames evenly chosen, whose deviations are evaluated: a gradient for each member, and in global models that
-# is as much as an evaluation of the whole structure.
+# is as much as an evaluation of the structure.
 MOST_ATOMS = {"local": 2000, "global": 320}
 
 

@@ -49,7 +49,7 @@ GIB = float(2**30)
 
 @dataclass(frozen=True)
 class Structures:
-    """Frames with what is computed of each before anything depends on anything else.
+    """Frames with the edges, features and labels of each.
 
     edges, species, features (N, F) in float64 per frame; labels of all of them in float64.
     jacobians: derivatives (E, 3, F) in batches of centres of the frames whose are kept, by their numbers.
@@ -108,15 +108,12 @@ class FeatureCache:
         which = torch.tensor(frames, dtype=torch.int64, device=device)
         atoms = ranges(self.first_atom, which)
         sizes = self.first_atom[which + 1] - self.first_atom[which]
-        labels = Labels(
-            self.labels.energy.select(which), self.labels.forces.select(atoms), self.labels.strain.select(which)
-        )
         return FeatureBatch(
             features=self.features.index_select(0, atoms),
             species=self.species.index_select(0, atoms),
             image=torch.repeat_interleave(torch.arange(len(frames), device=device), sizes),
             n_atoms=sizes,
-            labels=labels,
+            labels=self.labels.select(which, atoms),
             jacobian=None if self.jacobians is None else self.jacobians.batch(which),
         )
 
@@ -194,7 +191,7 @@ def make_cache(
             nbytes += needed
         else:
             jacobians = OperatorJacobians(descriptor, data.edges, data.species, rate)
-    labels = Labels(*(part.to(device, dtype) for part in (data.labels.energy, data.labels.forces, data.labels.strain)))
+    labels = data.labels.to(device, dtype)
     species = torch.cat([torch.zeros(0, dtype=torch.int64), *data.species])
     return FeatureCache(
         features.to(device), species.to(device), starts(data.n_atoms).to(device), labels, jacobians, nbytes

@@ -22,7 +22,7 @@ from rhopot.potentials.families.networks.feature_cache import (
     structures,
 )
 from rhopot.potentials.families.networks.jacobians import OperatorJacobians
-from rhopot.potentials.families.networks.standardise import energy_scale_and_shift, mean_and_spread
+from rhopot.potentials.families.networks.standardise import energy_scale_and_shift, mean_and_deviation
 from rhopot.potentials.families.networks.trainable_networks import NetworksOnFeatures
 from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.gradient.fit import Trainable, train_committee
@@ -72,7 +72,7 @@ def _prepare(problem: FitProblem, network: NetworkSettings, training: TrainingSe
     quantities = trained_quantities(train.labels, problem.targets, communicator)
     seeds = [problem.seed + STRIDE * k for k in range(max(problem.members, 1))]
     networks = Networks(problem.descriptor.n_features, len(problem.symbols), network, seeds)
-    mean, deviation = mean_and_spread(train.features, train.species, networks.n_sets, communicator)
+    mean, deviation = mean_and_deviation(train.features, train.species, networks.n_sets, communicator)
     scale, shift = energy_scale_and_shift(train.labels, train.n_atoms, communicator)
     networks.prepare(mean, deviation, scale, shift)
     constants = (networks.features_mean, networks.features_rate)
@@ -107,7 +107,7 @@ def _structures(
 def _announce(
     problem: FitProblem, network: NetworkSettings, caches: Sequence[FeatureCache], device: torch.device
 ) -> None:
-    """Say what is trained and where its data are."""
+    """Report the networks, their device and the memory of their features."""
     if problem.communicator.rank != 0:
         return
     n_features = problem.descriptor.n_features

@@ -112,8 +112,8 @@ class PairJacobians:
         sizes = (self.first_atom[1:] - self.first_atom[:-1])[frames]
         first_of_frame = self.first_pair[self.first_atom]
         pairs = ranges(first_of_frame, frames)
-        moved = starts(sizes)[:-1] - self.first_atom[frames]
-        shift = torch.repeat_interleave(moved, first_of_frame[frames + 1] - first_of_frame[frames])
+        offset = starts(sizes)[:-1] - self.first_atom[frames]
+        shift = torch.repeat_interleave(offset, first_of_frame[frames + 1] - first_of_frame[frames])
         parts, firsts, n_atoms = [], [], []
         for begin, end in runs(frames):
             atoms = slice(int(self.first_atom[begin]), int(self.first_atom[end]))

@@ -1,4 +1,4 @@
-"""What the spread of an ensemble is worth: errors that members had not seen against their disagreement.
+"""Calibration of the predicted uncertainty: errors of structures that members had not seen against their deviation.
 
 A structure of the validation part was seen by no member. One of the training part was left out by some of them (a share
 of 37% of a bootstrap): their average predicts it, and their deviation goes with it. Both kinds of errors together set

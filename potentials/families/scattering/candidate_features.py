@@ -1,9 +1,9 @@
-"""Which features a model may use: those that say something about the training structures.
+"""Candidate features: those above the noise of the grids and not too wide for the training cells.
 
 A column is left out, before anything is scaled, where
 
-    noise   its spread over the training frames is not `signal` times the change that a shift of all atoms makes of it
-            (root mean square): the error of the grid, scaled to unit spread, would be learnt
+    noise   its standard deviation over the training frames is less than `signal` times its change under a shift of
+            all atoms (root mean square): the error of the grid, scaled to unit deviation, would be fitted
     size    its fields are not `size` times those that the wavelets have in a solid (`wavelets.typical_field`)
 
 The second is of wavelets that are too wide for the training cells: the lowest wave of the cell lies where the filter

@@ -1,10 +1,10 @@
-"""What a fitted model does to structures it has not seen: forces, and the two that should be nothing.
+"""Validation diagnostics: force errors, residual net force and translational invariance error.
 
     forces       F = -dE/dr beside their labels
     net force    |sum_i F_i| / N in eV/A: forces add up to zero but for the error of the grid
     translation  |E(r + t) - E(r)| / N in eV for a random shift t
 
-The last two are measured on some of the structures, with the exact shift of `moves`.
+The last two are measured on some of the structures, with the shift of `perturbations`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class ModelDiagnostics:
 def assess(
     model: ScatteringModel, frames: Sequence[Frame], seed: int, communicator: Communicator, progress: Progress
 ) -> list[ModelDiagnostics]:
-    """Return what the model does to each frame, on every process."""
+    """Return the diagnostics of each frame, on every process."""
     stage = "forces of the validation part"
     with one_thread_each(communicator) as workers:
-        found = map_frames(frames, lambda frame: _behaviour(model, frame, seed), communicator, progress, stage, workers)
+        found = map_frames(frames, lambda frame: _diagnose(model, frame, seed), communicator, progress, stage, workers)
     return list(communicator.broadcast(found))
 
 
@@ -59,7 +59,7 @@ def summary(found: Sequence[ModelDiagnostics]) -> dict[str, Any]:
     }
 
 
-def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnostics:
+def _diagnose(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnostics:
     """Evaluate a frame, then once more with all atoms shifted."""
     atoms = frame.atoms
     species = species_of(atoms, model.slopes.scattering.settings.symbols)
@@ -67,8 +67,8 @@ def _behaviour(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnost
     positions = torch.from_numpy(np.array(atoms.positions)).requires_grad_()
     prepared = model.prepare(positions, cell, pbc, STRETCH)
     energy = model(positions, species, cell, pbc, prepared, 0, 1, False)[0]
-    (slope,) = torch.autograd.grad(energy, positions)
-    forces = -slope.numpy()
+    (gradient,) = torch.autograd.grad(energy, positions)
+    forces = -gradient.numpy()
     shift = torch.from_numpy(random_shift(frame, unpack_grid(prepared), seed))
     with torch.no_grad():
         shifted = model(positions + shift, species, cell, pbc, prepared, 0, 1, False)[0]

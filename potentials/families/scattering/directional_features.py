@@ -1,4 +1,4 @@
-"""The features that a part of the data asks for: of its frames, of some of them shifted, and their slopes.
+"""Features of a part of the data: of its frames, of some of them shifted, and their directional derivatives.
 
 Everything that is computed of structures is planned here, so that it can be counted before it begins.
 """
@@ -26,19 +26,21 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PerturbedRows:
-    """Rows of moved frames.
+    """Rows of perturbed frames.
 
-    owners: (m) the frames; moves: (m) what was done to them: shifts or directions (N, 3), strains (3, 3); rows: (m, F)
+    owners: (m) the frames; displacements: (m) shifts or directions (N, 3), or strains (3, 3); rows: (m, F)
     """
 
     owners: Integers
-    moves: Sequence[Floats]
+    displacements: Sequence[Floats]
     rows: Floats
 
     def join(self, other: PerturbedRows, first: int) -> PerturbedRows:
         """Return these and others, whose frames are numbered from `first`."""
         owners = np.concatenate([self.owners, first + other.owners])
-        return PerturbedRows(owners, [*self.moves, *other.moves], np.concatenate([self.rows, other.rows]))
+        return PerturbedRows(
+            owners, [*self.displacements, *other.displacements], np.concatenate([self.rows, other.rows])
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class StructureFeatures:
 class EvaluationPlan:
     """What has to be computed of a part.
 
-    still: its frames; shifted: frames with a shift; forces, stress: slopes along directions and strains
+    still: its frames; shifted: frames with a shift; forces, stress: derivatives along directions and strains
     """
 
     frames: Sequence[Frame]
@@ -86,34 +88,34 @@ class EvaluationPlan:
 
     @property
     def passes(self) -> list[Sample]:
-        """The sample of every evaluation of the features: two for a slope."""
-        slopes = [sample for _, sample in (*self.forces, *self.stress)]
-        return [*self.still, *[sample for _, sample in self.shifted], *slopes, *slopes]
+        """The sample of every evaluation of the features: two for a derivative."""
+        derivatives = [sample for _, sample in (*self.forces, *self.stress)]
+        return [*self.still, *[sample for _, sample in self.shifted], *derivatives, *derivatives]
 
 
 def plan_evaluations(
-    problem: FitProblem, settings: ScatteringFitSettings, frames: Sequence[Frame], moved: bool
+    problem: FitProblem, settings: ScatteringFitSettings, frames: Sequence[Frame], perturbed: bool
 ) -> EvaluationPlan:
-    """Return what has to be computed of some frames of a problem; `moved`: shifts and slopes too.
+    """Return what has to be computed of some frames of a problem; `perturbed`: shifts and derivatives too.
 
-    problem.descriptor is a `WaveletScattering`. Frames on grids of more points than the middling frame's have fewer
-    slopes, so that those of a few large structures do not cost more than all others.
+    problem.descriptor is a `WaveletScattering`. Structures with larger-than-median grids get proportionally
+    fewer directional derivatives, to bound the cost of a few large cells.
     """
     scattering: Any = problem.descriptor
     grids = [grid_of(frame, scattering.settings) for frame in frames]
     still = [Sample(f.atoms, grid, np.zeros((len(f), 3))) for f, grid in zip(frames, grids, strict=True)]
     plan = EvaluationPlan(frames, still, [], [], [])
-    if not moved:
+    if not perturbed:
         return plan
     for k in evenly(range(len(frames)), settings.translated):
         plan.shifted.append((k, Sample(frames[k].atoms, grids[k], random_shift(frames[k], grids[k], problem.seed))))
-    middling = float(np.median([one.points for one in still])) if still else 1.0
+    median = float(np.median([one.points for one in still])) if still else 1.0
     for k, (frame, grid) in enumerate(zip(frames, grids, strict=True)):
-        asked, share = problem.targets.sigmas(frame), middling / still[k].points
+        asked, share = problem.targets.sigmas(frame), median / still[k].points
         for u in random_directions(frame, fewer(settings.directions, share) if "forces" in asked else 0, problem.seed):
-            plan.forces.append((k, Sample(frame.atoms, grid, u, slope=True)))
+            plan.forces.append((k, Sample(frame.atoms, grid, u, derivative=True)))
         for e in random_strains(frame, fewer(settings.strains, share) if "stress" in asked else 0, problem.seed):
-            plan.stress.append((k, Sample(frame.atoms, grid, frame.atoms.positions @ e, slope=True, strain=e)))
+            plan.stress.append((k, Sample(frame.atoms, grid, frame.atoms.positions @ e, derivative=True, strain=e)))
     return plan
 
 
@@ -127,17 +129,17 @@ def evaluate_plan(
             return np.zeros((0, scattering.n_features))
         return feature_rows(samples, scattering, store, problem.communicator, problem.progress, f"{what}, {name}")
 
-    def moved(planned: Sequence[tuple[int, Sample]], what: str) -> PerturbedRows:
+    def perturbed(planned: Sequence[tuple[int, Sample]], what: str) -> PerturbedRows:
         samples = [sample for _, sample in planned]
         owners = np.array([k for k, _ in planned], dtype=np.int64)
-        moves = [sample.move if sample.strain is None else sample.strain for sample in samples]
-        return PerturbedRows(owners, moves, rows(samples, what))
+        displacements = [sample.displacement if sample.strain is None else sample.strain for sample in samples]
+        return PerturbedRows(owners, displacements, rows(samples, what))
 
     values = rows(plan.still, "features")
-    shifted = moved(plan.shifted, "shifted frames")
-    shifted = PerturbedRows(shifted.owners, shifted.moves, shifted.rows - values[shifted.owners])
+    shifted = perturbed(plan.shifted, "shifted frames")
+    shifted = PerturbedRows(shifted.owners, shifted.displacements, shifted.rows - values[shifted.owners])
     return StructureFeatures(
-        plan.frames, values, shifted, moved(plan.forces, "directions"), moved(plan.stress, "strains")
+        plan.frames, values, shifted, perturbed(plan.forces, "directions"), perturbed(plan.stress, "strains")
     )
 
 

@@ -35,7 +35,7 @@ class ScatteringFitSettings(FeatureSelectionSettings):
     """Folder that keeps the features for other fits; null: they are removed after the fit."""
 
     def greedy(self, seed: int, n_members: int | None = None) -> SparseRegressionSettings:
-        """Return the settings of the selection; groups are labelled by what is drawn (see `rows`)."""
+        """Return the settings of the selection; groups are labelled by the unit of the bootstrap (see `equations`)."""
         chosen = {name: getattr(self, name) for name in FeatureSelectionSettings.model_fields}
         chosen |= {"unit": "groups", "seed": seed}
         return SparseRegressionSettings(**chosen if n_members is None else {**chosen, "n_members": n_members})

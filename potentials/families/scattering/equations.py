@@ -1,4 +1,4 @@
-"""The equations of a part of the data: energies, their slopes along directions and strains, and shifts.
+"""Equations of a part of the data: energies, their derivatives along directions and strains, and shifts.
 
     energy       Phi . w + b              = (E - sum_i e0(a_i)) / N           sigma_E / sqrt(N)
     force        N (dPhi/du) . w          = -F . u                            sigma_F / sqrt(3 N / K)
@@ -8,7 +8,7 @@
 The right column is the error that is expected of a row, so that a row weighs by its inverse square; all weights are
 divided by the mean of the energies'. sigma_E, sigma_F and sigma_V are those of `fitting.targets`, sigma_T is
 `ScatteringFitSettings.translation`. K directions stand for the 3 N components of a frame, K strains for its 6,
-and s shifted frames for all n of them: their number changes what is known about a model, not how much it weighs.
+and s shifted frames for all n of them: their number changes the information about a model, not its weight.
 """
 
 from __future__ import annotations
@@ -54,16 +54,18 @@ def equations(
     weights = np.array([(len(frames[k]) / sigmas[k]["energy"]) ** 2 for k in rows])
     one = weights.mean()
     blocks = {"energies": make_rows(measured.values[rows], reference, labels[rows], weights / one)}
-    for kind, target, moved in (("forces", "forces", measured.directed), ("stresses", "stress", measured.strained)):
-        fitted = np.array([m for m, k in enumerate(moved.owners) if target in sigmas[k]], dtype=np.int64)
+    for kind, target, perturbed in (("forces", "forces", measured.directed), ("stresses", "stress", measured.strained)):
+        fitted = np.array([m for m, k in enumerate(perturbed.owners) if target in sigmas[k]], dtype=np.int64)
         if len(fitted):
-            owners = moved.owners[fitted]
-            counts = np.bincount(moved.owners, minlength=len(frames))
-            slopes = [slope_along(frames[moved.owners[m]], target, moved.moves[m]) for m in fitted]
+            owners = perturbed.owners[fitted]
+            counts = np.bincount(perturbed.owners, minlength=len(frames))
+            derivatives = [
+                derivative_along(frames[perturbed.owners[m]], target, perturbed.displacements[m]) for m in fitted
+            ]
             weights = np.array([_components(frames[k], target) / counts[k] / sigmas[k][target] ** 2 for k in owners])
             atoms = np.array([len(frames[k]) for k in owners])
-            features = atoms[:, None] * moved.rows[fitted]
-            blocks[kind] = make_rows(features, slopes, labels[owners], weights / one, constant=False)
+            features = atoms[:, None] * perturbed.rows[fitted]
+            blocks[kind] = make_rows(features, derivatives, labels[owners], weights / one, constant=False)
     owners = measured.shifted.owners
     if translation is not None and len(owners):
         weight = len(frames) / len(owners) / translation**2
@@ -72,11 +74,11 @@ def equations(
     return blocks
 
 
-def slope_along(frame: Frame, target: str, move: Floats) -> float:
+def derivative_along(frame: Frame, target: str, displacement: Floats) -> float:
     """Return dE/du of a frame along a direction, or dE/de along a strain, from its labels."""
     if target == "forces":
-        return -float(np.sum(np.asarray(frame.forces) * move))
-    return float(frame.atoms.get_volume() * np.sum(np.asarray(frame.stress) * move))
+        return -float(np.sum(np.asarray(frame.forces) * displacement))
+    return float(frame.atoms.get_volume() * np.sum(np.asarray(frame.stress) * displacement))
 
 
 def _components(frame: Frame, target: str) -> int:
@@ -90,5 +92,5 @@ def energy_per_atom(frame: Frame, baseline: CompositionBaseline) -> float:
 
 
 def _label(number: int, frame: Frame, unit: str) -> str:
-    """Name of what a frame is drawn with: its group, or itself."""
+    """Label of the unit of the bootstrap that a frame belongs to: its group, or itself."""
     return f"group {frame.group}" if unit == "groups" and frame.group is not None else f"frame {number}"

@@ -1,13 +1,14 @@
 """Features of many structures: dealt to processes, computed by threads, kept on disk.
 
-A row is asked for by a sample, a structure on its grid and a move of its atoms, and of its cell where it is strained:
+A row is asked for by a sample, a structure on its grid and a displacement u of its atoms, and of its cell where it is
+strained:
 
-    value  phi(r + move)
-    slope  (phi(r + h move) - phi(r - h move)) / 2h          the derivative along the move
+    value       phi(r + u)
+    derivative  (phi(r + h u) - phi(r - h u)) / 2h          along u
 
-The slope is exact to 1e-8 of its length for steps of 1e-4 A over all that moves. It takes two passes; differentiating
-forwards takes the time of nearly four. Every row is computed by one thread, so that neither threads nor processes
-change a bit of it.
+The derivative is exact to 1e-8 of its norm for steps of 1e-4 A over all displaced coordinates. It takes two passes;
+forward differentiation takes the time of nearly four. Every row is computed by one thread, so that neither threads nor
+processes change a bit of it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from rhopot.potentials.graph.atomic_graph import species_of
 
 Floats = NDArray[np.float64]
 
-# Length (A) of the steps of slopes, over the coordinates of all atoms and cell vectors that move.
+# Length (A) of the steps of derivatives, over the coordinates of all displaced atoms and cell vectors.
 STEP = 1e-4
 # Part of the name of kept rows: raised when the numbers change that the same settings give.
 VERSION = 1
@@ -41,17 +42,17 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What a row of features is computed from.
+    """Input of a row of features.
 
-    atoms: the structure; grid: chosen for it as it is, not moved
-    move: (N, 3) in A; slope: the derivative along it instead of the value there
-    strain: (3, 3), of which the move is the atoms' part, for slopes with the cell; None: the cell stays
+    atoms: the structure; grid: chosen for it as it is, not displaced
+    displacement: (N, 3) in A; derivative: the derivative along it instead of the value there
+    strain: (3, 3), of which the displacement is the atoms' part, for derivatives with the cell; None: the cell stays
     """
 
     atoms: ase.Atoms
     grid: ScatteringGrid
-    move: Floats
-    slope: bool = False
+    displacement: Floats
+    derivative: bool = False
     strain: Floats | None = None
 
     @property
@@ -61,15 +62,15 @@ class Sample:
         return first * second * third
 
     @property
-    def cell_move(self) -> Floats:
-        """What a strain does to the cell (3, 3) in A."""
+    def cell_displacement(self) -> Floats:
+        """Displacement of the cell vectors (3, 3) in A under the strain."""
         cell = np.array(self.atoms.cell.array)
         return np.zeros((3, 3)) if self.strain is None else cell @ self.strain
 
     @property
     def length(self) -> float:
-        """Length of the move in A, over atoms and cell vectors."""
-        return float(np.sqrt(np.sum(self.move**2) + np.sum(self.cell_move**2)))
+        """Length of the displacement in A, over atoms and cell vectors."""
+        return float(np.sqrt(np.sum(self.displacement**2) + np.sum(self.cell_displacement**2)))
 
 
 class FeatureStore:
@@ -103,17 +104,17 @@ class FeatureStore:
     def _file(self, folder: Path, sample: Sample) -> Path:
         digest = self._mark.copy()
         atoms = sample.atoms
-        for array in (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions, sample.move):
+        for array in (atoms.numbers, atoms.pbc, atoms.cell.array, atoms.positions, sample.displacement):
             digest.update(np.ascontiguousarray(array).tobytes())
         if sample.strain is not None:
             digest.update(np.ascontiguousarray(sample.strain).tobytes())
-        digest.update(repr((sample.grid.points, sample.grid.lengths, sample.slope)).encode())
+        digest.update(repr((sample.grid.points, sample.grid.lengths, sample.derivative)).encode())
         return folder / f"{digest.hexdigest()}.npy"
 
 
 def seconds_of(sample: Sample, scattering: WaveletScattering) -> float:
     """Return the time that one pass over a sample takes."""
-    _features(sample, 1.0, scattering)  # what is prepared once
+    _features(sample, 1.0, scattering)  # prepares filters, once
     begin = time.perf_counter()
     _features(sample, 1.0, scattering)
     return time.perf_counter() - begin
@@ -139,7 +140,7 @@ def _row(sample: Sample, scattering: WaveletScattering, store: FeatureStore) -> 
     """Return the row of a sample, from the store where it is."""
     row = store.read(sample)
     if row is None:
-        if sample.slope:
+        if sample.derivative:
             step = STEP / sample.length
             row = (_features(sample, step, scattering) - _features(sample, -step, scattering)) / (2.0 * step)
         else:
@@ -149,13 +150,13 @@ def _row(sample: Sample, scattering: WaveletScattering, store: FeatureStore) -> 
 
 
 def _features(sample: Sample, part: float, scattering: WaveletScattering) -> Floats:
-    """Return the features (F,) of a sample's structure after some part of its move."""
+    """Return the features (F,) of a sample's structure after some part of its displacement."""
     atoms = sample.atoms
     with torch.no_grad():
         features = scattering(
-            torch.from_numpy(atoms.positions + part * sample.move),
+            torch.from_numpy(atoms.positions + part * sample.displacement),
             species_of(atoms, scattering.settings.symbols),
-            torch.from_numpy(np.array(atoms.cell.array) + part * sample.cell_move),
+            torch.from_numpy(np.array(atoms.cell.array) + part * sample.cell_displacement),
             torch.from_numpy(np.array(atoms.pbc)),
             sample.grid,
         )

@@ -1,12 +1,14 @@
-"""From a fit problem to a model of few wavelet paths: features, columns, rows, members, their spread, and what they do.
+"""Fit of a scattering ensemble: features, candidate features, equations, members, calibration and diagnostics.
 
-    1. features of all frames, of some of them shifted, and slopes along random directions and strains
-    2. which columns may be used (`columns`), equations (`rows`)
-    3. an ensemble of greedy models, each on its own draw of the groups; on a budget, fitted again to fewer features
-    4. the factor on the members' spread (`spread`), errors and behaviour on the validation part (`assess`)
+    1. features of all frames, of some of them shifted, and derivatives along random directions and strains
+    2. candidate features (`candidate_features`) and equations (`equations`)
+    3. an ensemble of greedy models, each on its own bootstrap sample of the groups; on a budget, refitted to fewer
+       features
+    4. calibration of the members' standard deviation (`calibration`), errors and diagnostics on the validation set
+       (`diagnostics`)
 
-Members choose their size on groups that they left out, so nothing is learnt from the validation part. Where the problem
-absorbs it, the final model is a second ensemble of the same columns, fitted to both parts.
+Members choose their size on groups that they left out: the validation set is used for nothing but errors and
+calibration. With a refit on validation the final model is a second ensemble of the same candidates, fitted to both.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ LATER = "members, assessment, learning curve and error tables are"
 
 @dataclass(frozen=True)
 class _Work:
-    """What every stage needs."""
+    """Common arguments of all stages."""
 
     problem: FitProblem
     settings: ScatteringFitSettings
@@ -66,11 +68,11 @@ class _Work:
     store: FeatureStore
 
     def folder(self, name: str) -> Path | None:
-        """Where a stage keeps its state."""
+        """Folder of a stage's checkpoints."""
         return None if self.problem.folder is None else self.problem.folder / name
 
     def say(self, text: str) -> None:
-        """Tell the first rank's reader."""
+        """Send a message of rank 0."""
         if self.problem.communicator.rank == 0:
             self.problem.progress.message(text)
 
@@ -152,7 +154,7 @@ def _start(problem: FitProblem, settings: ScatteringFitSettings) -> _Work:
 
 
 def _announce(work: _Work, plans: Sequence[EvaluationPlan]) -> None:
-    """Say what the features will take, from one frame's; nothing where they are kept already.
+    """Report the time and memory of the features, measured on one frame; nothing where they are kept already.
 
     Most time goes into large frames: half of all points of grids are in frames with more than the chosen one's.
     """

@@ -1,4 +1,4 @@
-"""Moved copies of frames: shifts of all atoms, which change no energy, and directions in which slopes are fitted.
+"""Perturbations of frames: shifts of all atoms, which change no energy, and directions of fitted derivatives.
 
 Features do not change when all atoms are shifted; sums over grid points do, a little. A shift is a random vector of the
 whole cell, so that it falls anywhere between the points of every grid, coarse ones too. Along axes that are not
@@ -47,7 +47,7 @@ def random_directions(frame: Frame, count: int, seed: int) -> Floats:
 
 
 def random_strains(frame: Frame, count: int, seed: int) -> Floats:
-    """Return at most `count` symmetric strains (K, 3, 3), six of which say all."""
+    """Return at most `count` symmetric strains (K, 3, 3), six of which are complete."""
     found = _orthonormal(_stream(frame, "strains", seed), count, 6)
     return from_voigt(found * np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5]))
 

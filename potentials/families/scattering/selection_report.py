@@ -1,4 +1,4 @@
-"""What an ensemble is made of, as plain numbers: sizes, errors along the selection, features by what they are."""
+"""Composition of an ensemble in plain numbers: sizes, errors along the selection, features by kind."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class TrainingCheckpoint:
         return self._path is not None and time.monotonic() - self._saved >= self._seconds
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write the state (tensors and plain values) beside the final name, then move it there."""
+        """Write the state (tensors and plain values), atomically."""
         if self._path is None:
             return
         content = io.BytesIO()  # PyTorch's own writer does not survive a full disk

@@ -53,7 +53,7 @@ class CommitteeErrors:
 
     @staticmethod
     def joined(parts: Sequence[CommitteeErrors]) -> CommitteeErrors:
-        """Return what the structures of all processes give."""
+        """Return the errors of all processes' structures."""
         errors, deviations = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("energy_errors", "energy_deviations")
         )

@@ -51,7 +51,7 @@ class ErrorSums:
         self._sums[: len(row)] += row
 
     def join(self, other: ErrorSums) -> None:
-        """Add what another has summed up."""
+        """Add the sums of another."""
         self._sums += other._sums
 
     def total(self, communicator: Communicator) -> Errors:

@@ -19,7 +19,7 @@ ROWS = {"energy": "energy", "forces": "forces", "stress": "strain"}
 
 
 def labels_of(frame: Frame, left: Mapping[str, NDArray[np.float64]], targets: Targets, loss: LossSettings) -> Labels:
-    """Return the labels of one frame from what the baseline leaves of them."""
+    """Return the labels of one frame from those without the baseline (`fitting.remainder`)."""
     table = weights_and_scales(frame, targets, loss)
     n_atoms = len(frame)
     shapes = {"energy": (1, 1), "forces": (n_atoms, 3), "strain": (1, 6)}

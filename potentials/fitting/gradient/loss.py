@@ -1,4 +1,4 @@
-"""What a training minimises: a sum over structures i of weighted penalties of errors.
+"""Loss of a training: a sum over structures i of weighted penalties of errors.
 
     L = 1 / n sum_i [ w_E pen(dE_i / s_E) + w_F sum_jc pen(dF_ijc / s_F) + w_S sum_v pen(dW_iv / s_S) ]
 
@@ -55,6 +55,14 @@ class Labels:
     energy: WeightedLabels
     forces: WeightedLabels
     strain: WeightedLabels
+
+    def select(self, structures: Tensor, atoms: Tensor) -> Labels:
+        """Return those of some structures, by their numbers and those of their atoms."""
+        return Labels(self.energy.select(structures), self.forces.select(atoms), self.strain.select(structures))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Labels:
+        """Return the labels elsewhere, in another float type."""
+        return Labels(*(part.to(device, dtype) for part in (self.energy, self.forces, self.strain)))
 
 
 @dataclass(frozen=True)

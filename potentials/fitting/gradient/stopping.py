@@ -1,4 +1,4 @@
-"""The best weights of each member, by its own validation loss, and when it has learnt enough."""
+"""The best weights of each member, by its own validation loss, and early stopping."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rhopot.potentials.fitting.gradient.optimise import along_members
 class BestWeights:
     """Keeps every member's weights of its best epoch; a member that waits `patience` epochs for a better one stops.
 
-    The others learn on, so members of a committee end where each would have ended alone.
+    The others train on, so members of a committee end where each would have ended alone.
 
     loss, epoch (K): of the best weights; stopped (K); values: (K, ...) each.
     """

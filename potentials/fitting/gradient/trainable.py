@@ -1,4 +1,4 @@
-"""What the trainer asks of a model and of the structures it is trained on; families implement both.
+"""Interfaces of the trainer to a model and to the structures it is trained on; families implement both.
 
 A trainable model holds K members side by side: every parameter has the leading dimension K, and members share nothing
 else. Its features may be constants, kept in the source of its batches, or depend on its own parameters: the trainer

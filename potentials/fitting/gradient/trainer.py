@@ -4,7 +4,7 @@ A step takes a minibatch of structures, dealt to the processes that hold them, f
 sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
 batches and share nothing else: the gradient of the sum of their losses is each member's own.
 
-What is validated and kept are the averages of the weights over the steps; constants that follow from the training
+The averages of the weights over the steps are validated and kept; constants that follow from the training
 data and the weights (batch statistics) are brought up to date before (`TrainableModel.settle`).
 """
 
@@ -89,7 +89,7 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to learn."""
+        """Whether all epochs are done or every member has stopped."""
         return self.epoch >= self.n_epochs or self.best.finished
 
     def run(self, after_epoch: Callable[[Row], None]) -> None:

@@ -4,9 +4,9 @@ There is one triangle for each fold of the cross-validation that calibrates the 
 there are no members; frames are taken fold by fold. For the same purpose the energy rows of at most `KEPT_ENERGIES`
 frames are kept.
 
-Memory: the triangles, one block of rows and one batch of slopes, whatever the number of frames. Checkpoints are written
-between blocks, and the sequence of blocks depends on the frames alone, so a resumed assembly gives bit for bit the
-triangle of an uninterrupted one.
+Memory: the triangles, one block of rows and one batch of Jacobians, whatever the number of frames. Checkpoints are
+written between blocks, and the sequence of blocks depends on the frames alone, so a resumed assembly gives bit for bit
+the triangle of an uninterrupted one.
 
 The change of coordinates K_NM -> K_NM T (see `coordinates`) is made frame by frame, before the QR: it is where digits
 are lost, because T is large, and there it loses them in the same way in whatever order or on whatever rank frames are

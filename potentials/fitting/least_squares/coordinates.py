@@ -7,7 +7,7 @@ sparse points. We take eigenvalues, not a Cholesky factor, because many sparse p
 one another: directions below `rank_tolerance` of the largest eigenvalue carry rounding error only and are dropped,
 where Cholesky needs a jitter that changes the prior [1, sec. 3.4.3, 8.3].
 
-Linear. c_f = prior / spread_f^scaling w_f.
+Linear. c_f = prior / s_f^scaling w_f, s_f the standard deviation of the feature.
 
 [1] C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (2006)
 """
@@ -25,8 +25,8 @@ from rhopot.potentials.descriptors.dot_product import dot_product_kernel
 
 Floats = NDArray[np.float64]
 
-# A feature whose spread is below this fraction of the largest is scaled as if it had that spread.
-SMALLEST_SPREAD = 1e-6
+# Least standard deviation that a feature is scaled by, as a fraction of the largest.
+LEAST_DEVIATION = 1e-6
 
 
 class Coordinates(Protocol):
@@ -97,7 +97,7 @@ def linear_coordinates(pool: Sequence[Floats], prior: float, scaling: float) -> 
     """Return the coordinates of the linear model from candidate features (n, F') per element."""
     scales: list[Floats] = []
     for features in pool:
-        spread = features.std(axis=0) if len(features) else np.ones(features.shape[1])
-        largest = float(spread.max(initial=0.0)) or 1.0
-        scales.append(prior / np.maximum(spread, SMALLEST_SPREAD * largest) ** scaling)
+        deviation = features.std(axis=0) if len(features) else np.ones(features.shape[1])
+        largest = float(deviation.max(initial=0.0)) or 1.0
+        scales.append(prior / np.maximum(deviation, LEAST_DEVIATION * largest) ** scaling)
     return DiagonalCoordinates(np.concatenate(scales))

@@ -3,13 +3,13 @@
 A model's energy is linear in its coefficients, E = sum_i sum_n x_n phi_n(i). With p (C, F) the features of the centres
 and dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
 
-    linear   phi_(a f)(i) = [a_i = a] p_f(i)                         slope dp
-    kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,  u = p / |p|     slope zeta (u_i . u_s)^(zeta - 1) du . u_s
+    linear   phi_(a f)(i) = [a_i = a] p_f(i)                         derivative dp
+    kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,  u = p / |p|     derivative zeta (u_i . u_s)^(zeta - 1) du . u_s
              du = (dp - u (u . dp)) / |p|
 
-and rows follow from the slopes g as forces do (`graph.derivatives`); V * stress collects r (x) g. Sums over the edges
-of one centre (its own force row, its six strain components) are formed on the features, before the product with the
-sparse points, so that for kernels only the neighbours' rows cost O(E M).
+and rows follow from the derivatives g as forces do (`graph.derivatives`); V * stress collects r (x) g. Sums over the
+edges of one centre (its own force row, its six strain components) are formed on the features, before the product with
+the sparse points, so that for kernels only the neighbours' rows cost O(E M).
 
 Out: energy (n), forces (N, 3, n), strain (6, n) = V * stress in the order xx yy zz yz xz xy, per coefficient
 Cost: kernel O(E F M) operations in matrix products, memory O(batch); linear O(E F)
@@ -50,25 +50,25 @@ class DesignRows:
 
 @dataclass(frozen=True)
 class SpeciesBlock:
-    """Centres of one species in a graph, their features and slopes.
+    """Centres of one species in a graph, their features and Jacobians.
 
-    features (C, F); edge_slopes (E, 3, F); centre (C), neighbour (E): atoms; edge_row (E): the centre's row here.
+    features (C, F); edge_jacobian (E, 3, F); centre (C), neighbour (E): atoms; edge_row (E): the centre's row here.
     """
 
     features: Tensor
-    edge_slopes: Tensor
+    edge_jacobian: Tensor
     edge_vectors: Tensor
     centre: Tensor
     neighbour: Tensor
     edge_row: Tensor
 
-    def centre_sums(self, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    def centre_sums(self, gradients: Tensor) -> tuple[Tensor, Tensor]:
         """Return sum_e g (C, 3, F) and the six components of sum_e r (x) g (C, 6, F) over the edges of each centre."""
         size = len(self.centre)
-        force = slopes.new_zeros([size, 3, slopes.shape[2]]).index_add_(0, self.edge_row, slopes)
-        strain = slopes.new_zeros([size, 6, slopes.shape[2]])
+        force = gradients.new_zeros([size, 3, gradients.shape[2]]).index_add_(0, self.edge_row, gradients)
+        strain = gradients.new_zeros([size, 6, gradients.shape[2]])
         for k, (a, b) in enumerate(ASE_VOIGT):
-            product = slopes[:, b] * self.edge_vectors[:, a, None]
+            product = gradients[:, b] * self.edge_vectors[:, a, None]
             strain[:, k].index_add_(0, self.edge_row, product)
         return force, strain
 
@@ -106,11 +106,11 @@ class LinearDesign:
         width = len(self.features)
         columns = slice(species * width, (species + 1) * width)
         features = block.features.index_select(1, self.features)
-        slopes = block.edge_slopes.index_select(2, self.features)
-        force, strain = block.centre_sums(slopes)
+        gradients = block.edge_jacobian.index_select(2, self.features)
+        force, strain = block.centre_sums(gradients)
         rows.energy[columns] += features.sum(0)
         rows.strain[:, columns] += strain.sum(0)
-        add_forces(rows.forces[:, :, columns], block.centre, force, block.neighbour, slopes)
+        add_forces(rows.forces[:, :, columns], block.centre, force, block.neighbour, gradients)
 
 
 class KernelDesign:
@@ -144,25 +144,27 @@ class KernelDesign:
         units, inverse = unit_rows(block.features.index_select(1, self.features))
         overlap = units @ points.t()
         lower = integer_power(overlap, self.zeta - 1)
-        slopes = block.edge_slopes.index_select(2, self.features)
-        along = torch.einsum("ecf,ef->ec", slopes, units[block.edge_row])
-        slopes.addcmul_(along[:, :, None], units[block.edge_row][:, None, :], value=-1.0)
-        force, strain = block.centre_sums(slopes)
+        gradients = block.edge_jacobian.index_select(2, self.features)
+        along = torch.einsum("ecf,ef->ec", gradients, units[block.edge_row])
+        gradients.addcmul_(along[:, :, None], units[block.edge_row][:, None, :], value=-1.0)
+        force, strain = block.centre_sums(gradients)
         scale = (self.zeta * lower) * inverse[:, None]
         rows.energy[columns] += (lower * overlap).sum(0)
         strain_columns = _project(strain, points).mul_(scale[:, None, :])
         rows.strain[:, columns] += strain_columns.sum(0)
         of_centres = _project(force, points).mul_(scale[:, None, :])
-        of_edges = _project(slopes, points).mul_(scale[block.edge_row][:, None, :])
+        of_edges = _project(gradients, points).mul_(scale[block.edge_row][:, None, :])
         add_forces(rows.forces[:, :, columns], block.centre, of_centres, block.neighbour, of_edges)
 
 
-def _project(slopes: Tensor, points: Tensor) -> Tensor:
-    """Return slopes (X, c, F) times points^T: (X, c, M)."""
-    return torch.matmul(slopes.reshape(-1, slopes.shape[2]), points.t()).reshape(*slopes.shape[:2], len(points))
+def _project(gradients: Tensor, points: Tensor) -> Tensor:
+    """Return gradients (X, c, F) times points^T: (X, c, M)."""
+    return torch.matmul(gradients.reshape(-1, gradients.shape[2]), points.t()).reshape(
+        *gradients.shape[:2], len(points)
+    )
 
 
-def species_blocks(graph: AtomicGraph, features: Tensor, edge_slopes: Tensor) -> Iterator[tuple[int, SpeciesBlock]]:
+def species_blocks(graph: AtomicGraph, features: Tensor, edge_jacobian: Tensor) -> Iterator[tuple[int, SpeciesBlock]]:
     """Split a graph's centres by species."""
     centre_species = graph.species[graph.centre]
     edge_row = edge_centres(graph.first_edge)
@@ -173,14 +175,14 @@ def species_blocks(graph: AtomicGraph, features: Tensor, edge_slopes: Tensor) ->
         if len(rows) == len(chosen):
             yield (
                 a,
-                SpeciesBlock(features, edge_slopes, graph.edge_vectors, graph.centre, graph.neighbour, edge_row),
+                SpeciesBlock(features, edge_jacobian, graph.edge_vectors, graph.centre, graph.neighbour, edge_row),
             )
             return
         yield (
             a,
             SpeciesBlock(
                 features[rows],
-                edge_slopes[edges],
+                edge_jacobian[edges],
                 graph.edge_vectors[edges],
                 graph.centre[rows],
                 graph.neighbour[edges],

@@ -76,8 +76,8 @@ class LinearSystem:
         rows = DesignRows.zeros(n_atoms, self.design.n_columns)
         with torch.no_grad():
             for graph in parts:
-                features, slopes = self.descriptor.jacobian(graph)
-                for species, block in species_blocks(graph, features, slopes):
+                features, jacobian = self.descriptor.jacobian(graph)
+                for species, block in species_blocks(graph, features, jacobian):
                     self.design.add(rows, species, block)
         return rows
 

@@ -144,7 +144,7 @@ def _shift_by_validation(
     qr: SequentialQR,
     mean: Floats,
 ) -> Floats:
-    """Return by how much the coefficients (n) change when the validation part is fitted too; members move along."""
+    """Return the change of the coefficients (n) with a refit on the validation set; members keep their departures."""
     nowhere = Checkpoint(
         None, False, problem.communicator.rank, problem.communicator.size, "", settings.checkpoint_seconds
     )
@@ -217,7 +217,7 @@ def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats
 def _announce(
     problem: FitProblem, settings: LeastSquaresSettings, system: LinearSystem, columns: _Columns, n_folds: int
 ) -> None:
-    """Measure and report what is to come."""
+    """Report the forecast of time and memory."""
     train, validation = (
         [frame for _, frame in round_robin(part, problem.communicator)] for part in (problem.train, problem.validation)
     )

@@ -1,4 +1,4 @@
-"""What a fit will cost, measured on one of its frames before it starts."""
+"""Time and memory of a fit, measured on one of its frames before it starts."""
 
 from __future__ import annotations
 

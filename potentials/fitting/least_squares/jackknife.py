@@ -1,4 +1,4 @@
-"""What the fit would be without a part of the data: fits without a fold, from the triangles of the folds.
+"""Jackknife: fits without one fold of the data each, from the triangles of the folds.
 
 With whitened coefficients u = S (w - w0) (see `solve`) and the triangle [R_g | q_g] of fold g,
 
@@ -57,8 +57,8 @@ class HeldOutEnergies:
     @property
     def undetermined(self) -> HeldOutEnergies:
         """The evidence without energies that no coefficient enters (a free atom without features): they are exact."""
-        moved = (self.jackknife > 0.0) & (self.posterior > 0.0)
-        return HeldOutEnergies(self.errors[moved], self.jackknife[moved], self.posterior[moved])
+        known = (self.jackknife > 0.0) & (self.posterior > 0.0)
+        return HeldOutEnergies(self.errors[known], self.jackknife[known], self.posterior[known])
 
     def join(self, other: HeldOutEnergies) -> HeldOutEnergies:
         """Return both together."""
@@ -84,13 +84,13 @@ def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, HeldOut
     evidence, shrink = NOTHING, np.sqrt(1.0 - 1.0 / len(fits))
     for g in range(len(fits)):
         unseen = assembly.energy_folds == g
-        spread = solve_triangular(_factor(squares[g]), rows[unseen].T, lower=True)
+        whitened = solve_triangular(_factor(squares[g]), rows[unseen].T, lower=True)
         departures = centred_departures(np.delete(fits[g], g, axis=0))
         evidence = evidence.join(
             HeldOutEnergies(
                 errors[unseen] + rows[unseen] @ fits[g, g],
                 shrink * np.linalg.norm(rows[unseen] @ departures, axis=1),
-                shrink * np.linalg.norm(spread, axis=0),
+                shrink * np.linalg.norm(whitened, axis=0),
             )
         )
     return centred_departures(np.einsum("ggr->gr", fits)), evidence

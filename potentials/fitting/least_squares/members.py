@@ -7,7 +7,7 @@ is the triangle of the posterior (`solve`). The deviation of a prediction x is t
 
     a^2 |x S^-1 V|^2 + b^2 |x S^-1|^2
 
-The first term follows what the data really do to the fit, misfit and correlated errors included; the second, which
+The first term is the sampling error of the fit, misfit and correlated errors included; the second, which
 ends at the prior, keeps directions that no data determine uncertain. Each alone is brought to the 68.27% quantile of
 |error| / deviation; their shares are chosen from `SHARES` by the likelihood of the errors, and the quantile once more
 sets the scale of both. The errors are those of the validation part and of every training energy under the fit that

@@ -3,7 +3,7 @@
 Each member is a greedy selection on its own draw of the groups, looking at its own random candidates, cut at the number
 of columns that validates best on the groups left out. Their average is linear in the same features,
 
-    y(x) = x . mean_k w_k + mean_k b_k,        spread(x) = std_k (x . w_k + b_k)
+    y(x) = x . mean_k w_k + mean_k b_k,        s(x) = std_k (x . w_k + b_k)
 
 Members depend on the seed and their number alone: any number of threads, a resumed run, or a larger ensemble later give
 the same ones. With one BLAS thread (OMP_NUM_THREADS=1) `workers` threads fit members side by side; each holds the
@@ -181,7 +181,7 @@ def _columns(columns: ArrayLike | None, n_features: int) -> Integers:
 
 
 def _units(rows: WeightedRows, settings: SparseRegressionSettings) -> WeightedRows:
-    """Rows grouped by what is drawn."""
+    """Rows grouped by the unit of the bootstrap."""
     if settings.unit == "groups":
         return rows
     if not rows.constant.all():

@@ -26,7 +26,7 @@ NOTHING = 1e-12
 
 
 class Engine(Protocol):
-    """What the selection asks of the arithmetic beneath it."""
+    """Arithmetic of the selection."""
 
     target: float
     """|r|^2 when `settle` was called."""

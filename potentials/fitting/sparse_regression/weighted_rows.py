@@ -137,7 +137,7 @@ def make_design_table(rows: WeightedRows, columns: Integers, constant: str) -> D
     """Return the table of the features `columns`; if the constant comes first, all are shifted by their means.
 
     The shift, the targets' too, changes no model (the constant is in each of them) and keeps the digits that a mean
-    much larger than the spread would take; the scale is the root of the mean square.
+    much larger than the deviation would take; the scale is the root of the mean square.
     """
     matrix = np.empty((len(rows.targets), len(columns) + 1))
     np.take(rows.features, columns, axis=1, out=matrix[:, :-1], mode="clip")
@@ -147,9 +147,9 @@ def make_design_table(rows: WeightedRows, columns: Integers, constant: str) -> D
     if constant == "first" and rows.constant.any():
         shift, offset = matrix[rows.constant, :-1].mean(axis=0), float(rows.targets[rows.constant].mean())
         matrix[:, :-1] -= rows.constant[:, None] * shift
-    spread = np.sqrt(np.mean(matrix[:, :-1] ** 2, axis=0))
-    varies = spread > VARIATION * size
-    scale = np.where(varies, spread, 1.0)
+    deviation = np.sqrt(np.mean(matrix[:, :-1] ** 2, axis=0))
+    varies = deviation > VARIATION * size
+    scale = np.where(varies, deviation, 1.0)
     matrix[:, :-1] /= scale
     usable = np.append(varies, constant == "candidate")
     return DesignTable(matrix, columns, shift, scale, rows.targets - offset * rows.constant, offset, usable, rows)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from rhopot.potentials.families.networks.feature_cache import GIB, make_cache, structures
 from rhopot.potentials.families.networks.jacobians import PairJacobians
-from rhopot.potentials.families.networks.standardise import energy_scale_and_shift, mean_and_spread
+from rhopot.potentials.families.networks.standardise import energy_scale_and_shift, mean_and_deviation
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
@@ -56,7 +56,7 @@ def test_features_that_vary_by_rounding_only_are_constants() -> None:
     rows = torch.randn((50, 3), generator=random, dtype=torch.float64)
     rows[:, 0] = 1e6 + 1e-9 * rows[:, 0]
     rows[:, 1] = 1e6 + 1e-4 * rows[:, 1]
-    _, spread = mean_and_spread([rows], [torch.zeros(50, dtype=torch.int64)], 1, SingleProcess())
+    _, spread = mean_and_deviation([rows], [torch.zeros(50, dtype=torch.int64)], 1, SingleProcess())
     assert spread[0, 0] == 0
     assert float(spread[0, 1]) == pytest.approx(float(rows[:, 1].std(correction=0)), rel=1e-6)
 

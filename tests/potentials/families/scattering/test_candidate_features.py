@@ -21,7 +21,7 @@ def rows(settings: ScatteringSettings, count: int, shifted: bool) -> np.ndarray:
     samples = []
     for frame in frames(count):
         still = replace(sample(frame), grid=choose_grid(settings, frame.atoms, 1.1))
-        samples.append(replace(still, move=random_shift(frame, still.grid, 0)) if shifted else still)
+        samples.append(replace(still, displacement=random_shift(frame, still.grid, 0)) if shifted else still)
     return feature_rows(
         samples, scattering, FeatureStore(None, scattering), SingleProcess(), SilentProgress(), "features"
     )

@@ -25,24 +25,24 @@ def rows(samples, store=None, scattering=SCATTERING) -> np.ndarray:
 
 def test_values_are_features_of_moved_atoms() -> None:
     one, other = frames(2)
-    move = np.random.default_rng(0).standard_normal((4, 3))
-    found = rows([sample(one), sample(other), sample(one, move)])
+    displacement = np.random.default_rng(0).standard_normal((4, 3))
+    found = rows([sample(one), sample(other), sample(one, displacement)])
     expected = [features(SCATTERING, one), features(SCATTERING, other)]
-    expected.append(features(SCATTERING, one, one.atoms.positions + move))
+    expected.append(features(SCATTERING, one, one.atoms.positions + displacement))
     np.testing.assert_array_equal(found, torch.stack(expected).numpy())
 
 
-def test_slopes_are_derivatives_along_the_move() -> None:
+def test_derivatives_are_those_along_the_displacement() -> None:
     """Against reverse differentiation, feature by feature."""
     frame = frames(1)[0]
-    move = np.random.default_rng(1).standard_normal((4, 3))
-    move /= np.linalg.norm(move)
-    found = rows([sample(frame, move, slope=True)])[0]
+    displacement = np.random.default_rng(1).standard_normal((4, 3))
+    displacement /= np.linalg.norm(displacement)
+    found = rows([sample(frame, displacement, derivative=True)])[0]
     positions = torch.tensor(frame.atoms.positions, requires_grad=True)
     values = features(SCATTERING, frame, positions)
     expected = np.array(
         [
-            float((torch.autograd.grad(value, positions, retain_graph=True)[0] * torch.tensor(move)).sum())
+            float((torch.autograd.grad(value, positions, retain_graph=True)[0] * torch.tensor(displacement)).sum())
             if value.requires_grad
             else 0.0
             for value in values.unbind()
@@ -59,7 +59,7 @@ def test_strains_move_the_cell_along() -> None:
     atoms = frame.atoms[:1]
     atoms.positions[:] = 0.0
     for one in (frame, replace(frame, atoms=atoms)):
-        asked = replace(sample(one, one.atoms.positions @ strain, slope=True), strain=strain)
+        asked = replace(sample(one, one.atoms.positions @ strain, derivative=True), strain=strain)
         found = rows([asked])[0]
         moved = [one.atoms.copy() for _ in range(2)]
         for atoms, step in zip(moved, (1e-5, -1e-5), strict=True):
@@ -86,7 +86,7 @@ def test_names_of_kept_rows_tell_all_they_depend_on(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, SCATTERING)
     assert store.read(sample(frame)) is not None
     assert store.read(sample(frame, np.full((4, 3), 1e-9))) is None
-    assert store.read(sample(frame, slope=True)) is None
+    assert store.read(sample(frame, derivative=True)) is None
     assert store.read(sample(frames(1, seed=1)[0])) is None
     softer = WaveletScattering(SMALL.model_copy(update={"regularization": 0.3}))
     assert FeatureStore(tmp_path, softer).read(sample(frame)) is None

@@ -289,7 +289,7 @@ def test_large_frames_have_fewer_slopes_and_at_least_one() -> None:
 
     together = [*TRAIN[:4], repeated(TRAIN[4], (3, 1, 1)), repeated(TRAIN[5], (3, 3, 1))]
     plan = plan_evaluations(
-        fit_problem(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, moved=True
+        fit_problem(together), FEW.model_copy(update={"directions": 6, "strains": 0}), together, perturbed=True
     )
     counts = np.bincount([owner for owner, _ in plan.forces], minlength=6)
     points = np.array([sample.points for sample in plan.still])
