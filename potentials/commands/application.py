@@ -77,6 +77,25 @@ def train(
     run(config, overrides or [], resume=resume, overwrite=overwrite)
 
 
+def _families(written: str) -> list[str]:
+    """Names of families that begin with what is written."""
+    from rhopot.potentials.config.families import FAMILIES
+
+    return [name for name in FAMILIES if name.startswith(written)]
+
+
+@app.command()
+def config(
+    family: Annotated[
+        str | None, typer.Argument(help="Family of models.", metavar="FAMILY", autocompletion=_families)
+    ] = None,
+) -> None:
+    """Every key of a family's configuration with default, unit and meaning, as YAML; without a name: the families."""
+    from rhopot.potentials.commands.config import config as run
+
+    run(family)
+
+
 @app.command()
 def evaluate(
     model: Model,

@@ -35,18 +35,20 @@ def completed(*words: str) -> list[str]:
         (("rhopot", "e"), ["evaluate"]),
         (("rhopot", "data", ""), ["lint"]),
         (("rhopot", "train", "--o"), ["--overwrite"]),
+        (("rhopot", "config", "soap"), ["soap_linear", "soap_gap"]),
     ],
 )
 def test_bash_completes(words: tuple[str, ...], offered: list[str]) -> None:
     assert completed(*words) == offered
 
 
-def test_completion_loads_no_torch() -> None:
+@pytest.mark.parametrize(("words", "offered"), [("rhopot\ndoc", ["doctor"]), ("rhopot\nconfig\ngmp", ["gmp_snn"])])
+def test_completion_loads_no_torch(words: str, offered: list[str]) -> None:
     code = (
         "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); "
         "from rhopot.potentials.commands import main; main()"
     )
-    variables = {"_RHOPOT_COMPLETE": "complete_bash", "COMP_WORDS": "rhopot\ndoc", "COMP_CWORD": "1"}
+    variables = {"_RHOPOT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count("\n"))}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout.split(), done.stderr.split()) == (["doctor"], ["False"])
+    assert (done.stdout.split(), done.stderr.split()) == (offered, ["False"])

@@ -1,0 +1,92 @@
+"""`rhopot config`: a family's whole configuration that trains as it is; what documents say of keys is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rhopot.potentials.commands import main
+from rhopot.potentials.config import load_config
+from rhopot.potentials.config.families import FAMILIES
+from rhopot.potentials.config.reference import reference
+from rhopot.potentials.config.template import template
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "examples" / "configs" / "README.md"
+SECTIONS = ("data", "descriptor", "regressor", "training", "targets", "baseline", "uncertainty", "report")
+
+
+def uncommented(text: str) -> str:
+    """The text with a section's keys that are null by default, as somebody would write them out."""
+    lines = text.splitlines()
+    start = next(k for k, line in enumerate(lines) if line.strip() == "stability:")
+    return "\n".join([*lines[:start], "  stability: null"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_text_is_the_default_configuration(family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", family]) == 0
+    text = capsys.readouterr().out
+    assert text == template(family)
+    whole, least = tmp_path / "whole.yaml", tmp_path / "least.yaml"
+    whole.write_text(text)
+    least.write_text(f"family: {family}\n")
+    assert load_config(whole) == load_config(least)
+    assert load_config(whole, ["seed=3"]) == load_config(least, ["seed=3"]) != load_config(least)
+    whole.write_text(uncommented(text))
+    assert load_config(whole) == load_config(least, ["report.stability=null"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_key_stands_in_the_text_with_its_meaning(family: str) -> None:
+    text = template(family)
+    written = " ".join(re.sub(r"^ *# *", "", line) for line in text.splitlines() if "#" in line)
+    for key in reference(family):
+        assert re.search(rf"^[ #]*{key.path[-1]}:", text, flags=re.MULTILINE), key.name
+        assert key.meaning.rstrip(".") in written, key.name
+        if key.unit not in ("", "1"):
+            assert f"[{key.unit}]" in written
+    assert max(len(line) for line in text.splitlines() if "#" in line) <= 120
+    assert yaml.safe_load(text)["family"] == family
+
+
+def test_keys_of_alternatives_are_comments() -> None:
+    text = template("soap_gap")
+    assert "    # or kind: two_body, with\n    #   kind: two_body (" in text
+    assert "  scaling: null\n    # or a section with\n    #   rate: 1.0 (" in text
+
+
+def test_without_a_name_families_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"^{name} +{family.title}", printed, flags=re.MULTILINE) for name, family in FAMILIES.items())
+    assert main(["config", "soap"]) == 1
+    assert "family must be one of soap_linear, " in capsys.readouterr().err
+
+
+def test_the_page_of_configurations_names_keys_that_there_are() -> None:
+    """`section.key` in the text, and the tables of families and of settings."""
+    keys = {key.name for family in FAMILIES for key in reference(family)}
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[\w.]+)", text)) - {"report.json", "report.md"}
+    assert len(named) > 20
+    assert sorted(named - keys) == []
+    assert sorted(re.findall(r"\w+\.(?:gradient|least_squares|sparse_regression)\.\w+", text)) == []
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+    tables = {name for row in rows for name in row}
+    short = {name.split(".")[-1] for name in keys} | set(FAMILIES)
+    values = {"regularized", "balanced", "likelihood"}
+    quip = {line.split("|")[1] for line in text.splitlines() if "targets:" in line or "regressor: {" in line}
+    assert tables - short - values <= {name for cell in quip for name in re.findall(r"\w+", cell)} | _of_quip(text)
+    assert {name for name in FAMILIES if f"| `{name}` |" in text} == set(FAMILIES)
+
+
+def _of_quip(text: str) -> set[str]:
+    """Words of the first column of the table for users of QUIP."""
+    part = text[text.index("## For users of QUIP") :]
+    return {
+        word for line in part.splitlines() if line.startswith("| ") for word in re.findall(r"\w+", line.split("|")[1])
+    }
