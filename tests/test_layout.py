@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -35,6 +37,7 @@ LAYERS = [
     "rhopot.potentials.lammps",
     "rhopot.potentials.properties",
     "rhopot.potentials.verification",
+    "rhopot.potentials.api",
     "rhopot.potentials.commands",
     "rhopot.testing",
 ]
@@ -88,7 +91,14 @@ def test_every_module_has_a_layer() -> None:
     assert [name for name in modules() if layer(name) < 0] == ["rhopot.potentials"]
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
+def test_the_top_package_loads_nothing_by_itself() -> None:
+    """Its functions are those of `api`, loaded when they are asked for."""
+    code = "import sys; before = set(sys.modules); import rhopot.potentials; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "ase", "rhopot.potentials.api"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - {"rhopot.potentials"}))
 def test_module_imports_only_from_its_left(name: str) -> None:
     to_the_right = [
         target

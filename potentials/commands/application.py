@@ -79,9 +79,9 @@ def train(
 
 def _families(written: str) -> list[str]:
     """Names of families that begin with what is written."""
-    from rhopot.potentials.config.families import FAMILIES
+    from rhopot.potentials.families import family_names
 
-    return [name for name in FAMILIES if name.startswith(written)]
+    return [name for name in family_names() if name.startswith(written)]
 
 
 @app.command()

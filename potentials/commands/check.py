@@ -19,15 +19,7 @@ from rich.text import Text
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.runs.stability import run_hot_dynamics, training_structures
-from rhopot.potentials.structures.prototypes import enlarged, sample_structure
-from rhopot.potentials.verification.check import check_model
-
-# Time steps and least number of atoms, by the kind of model: a global one takes a second where a local one
-# takes a millisecond.
-STEPS = {"local": 200, "global": 60}
-ATOMS = {"local": 64, "global": 32}
-FEWEST, FEWEST_PERIODIC = 2, 8  # atoms that can move against each other; of the supercell of a smaller structure
-HOT_SECONDS = 10.0  # most processor time of the hot dynamics of one structure
+from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, check_model, structure_for
 
 
 def check(
@@ -48,7 +40,7 @@ def check(
     counts = _ranks(ranks)
     calculator = RhopotCalculator(model)
     card = calculator.model.card
-    atoms = sample_structure(card.symbols, min_atoms=ATOMS[card.kind]) if structure is None else _several(structure)
+    atoms = structure_for(card, None if structure is None else _read(structure), f"'{structure}'")
     console = make_console()
     what = f"{card.family}, {card.kind}, {card.dtype}"
     console.print(f"{model}: {what}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
@@ -100,16 +92,6 @@ def _hot(
                 f"check failed in hot dynamics ({run.sentence()}); train with more or hotter structures, a smaller "
                 "descriptor or a smaller prior, and do not run this model beyond its data"
             )
-
-
-def _several(path: Path) -> Atoms:
-    """The structure of a file; a periodic one with few atoms is repeated, so that it can move and be divided."""
-    atoms = _read(path)
-    if len(atoms) < FEWEST and not atoms.pbc.any():
-        raise ValueError(
-            f"structure must be periodic or hold at least {FEWEST} atoms, got '{path}' with {len(atoms)}; give another"
-        )
-    return enlarged(atoms, FEWEST_PERIODIC) if len(atoms) < FEWEST else atoms
 
 
 def _ranks(text: str) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.console import make_console, table
+from rhopot.potentials.families import family_names, find_family
 
 
 def config(family: str | None) -> None:
@@ -14,6 +14,6 @@ def config(family: str | None) -> None:
         print(template(family), end="")
         return
     console = make_console()
-    rows = [(name, row.title) for name, row in FAMILIES.items()]
+    rows = [(name, find_family(name).title) for name in family_names()]
     console.print(table("", ("family", "model"), rows, words=True))
     console.print("rhopot config FAMILY prints all keys of one with defaults, units and meanings")

@@ -9,8 +9,9 @@ from pathlib import Path
 import typer
 
 from rhopot.export import read_card
-from rhopot.potentials.commands.keys import OPTION, trained_keys
+from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import make_console, table
+from rhopot.potentials.runs.evaluation import trained_keys
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, inspect_frames, lint
 from rhopot.potentials.structures.findings import DataFinding, by_severity
 from rhopot.potentials.structures.keys import names_of

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from rhopot.export import LoadedModel, load_model
 from rhopot.potentials import plots
-from rhopot.potentials.commands.keys import OPTION, trained_keys
+from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console
 from rhopot.potentials.files import write_json
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
-from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
+from rhopot.potentials.runs.evaluation import draw_parity, predict_frames, trained_keys
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
 from rhopot.potentials.structures.keys import Key, names_of
 

@@ -1,13 +1,11 @@
-"""The option `--key TARGET=NAME`, and the keys that a model was trained with."""
+"""The option `--key TARGET=NAME`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from rhopot.export import ModelCard
 from rhopot.potentials.structures import Keys
-from rhopot.potentials.structures.keys import WORDS, Key
+from rhopot.potentials.structures.keys import WORDS
 
 # How messages write a key.
 OPTION = "--key {}={}"
@@ -30,9 +28,3 @@ def parse_keys(words: Sequence[str]) -> Keys:
             raise ValueError(f"--key config_type must be one name, got {value!r}; choose one")
         found[target] = names[0] if len(names) == 1 else names
     return Keys.model_validate(found)
-
-
-def trained_keys(card: ModelCard) -> dict[str, Key]:
-    """Keys of the labels that a model was fitted to, as its card has them."""
-    keys: Any = card.training_data.summary.get("keys", {})
-    return {target: key if isinstance(key, str) else tuple(key) for target, key in keys.items() if target in WORDS}

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from rhopot.potentials.config.document import Document
-from rhopot.potentials.config.families import FAMILIES
 from rhopot.potentials.config.load import validate_document
 from rhopot.potentials.config.reference import REQUIRED, Key, reference
+from rhopot.potentials.families import find_family
 
 WIDTH = 110
 
@@ -25,7 +25,7 @@ def template(family: str) -> str:
     """Text of the configuration. Raises ValueError for a name that is no family."""
     keys = _as_used(reference(family), family)
     heading = [
-        f"# {family}: {FAMILIES[family].title}.",
+        f"# {family}: {find_family(family).title}.",
         "# Every key with its default; those that stay as they are may be removed. Write this text to a file, and",
         "#     rhopot train FILE data.train=my.xyz output=run1",
         "# A comment gives the meaning of the key below it, [its unit], and what may be written.",

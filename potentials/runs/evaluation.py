@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from rhopot.export import LoadedModel, evaluate
+from rhopot.export import LoadedModel, ModelCard, evaluate
 from rhopot.potentials import plots
 from rhopot.potentials.fitting.metrics import FramePrediction
 from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
 from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.structures.keys import WORDS, Key
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
+
+
+def trained_keys(card: ModelCard) -> dict[str, Key]:
+    """Keys of the labels that a model was fitted to, as its card has them."""
+    keys: Any = card.training_data.summary.get("keys", {})
+    return {target: key if isinstance(key, str) else tuple(key) for target, key in keys.items() if target in WORDS}
 
 
 def predict_frames(

@@ -8,6 +8,7 @@ from rhopot.potentials.config import RunConfig
 from rhopot.potentials.runs.data_checks import check_config_types, check_validation, labelled, left_out, overlap
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
+from rhopot.potentials.structures.read import Source
 from rhopot.potentials.structures.split import split_fraction, split_groups
 
 # Fewest validation frames that a split asks for: members are calibrated on them.
@@ -30,17 +31,22 @@ class TrainingSet:
     notes: tuple[str, ...] = ()
 
 
-def load_training_set(config: RunConfig) -> TrainingSet:
+def load_training_set(
+    config: RunConfig, train_source: Source | None = None, validation_source: Source | None = None
+) -> TrainingSet:
     """Read the frames, split a validation part off where none is given, and require the targets that are asked for.
 
     Labels that the targets leave out are taken away here, and training frames without any: nothing else sees them.
+
+    train_source, validation_source: structures in place of the files that the configuration names
     """
     data = config.data
-    if not data.train:
+    if train_source is None and not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
-    train = read_frames(list(data.train), data.keys, group_key)
-    given = read_frames(list(data.validation), data.keys, preferred=train.used) if data.validation else None
+    train = read_frames(list(data.train) if train_source is None else train_source, data.keys, group_key)
+    held_out = validation_source if validation_source is not None else list(data.validation) or None
+    given = read_frames(held_out, data.keys, preferred=train.used) if held_out is not None else None
     check_config_types(config.targets, [*train, *(given or ())])
     notes = left_out(config.targets, train)
     train = config.targets.kept(train)
@@ -53,7 +59,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
         train, validation = _split(train, config)
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
-    check_validation(config.targets, train, validation, bool(data.validation))
+    check_validation(config.targets, train, validation, given is not None)
     notes += unlabelled + overlap(train, validation)
     symbols = config.descriptor.symbols or tuple(train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
@@ -63,7 +69,7 @@ def load_training_set(config: RunConfig) -> TrainingSet:
                 f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
                 "add training frames with them, or to descriptor.symbols"
             )
-    refit_on_validation = not data.validation and data.split.refit
+    refit_on_validation = given is None and data.split.refit
     return TrainingSet(train, validation, symbols, split, refit_on_validation, notes)
 
 

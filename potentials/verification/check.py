@@ -26,7 +26,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 
-from rhopot.export import RhopotCalculator
+from rhopot.export import ModelCard, RhopotCalculator
 from rhopot.potentials.device import find_device
 from rhopot.potentials.lammps.input_decks import (
     BAR_PER_EV_PER_CUBIC_ANGSTROM,
@@ -37,6 +37,7 @@ from rhopot.potentials.lammps.input_decks import (
 )
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.properties.md import energy_drift
+from rhopot.potentials.structures.prototypes import enlarged, sample_structure
 from rhopot.potentials.units import LAMMPS_VOIGT, MEV_PER_EV, from_voigt
 from rhopot.potentials.verification.finite_differences import numerical_forces, numerical_stress
 
@@ -46,6 +47,13 @@ EVERY = 5
 # Of what potential and kinetic energy exchange, the total energy of Verlet's method oscillates by less than this part;
 # in a short run that looks like a drift.
 OSCILLATION = 5e-4
+
+# Time steps and least number of atoms, by the kind of model: a global one takes a second where a local one takes a
+# millisecond.
+STEPS = {"local": 200, "global": 60}
+ATOMS = {"local": 64, "global": 32}
+FEWEST, FEWEST_PERIODIC = 2, 8  # atoms that can move against each other; of the supercell of a smaller structure
+HOT_SECONDS = 10.0  # most processor time of the hot dynamics of one structure
 
 SKIN = 0.2  # A; thinner for runs so short that atoms would not cross half of it several times
 
@@ -81,6 +89,22 @@ class CheckResult:
     def passed(self) -> bool:
         """True when the difference is a number within the limit."""
         return bool(np.isfinite(self.value) and self.value <= self.limit)
+
+
+def structure_for(card: ModelCard, atoms: Atoms | None = None, name: str = "structure") -> Atoms:
+    """The structure that a check compares: `atoms`, or a crystal of the model's elements.
+
+    A periodic structure with few atoms is repeated, so that it can move and be divided among ranks.
+
+    Raises ValueError, with `name`, for one that is not periodic and has one atom.
+    """
+    if atoms is None:
+        return sample_structure(card.symbols, min_atoms=ATOMS[card.kind])
+    if len(atoms) < FEWEST and not atoms.pbc.any():
+        raise ValueError(
+            f"structure must be periodic or hold at least {FEWEST} atoms, got {name} with {len(atoms)}; give another"
+        )
+    return enlarged(atoms, FEWEST_PERIODIC) if len(atoms) < FEWEST else atoms
 
 
 def check_model(

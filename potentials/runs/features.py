@@ -1,0 +1,93 @@
+"""The descriptor of every atom, or of every structure, as arrays.
+
+    features  (N, F)   one row per atom of all frames, in order          frame  (N,)  which frame the atom belongs to
+    numbers   (N,)     atomic numbers                                    symbols, descriptor   how they were computed
+
+Families of kind `global` describe structures, not atoms: one row per frame.
+
+    features  (n, F)   as models of the family use them                  frame  (n,)  number of the frame
+    n_atoms   (n,)     atoms of the frame
+
+    names     (F,)     what each feature is, where the family names them
+
+The descriptor is that of the model file: made from the settings in it, which hold what was learnt from its training
+data. A configuration gives the descriptor that a training on these structures would have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhopot.export import ModelCard, read_card
+from rhopot.potentials.config import RunConfig, load_config
+from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+from rhopot.potentials.families import Family, UnknownFamilyError, find_family
+from rhopot.potentials.structures import FrameSet, naming
+
+# A model file or a YAML configuration, or what they hold.
+Source = str | Path | RunConfig | ModelCard
+
+
+def compute_features(
+    source: Source, frames: FrameSet, progress: Callable[[int], None] = lambda done: None
+) -> tuple[Family, dict[str, NDArray[Any]]]:
+    """Family of a model file or a configuration, and the arrays of its descriptor for `frames`.
+
+    Raises ValueError for elements that a model does not know.
+    """
+    family, settings, symbols = _described(source, frames)
+    unknown = sorted(set(frames.symbols) - set(symbols))
+    if unknown:
+        raise ValueError(f"elements must be among {', '.join(symbols)}, got {', '.join(unknown)}; use another model")
+    descriptor: Any = family.descriptor_for(settings, [frame.atoms for frame in frames], symbols)
+    found = []
+    for k, frame in enumerate(frames):
+        with naming(frame):
+            found.append(family.features(descriptor, frame.atoms))
+        progress(k + 1)
+    arrays = _of_atoms(found, frames) if family.kind == "local" else _of_structures(found, frames)
+    if family.feature_names is not None:
+        arrays["names"] = np.array(family.feature_names(descriptor))
+    completed = json.dumps(descriptor.settings.model_dump(mode="json"))
+    return family, {**arrays, "symbols": np.array(symbols), "descriptor": np.array(completed)}
+
+
+def _of_atoms(found: Sequence[Any], frames: FrameSet) -> dict[str, Any]:
+    """One row per atom."""
+    return {
+        "features": np.concatenate(found),
+        "frame": np.repeat(np.arange(len(frames)), [len(frame) for frame in frames]),
+        "numbers": np.concatenate([frame.atoms.numbers for frame in frames]),
+    }
+
+
+def _of_structures(found: Sequence[Any], frames: FrameSet) -> dict[str, Any]:
+    """One row per frame."""
+    return {
+        "features": np.stack(found),
+        "frame": np.arange(len(frames)),
+        "n_atoms": np.array([len(frame) for frame in frames]),
+    }
+
+
+def _described(
+    source: str | Path | RunConfig | ModelCard, frames: FrameSet
+) -> tuple[Family, DescriptorSettings, tuple[str, ...]]:
+    """Family, descriptor settings and elements of a model file, or of a configuration."""
+    if isinstance(source, str | Path) and Path(source).suffix in (".yaml", ".yml"):
+        source = load_config(source)
+    if isinstance(source, RunConfig):
+        return find_family(source.family), source.descriptor, source.descriptor.symbols or tuple(frames.symbols)
+    card = source if isinstance(source, ModelCard) else read_card(source)
+    try:
+        family = find_family(card.family)
+    except UnknownFamilyError as error:
+        file = "this" if isinstance(source, ModelCard) else f"'{source}'"
+        raise ValueError(f"{error} ({file} is a model of it)") from error
+    return family, family.descriptor_settings.model_validate(card.descriptor), card.symbols
