@@ -62,7 +62,7 @@ OptionalTarget = Annotated[Target | None, BeforeValidator(_as_target)]
 
 
 class Targets(BaseModel):
-    """The fitted quantities; None leaves one out. A bare number stands for a target with that sigma."""
+    """The fitted quantities; null leaves one out. A number stands for a target with that sigma."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     energy: OptionalTarget = Target(sigma=0.004)

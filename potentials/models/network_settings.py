@@ -40,7 +40,7 @@ class NetworkSettings(BaseModel):
 
 
 class ElementNetworkSettings(NetworkSettings):
-    """The same with a network for each element unless told otherwise."""
+    """Shape of the networks; each element has its own, or one serves all."""
 
     per_element: bool = True
     """false: one network for all elements; true: one for each element of the central atom (Behler-Parrinello)."""

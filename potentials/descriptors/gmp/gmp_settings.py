@@ -25,7 +25,7 @@ LEAST_IN_SINGLE = 1e-3  # regularization below which single precision is refused
 
 
 class GmpSettings(LocalDescriptorSettings):
-    """Settings of GMP features; immutable and closed to unknown keys."""
+    """Gaussian multipole features: multipoles of the valence density around each atom."""
 
     cutoff_width: float = Field(2.0, gt=0)
     """Length before the cutoff over which neighbors are switched off smoothly (quintic, C2). [A]"""

@@ -10,7 +10,7 @@ from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSet
 
 
 class SoapSettings(LocalDescriptorSettings):
-    """Settings of a SOAP descriptor; immutable and closed to unknown keys."""
+    """SOAP power spectrum of a density expanded in radial functions and spherical harmonics."""
 
     cutoff: float = Field(5.0, gt=0, le=20)
     """Radius of an atomic environment. [A]"""

@@ -16,7 +16,7 @@ Exponent = Annotated[int, Field(ge=1, le=64)]
 
 
 class SymmetryFunctionSettings(LocalDescriptorSettings):
-    """Settings of the symmetry functions; immutable and closed to unknown keys."""
+    """Behler-Parrinello symmetry functions: G2 of distances, G4 of distances and angles."""
 
     set: int | None = Field(None, ge=1, le=12)
     """Number of one of the sets that Lei and Medford compare (`sets`); set 3 where neither it nor etas are given."""
