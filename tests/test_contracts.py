@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 OTHER_PACKAGE = '''
 """Tests of a potential that lives outside this project."""
 

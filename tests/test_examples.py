@@ -12,6 +12,8 @@ from examples_at_hand import EXAMPLES, example
 from rhopot.export import read_card
 from rhopot.potentials.lammps.process import run_lammps
 
+pytestmark = pytest.mark.slow
+
 RUNS = {
     "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),
     "ase_neb/run": (["--images", "1", "--steps", "5"], {"barrier.png", "band.xyz"}, "eV forward"),

@@ -17,6 +17,8 @@ from examples_at_hand import example
 
 from rhopot.export import evaluate
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["descriptor.cutoff=4", "regressor.hidden=[4]", "training.batch=4", "training.device=cpu"]
 
 

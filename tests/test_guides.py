@@ -15,6 +15,8 @@ import trained_models
 import yaml
 from trained_models import DATA, ROOT
 
+pytestmark = pytest.mark.slow
+
 GUIDES = ROOT / "examples" / "guide"
 HERE, WHEEL = "tests/test_guides.py", "tests/wheel_without_compiler.py"
 BLOCK = re.compile(r"(?:<!-- executed by ([\w./]+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)

@@ -20,6 +20,8 @@ from rhopot.export import evaluate
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
+pytestmark = pytest.mark.slow
+
 STUDY = Path(__file__).resolve().parents[1] / "examples" / "lithium_silicon"
 # One wavelet on a coarse grid, few members.
 SMALL = ["descriptor.n=[1]", "descriptor.max_scale=0", "descriptor.alias=0.3", "descriptor.powers=[2.0]",

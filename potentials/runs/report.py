@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rhopot.potentials.config.reference import reference
 from rhopot.potentials.families import installed_family
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations
@@ -102,15 +103,23 @@ def _fitted(report: dict[str, Any]) -> Iterator[str]:
     targets = _target_rows(report["settings"]["targets"])
     yield "Expected errors of the labels, which weight them in the fit:"
     yield markdown_table(["label", "standard deviation", "config_type"], targets)
-    settings = [
-        [f"`{section}.{name}`", text]
-        for section in ("regressor", "training")
-        for name, text in flat(report["settings"].get(section) or {})
-        if name not in TECHNICAL
-    ]
+    settings = list(_setting_rows(report))
     if settings:
         yield "Settings of the fit (those of the descriptor, and all others, are in [config.yaml](config.yaml)):"
-        yield markdown_table(["setting", "value"], settings)
+        yield markdown_table(["setting", "value", "meaning"], settings)
+
+
+def _setting_rows(report: dict[str, Any]) -> Iterator[list[str]]:
+    """Settings of regressor and training with their values, units and meanings."""
+    known = installed_family(report["family"])
+    keys = {} if known is None else {key.name: key for key in reversed(reference(known.name))}
+    for section in ("regressor", "training"):
+        for name, text in flat(report["settings"].get(section) or {}):
+            if name in TECHNICAL:
+                continue
+            key = keys.get(f"{section}.{name}")
+            unit = f" {key.unit}" if key is not None and key.unit not in ("", "1") and text != "none" else ""
+            yield [f"`{section}.{name}`", f"{text}{unit}", "" if key is None else key.meaning.rstrip(".")]
 
 
 def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,8 @@ from rhopot.export import read_card
 from rhopot.potentials import check, evaluate, features, train
 from rhopot.potentials.commands import main
 
+pytestmark = pytest.mark.slow
+
 UNSEEN = trained_models.DATA / "Li20Si12_0.xyz"
 SMALL: dict[str, Any] = {
     "descriptor": {"cutoff": 4.0, "n_max": 3, "l_max": 2},

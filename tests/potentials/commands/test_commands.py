@@ -23,6 +23,8 @@ from rhopot.potentials.commands import main
 from rhopot.potentials.commands.info import notes
 from rhopot.potentials.files import write_atomically
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
 UNSEEN = str(ROOT / "examples/data/lisi_gpaw/Li20Si12_0.xyz")

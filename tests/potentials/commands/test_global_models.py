@@ -20,6 +20,8 @@ from rhopot.export.whole import inputs_of
 from rhopot.potentials.commands import main
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 
+pytestmark = pytest.mark.slow
+
 MODEL = small_models.scattering()
 STRUCTURES = [toy.skewed(), toy.tiny(), toy.slab()]
 

@@ -13,6 +13,8 @@ from trained_models import DATA, FAMILIES, SETTINGS
 
 from rhopot.potentials.commands import main
 
+pytestmark = pytest.mark.slow
+
 SOURCE = DATA / "Li20Si12_0.xyz"
 ROOT = Path(__file__).resolve().parents[3]
 

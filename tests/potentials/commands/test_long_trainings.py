@@ -14,6 +14,8 @@ from rhopot.export import RhopotCalculator, load_model
 from rhopot.potentials.commands import main
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 UNSEEN = DATA / "Li20Si12_0.xyz"

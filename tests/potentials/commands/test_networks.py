@@ -15,6 +15,8 @@ from rhopot.export import RhopotCalculator, load_model, read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.fitting.gradient.checkpoint import TrainingCheckpoint
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 UNSEEN = DATA / "Li20Si12_0.xyz"

@@ -26,6 +26,8 @@ from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.pair import ZblSettings, shortest_distances
 from rhopot.potentials.structures import read_frames
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 SILICON = ROOT.parent / "shared/data/public/mlearn/Si_train.xyz.gz"
 DISTANCES = np.arange(0.5, 1.61, 0.05)

@@ -17,6 +17,8 @@ from rhopot.potentials.commands import main
 from rhopot.potentials.families.scattering.feature_store import FeatureStore
 from rhopot.potentials.fitting.sparse_regression.checkpoint import MemberFiles
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "examples" / "data" / "lisi_gpaw"
 CONFIG = str(ROOT / "examples/configs/scattering.yaml")

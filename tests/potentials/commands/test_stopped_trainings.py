@@ -19,6 +19,8 @@ from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
 from rhopot.potentials.files import PARTIAL
 
+pytestmark = pytest.mark.slow
+
 QUICK = {
     "soap_linear": (
         "uncertainty.members=0",

@@ -8,6 +8,8 @@ import pytest
 
 from rhopot.potentials.operators import library_path
 
+pytestmark = pytest.mark.slow
+
 CMAKE = [sys.executable, "-m", "cmake"]
 SOURCE = Path(__file__).parent / "without_python"
 

@@ -17,6 +17,8 @@ from rhopot.potentials.runs import fit as one_fit
 from rhopot.potentials.runs import learning_curve
 from rhopot.potentials.runs import train as train_run
 
+pytestmark = pytest.mark.slow
+
 CURVE = "report.learning_curve=[0.5]"
 # Of nothing but the fit's own cost: what is tested comes after it.
 QUICK = {

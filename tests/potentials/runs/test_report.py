@@ -42,6 +42,7 @@ def code(text: str, language: str) -> str:
 def test_the_report_is_for_a_person(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("| `"))  # settings and what they mean
     prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
     assert not re.search(r"[{}]|None|True|False|\w_\w", prose.replace("config_type", "")), "no values of a program"
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
@@ -50,6 +51,14 @@ def test_the_report_is_for_a_person(folder: Path) -> None:
     assert min(rows) >= 3
     for word in ("Li, Si", "neighbors within 4.5 Å" if folder.name != "scattering" else "one energy of the whole"):
         assert word in text
+
+
+def test_settings_come_with_their_meaning(trained_model: Callable[[str], Path]) -> None:
+    text = (trained_model("soap_gap").parent / "report.md").read_text()
+    assert "| `regressor.delta` | 3 eV | Prior standard deviation of an atomic energy |" in text
+    assert "| `regressor.n_sparse` | 60 |" in text
+    text = (trained_model("gmp_snn").parent / "report.md").read_text()
+    assert "| `training.loss.beta` | 50 A | " in text
 
 
 def test_the_lines_for_ase_and_lammps_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from rhopot.potentials.runs.stability import hot_dynamics, training_structures
 from rhopot.potentials.structures import read_frames
 from rhopot.potentials.structures.prototypes import enlarged
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 FAST = ["--ranks", "1", "--steps", "20"]
 

@@ -13,6 +13,8 @@ from two_trainings import results
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.synchronise import differentiable_sum, summed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, np.ndarray]:

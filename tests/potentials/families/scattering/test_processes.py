@@ -11,6 +11,8 @@ from two_scattering_fits import results
 
 from rhopot.potentials.fitting.communicator import SingleProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, np.ndarray]:
