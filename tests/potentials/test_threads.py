@@ -12,6 +12,7 @@ import pytest
 from rhopot.potentials.threads import CHOSEN, SPINS, available_cores, of_children, settle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "waits", "spins"),
     [

@@ -178,6 +178,7 @@ def test_threads_do_not_change_the_numbers() -> None:
     assert torch.equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["baseline", "v3"])
 def test_every_instruction_set_gives_the_same_numbers(variant: str, tmp_path) -> None:
     system = SYSTEMS["three_species"]
@@ -203,6 +204,7 @@ def test_every_instruction_set_gives_the_same_numbers(variant: str, tmp_path) ->
     assert_equal(other, gradient, torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wish", ["v5", "AVX2", "V3"])
 def test_an_unknown_instruction_set_is_refused(wish: str) -> None:
     script = "from rhopot.potentials import operators; print(operators.kernel_variant())"

@@ -44,6 +44,7 @@ def run(tmp_path: Path, size: int) -> list[dict[str, np.ndarray]]:
     return [dict(np.load(tmp_path / f"of{size}-{rank}.npz")) for rank in range(size)]
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one(tmp_path: Path) -> None:
     (alone,) = run(tmp_path, 1)
     both = run(tmp_path, 2)

@@ -150,6 +150,7 @@ def test_no_atoms_have_no_energies(per_element: bool, normalization: Normalizati
     assert made.train()(features, species).shape == (2, 0)
 
 
+@pytest.mark.slow
 @SHARED_AND_PER_ELEMENT
 @EVERY_ACTIVATION
 def test_derivatives_of_first_and_second_order(per_element: bool, activation: Activation) -> None:

@@ -24,6 +24,7 @@ def test_constant_energy_conserves_energy_and_momentum() -> None:
     assert run.time[-1] == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 def test_thermostat_reaches_its_temperature() -> None:
     atoms = bulk("Cu", cubic=True).repeat(2)
     run = run_dynamics(atoms, EMT(), ensemble="nvt", temperature=400, timestep_fs=4, steps=1000, every=5)
@@ -62,6 +63,7 @@ def test_bulk_modulus_needs_a_bulk_and_a_minimum() -> None:
         equation_of_state(bulk("Cu"), EMT(), points=3)
 
 
+@pytest.mark.slow
 def test_barrier_of_a_symmetric_hop() -> None:
     """Both ways cost the same, and the middle image is the saddle: no force along or across the path."""
     crystal = bulk("Cu", cubic=True).repeat(2)

@@ -259,6 +259,7 @@ def test_gradients_that_would_be_silently_missing_are_refused() -> None:
         OPS.gmp_jacobian_v1(*case.system.arguments(vectors), *case.extra())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["baseline", "v3"])
 def test_every_instruction_set_gives_the_same_numbers(variant: str, tmp_path) -> None:
     case = CASES["sixth_order"]

@@ -174,6 +174,7 @@ def amorphous() -> ase.Atoms:
     return ase.io.read(Path(__file__).resolve().parents[4] / "examples/data/lisi_gpaw/Li16Si16_0.xyz", index=0)
 
 
+@pytest.mark.slow
 def test_coarse_grids_agree_with_the_full_one_and_converge(amorphous: ase.Atoms) -> None:
     worst = {}
     for alias in (1e-2, 1e-4, 1e-6):

@@ -154,6 +154,7 @@ def test_a_vanishing_field_has_no_slope() -> None:
     assert (slope == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["baseline", "v3"])
 def test_lesser_instruction_sets_give_the_same_numbers(variant: str) -> None:
     names = ("filters_equal_their_twin", "power_sums_equal_their_twin", "power_sums_of_moduli_equal_their_twin")

@@ -99,6 +99,7 @@ def assert_agree(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("silicon", 1e-9), ("lithium_silicon", 1e-9), ("scaled", 1e-9), ("many", 1e-7)]
 )
@@ -125,6 +126,7 @@ def test_power_spectrum_and_its_gradient(name: str, tolerance: float) -> None:
     assert_agree(in_their_order(slopes), theirs.slopes, tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["silicon", "lithium_silicon", "scaled"])
 def test_radial_spectrum_and_its_gradient(name: str) -> None:
     hypers, elements = CASES[name]

@@ -113,6 +113,7 @@ def test_threads_do_not_change_the_numbers() -> None:
         assert torch.equal(alone, together)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["baseline", "v3"])
 def test_every_instruction_set_gives_the_same_numbers(variant: str, tmp_path) -> None:
     system = SYSTEMS["three_species"]

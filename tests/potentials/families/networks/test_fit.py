@@ -39,6 +39,7 @@ class Listening(SilentProgress):
         self.described.append(f"{stage}: {text}")
 
 
+@pytest.mark.slow
 def test_learns_the_forces_of_a_toy_potential() -> None:
     """From 60 strained and rattled crystals of four atoms, forces of new ones to 10% of their root mean square."""
     train, test = labelled.frames(60, seed=2), labelled.frames(20, seed=3)
@@ -59,6 +60,7 @@ def test_learns_the_forces_of_a_toy_potential() -> None:
     assert mae == pytest.approx(result.report["validation"]["energy_mae_mev_per_atom"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["balanced", "likelihood"])
 def test_other_losses_learn_too(form: str) -> None:
     loss = LossSettings(form=form, p=0.1)  # type: ignore[arg-type]
@@ -70,6 +72,7 @@ def test_other_losses_learn_too(form: str) -> None:
         assert rows[-1][name] < 0.7 * rows[0][name]
 
 
+@pytest.mark.slow
 def test_stress_in_the_loss_lowers_the_error_of_the_stress() -> None:
     errors = []
     for stress in (0.0, 1.0):
@@ -84,6 +87,7 @@ def test_stress_in_the_loss_lowers_the_error_of_the_stress() -> None:
     assert errors[1] < 0.75 * errors[0]
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     settings = training_settings(3, dtype="float32")
     first, again, other = (
@@ -93,6 +97,7 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     assert not torch.allclose(weights(first), weights(other))
 
 
+@pytest.mark.slow
 def test_a_member_is_the_network_it_would_be_alone() -> None:
     settings = training_settings(6, learning_rate=0.02)
     committee = train_networks(fit_problem(TRAIN, members=2), NETWORK, settings)
@@ -181,6 +186,7 @@ def test_progress_tells_the_errors_of_an_epoch() -> None:
     assert " meV/atom, forces " in said.described[-1]
 
 
+@pytest.mark.slow
 def test_a_training_without_a_number_of_epochs_makes_enough_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.STEPS", 14)
     monkeypatch.setattr("rhopot.potentials.fitting.gradient.epochs.FEWEST", 3)

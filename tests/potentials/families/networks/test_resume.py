@@ -49,6 +49,7 @@ def epochs_in(folder: Path) -> list[str]:
         return [row["epoch"] for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path), str(EPOCHS)], env=launched.ENVIRONMENT)
     try:

@@ -97,6 +97,7 @@ def constant(frame: Frame) -> float:
     return sum(BASELINE[SYMBOLS.index(s)] for s in frame.atoms.symbols)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, FULL_GAP)])
 def test_fit_learns_and_does_not_depend_on_blocks(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(25), frames(6, seed=5)
@@ -145,6 +146,7 @@ class KillAfter(SilentProgress):
             raise Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_resumed_fit_equals_uninterrupted_fit(fit, settings, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     train, test = frames(12), frames(3, seed=5)
@@ -208,6 +210,7 @@ def test_too_few_environments_are_said() -> None:
     assert "distinct environments for 500 sparse points" in steps.texts[0]
 
 
+@pytest.mark.slow
 def test_fit_repeats_itself_and_thins_by_seed() -> None:
     train, test = frames(10), frames(2, seed=5)
     thinned = GAP.model_copy(update={"pool": 15})
@@ -260,6 +263,7 @@ def test_wrong_tasks_are_refused() -> None:
         fit_gap(fit_problem(train), GAP.model_copy(update={"n_sparse": {"Li": 3}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_final_model_has_seen_the_validation_part(
     fit: Callable[..., FitResult], settings: LinearSettings | GapSettings

@@ -102,6 +102,7 @@ def test_rank_correlation_of_orders() -> None:
     assert rank_correlation(np.array([1.0, 5, 9]), np.ones(3)) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fit", "settings"), [(fit_linear, LINEAR), (fit_gap, GAP)])
 def test_members_surround_the_prediction_and_widen_away_from_the_data(fit, settings) -> None:  # type: ignore[no-untyped-def]
     train, validation, test = frames(60), frames(40, seed=7), frames(60, seed=8)
