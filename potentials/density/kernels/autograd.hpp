@@ -11,8 +11,8 @@
 // `Value` makes it differentiable twice. Second order: with g = adjoint(h) and an incoming v = dL/dg,
 //   dL/dh = dF/dx v = value(v)    and    dL/dx = d/dx (v . g) = adjoint(h, v),
 // the derivatives along v of the value and of the adjoint (dual numbers in the kernels). A third order is refused.
-// `Fused` is for operators that do several steps in one pass, value() and adjoint(h); composed_gradient(h) goes step by step
-// when the gradient must itself be differentiable.
+// A map that does several steps in one pass has value(), adjoint(h) and composed_gradient(h), which goes step by step and is
+// taken where the gradient must itself be differentiable.
 #pragma once
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -98,6 +98,14 @@ template <class Map> struct Gradient : torch::autograd::Function<Gradient<Map>> 
     }
 };
 
+template <class Map> Tensor gradient_of(const Map& map, const Tensor& h) {
+    if constexpr (requires { map.composed_gradient(h); }) {
+        return at::GradMode::is_enabled() ? map.composed_gradient(h) : map.adjoint(h);
+    } else {
+        return Gradient<Map>::apply(map.variable(), h, map);
+    }
+}
+
 template <class Map> struct Value : torch::autograd::Function<Value<Map>> {
     static Tensor forward(AutogradContext* ctx, const Tensor&, const Map& map) {
         at::AutoDispatchBelowADInplaceOrView guard;
@@ -105,29 +113,11 @@ template <class Map> struct Value : torch::autograd::Function<Value<Map>> {
         return map.value();
     }
     static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
-        const Saved<Map> saved(ctx);
-        return {Gradient<Map>::apply(saved.map.variable(), incoming[0], saved.map), Tensor()};
-    }
-};
-
-template <class Map> struct Fused : torch::autograd::Function<Fused<Map>> {
-    static Tensor forward(AutogradContext* ctx, const Tensor&, const Map& map) {
-        at::AutoDispatchBelowADInplaceOrView guard;
-        save(ctx, map);
-        return map.value();
-    }
-    static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
-        const Saved<Map> saved(ctx);
-        const bool again = at::GradMode::is_enabled();
-        return {again ? saved.map.composed_gradient(incoming[0]) : saved.map.adjoint(incoming[0]), Tensor()};
+        return {gradient_of(Saved<Map>(ctx).map, incoming[0]), Tensor()};
     }
 };
 
 template <class Map> Tensor value_of(const Map& map) { return Value<Map>::apply(map.variable(), map); }
-template <class Map> Tensor gradient_of(const Map& map, const Tensor& h) {
-    return Gradient<Map>::apply(map.variable(), h, map);
-}
-template <class Map> Tensor fused_value_of(const Map& map) { return Fused<Map>::apply(map.variable(), map); }
 
 // ---- the density expansion c(r)
 

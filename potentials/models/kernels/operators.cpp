@@ -13,7 +13,7 @@ struct Gap {
 
     AtomEnergies energies(bool members, bool want_gradient) const { return soap_gap(graph, model, members, want_gradient); }
     Tensor composed_gradient(const Tensor& h) const {
-        return gradient_by_steps<PowerSpectrum>(graph, sparse_adjoint(graph, model, fused_value_of(Soap{graph}), h));
+        return gradient_by_steps<PowerSpectrum>(graph, sparse_adjoint(graph, model, value_of(Soap{graph}), h));
     }
     Tensor gradient_of_members(const Tensor& h) const {
         SparseModel members = model;

@@ -181,7 +181,7 @@ Tensor gmp_features_plain(RHOPOT_GRAPH_PARAMETERS, std::int64_t n_probes, const 
 Tensor gmp_features_autograd(RHOPOT_GRAPH_PARAMETERS, std::int64_t n_probes, const Tensor& floor) {
     refuse_gradient(radial, "radial");
     refuse_gradient(floor, "floor");
-    return fused_value_of(Features{gmp_arguments(RHOPOT_GRAPH_VALUES, n_probes, floor)});
+    return value_of(Features{gmp_arguments(RHOPOT_GRAPH_VALUES, n_probes, floor)});
 }
 
 Tensor gmp_invariants_plain(const Tensor& density, std::int64_t n_probes, const Tensor& floor) {

@@ -32,7 +32,7 @@ Tensor power_spectrum_autograd(const Tensor& density) { return value_of(PowerSpe
 Tensor soap_power_spectrum_plain(RHOPOT_GRAPH_PARAMETERS) { return soap(graph_arguments(RHOPOT_GRAPH_VALUES)); }
 Tensor soap_power_spectrum_autograd(RHOPOT_GRAPH_PARAMETERS) {
     refuse_gradient(radial, "radial");
-    return fused_value_of(Soap{graph_arguments(RHOPOT_GRAPH_VALUES)});
+    return value_of(Soap{graph_arguments(RHOPOT_GRAPH_VALUES)});
 }
 
 std::tuple<Tensor, Tensor> soap_jacobian_plain(RHOPOT_GRAPH_PARAMETERS) {
