@@ -209,3 +209,20 @@ def centroid(frame: dict[str, Floats]) -> Floats:
 def pressures(run: Run) -> Floats:
     """Pressure tensor xx yy zz xy xz yz in eV/A^3 (`units metal`, atoms at rest)."""
     return np.array([run.values[name] for name in ("pxx", "pyy", "pzz", "pxy", "pxz", "pyz")]) / PRESSURE
+
+
+def assert_forces_are_differences(folder: Path, atoms: ase.Atoms, model: Path, step: float, tolerance: float) -> None:
+    """Compare forces with `fix numdiff`, displacements of `step` A, to a fraction of the largest one."""
+    script = (
+        setup(folder, atoms, model, ["Li", "Si"])
+        + f"""
+fix difference all numdiff 1 {step}
+dump atoms all custom 1 atoms.dump id fx fy fz f_difference[*]
+dump_modify atoms sort id format float %.17g
+run 0 post no
+"""
+    )
+    frame = succeed(folder, script, 2).dump()[0]
+    numeric = columns(frame, "f_difference[1]", "f_difference[2]", "f_difference[3]")
+    assert np.abs(numeric).max() > 0.1
+    np.testing.assert_allclose(forces(frame), numeric, rtol=0, atol=tolerance * np.abs(numeric).max())

@@ -9,14 +9,20 @@ CUTOFF = 4.0
 
 
 @dataclass(frozen=True)
-class System:
-    """Arguments of the graph operators but the edge vectors (see `rhopot.potentials.density.reference`)."""
+class RandomGraph:
+    """Fields of an `AtomicGraph`."""
 
     edge_vectors: Tensor
     first_edge: Tensor
     neighbour: Tensor
     centre: Tensor
     species: Tensor
+
+
+@dataclass(frozen=True)
+class System(RandomGraph):
+    """Arguments of the graph operators (see `rhopot.potentials.density.reference`)."""
+
     radial: Tensor
     species_channel: Tensor
     n_channels: int

@@ -3,20 +3,14 @@
 from dataclasses import dataclass, replace
 
 import torch
+from random_graphs import CUTOFF, RandomGraph
 from torch import Tensor
-
-CUTOFF = 4.0
 
 
 @dataclass(frozen=True)
-class System:
+class System(RandomGraph):
     """Arguments of the operators (see `rhopot.potentials.descriptors.symmetry_functions.reference`)."""
 
-    edge_vectors: Tensor
-    first_edge: Tensor
-    neighbour: Tensor
-    centre: Tensor
-    species: Tensor
     radial: Tensor
     angular: Tensor
     zeta: list[int]

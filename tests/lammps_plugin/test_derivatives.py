@@ -16,19 +16,7 @@ EVERY_MODEL = pytest.mark.parametrize("model", ["many_body.pt", "linear.pt", "ga
 def test_forces_are_finite_differences_of_the_energy(models: Path, tmp_path: Path, model: str) -> None:
     """`fix numdiff` moves every atom and calls compute() again within one time step."""
     atoms = lmp.in_lammps_frame(toy.skewed())
-    script = (
-        lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"])
-        + """
-fix slope all numdiff 1 1e-4
-dump atoms all custom 1 atoms.dump id fx fy fz f_slope[*]
-dump_modify atoms sort id format float %.17g
-run 0 post no
-"""
-    )
-    frame = lmp.succeed(tmp_path, script, 2).dump()[0]
-    slope = lmp.columns(frame, "f_slope[1]", "f_slope[2]", "f_slope[3]")
-    assert np.abs(slope).max() > 0.1
-    np.testing.assert_allclose(lmp.forces(frame), slope, rtol=0, atol=1e-5 * np.abs(slope).max())
+    lmp.assert_forces_are_differences(tmp_path, atoms, models / model, 1e-4, 1e-5)
 
 
 @EVERY_MODEL

@@ -24,19 +24,7 @@ SYSTEMS = {"triclinic": lmp.in_lammps_frame(toy.skewed()), "slab": slab(), "clus
 @pytest.mark.parametrize("atoms", SYSTEMS.values(), ids=SYSTEMS.keys())
 def test_forces_are_finite_differences_of_the_energy(scattering: Path, tmp_path: Path, atoms: ase.Atoms) -> None:
     """`fix numdiff` moves every atom and calls compute() again within one time step; the grid stays."""
-    script = (
-        lmp.setup(tmp_path, atoms, scattering, ["Li", "Si"])
-        + """
-fix slope all numdiff 1 2e-4
-dump atoms all custom 1 atoms.dump id fx fy fz f_slope[*]
-dump_modify atoms sort id format float %.17g
-run 0 post no
-"""
-    )
-    frame = lmp.succeed(tmp_path, script, 2).dump()[0]
-    slope = lmp.columns(frame, "f_slope[1]", "f_slope[2]", "f_slope[3]")
-    assert np.abs(slope).max() > 0.1
-    np.testing.assert_allclose(lmp.forces(frame), slope, rtol=0, atol=1e-6 * np.abs(slope).max())
+    lmp.assert_forces_are_differences(tmp_path, atoms, scattering, 2e-4, 1e-6)
 
 
 STEP = 1e-4

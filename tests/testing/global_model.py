@@ -14,15 +14,13 @@ import ase
 import numpy as np
 import pytest
 import torch
-from ase import units
 from ase.build import bulk
-from ase.md.verlet import VelocityVerlet
 from scipy.stats import ortho_group
 
 from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
 from rhopot.export.whole import evaluate_whole, prepare
 from rhopot.potentials.verification.finite_differences import derivative, numerical_stress
-from rhopot.testing import structures
+from rhopot.testing import numerics, structures
 
 
 def wire() -> ase.Atoms:
@@ -209,14 +207,4 @@ class GlobalModelContract:
             np.testing.assert_allclose(fast.members, eager.members, rtol=self.noise)
 
     def test_dynamics_conserve_energy(self, model: LoadedModel) -> None:
-        atoms = structures.crystal((1, 1, 1), rattle=0.02)
-        atoms.calc = RhopotCalculator(model)
-        atoms.set_velocities(0.01 * np.random.default_rng(0).standard_normal((len(atoms), 3)))
-        dynamics = VelocityVerlet(atoms, timestep=0.25 * units.fs)
-        kinetic, total = [], []
-        for _ in range(80):
-            dynamics.run(1)
-            kinetic.append(atoms.get_kinetic_energy())
-            total.append(atoms.get_total_energy())
-        assert np.ptp(kinetic) > 1e-3
-        assert np.ptp(total) < 0.01 * np.ptp(kinetic)
+        numerics.assert_dynamics_conserve_energy(model)

@@ -12,13 +12,11 @@ from __future__ import annotations
 import ase
 import numpy as np
 import pytest
-from ase import units
-from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 from scipy.stats import ortho_group
 
-from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
-from rhopot.testing import structures
+from rhopot.export import Evaluation, LoadedModel, evaluate, script
+from rhopot.testing import numerics, structures
 
 Floats = NDArray[np.float64]
 
@@ -121,16 +119,9 @@ class PotentialContract:
             assert -np.sum(forces * direction) / np.linalg.norm(direction) == pytest.approx(slope, abs=self.numeric)
 
     def test_stress_is_the_derivative_by_strain(self, model: LoadedModel) -> None:
-        atoms, step = structures.skewed(), 1e-5
+        atoms = structures.skewed()
         stress = run(model, atoms).stress(atoms)
-        numeric = np.zeros((3, 3))
-        for a, b in np.ndindex(3, 3):
-            for sign in (1, -1):
-                strain = np.eye(3)
-                strain[a, b] += sign * step
-                strained = atoms.copy()
-                strained.set_cell(atoms.cell.array @ strain.T, scale_atoms=True)
-                numeric[a, b] += sign * energy(model, strained) / (2 * step * atoms.get_volume())
+        numeric = numerics.stress_from_energies(lambda strained: energy(model, strained), atoms)
         np.testing.assert_allclose(stress, numeric, atol=self.numeric)
         np.testing.assert_allclose(stress, stress.T, atol=self.noise)
 
@@ -161,14 +152,4 @@ class PotentialContract:
             np.testing.assert_allclose(fast.virials, eager.virials, atol=self.noise)
 
     def test_dynamics_conserve_energy(self, model: LoadedModel) -> None:
-        atoms = structures.crystal((1, 1, 1), rattle=0.02)
-        atoms.calc = RhopotCalculator(model)
-        atoms.set_velocities(0.01 * np.random.default_rng(0).standard_normal((len(atoms), 3)))
-        dynamics = VelocityVerlet(atoms, timestep=0.25 * units.fs)
-        kinetic, total = [], []
-        for _ in range(80):
-            dynamics.run(1)
-            kinetic.append(atoms.get_kinetic_energy())
-            total.append(atoms.get_total_energy())
-        assert np.ptp(kinetic) > 1e-3
-        assert np.ptp(total) < 0.01 * np.ptp(kinetic)
+        numerics.assert_dynamics_conserve_energy(model)
