@@ -21,13 +21,15 @@ from rhopot.potentials.config import RunConfig
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families import Family, find_family
 from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Progress, SilentProgress
 from rhopot.potentials.graph.atomic_graph import as_graph, species_of
-from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.graph.edge_cache import EdgeCache
+from rhopot.potentials.graph.neighbours import Search, find_edges
 from rhopot.potentials.pair import build_pair, complete_pair, describe_repulsion, shortest_distances
 from rhopot.potentials.runs.force_calibration import calibrate_on
-from rhopot.potentials.runs.training_set import MIN_VALIDATION, TrainingSet
+from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.composition import (
     CompositionBaseline,
@@ -69,13 +71,14 @@ def fit_model(
     made: Any = family.descriptor_for(config.descriptor, [frame.atoms for frame in data.train], data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})
     descriptor, reach = cast("Descriptor", made), family.reach(made.settings)
-    shortest = shortest_distances(data.train, data.symbols, min(reach, FARTHEST))
+    search: Search = EdgeCache(reach) if family.kind == "local" else find_edges
+    shortest = shortest_distances(data.train, data.symbols, min(reach, FARTHEST), search)
     if family.kind == "local" and not shortest:
         _check_reach(reach, data.train)
     config = _with_distances(config, data.symbols, shortest, reach)
     pair = _pair(config, data, reach)
     baseline = _baseline(config, data, pair)
-    members = config.uncertainty.members if data.validation.count("energy") >= MIN_VALIDATION else 0
+    members = config.uncertainty.members if data.validation.count("energy") >= FEWEST_ERRORS else 0
     problem = FitProblem(
         train=data.train,
         validation=data.validation,
@@ -91,6 +94,7 @@ def fit_model(
         resume=resume,
         progress=progress if progress is not None else SilentProgress(),
         communicator=communicator,
+        search=search,
     )
     if communicator.rank == 0:
         _say(problem, baseline, config.uncertainty.members)
@@ -191,7 +195,7 @@ def _say(problem: FitProblem, baseline: CompositionBaseline, members: int) -> No
         problem.progress.message(f"note: {baseline.note}")
     if members and not problem.members:
         problem.progress.message(
-            f"note: fewer than {MIN_VALIDATION} validation frames with energies, which calibrate the uncertainty: "
+            f"note: fewer than {FEWEST_ERRORS} validation frames with energies, which calibrate the uncertainty: "
             "the model gets none"
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 from rhopot.export import ModelFileError, read_card
 from rhopot.export.card import installed_version
 from rhopot.potentials.config import RunConfig
-from rhopot.potentials.files import reading, remove_partials, write_text
+from rhopot.potentials.files import reading, remove_partials, write_json
 from rhopot.potentials.runs.training_set import TrainingSet
 
 # Everything a training leaves beside its model.
@@ -93,14 +93,14 @@ def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bo
     if stage.is_dir():
         shutil.rmtree(stage)
     stage.mkdir(parents=True)
-    write_text(stage / "run.json", json.dumps(state) + "\n")
+    write_json(stage / "run.json", state)
 
 
 def keep_fitted(folder: Path, fitted: dict[str, Any]) -> None:
     """Put the model of `checkpoint/` under its final name; files that describe an earlier one go first."""
     remove_results(folder)
     (folder / "checkpoint" / "model.pt").replace(folder / "model.pt")
-    write_text(folder / "checkpoint" / "fitted.json", json.dumps(fitted) + "\n")
+    write_json(folder / "checkpoint" / "fitted.json", fitted)
 
 
 def read_fitted(folder: Path) -> dict[str, Any] | None:

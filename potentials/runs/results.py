@@ -5,7 +5,6 @@ Every part stands by itself: one that fails is named in the end, and the others 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from rhopot.potentials import plots
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.schema import HotDynamicsSettings
 from rhopot.potentials.console import bar
-from rhopot.potentials.files import write_atomically, write_text
+from rhopot.potentials.files import write_atomically, write_json, write_text
 from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
@@ -122,7 +121,7 @@ def write_report(folder: Path, report: dict[str, Any], failures: Failures) -> No
     with failures.of("config.yaml"):
         write_text(folder / "config.yaml", yaml.safe_dump(report["settings"], sort_keys=False))
     with failures.of("report.json"):
-        write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+        write_json(folder / "report.json", report, indent=2)
     with failures.of("report.md"):
         write_text(folder / "report.md", training_report(report))
 

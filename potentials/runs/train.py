@@ -8,7 +8,6 @@ training completes the rest without another fit. Every file appears under its fi
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from rhopot.export import LoadedModel, ModelCard, load_model, save_model
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.schema import BaselineSettings
 from rhopot.potentials.console import FitProgress
-from rhopot.potentials.files import write_text
+from rhopot.potentials.files import write_json
 from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.runs.fit import TrainedModel, fit_model
 from rhopot.potentials.runs.folder_lock import lock_folder
@@ -183,7 +182,7 @@ def _learning_curve(
 
     def keep(points: Mapping[str, Any]) -> None:
         if communicator.rank == 0:
-            write_text(file, json.dumps(points) + "\n")
+            write_json(file, points)
 
     console.print("learning curve: fits to parts of the training data")
     with FitProgress(console) as progress:

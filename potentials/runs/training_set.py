@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rhopot.potentials.config import RunConfig
+from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.runs.data_checks import check_config_types, check_validation, labelled, left_out, overlap
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
 from rhopot.potentials.structures.read import Source
 from rhopot.potentials.structures.split import split_fraction, split_groups
-
-# Fewest validation frames that a split asks for: members are calibrated on them.
-MIN_VALIDATION = 3
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
     if split.by == "group":
         validation = split_groups(others, split.fraction, config.seed)[1]
     else:
-        fraction = min(max(split.fraction, MIN_VALIDATION / len(others)), 0.5)
+        fraction = min(max(split.fraction, FEWEST_ERRORS / len(others)), 0.5)
         validation = split_fraction(others, fraction, config.seed)[1]
     held_out = {id(frame) for frame in validation}
     return frames.subset([row for row, frame in enumerate(frames) if id(frame) not in held_out]), validation
