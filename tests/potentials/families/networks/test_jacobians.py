@@ -10,6 +10,7 @@ import numpy as np
 import prepared_training as prepared
 import pytest
 import torch
+from parameter_differences import derivative_along, directions
 from torch.testing import assert_close
 
 from rhopot.export import LoadedModel, evaluate
@@ -77,22 +78,9 @@ def test_gradient_of_the_loss_is_its_finite_difference(gib: float) -> None:
     prepared.on_standardised(networks)
     parameters = list(networks.parameters())
     gradients = torch.autograd.grad(prepared.loss_of(networks, held, LOSS).sum(), parameters)
-    random = torch.Generator().manual_seed(1)
-    directions = [torch.randn(p.shape, generator=random, dtype=p.dtype) for p in parameters]
-    step = 1e-5
-
-    def shifted(factor: float) -> float:
-        with torch.no_grad():
-            for p, d in zip(parameters, directions, strict=True):
-                p.add_(factor * step * d)
-        value = float(prepared.loss_of(networks, held, LOSS).sum().detach())
-        with torch.no_grad():
-            for p, d in zip(parameters, directions, strict=True):
-                p.sub_(factor * step * d)
-        return value
-
-    numeric = (8 * (shifted(1) - shifted(-1)) - (shifted(2) - shifted(-2))) / (12 * step)
-    analytic = float(sum((g * d).sum() for g, d in zip(gradients, directions, strict=True)))
+    along = directions(parameters, seed=1)
+    numeric = derivative_along(lambda: prepared.loss_of(networks, held, LOSS).sum(), parameters, along, step=1e-5)
+    analytic = float(sum((g * d).sum() for g, d in zip(gradients, along, strict=True)))
     assert analytic == pytest.approx(numeric, rel=1e-7)
 
 

@@ -10,6 +10,7 @@ import learnt_radial_functions as learnt
 import numpy as np
 import pytest
 import torch
+from parameter_differences import derivative_along, directions
 
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.loss import Loss
@@ -57,21 +58,9 @@ def test_gradient_of_the_loss_is_its_finite_difference(name: str) -> None:
         return Loss(LOSS)(model.predict(batch, forces=True, strain=True), batch.labels).sum()
 
     gradients = torch.autograd.grad(loss(), parameters)
-    generator, step = torch.Generator().manual_seed(1), 1e-4
-    directions = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in parameters]
-
-    def shifted(factor: float) -> float:
-        with torch.no_grad():
-            for p, d in zip(parameters, directions, strict=True):
-                p.add_(factor * step * d)
-        value = float(loss().detach())
-        with torch.no_grad():
-            for p, d in zip(parameters, directions, strict=True):
-                p.sub_(factor * step * d)
-        return value
-
-    numeric = (8 * (shifted(1) - shifted(-1)) - (shifted(2) - shifted(-2))) / (12 * step)
-    analytic = float(sum((g * d).sum() for g, d in zip(gradients, directions, strict=True)))
+    along = directions(parameters, seed=1)
+    numeric = derivative_along(loss, parameters, along, step=1e-4)
+    analytic = float(sum((g * d).sum() for g, d in zip(gradients, along, strict=True)))
     assert abs(analytic) > 1.0
     assert analytic == pytest.approx(numeric, rel=1e-6)
 
