@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from rhopot.potentials.families import FamilyError, family_names, find_family
 from rhopot.potentials.lammps.process import LammpsError, find_executable, run_lammps
 from rhopot.potentials.threads import of_children
 
@@ -55,6 +56,7 @@ def diagnose() -> list[Diagnosis]:
         _mpi,
         _openmp,
         _threads,
+        _families,
     ]
     return [part() for part in parts]
 
@@ -221,6 +223,17 @@ def _threads() -> Diagnosis:
     return Diagnosis(
         "threads", f"{torch.get_num_threads()} in torch here, {each} per rank in LAMMPS; {os.cpu_count()} cores"
     )
+
+
+def _families() -> Diagnosis:
+    """Those of installed packages too; each is imported."""
+    working, broken = [], []
+    for name in family_names():
+        try:
+            working.append(find_family(name).name)
+        except FamilyError as error:
+            broken.append(str(error))
+    return Diagnosis("families", ", ".join(working), "; ".join(broken))
 
 
 def _first_line(error: BaseException) -> str:

@@ -92,6 +92,11 @@ def test_a_broken_package_is_named_and_breaks_no_other_family(install: Install, 
         make_config({"family": "mine"})
     assert make_config({"family": "soap_linear"}).family == "soap_linear"
     assert "mine" in family_names()
+    from rhopot.potentials.verification import doctor
+
+    diagnosis = doctor._families()
+    assert diagnosis.found == ", ".join(OURS)
+    assert diagnosis.remedy.startswith("family mine of package a-broken-package 0.3 must")
 
 
 def test_a_name_that_exists_already_is_refused(install: Install) -> None:
