@@ -25,6 +25,8 @@ from rhopot.export import evaluate, load_model, read_card
 PACKAGE = ROOT / "examples" / "own_family"
 VOIGT = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])  # LAMMPS: xx yy zz xy xz yz
 
+pytestmark = pytest.mark.slow
+
 Rhopot = Callable[..., str]
 
 
@@ -86,10 +88,11 @@ def test_the_card_says_what_the_family_says(model: Path) -> None:
 def test_commands_know_the_family(rhopot: Rhopot, model: Path, tmp_path: Path) -> None:
     words = rhopot("info", str(model))
     assert "ridge regression on Gaussians of the distances" in words
+    assert "  n_centers: 12\n" in rhopot("config", "radial_linear")
     assert "note: energies depend on distances only: angles between bonds are not seen" in words
     assert "forces" in rhopot("evaluate", str(model), str(DATA / "Li10Si22_0.xyz"), "--json", str(tmp_path / "e.json"))
     assert json.loads((tmp_path / "e.json").read_text())["n_frames"] > 0
-    checked = rhopot("check", str(model), "--ranks", "1,2", "--steps", "20", "--hot-ps", "0")
+    checked = rhopot("check", str(model), "--ranks", "1,2", "--steps", "100", "--hot-ps", "0")
     assert "FAILED" not in checked
 
 

@@ -19,7 +19,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
+from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.families import Family, FamilySettings
 from rhopot.potentials.families.local import REPULSION, features_of_atoms
@@ -30,7 +30,7 @@ from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.graph.neighbours import find_edges
 
 
-class RadialSettings(LocalDescriptorSettings):
+class RadialSettings(DescriptorSettings):
     """Settings of the Gaussians; immutable and closed to unknown keys."""
 
     cutoff: float = Field(5.0, gt=0, le=20)
