@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_models
+import torch
 from examples_at_hand import EXAMPLES, example
 
 from rhopot.export import read_card
@@ -53,6 +55,25 @@ def test_benchmark_of_global_models_prints_speed_ups(
     assert "machine:" in output
     with pytest.raises(SystemExit, match=r"model must be of kind 'global', got '.*' of kind 'local'; measure it with"):
         example("benchmarks/global_model")([str(trained_run / "model.pt"), *words])
+
+
+def test_equal_and_other_models_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, other = small_models.linear(), small_models.linear()
+    with torch.no_grad():
+        other.module.weights[0, 3] *= 1 + 1e-9
+    for name, made in (("before", model), ("same", model), ("after", other)):
+        (tmp_path / name).mkdir()
+        small_models.write(made, tmp_path / name / "model.pt")
+        report = {"errors": {"energy": 1.0 if made is model else 1.1}, "seconds": len(name)}
+        (tmp_path / name / "report.json").write_text(json.dumps(report))
+    compare = example("benchmarks/equal_models")
+    assert compare([str(tmp_path / "before"), str(tmp_path / "same")]) == 0
+    output = capsys.readouterr().out
+    assert "all equal to the last bit" in output
+    assert "report: equal" in output
+    assert compare([str(tmp_path / "before"), str(tmp_path / "after")]) == 1
+    assert "report: errors.energy: 1 -> 1.1 (9.1e-02)" in capsys.readouterr().out
+    assert compare([str(tmp_path / "before"), str(tmp_path / "after"), "--tolerance", "1e-8"]) == 0
 
 
 @pytest.mark.parametrize("name", ["in.nvt", "in.npt"])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,14 @@ from rhopot.export import load_model
 VARYING = ("seconds", "forecast", "output", "versions", "sentence")
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Compare, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("--tolerance", type=float, default=0.0, help="largest relative difference of a tensor")
     parser.add_argument("--verbose", action="store_true", help="list equal tensors too")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     worst = 0.0
     for name, before, after in pairs(options.before, options.after):
         worst = max(worst, compare(name, before, after, options.verbose))
