@@ -8,7 +8,7 @@ square over the energies per atom or the force components, and the fraction of e
 standard deviations (68% and 95% where the calibration holds and errors are normal).
 
 "Up to one constant per element": energies of different reference methods differ by a constant per atom, so a comparison
-may first remove the least-squares constants, fitted on the training part and applied to the test part
+may first remove the least-squares constants, fitted on the training set and applied to the test part
 (`element_constants`).
 """
 

@@ -1,6 +1,6 @@
 """Fewest data with which a fit states an uncertainty."""
 
-# Errors, or structures with force errors, that calibrate a factor; frames that a validation part split off holds.
+# Errors, or structures with force errors, that calibrate a factor; frames that a validation set split off holds.
 FEWEST_ERRORS = 3
 # Folds of a jackknife.
 FEWEST_FOLDS = 3

@@ -68,11 +68,11 @@ class FitProblem:
 class FitResult:
     """Fitted models and a report, on every rank.
 
-    model: fitted to the training part, the one that all numbers in `report` describe
+    model: fitted to the training set, the one that all numbers in `report` describe
     final: the model that is saved: refitted on the validation set as well where the problem asks for it, else `model`
     report: plain numbers about the fit
     force_calibration: of the predicted uncertainty of forces, from a fit that has better evidence than errors of the
-        model on the validation part; None leaves it to the caller
+        model on the validation set; None leaves it to the caller
     """
 
     model: nn.Module

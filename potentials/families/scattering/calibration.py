@@ -1,6 +1,6 @@
 """Calibration of the predicted uncertainty: errors of structures that members had not seen against their deviation.
 
-A structure of the validation part was seen by no member. One of the training part was left out by some of them (a share
+A structure of the validation set was seen by no member. One of the training set was left out by some of them (a share
 of 37% of a bootstrap): their average predicts it, and their deviation goes with it. Both kinds of errors together set
 one factor on the members' departures from their average: 68.27% of them lie within one deviation.
 
@@ -25,7 +25,7 @@ def calibrated(ensemble: Ensemble, rows: WeightedRows, features: Floats, referen
     Args:
         ensemble: fitted to `rows`.
         rows: its equations; energies are those that the constant enters.
-        features, reference: (v, F) and (v) of the validation part.
+        features, reference: (v, F) and (v) of the validation set.
     """
     found = [unseen_by_some(ensemble, rows), unseen_by_all(ensemble, features, reference)]
     errors, deviations = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -43,7 +43,7 @@ def assess(
     model: ScatteringModel, frames: Sequence[Frame], seed: int, communicator: Communicator, progress: Progress
 ) -> list[ModelDiagnostics]:
     """Return the diagnostics of each frame, on every process."""
-    stage = "forces of the validation part"
+    stage = "forces of the validation set"
     with one_thread_each(communicator) as workers:
         found = map_frames(frames, lambda frame: _diagnose(model, frame, seed), communicator, progress, stage, workers)
     return list(communicator.broadcast(found))

@@ -51,7 +51,7 @@ from rhopot.potentials.structures.composition import CompositionBaseline
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Structures of the validation part that the model is assessed on, evenly chosen where there are more.
+# Structures of the validation set that the model is assessed on, evenly chosen where there are more.
 ASSESSED = 50
 # What the forecast leaves out: how many features the members take is found as they are fitted.
 LATER = "members, assessment, learning curve and error tables are"

@@ -81,7 +81,7 @@ def train_committee(
         raise ValueError(f"members must be 0 (one network) or at least 2, got {problem.members}; 4 is customary")
     if problem.refit_on_validation:
         raise ValueError(
-            "data.split.refit must be false for networks, got true; the validation part says when they have learnt"
+            "data.split.refit must be false for networks, got true; the validation set is for early stopping"
         )
     begin = time.perf_counter()
     log = Log(problem.folder if problem.communicator.rank == 0 else None, training.tensorboard)

@@ -10,8 +10,8 @@ is the triangle of the posterior (`solve`). The deviation of a prediction x is t
 The first term is the sampling error of the fit, misfit and correlated errors included; the second, which
 ends at the prior, keeps directions that no data determine uncertain. Each alone is brought to the 68.27% quantile of
 |error| / deviation; their shares are chosen from `SHARES` by the likelihood of the errors, and the quantile once more
-sets the scale of both. The errors are those of the validation part and of every training energy under the fit that
-left its fold out, so that a few hundred energies speak where the validation part has twenty.
+sets the scale of both. The errors are those of the validation set and of every training energy under the fit that
+left its fold out, so that a few hundred energies speak where the validation set has twenty.
 
 K columns whose mean is the prediction hold G < K departures exactly: Z has orthonormal columns, and only the
 posterior's term is a random draw. For smaller K both are.

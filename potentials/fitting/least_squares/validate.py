@@ -1,4 +1,4 @@
-"""Predictions for the validation part straight from its equations: errors, and the rows of its energies."""
+"""Predictions for the validation set straight from its equations: errors, and the rows of its energies."""
 
 from __future__ import annotations
 

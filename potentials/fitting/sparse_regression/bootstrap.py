@@ -1,7 +1,7 @@
 """Which rows a member is trained on, how often, and which it is validated on.
 
 bootstrap: G groups are drawn with replacement from G; a group drawn k times counts k times, those never drawn (a share
-of (1 - 1/G)^G, some 37%) are the validation part [1, 2 sec. 4.1]. folds: the groups are dealt at random into n_members
+of (1 - 1/G)^G, some 37%) are the validation set [1, 2 sec. 4.1]. folds: the groups are dealt at random into n_members
 parts of equal numbers; member k is validated on part k and trained on the others. Groups are never cut.
 
 [1] B. Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552; L. Breiman, Mach. Learn. 24, 123 (1996)
@@ -39,7 +39,7 @@ def check_groups(settings: SparseRegressionSettings, n_groups: int) -> None:
 def multiplicity(
     settings: SparseRegressionSettings, n_groups: int, member: int, random: np.random.Generator
 ) -> Integers:
-    """Return how often each group stands in the training part of a member (n_groups); 0: in the validation part."""
+    """Return how often each group stands in the training set of a member (n_groups); 0: in the validation set."""
     if settings.sampling == "folds":
         order = np.random.default_rng([settings.seed, PARTS]).permutation(n_groups)
         counts = np.ones(n_groups, dtype=np.int64)

@@ -24,15 +24,7 @@ BLOCK = 4096
 
 
 class GramEngine:
-    """Gains from the products of the columns.
-
-    Args:
-        matrix: (n, D) rows.
-        targets: (n).
-        weights: (n) of squared residuals; rows of weight 0 are left out.
-        limit: columns that may be taken.
-        dependence: fraction of a column's length below which what is left of it counts as nothing.
-    """
+    """Gains from the products of the columns; arguments as in `select.Engine`."""
 
     def __init__(self, matrix: Floats, targets: Floats, weights: Floats, limit: int, dependence: float) -> None:
         width = matrix.shape[1]

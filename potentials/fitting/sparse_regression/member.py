@@ -21,7 +21,7 @@ class Member:
 
     Attributes:
         number: which member.
-        multiplicity: (G) how often each group stood in its training part; 0: validation part.
+        multiplicity: (G) how often each group stood in its training set; 0: validation set.
         order: (M) columns in the order of their choice; d stands for the constant.
         gains: (M) share of the squared training targets that each choice explained.
         training, validation: (M) weighted root-mean-square errors of all rows.

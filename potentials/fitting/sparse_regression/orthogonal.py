@@ -16,15 +16,7 @@ from rhopot.potentials.fitting.sparse_regression.weighted_rows import VARIATION,
 
 
 class RowEngine:
-    """Gains from the rows.
-
-    Args:
-        matrix: (n, D) rows.
-        targets: (n).
-        weights: (n) of squared residuals; rows of weight 0 are left out.
-        limit: columns that may be taken.
-        dependence: fraction of a column's length below which what is left of it counts as nothing.
-    """
+    """Gains from the rows; arguments as in `select.Engine`."""
 
     def __init__(self, matrix: Floats, targets: Floats, weights: Floats, limit: int, dependence: float) -> None:
         kept = np.flatnonzero(weights)

@@ -26,7 +26,12 @@ NOTHING = 1e-12
 
 
 class Engine(Protocol):
-    """Arithmetic of the selection."""
+    """Arithmetic of the selection, made of (matrix, targets, weights, limit, dependence).
+
+    matrix: (n, D) rows; targets: (n); weights: (n) of squared residuals; rows of weight 0 are left out
+    limit: columns that may be taken
+    dependence: fraction of a column's length; a column is dependent where less than this is left of it
+    """
 
     target: float
     """|r|^2 when `settle` was called."""
