@@ -171,7 +171,7 @@ def test_tables_explain_their_columns(
     assert main(["evaluate", str(file), UNSEEN]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     report = (file.parent / "report.md").read_text()
-    header = next(line for line in report.splitlines() if line.startswith("| set"))
+    header = next(line for line in report.splitlines() if line.startswith("| set |"))
     names = [re.sub(r" (meV/atom|meV/A|GPa)$", "", name) for name in header.strip("| ").split(" | ")[2:]]
     assert {"E RMSE", "F MAE", "E std", "E <1 std", "F <2 std"} <= set(names)
     for text in (report, printed):
