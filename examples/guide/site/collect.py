@@ -124,7 +124,7 @@ def _write_programs(target: Path) -> list[Path]:
     folders = sorted(
         folder.relative_to(ROOT)
         for folder in (ROOT / "examples").iterdir()
-        if folder.is_dir() and folder.name not in ("data", "guide")
+        if folder.is_dir() and folder.name not in ("data", "guide", "__pycache__")
     )
     for folder in folders:
         files = sorted(

@@ -1,4 +1,4 @@
-"""`scattering`: average of sparse linear models on wavelet scattering of the whole structure.
+"""`scattering`: average of sparse linear models on wavelet scattering of the periodic cell.
 
 E / N = c + sum_p w_p S_p with features S per atom of the structure (see `descriptors.scattering`).
 """
@@ -68,7 +68,7 @@ def _conflict(config: Configuration) -> Conflict | None:
 
 FAMILY = Family(
     name="scattering",
-    title="average of sparse linear models on wavelet scattering of the whole structure",
+    title="average of sparse linear models on wavelet scattering of the periodic cell",
     references=(SCATTERING, SPARSE_MODELS),
     kind="global",
     n_layers=1,

@@ -96,15 +96,17 @@ def test_repulsion_begins_where_the_data_end(
     """Card, `info` and report name the distance of each pair; on every training structure the repulsion is zero."""
     file = trained_model(family)
     card = read_card(file)
-    hypers = ZblSettings.model_validate(card.fit["baseline"]["pair"])
-    assert isinstance(hypers.outer, dict)
-    assert hypers.outer == pytest.approx(card.training_data.summary["shortest_distances"], abs=2e-4)
+    repulsion = ZblSettings.model_validate(card.fit["baseline"]["pair"])
+    assert isinstance(repulsion.outer, dict)
+    assert repulsion.outer == pytest.approx(card.training_data.summary["shortest_distances"], abs=2e-4)
     settings = yaml.safe_load((file.parent / "config.yaml").read_text())
     assert settings["baseline"]["pair"] == card.fit["baseline"]["pair"], "trains the same one on other data too"
     frames = read_frames(settings["data"]["train"])
     everywhere = shortest_distances(frames, card.symbols, 4.0)
-    assert all(everywhere[pair] <= end + 2e-4 for pair, end in hypers.outer.items()), "frames held out may be shorter"
-    sentence = f"zbl, below {settings.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
+    assert all(everywhere[pair] <= end + 2e-4 for pair, end in repulsion.outer.items()), (
+        "frames held out may be shorter"
+    )
+    sentence = f"zbl, below {repulsion.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
     assert sentence in (file.parent / "report.md").read_text()
     assert main(["info", str(file)]) == 0
     assert "shortest distance in the" in " ".join(capsys.readouterr().out.split())
