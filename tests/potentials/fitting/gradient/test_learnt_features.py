@@ -102,6 +102,7 @@ def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", launched.LAUNCHERS)
 def test_two_processes_equal_one(kind: str, tmp_path: Path) -> None:
     alone = learnt.results(SingleProcess())
