@@ -18,7 +18,7 @@ Models of kind `local` know energies and virials of atoms, with `energies.sum() 
 `stresses.sum(0) = stress`. How members share a total among atoms is arbitrary, so there is no uncertainty of an atom's
 energy.
 
-Models of kind `global` know whole structures only. They prepare for the structure they see first (for scattering,
+Models of kind `global` give no energies of atoms. They prepare for the structure they see first (for scattering,
 they choose grids) and keep that while it moves and its cell changes, so that energies are smooth (see
 `rhopot.export.prepared`). After the cell has changed, a fresh calculator chooses grids for the cell as it is then, so
 that its energies may differ slightly from those of the run; the same holds for threads and copies that have seen other
@@ -38,11 +38,11 @@ import ase
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.outputs import Properties, all_outputs
 
+from rhopot.export.global_models import evaluate_global, knows_member_forces, without_member_forces
 from rhopot.export.load import LoadedModel, load_model
-from rhopot.export.local import evaluate_edges
+from rhopot.export.local_models import evaluate_edges
 from rhopot.export.prepared import Prepared
 from rhopot.export.results import Evaluation
-from rhopot.export.whole import evaluate_whole, knows_member_forces, without_member_forces
 from rhopot.potentials import units
 from rhopot.potentials.graph.verlet import VerletList
 
@@ -191,7 +191,7 @@ class RhopotCalculator(Calculator):
         deviations = "forces_uncertainty" in wanted
         if self._is_global:
             prepared = self.prepared(atoms)
-            return evaluate_whole(
+            return evaluate_global(
                 self.model, atoms, prepared, gradients=gradients, members=members, deviations=deviations
             )
         return evaluate_edges(

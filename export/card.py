@@ -7,7 +7,7 @@ and `versions` are known to the exporter and may be left out.
     format_version      int     1
     family              str     soap_linear, soap_gap, ...
     kind                str     local: energies of centres from edges;  global: total energy of a structure (the two
-                                contracts: `rhopot.export.local`, `rhopot.export.whole`)
+                                contracts: `rhopot.export.local_models`, `rhopot.export.global_models`)
     symbols             [str]   chemical symbols; `species` handed to the model are indices into this list
     cutoff              float   A; edges of this length and longer have no effect. Of global models, the reach of what
                                 they are made of: no neighbour list is built from it

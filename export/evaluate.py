@@ -1,7 +1,7 @@
 """Energies and their derivatives of structures, whatever the kind of the model.
 
-local    `rhopot.export.local`: energies of atoms from edges; small structures are packed together
-global   `rhopot.export.whole`: one energy per structure, each with its own preparation
+local    `rhopot.export.local_models`: energies of atoms from edges; small structures are packed together
+global   `rhopot.export.global_models`: one energy per structure, each with its own preparation
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import ase
 
+from rhopot.export.global_models import evaluate_global, prepare
 from rhopot.export.load import LoadedModel
-from rhopot.export.local import evaluate_local
+from rhopot.export.local_models import evaluate_local
 from rhopot.export.results import Evaluation
-from rhopot.export.whole import evaluate_whole, prepare
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
             "gives total energies only; ask for the virial of the structure"
         )
     return [
-        evaluate_whole(
+        evaluate_global(
             model,
             atoms,
             prepare(model, atoms),

@@ -34,7 +34,7 @@ class ModelFileError(ValueError):
 class LoadedModel:
     """A model that can be evaluated: its card, and the module that obeys the contract of its kind.
 
-    See `rhopot.export.local` and `rhopot.export.whole`.
+    See `rhopot.export.local_models` and `rhopot.export.global_models`.
     """
 
     card: ModelCard

@@ -19,9 +19,9 @@ import ase
 import numpy as np
 import torch
 
+from rhopot.export.global_models import prepare, require_stretch
 from rhopot.export.load import LoadedModel
 from rhopot.export.results import Floats
-from rhopot.export.whole import prepare, require_stretch
 
 SHRINK = 0.7
 

@@ -24,11 +24,11 @@ class Evaluation:
     """Results for one structure of N atoms; what was not asked for is None.
 
     energy          eV
-    energies        (N,) eV, their sum is the energy; None for models of whole structures
+    energies        (N,) eV, their sum is the energy; None for global models
     forces          (N, 3) eV/A
     virial          (3, 3) eV
-    virials         (N, 3, 3) eV, their sum is the virial; None for models of whole structures
-    members         energies of the K members in eV: (N, K) of atoms, or (K,) of the whole structure; None too where
+    virials         (N, 3, 3) eV, their sum is the virial; None for global models
+    members         energies of the K members in eV: (N, K) of atoms, or (K,) of the structure; None too where
                     the model has none
     forces_uncertainty  (N,) eV/A, standard deviation of the members' forces on each atom (see `force_deviations`)
     """

@@ -20,10 +20,10 @@ from rhopot.export import script
 from rhopot.export.archive import CARD_NAME
 from rhopot.export.card import ModelCard, Versions
 from rhopot.export.evaluate import evaluate
+from rhopot.export.global_models import inputs_of, prepare
 from rhopot.export.load import LoadedModel, require_runnable
 from rhopot.export.probe import differences, rounding, write_structures
 from rhopot.export.results import Evaluation
-from rhopot.export.whole import inputs_of, prepare
 from rhopot.potentials.files import naming, write_atomically
 
 SELF_CHECK_SECONDS = 600

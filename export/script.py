@@ -19,7 +19,7 @@ import torch
 from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
-# Methods beside `forward` that adapters call (see `rhopot.export.whole`).
+# Methods beside `forward` that adapters call (see `rhopot.export.global_models`).
 EXPORTED_METHODS = ("prepare", "member_gradients")
 
 

@@ -202,11 +202,11 @@ void GlobalEvaluator::set_deviations()
 {
   const int64_t n_atoms = atoms_.structure().n_atoms;
   const int n_members = task_.model.force_members();
-  const double *const slopes = sums_[0].of_members();
+  const double *const gradients = sums_[0].of_members();
   std::vector<double> forces(3 * n_members);
   for (const GatheredStructure::Owned &owned : atoms_.owned()) {
     for (int k = 0; k < n_members; k++)
-      for (int a = 0; a < 3; a++) forces[3 * k + a] = -task_.scale * slopes[3 * (n_atoms * k + owned.row) + a];
+      for (int a = 0; a < 3; a++) forces[3 * k + a] = -task_.scale * gradients[3 * (n_atoms * k + owned.row) + a];
     set_deviation(owned.atom, forces.data());
   }
 }
@@ -216,10 +216,10 @@ void GlobalEvaluator::add_virial()
 {
   const Structure structure = atoms_.structure();
   double w[3][3] = {};
-  const auto add = [&w](const double *vectors, const double *slopes, int64_t n) {
+  const auto add = [&w](const double *vectors, const double *gradients, int64_t n) {
     for (int64_t k = 0; k < n; k++)
       for (int a = 0; a < 3; a++)
-        for (int b = 0; b < 3; b++) w[a][b] -= vectors[3 * k + a] * slopes[3 * k + b];
+        for (int b = 0; b < 3; b++) w[a][b] -= vectors[3 * k + a] * gradients[3 * k + b];
   };
   add(structure.positions, sums_[0].by_positions(), structure.n_atoms);
   add(structure.cell, sums_[0].by_cell(), 3);

@@ -1,4 +1,4 @@
-// A model, evaluated on edges or on a whole structure, as its kind says. This interface names neither torch nor LAMMPS: the
+// A model, evaluated on edges (local) or on a structure (global). This interface names neither torch nor LAMMPS: the
 // pair style is compiled without the one, the files torch_*.cpp without the other.
 
 #ifndef RHOPOT_MODEL_H
@@ -45,7 +45,7 @@ struct EdgeBatch {
   const int64_t *species = nullptr;        // [A]
 };
 
-// A whole structure of N atoms. Rows of the cell are its vectors; those of axes that are not periodic mean nothing.
+// A structure of N atoms. Rows of the cell are its vectors; those of axes that are not periodic mean nothing.
 struct Structure {
   int64_t n_atoms = 0;
   const double *positions = nullptr;     // [N,3] A

@@ -55,9 +55,9 @@ def smooth_table(n_species: int, n_knots: int, l_max: int, n_radial: int, genera
             for q in range(n_radial):
                 value = torch.cos(frequency[a, degree, q] * r) * (1 - r / CUTOFF) ** 3 * (r / CUTOFF) ** degree
                 value = amplitude[a, degree, q] * value
-                slope = torch.autograd.grad(value.sum(), r, create_graph=True)[0]
-                curvature = torch.autograd.grad(slope.sum(), r)[0]
-                table[a, :, :, degree, q] = torch.stack([value, slope, curvature], dim=1).detach()
+                derivative = torch.autograd.grad(value.sum(), r, create_graph=True)[0]
+                curvature = torch.autograd.grad(derivative.sum(), r)[0]
+                table[a, :, :, degree, q] = torch.stack([value, derivative, curvature], dim=1).detach()
     return table
 
 

@@ -20,7 +20,7 @@ import torch
 from measure import machine
 
 from rhopot.export import LoadedModel, evaluate, load_model
-from rhopot.export.local import evaluate_edges
+from rhopot.export.local_models import evaluate_edges
 from rhopot.export.results import Evaluation
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.graph.neighbours import find_edges

@@ -133,7 +133,7 @@ def fit(name: str, matrices: Matrices, train: np.ndarray, regressor: ScatteringF
 
 
 def select(measured: StructureFeatures, mask: np.ndarray, energies_alone: bool = False) -> StructureFeatures:
-    """Frames of a mask, with their shifts and, where energies are not all that is fitted, their slopes."""
+    """Frames of a mask, with their shifts and, where energies are not all that is fitted, their derivatives."""
     place = np.cumsum(mask) - 1
 
     def of(perturbed: PerturbedRows, wanted: bool = True) -> PerturbedRows:

@@ -89,8 +89,8 @@ class RadialFeatures(Features):
         t = (distance / self.cutoff).unsqueeze(1)
         inside = (1.0 - t * t).clamp_min(0.0)
         gaussian = torch.exp(-0.5 * x * x)
-        slope = -x / self.width * inside**3 - 6.0 * t / self.cutoff * inside**2
-        return gaussian * inside**3, gaussian * slope
+        derivative = -x / self.width * inside**3 - 6.0 * t / self.cutoff * inside**2
+        return gaussian * inside**3, gaussian * derivative
 
     def forward(self, graph: AtomicGraph) -> Tensor:
         """Return the features (C, A Q)."""
@@ -103,9 +103,9 @@ class RadialFeatures(Features):
     def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return the features (C, F) and the derivative (E, 3, F) of each edge's centre by its vector, in A^-1."""
         distance = graph.edge_vectors.square().sum(1).sqrt()
-        _, slopes = self.functions(distance)
-        element = torch.nn.functional.one_hot(graph.species[graph.neighbour], self.n_species).to(slopes.dtype)
-        by_length = (element.unsqueeze(2) * slopes.unsqueeze(1)).reshape(len(distance), self.n_features)
+        _, derivatives = self.functions(distance)
+        element = torch.nn.functional.one_hot(graph.species[graph.neighbour], self.n_species).to(derivatives.dtype)
+        by_length = (element.unsqueeze(2) * derivatives.unsqueeze(1)).reshape(len(distance), self.n_features)
         unit = graph.edge_vectors / distance.unsqueeze(1)
         return self.forward(graph).detach(), (unit.unsqueeze(2) * by_length.unsqueeze(1)).detach()
 

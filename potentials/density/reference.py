@@ -88,12 +88,12 @@ def expansion_jacobian(graph: AtomicGraph, table: RadialTable) -> Tensor:
 
 
 def jacobian_forces(jacobian: Tensor, first_edge: Tensor, gradient: Tensor) -> Tensor:
-    """Return dE/d(edge vector) from a descriptor's derivative: g[k, e, a] = sum_f jacobian[e, a, f] slope[k, i(e), f].
+    """Return dE/d(edge vector) from a Jacobian: g[k, e, a] = sum_f jacobian[e, a, f] gradient[k, i(e), f].
 
     Args:
         jacobian: (E, 3, F) derivative of the features of each edge's centre.
         first_edge: (C + 1) where each centre's edges begin.
-        slope: (K, C, F), dE/d(features) of K models.
+        gradient: (K, C, F), dE/d(features) of K models.
 
     Returns:
         (K, E, 3).

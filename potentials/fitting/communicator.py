@@ -1,4 +1,4 @@
-"""The processes that share one fit: frames are dealt round robin, every rank holds the same selection and model.
+"""The processes that share one fit: frames are distributed round robin, every rank holds the same selection and model.
 
 Two launchers are recognised by the environment variables they set: mpirun (through mpi4py) and torchrun (through
 torch.distributed: gloo on the CPU, nccl on GPUs). Neither package is imported in a process that runs alone.

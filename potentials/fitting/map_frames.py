@@ -1,4 +1,4 @@
-"""One computation for each of many frames: dealt to processes, in threads where asked for, gathered in order.
+"""One computation for each of many frames: distributed over processes, in threads where asked for, gathered in order.
 
 Whatever the number of processes and threads, a result depends on its frame alone and stands at its frame's place. The
 first failure, or an interruption from the keyboard, cancels what has not begun.

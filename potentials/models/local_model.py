@@ -6,7 +6,7 @@ from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
 class LocalModel(nn.Module):
-    """Energies of centres from their edges, as model files give them (see `rhopot.export.local`).
+    """Energies of centres from their edges, as model files give them (see `rhopot.export.local_models`).
 
     A subclass defines `energies`; `forward` is what ASE and LAMMPS call.
     """

@@ -15,9 +15,9 @@ Contract of models of kind `global`:
         of the first `count` members, which costs as much as `count` forwards with gradient.
 
 In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
-Range: the whole structure. Cost and memory: those of `ScatteringJacobian`; the gradient is made in the forward pass,
-block by block, and handed to autograd through E.detach() + g . (x - x.detach()), so no fields are stored. Without
-gradients the pass costs a third.
+Range: the structure (a global model). Cost and memory: those of `ScatteringJacobian`; the gradient is made in the
+forward pass, block by block, and handed to autograd through E.detach() + g . (x - x.detach()), so no fields are stored.
+Without gradients the pass costs a third.
 
 [1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, thesis (2021), chapters 2-4
 """

@@ -1,7 +1,7 @@
 """One fit: a family, as configured, fitted to a training set; the model with its card.
 
 Descriptor, pair baseline, energy per element, fit, calibration of the predicted uncertainty of forces, card. Every MPI
-rank runs the same code; frames are dealt to ranks inside the fit. Nothing is written here but checkpoints.
+rank runs the same code; the fit distributes frames over the ranks. Nothing is written here but checkpoints.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.export.global_models import knows_member_forces
 from rhopot.export.results import species_of
-from rhopot.export.whole import knows_member_forces
 from rhopot.potentials.fitting.calibration import ForceCalibration, ForceErrors, calibrate_forces
 from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.map_frames import map_frames

@@ -157,7 +157,7 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if report["kind"] == "local":
             yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å"
         else:
-            yield "Model", f"one energy of the whole structure (no atomic energies); reach {reach:.3g} Å"
+            yield "Model", f"the total energy only (no energies of atoms); reach {reach:.3g} Å"
         yield "Descriptor", "; ".join(family.describe(descriptor)[1:])
     if isinstance(fit.get("networks"), str):
         yield "Networks", fit["networks"]

@@ -166,7 +166,7 @@ def test_results_survive_files(tmp_path: Path) -> None:
 
 
 def test_cell_and_atoms_relax_together() -> None:
-    """The energy falls steadily, because forces and stress are its slopes on one grid."""
+    """The energy falls steadily, because forces and stress are its derivatives on one grid."""
     atoms = attached(toy.skewed())
     start = atoms.get_potential_energy()
     with warnings.catch_warnings():

@@ -60,13 +60,13 @@ def test_virial_is_the_finite_difference_of_the_energy(scattering: Path, tmp_pat
     xx, yy, zz, xy, xz, yz = lmp.pressures(run) * run.values["vol"]
     virial = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     box = box_matrix(run.values)
-    slopes, exact = [], []
+    gradients, exact = [], []
     for name in DEFORMATIONS:
         change = box_matrix({key: float(key == name) for key in DEFORMATIONS})
         exact.append(-np.sum(virial * (change @ np.linalg.inv(box))))  # strain per A
-        slopes.append((run.values[f"E{name}1"] - run.values[f"E{name}-1"]) / (2 * STEP))
+        gradients.append((run.values[f"E{name}1"] - run.values[f"E{name}-1"]) / (2 * STEP))
     assert np.abs(exact).min() > 0.01
-    np.testing.assert_allclose(slopes, exact, rtol=0, atol=1e-6 * np.abs(exact).max())
+    np.testing.assert_allclose(gradients, exact, rtol=0, atol=1e-6 * np.abs(exact).max())
 
 
 MELT = toy.crystal((1, 1, 1), rattle=0.05)

@@ -112,16 +112,16 @@ class DescriptorContract:
         )
         self.assert_same(descriptor(some), descriptor(graph(descriptor, structures.skewed()))[3:6])
 
-    def test_value_slope_and_curvature_vanish_at_the_cutoff(self, descriptor: nn.Module) -> None:
+    def test_value_derivative_and_curvature_vanish_at_the_cutoff(self, descriptor: nn.Module) -> None:
         columns = mixture(descriptor, 1)
 
         def profile(distance: float) -> tuple[float, float, float]:
             vectors, *rest = graph(descriptor, dimer(distance))
             stretch = torch.ones(1, dtype=torch.float64, requires_grad=True)
             value = (descriptor(AtomicGraph(vectors * stretch, *rest)) @ columns).sum()
-            (slope,) = torch.autograd.grad(value, stretch, create_graph=True)
-            (curvature,) = torch.autograd.grad(slope.sum(), stretch)
-            return float(value.detach()), float(slope.detach()), float(curvature)
+            (derivative,) = torch.autograd.grad(value, stretch, create_graph=True)
+            (curvature,) = torch.autograd.grad(derivative.sum(), stretch)
+            return float(value.detach()), float(derivative.detach()), float(curvature)
 
         alone = float((features(descriptor, dimer(1.01 * descriptor.cutoff)) @ columns).sum())
         inside, edge = profile(0.6 * descriptor.cutoff), profile((1 - 1e-6) * descriptor.cutoff)
@@ -149,14 +149,14 @@ class DescriptorContract:
 
     def test_jacobian_equals_autograd(self, descriptor: nn.Module) -> None:
         vectors, *rest = few_edges(6, seed=5)
-        values, slopes = descriptor.jacobian(AtomicGraph(vectors, *rest))
+        values, derivatives = descriptor.jacobian(AtomicGraph(vectors, *rest))
         columns = mixture(descriptor)
         vectors.requires_grad_(True)
         again = descriptor(AtomicGraph(vectors, *rest))
         self.assert_same(values, again.detach())
         for column in columns.T:
             (gradient,) = torch.autograd.grad((again @ column).sum(), vectors, retain_graph=True)
-            self.assert_same(slopes @ column, gradient)
+            self.assert_same(derivatives @ column, gradient)
 
     @pytest.mark.parametrize("members", [False, True])
     def test_linear_equals_features_times_weights(self, descriptor: nn.Module, members: bool) -> None:
@@ -198,17 +198,17 @@ class DescriptorContract:
         none = torch.zeros(0, dtype=torch.int64)
         inputs = (torch.zeros(0, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.int64), none, none)
         for species in (none, torch.tensor([0, 1])):
-            values, slopes = descriptor.jacobian(AtomicGraph(*inputs, species))
+            values, derivatives = descriptor.jacobian(AtomicGraph(*inputs, species))
             assert descriptor(AtomicGraph(*inputs, species)).shape == values.shape == (0, descriptor.n_features)
-            assert slopes.shape == (0, 3, descriptor.n_features)
+            assert derivatives.shape == (0, 3, descriptor.n_features)
 
     def test_edges_that_point_the_same_way_have_finite_derivatives(self, descriptor: nn.Module) -> None:
         vectors = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 3.0], [0.0, 0.0, -2.0]], dtype=torch.float64)
         vectors.requires_grad_(True)
         rest = (torch.tensor([0, 3]), torch.tensor([1, 1, 2]), torch.tensor([0]), torch.tensor([0, 1, 1]))
         value = (descriptor(AtomicGraph(vectors, *rest)) @ mixture(descriptor)).sum()
-        (slope,) = torch.autograd.grad(value, vectors, create_graph=True)
-        (second,) = torch.autograd.grad((slope**2).sum(), vectors)
-        assert bool(torch.isfinite(slope).all())
+        (derivative,) = torch.autograd.grad(value, vectors, create_graph=True)
+        (second,) = torch.autograd.grad((derivative**2).sum(), vectors)
+        assert bool(torch.isfinite(derivative).all())
         assert bool(torch.isfinite(second).all())
-        assert float(slope.detach().abs().max()) > 0
+        assert float(derivative.detach().abs().max()) > 0

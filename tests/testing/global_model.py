@@ -18,7 +18,7 @@ from ase.build import bulk
 from scipy.stats import ortho_group
 
 from rhopot.export import Evaluation, LoadedModel, RhopotCalculator, evaluate, script
-from rhopot.export.whole import evaluate_whole, prepare
+from rhopot.export.global_models import evaluate_global, prepare
 from rhopot.potentials.verification.finite_differences import derivative, numerical_stress
 from rhopot.testing import numerics, structures
 
@@ -68,7 +68,7 @@ class GlobalModelContract:
     def test_forces_are_derivatives_of_the_energy(self, model: LoadedModel, make) -> None:  # type: ignore[no-untyped-def]
         atoms = make()
         prepared = prepare(model, atoms)
-        forces = evaluate_whole(model, atoms, prepared).forces
+        forces = evaluate_global(model, atoms, prepared).forces
         scale = max(np.abs(forces).max(), 0.1)
         for seed in range(3):
             direction = np.random.default_rng(seed).standard_normal((len(atoms), 3))
@@ -77,7 +77,7 @@ class GlobalModelContract:
             def energy(step: float, direction: np.ndarray = direction) -> float:
                 moved = atoms.copy()
                 moved.positions += step * direction
-                return evaluate_whole(model, moved, prepared, gradients=False).energy
+                return evaluate_global(model, moved, prepared, gradients=False).energy
 
             assert -np.sum(forces * direction) == pytest.approx(derivative(energy, 2e-3), abs=self.numeric * scale)
 
@@ -142,7 +142,7 @@ class GlobalModelContract:
     def test_shares_add_up(self, model: LoadedModel, make, n_shares: int) -> None:  # type: ignore[no-untyped-def]
         atoms = make()
         prepared = prepare(model, atoms)
-        whole, parts = (evaluate_whole(model, atoms, prepared, members=True, n_shares=n) for n in (1, n_shares))
+        whole, parts = (evaluate_global(model, atoms, prepared, members=True, n_shares=n) for n in (1, n_shares))
         assert parts.energy == pytest.approx(whole.energy, rel=self.noise)
         np.testing.assert_allclose(parts.forces, whole.forces, atol=self.noise)
         np.testing.assert_allclose(parts.virial, whole.virial, atol=self.noise)
@@ -166,12 +166,12 @@ class GlobalModelContract:
             for sign in (1, -1):
                 moved = atoms.copy()
                 moved.positions[2, a] += sign * step
-                totals = evaluate_whole(model, moved, prepared, members=True, gradients=False).members
+                totals = evaluate_global(model, moved, prepared, members=True, gradients=False).members
                 forces[:, a] -= sign * totals[:count] / (2 * step)
         expected = np.sqrt(np.var(forces, axis=0).mean())
         assert expected > 1e-4
         whole, parts = (
-            evaluate_whole(model, atoms, prepared, gradients=False, deviations=True, n_shares=n).forces_uncertainty
+            evaluate_global(model, atoms, prepared, gradients=False, deviations=True, n_shares=n).forces_uncertainty
             for n in (1, 3)
         )
         assert whole.shape == (len(atoms),)

@@ -32,7 +32,7 @@ def energy(model: LoadedModel, atoms: ase.Atoms) -> float:
     return evaluate(model, [atoms], gradients=False)[0].energy
 
 
-def slope_along(model: LoadedModel, atoms: ase.Atoms, direction: Floats, step: float = 1e-3) -> float:
+def derivative_along(model: LoadedModel, atoms: ase.Atoms, direction: Floats, step: float = 1e-3) -> float:
     """dE/ds in eV/A along a direction (N, 3), by central differences of fourth order."""
 
     def at(shift: float) -> float:
@@ -115,8 +115,10 @@ class PotentialContract:
         forces = run(model, atoms).forces
         for seed in range(3):
             direction = np.random.default_rng(seed).standard_normal((len(atoms), 3))
-            slope = slope_along(model, atoms, direction / np.linalg.norm(direction))
-            assert -np.sum(forces * direction) / np.linalg.norm(direction) == pytest.approx(slope, abs=self.numeric)
+            derivative = derivative_along(model, atoms, direction / np.linalg.norm(direction))
+            assert -np.sum(forces * direction) / np.linalg.norm(direction) == pytest.approx(
+                derivative, abs=self.numeric
+            )
 
     def test_stress_is_the_derivative_by_strain(self, model: LoadedModel) -> None:
         atoms = structures.skewed()

@@ -63,8 +63,8 @@ def _table(n_species: int, cutoff: float, n_max: int, l_max: int) -> Tensor:
         for order in range(n_max):
             r = knots.clone().requires_grad_(True)
             f = value(r, degree, order)
-            (slope,) = torch.autograd.grad(f.sum(), r, create_graph=True)
-            (second,) = torch.autograd.grad(slope.sum(), r)
-            table[:, :, degree, order] = torch.stack([f, slope, second], dim=1).detach().numpy()
+            (derivative,) = torch.autograd.grad(f.sum(), r, create_graph=True)
+            (second,) = torch.autograd.grad(derivative.sum(), r)
+            table[:, :, degree, order] = torch.stack([f, derivative, second], dim=1).detach().numpy()
     table[-1] = 0.0
     return torch.from_numpy(np.repeat(table[None], n_species, axis=0))

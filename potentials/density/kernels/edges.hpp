@@ -2,9 +2,9 @@
 // functions both ways round.
 //
 // The radial functions are a quintic Hermite spline: with s = r/h - k in [0, 1) on the interval [r_k, r_{k+1}]
-//   R = sum over the six rows of the two knots (value, slope, curvature) of a weight w(s) times the row,
+//   R = sum over the six rows of the two knots (value, derivative, curvature) of a weight w(s) times the row,
 // and the rows of consecutive knots follow each other in memory, so all (l, q) are evaluated by six multiply-adds on
-// contiguous numbers. At and beyond the cutoff all weights are zero. An edge of length zero keeps its value and no slope.
+// contiguous numbers. At and beyond the cutoff all weights are zero. An edge of length zero keeps its value and no derivative.
 #pragma once
 
 #include "harmonics.hpp"
@@ -14,24 +14,24 @@ namespace rhopot::RHOPOT_VARIANT {
 constexpr int SPLINE_ROWS = 6;
 
 // what a batch is prepared for: the density, its derivative by the edges, or the adjoint of the density
-enum class Need { value, slope, adjoint };
+enum class Need { value, derivative, adjoint };
 
 // w[row], w[6 + row]: weights of value and of d/dr, at s on intervals of width h
 template <class T, class V> RHOPOT_INLINE void spline_weights(const V& s, T h, V* w) {
     const T half = T(0.5), inverse = 1 / h;
     const V s2 = s * s, s3 = s2 * s, s4 = s2 * s2, s5 = s3 * s2;
     const V to_next = s3 * T(10) - s4 * T(15) + s5 * T(6);
-    const V to_next_slope = (s2 * T(30) - s3 * T(60) + s4 * T(30)) * inverse;
+    const V to_next_derivative = (s2 * T(30) - s3 * T(60) + s4 * T(30)) * inverse;
     w[0] = V{} + T(1) - to_next;
     w[1] = (s - s3 * T(6) + s4 * T(8) - s5 * T(3)) * h;
     w[2] = (s2 - s3 * T(3) + s4 * T(3) - s5) * (half * h * h);
     w[3] = to_next;
     w[4] = (s4 * T(7) - s3 * T(4) - s5 * T(3)) * h;
     w[5] = (s3 - s4 * T(2) + s5) * (half * h * h);
-    w[6] = V{} - to_next_slope;
+    w[6] = V{} - to_next_derivative;
     w[7] = V{} + T(1) - s2 * T(18) + s3 * T(32) - s4 * T(15);
     w[8] = (s * T(2) - s2 * T(9) + s3 * T(12) - s4 * T(5)) * (half * h);
-    w[9] = to_next_slope;
+    w[9] = to_next_derivative;
     w[10] = s3 * T(28) - s2 * T(12) - s4 * T(15);
     w[11] = (s2 * T(3) - s3 * T(8) + s4 * T(5)) * (half * h);
 }
@@ -44,9 +44,9 @@ template <class T, bool DUAL> struct EdgeBatch {
     Field<T, DUAL> direction;  // [4, WIDTH]: x, y, z of the unit vector, and 1 / r
     Harmonics<T, DUAL> harmonics;
     Field<T, DUAL> radial;     // [WIDTH, (l, q) as in Columns]
-    Field<T, DUAL> slope;      // the same, d/dr
+    Field<T, DUAL> derivative;      // the same, d/dr
     Field<T, DUAL> radial_by_lane;  // [(l, q), WIDTH]
-    Field<T, DUAL> slope_by_lane;
+    Field<T, DUAL> derivative_by_lane;
 
     static std::ptrdiff_t rows(const Basis<T>& b) { return b.columns.row; }
     static std::ptrdiff_t size(const Basis<T>& b) {
@@ -58,9 +58,9 @@ template <class T, bool DUAL> struct EdgeBatch {
         batch.harmonics = Harmonics<T, DUAL>::from(arena, b.l_max);
         batch.radial = arena.template take<DUAL>(WIDTH<T> * (rows(b) + 1));
         batch.radial.store(WIDTH<T> * rows(b), zero<T, DUAL>());  // the last row is read up to a pack too far
-        batch.slope = arena.template take<DUAL>(WIDTH<T> * rows(b));
+        batch.derivative = arena.template take<DUAL>(WIDTH<T> * rows(b));
         batch.radial_by_lane = arena.template take<DUAL>(WIDTH<T> * rows(b));
-        batch.slope_by_lane = arena.template take<DUAL>(WIDTH<T> * rows(b));
+        batch.derivative_by_lane = arena.template take<DUAL>(WIDTH<T> * rows(b));
         return batch;
     }
 };
@@ -82,28 +82,29 @@ RHOPOT_INLINE auto gather(const Graph<T>& graph, const EdgeBatch<T, DUAL>& batch
     return result;
 }
 
-// six rows of the table times their weights, for value and (SLOPE) slope of one edge; `table` is the first of the six
-template <class T, bool DUAL, bool SLOPE>
+// six rows of the table times their weights, for value and (DERIVATIVE) derivative of one edge; `table` is the first of the six
+template <class T, bool DUAL, bool DERIVATIVE>
 RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUAL>& batch, const Field<T, DUAL>& weights,
                                    const T* table, int lane) {
     using V = typename Field<T, DUAL>::Vector;
     using Number = decltype(weights.scalar(0));
-    constexpr int N_WEIGHTS = SLOPE ? 2 * SPLINE_ROWS : SPLINE_ROWS;
+    constexpr int N_WEIGHTS = DERIVATIVE ? 2 * SPLINE_ROWS : SPLINE_ROWS;
     Number w[N_WEIGHTS];
     for (int i = 0; i < N_WEIGHTS; ++i) w[i] = weights.scalar(WIDTH<T> * i + lane);
     const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
-    const Field<T, DUAL> radial = batch.radial.at(lane * basis.columns.row), slope = batch.slope.at(lane * basis.columns.row);
+    const Field<T, DUAL> radial = batch.radial.at(lane * basis.columns.row),
+                         derivative = batch.derivative.at(lane * basis.columns.row);
     const auto evaluate = [&](std::ptrdiff_t to, auto load) {
         V r{}, d{};
         RHOPOT_UNROLL
         for (int row = 0; row < SPLINE_ROWS; ++row) {
             Pack<T> t = load(table + row * n);
-            if constexpr (SLOPE) keep_in_register(t);
+            if constexpr (DERIVATIVE) keep_in_register(t);
             r += w[row] * t;
-            if constexpr (SLOPE) d += w[SPLINE_ROWS + row] * t;
+            if constexpr (DERIVATIVE) d += w[SPLINE_ROWS + row] * t;
         }
         radial.store(to, r);
-        if constexpr (SLOPE) slope.store(to, d);
+        if constexpr (DERIVATIVE) derivative.store(to, d);
     };
     for (int k = 0; k < basis.columns.n_runs; ++k) {
         const Columns::Run& run = basis.columns.runs[k];
@@ -120,7 +121,7 @@ RHOPOT_INLINE void evaluate_spline(const Basis<T>& basis, const EdgeBatch<T, DUA
         // what a pack narrower than the padding leaves of it: packs at the end of one degree read the beginning of it
         for (; i % Columns::MULTIPLE != 0; i += WIDTH<T>) {
             radial.store(run.to + i, zero<T, DUAL>());
-            if constexpr (SLOPE) slope.store(run.to + i, zero<T, DUAL>());
+            if constexpr (DERIVATIVE) derivative.store(run.to + i, zero<T, DUAL>());
         }
     }
 }
@@ -167,18 +168,18 @@ inline void prepare(const Graph<T>& graph, const Basis<T>& basis, const EdgeBatc
     T memory[2 * SPLINE_ROWS * WIDTH<T> * (DUAL ? 2 : 1)] __attribute__((aligned(64)));
     Arena<T> arena{memory};
     const Field<T, DUAL> weights = arena.template take<DUAL>(2 * SPLINE_ROWS * WIDTH<T>);
-    constexpr bool slope = NEED != Need::value;
-    for (int i = 0; i < (slope ? 2 : 1) * SPLINE_ROWS; ++i) weights.store(WIDTH<T> * i, where(inside, w[i], T(0)));
+    constexpr bool derivative = NEED != Need::value;
+    for (int i = 0; i < (derivative ? 2 : 1) * SPLINE_ROWS; ++i) weights.store(WIDTH<T> * i, where(inside, w[i], T(0)));
 
     const std::ptrdiff_t n = std::ptrdiff_t(basis.l_max + 1) * basis.n_radial;
     for (int lane = 0; lane < WIDTH<T>; ++lane) {
         const std::int64_t a = lane < batch.count ? graph.species[graph.neighbour[batch.edge[lane]]] : 0;
         const T* table = basis.radial + (a * basis.n_knots + knot[lane]) * 3 * n;
-        evaluate_spline<T, DUAL, slope>(basis, batch, weights, table, lane);
+        evaluate_spline<T, DUAL, derivative>(basis, batch, weights, table, lane);
     }
     if constexpr (NEED == Need::adjoint) {
         transpose(batch.radial, batch.radial_by_lane, basis.columns.row);
-        transpose(batch.slope, batch.slope_by_lane, basis.columns.row);
+        transpose(batch.derivative, batch.derivative_by_lane, basis.columns.row);
     }
 }
 

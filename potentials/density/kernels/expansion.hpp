@@ -63,7 +63,7 @@ inline void adjoint(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatc
         const auto left = d.at(l * l * shape.row + batch.channel * shape.block);
         const std::ptrdiff_t rows = WIDTH<T> * basis.columns.first[l], to = WIDTH<T> * l * l;
         const int n = basis.columns.used[l];
-        const Field<T, DUAL> right[2] = {batch.radial_by_lane.at(rows), batch.slope_by_lane.at(rows)};
+        const Field<T, DUAL> right[2] = {batch.radial_by_lane.at(rows), batch.derivative_by_lane.at(rows)};
         const Field<T, DUAL> both[2] = {a.at(to), b.at(to)};
         multiply<false>(2 * l + 1, left, shape.row, 1, right, WIDTH<T>, n, both, WIDTH<T>);
     }

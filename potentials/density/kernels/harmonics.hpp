@@ -77,9 +77,9 @@ RHOPOT_INLINE auto harmonics_adjoint(const Harmonics<T, DUAL>& h, const Harmonic
             even += plus * pi;
             odd += minus * pi;
             if (l > m) {
-                const V slope = h.legendre.load(WIDTH<T> * triangle(l, m + 1)) * k.raise[l][m];
-                even_z += plus * slope;
-                odd_z += minus * slope;
+                const V derivative = h.legendre.load(WIDTH<T> * triangle(l, m + 1)) * k.raise[l][m];
+                even_z += plus * derivative;
+                odd_z += minus * derivative;
             }
         }
         const V cosine = h.cosine.load(WIDTH<T> * m), sine = h.sine.load(WIDTH<T> * m);

@@ -22,7 +22,7 @@ from rhopot.potentials.descriptors.scattering.parameters import (
 
 
 class ScatteringSettings(DescriptorSettings):
-    """Wavelet scattering of the whole structure."""
+    """Wavelet scattering of a structure."""
 
     channels: dict[str, dict[str, float]] | None = None
     """Weights of the atoms in each Dirac density, {name: {symbol: weight}}; null: see the module `channels`. [1]"""

@@ -1,4 +1,4 @@
-"""Averages of sparse linear models on wavelet scattering: from labelled structures to one energy of the whole cell."""
+"""Averages of sparse linear models on wavelet scattering: from labelled structures to the energy of a cell."""
 
 from rhopot.potentials.families.scattering.ensemble_settings import ScatteringFitSettings
 from rhopot.potentials.families.scattering.fit import fit_scattering

@@ -1,4 +1,4 @@
-"""Features of many structures: dealt to processes, computed by threads, kept on disk.
+"""Features of many structures: distributed over processes, computed by threads, kept on disk.
 
 A row is asked for by a sample, a structure on its grid and a displacement u of its atoms, and of its cell where it is
 strained:

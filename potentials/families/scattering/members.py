@@ -1,4 +1,4 @@
-"""Members of an ensemble dealt to processes, and which features a budget counts as one."""
+"""Members of an ensemble distributed over processes, and which features a budget counts as one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SharedFit:
-    """Fits ensembles whose members are dealt to processes, with a worker for every thread of each.
+    """Fits ensembles whose members are distributed over processes, with a worker for every thread of each.
 
     communicator, progress: as in a fit problem; stage: name of the bar; resume: take the members that are saved
     """

@@ -57,7 +57,7 @@ class TrainableModel(nn.Module):
 
         Differentiable in the parameters unless gradients are switched off (`torch.no_grad`).
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define predict")
 
     def start(self, source: Any, forces: bool, total: Callable[[Tensor], Tensor]) -> None:
         """Prepare for the first step on the training structures of this process.

@@ -1,6 +1,6 @@
 """The training loop: epochs of steps, the average of the weights, validation, and the best weights of each member.
 
-A step takes a minibatch of structures, dealt to the processes that hold them, forms the members' losses side by side,
+A step takes a minibatch of structures distributed over the processes, forms the members' losses side by side,
 sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
 batches and share nothing else: the gradient of the sum of their losses is each member's own.
 

@@ -9,8 +9,8 @@ written between blocks, and the sequence of blocks depends on the frames alone, 
 the triangle of an uninterrupted one.
 
 The change of coordinates K_NM -> K_NM T (see `coordinates`) is made frame by frame, before the QR: it is where digits
-are lost, because T is large, and there it loses them in the same way in whatever order or on whatever rank frames are
-dealt with. The rows that enter the QR are of the order of prior over sigma, and different orders agree to rounding.
+are lost, because T is large, and there it loses them in the same way in whatever order and on whatever rank the frames
+come. The rows that enter the QR are of the order of prior over sigma, and different orders agree to rounding.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     fit_gap      E = sum_i sum_s c_s k(p_i, p_s)               sparse kernel (deterministic training conditional [1])
 
 Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design`
-are folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be dealt to MPI
-ranks.
+are folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be distributed
+over MPI ranks.
 
 [1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
 """

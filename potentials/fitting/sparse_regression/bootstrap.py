@@ -1,8 +1,8 @@
 """Which rows a member is trained on, how often, and which it is validated on.
 
 bootstrap: G groups are drawn with replacement from G; a group drawn k times counts k times, those never drawn (a share
-of (1 - 1/G)^G, some 37%) are the validation set [1, 2 sec. 4.1]. folds: the groups are dealt at random into n_members
-parts of equal numbers; member k is validated on part k and trained on the others. Groups are never cut.
+of (1 - 1/G)^G, some 37%) are the validation set [1, 2 sec. 4.1]. folds: the groups are distributed at random over
+n_members parts of equal numbers; member k is validated on part k and trained on the others. Groups are never cut.
 
 [1] B. Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552; L. Breiman, Mach. Learn. 24, 123 (1996)
 [2] X. Brumwell, Wavelet scattering and graph representations for atomic structures (thesis, Michigan State University)

@@ -55,8 +55,8 @@ T kernel_energy(T* overlap, const T* weights, std::ptrdiff_t n, std::int64_t zet
 }
 
 // h -> de/dp in place
-template <class T> void unnormalise(T* slope, const T* unit, std::ptrdiff_t n, T along, T inverse) {
-    for_each_pack<T>(n, [&](auto load, auto store) { store(slope, (load(slope) - load(unit) * along) * inverse); });
+template <class T> void unnormalise(T* gradient, const T* unit, std::ptrdiff_t n, T along, T inverse) {
+    for_each_pack<T>(n, [&](auto load, auto store) { store(gradient, (load(gradient) - load(unit) * along) * inverse); });
 }
 
 }  // namespace rhopot::RHOPOT_VARIANT

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from rhopot.export import evaluate
-from rhopot.export.whole import inputs_of
+from rhopot.export.global_models import inputs_of
 from rhopot.potentials.commands import main
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 

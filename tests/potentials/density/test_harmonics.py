@@ -66,10 +66,10 @@ def test_derivatives_of_every_order_are_finite_at_the_poles() -> None:
     weights = torch.linspace(-1.0, 1.0, quantity.shape[1], dtype=torch.float64)
     value = (quantity * weights).sum()
     for _ in range(3):
-        (slope,) = torch.autograd.grad(value, unit, create_graph=True)
-        assert bool(torch.isfinite(slope).all())
-        assert float(slope.detach().abs().max()) > 0.1
-        value = (slope**2).sum()
+        (derivative,) = torch.autograd.grad(value, unit, create_graph=True)
+        assert bool(torch.isfinite(derivative).all())
+        assert float(derivative.detach().abs().max()) > 0.1
+        value = (derivative**2).sum()
 
 
 def test_derivatives_by_finite_differences() -> None:

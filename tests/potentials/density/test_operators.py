@@ -133,7 +133,7 @@ def test_gradient_of_a_loss_on_forces_reaches_what_made_the_incoming_gradient() 
 
 
 @pytest.mark.parametrize("operator", [*GRAPH_OPERATORS, "soap_linear"])
-def test_edge_of_length_zero_contributes_its_value_and_no_slope(operator: str) -> None:
+def test_edge_of_length_zero_contributes_its_value_and_no_derivative(operator: str) -> None:
     system = SYSTEMS["mixed_channels"]
     vectors = system.edge_vectors.clone()
     vectors[2] = 0.0

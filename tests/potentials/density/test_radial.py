@@ -16,7 +16,7 @@ CUTOFF = 5.0
 NO_CUTOFF = CutoffFunction("step", CUTOFF, CUTOFF)
 
 
-def slopes(function, r: np.ndarray, step: float = 1e-4) -> np.ndarray:
+def derivatives(function, r: np.ndarray, step: float = 1e-4) -> np.ndarray:
     """Return the fourth-order central difference of `function`'s values and first derivatives, (2, R, ...)."""
     near, far = function(r + step)[:2] - function(r - step)[:2], function(r + 2 * step)[:2] - function(r - 2 * step)[:2]
     return (8.0 * near - far) / (12.0 * step)
@@ -52,7 +52,7 @@ def test_dvr_is_orthonormal_under_its_own_quadrature() -> None:
 @pytest.mark.parametrize("basis", [GtoBasis(6, CUTOFF), DvrBasis(6, 6.5)], ids=["gto", "dvr"])
 def test_basis_derivatives_by_finite_differences(basis: GtoBasis | DvrBasis) -> None:
     r = np.linspace(0.3, 4.8, 25)
-    exact, numeric = basis(r)[1:], slopes(basis, r)
+    exact, numeric = basis(r)[1:], derivatives(basis, r)
     np.testing.assert_allclose(numeric, exact, atol=1e-8 * np.abs(exact).max())
 
 
@@ -133,7 +133,7 @@ def test_dvr_integrals_are_values_at_the_points() -> None:
 def test_derivatives_by_finite_differences(basis: GtoBasis | DvrBasis, scaling: WillattScaling, width: float) -> None:
     functions = RadialFunctions(basis, 4, width, CutoffFunction("quintic", CUTOFF, 1.5), scaling)
     r = np.linspace(0.2, 4.9, 31)
-    exact, numeric = functions(r)[1:], slopes(functions, r)
+    exact, numeric = functions(r)[1:], derivatives(functions, r)
     np.testing.assert_allclose(numeric, exact, atol=2e-8 * np.abs(exact).max())
 
 
@@ -145,7 +145,7 @@ def test_cutoff_functions(kind: str) -> None:
     np.testing.assert_allclose(values[1][[0, 1, 3, 4, 5]], 0.0, atol=1e-5)
     assert values[1][2] < -0.5
     inside = np.linspace(3.81, 4.99, 20)
-    np.testing.assert_allclose(slopes(function, inside, 1e-3), function(inside)[1:], atol=1e-8)
+    np.testing.assert_allclose(derivatives(function, inside, 1e-3), function(inside)[1:], atol=1e-8)
     curvature_at_the_end = function(np.array([CUTOFF - 1e-7]))[2, 0]
     assert (abs(curvature_at_the_end) < 1e-4) == (function.continuity == 2)
 
@@ -162,7 +162,7 @@ def test_scaling(exponent: int) -> None:
     scaling = WillattScaling(rate=2.0, scale=1.5, exponent=exponent)
     r = np.linspace(0.1, 6.0, 30)
     np.testing.assert_allclose(scaling(r)[0], 2.0 / (2.0 + (r / 1.5) ** exponent), rtol=1e-14)
-    np.testing.assert_allclose(slopes(scaling, r), scaling(r)[1:], atol=1e-9)
+    np.testing.assert_allclose(derivatives(scaling, r), scaling(r)[1:], atol=1e-9)
 
 
 def test_contraction_sums_primitives() -> None:

@@ -71,7 +71,7 @@ def test_derivatives_by_finite_differences(operator: str) -> None:
 
 
 def test_jacobian_equals_autograd() -> None:
-    features, slopes = flat(soap.soap_jacobian)(*SYSTEM.arguments())
+    features, derivatives = flat(soap.soap_jacobian)(*SYSTEM.arguments())
 
     def spectrum(vectors: torch.Tensor) -> torch.Tensor:
         return flat(soap.soap_power_spectrum)(*SYSTEM.arguments(vectors))
@@ -80,7 +80,7 @@ def test_jacobian_equals_autograd() -> None:
     centres = edge_centres(SYSTEM.first_edge)
     expected = torch.stack([full[centres[e], :, e].T for e in range(len(centres))])
     assert_close(features, spectrum(SYSTEM.edge_vectors), rtol=1e-12, atol=1e-13)
-    assert_close(slopes, expected, rtol=1e-11, atol=1e-12)
+    assert_close(derivatives, expected, rtol=1e-11, atol=1e-12)
 
 
 def test_table_is_differentiable() -> None:
@@ -88,22 +88,22 @@ def test_table_is_differentiable() -> None:
     table = SYSTEM.radial.clone().requires_grad_(True)
     graph = (SYSTEM.first_edge, SYSTEM.neighbour, SYSTEM.centre, SYSTEM.species)
     density = flat(reference.density_expansion)(vectors, *graph, table, CUTOFF, SYSTEM.species_channel, 2, 1.0)
-    (slope,) = torch.autograd.grad(density.square().sum(), table)
-    assert float(slope.abs().max()) > 0.0
-    assert bool(torch.isfinite(slope).all())
+    (derivative,) = torch.autograd.grad(density.square().sum(), table)
+    assert float(derivative.abs().max()) > 0.0
+    assert bool(torch.isfinite(derivative).all())
 
 
-def test_edge_of_length_zero_has_no_slope_and_no_nan() -> None:
+def test_edge_of_length_zero_has_no_derivative_and_no_nan() -> None:
     vectors = SYSTEM.edge_vectors.clone()
     vectors[1] = 0.0
     vectors.requires_grad_(True)
     value = flat(soap.soap_power_spectrum)(*SYSTEM.arguments(vectors)).sum()
-    (slope,) = torch.autograd.grad(value, vectors, create_graph=True)
-    (second,) = torch.autograd.grad(slope.square().sum(), vectors)
+    (derivative,) = torch.autograd.grad(value, vectors, create_graph=True)
+    (second,) = torch.autograd.grad(derivative.square().sum(), vectors)
     assert bool(torch.isfinite(value.detach()))
     assert bool(torch.isfinite(second).all())
-    assert bool(torch.isfinite(slope.detach()).all())
-    assert_close(slope[1].detach(), torch.zeros(3, dtype=torch.float64), rtol=0, atol=0)
+    assert bool(torch.isfinite(derivative.detach()).all())
+    assert_close(derivative[1].detach(), torch.zeros(3, dtype=torch.float64), rtol=0, atol=0)
 
 
 def test_linear_read_out_uses_the_weights_of_the_centre() -> None:

@@ -28,7 +28,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_value_slope_and_curvature_follow_the_functions(name: str) -> None:
+def test_value_derivative_and_curvature_follow_the_functions(name: str) -> None:
     functions = CASES[name]
     table = tabulate(one_species(functions), functions.cutoff_function)
     assert table.error <= 1e-9
@@ -39,9 +39,9 @@ def test_value_slope_and_curvature_follow_the_functions(name: str) -> None:
     largest = np.abs(exact).max(axis=1)
     assert np.abs((value.detach().numpy() - exact[0]) / largest[0]).max() < 2e-9
     column = value[:, -1, -1]
-    (slope,) = torch.autograd.grad(column.sum(), r, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), r)
-    np.testing.assert_allclose(slope.detach(), exact[1, :, -1, -1], atol=2e-7 * largest[1, -1, -1])
+    (derivative,) = torch.autograd.grad(column.sum(), r, create_graph=True)
+    (curvature,) = torch.autograd.grad(derivative.sum(), r)
+    np.testing.assert_allclose(derivative.detach(), exact[1, :, -1, -1], atol=2e-7 * largest[1, -1, -1])
     np.testing.assert_allclose(curvature, exact[2, :, -1, -1], atol=2e-5 * largest[2, -1, -1])
 
 
@@ -51,11 +51,11 @@ def test_zero_at_and_beyond_the_cutoff() -> None:
     assert_close(table[:, -1], torch.zeros_like(table[:, -1]), rtol=0, atol=0)
     r = torch.tensor([CUTOFF - 0.3, CUTOFF, CUTOFF + 1e-12, 2 * CUTOFF], dtype=torch.float64, requires_grad=True)
     value = evaluate_hermite(r, torch.zeros(4, dtype=torch.int64), table, CUTOFF)
-    (slope,) = torch.autograd.grad(value.sum(), r)
+    (derivative,) = torch.autograd.grad(value.sum(), r)
     assert float(value[0].detach().abs().max()) > 1e-4
-    assert float(slope[0].abs()) > 1e-4
+    assert float(derivative[0].abs()) > 1e-4
     assert_close(value[1:].detach(), torch.zeros_like(value[1:]), rtol=0, atol=0)
-    assert_close(slope[1:], torch.zeros(3, dtype=torch.float64), rtol=0, atol=0)
+    assert_close(derivative[1:], torch.zeros(3, dtype=torch.float64), rtol=0, atol=0)
 
 
 def test_error_falls_with_the_sixth_power_of_the_step() -> None:

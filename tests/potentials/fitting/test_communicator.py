@@ -58,7 +58,7 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
             np.testing.assert_allclose(found[name + "_deviations"], alone[name + "_deviations"], rtol=1e-4)
 
 
-def test_frames_are_dealt_round_robin() -> None:
+def test_frames_are_distributed_round_robin() -> None:
     class Second(SingleProcess):
         rank, size = 1, 3
 

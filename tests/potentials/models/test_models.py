@@ -95,7 +95,7 @@ def test_gap_energies_equal_definition() -> None:
 
 
 @pytest.mark.parametrize("make", [linear_model, gap_model])
-def test_scripted_equals_eager_in_energy_and_slope(make: type) -> None:
+def test_scripted_equals_eager_in_energy_and_derivative(make: type) -> None:
     model = make()
     scripted = torch.jit.script(model)
     inputs = arguments(toy.skewed(5), SYMBOLS, CUTOFF)

@@ -210,8 +210,8 @@ def test_energy_is_c2_at_every_joint(name: str, tabulated: TabulatedPair) -> Non
         distance = torch.tensor([r], dtype=torch.float64, requires_grad=True)
         part = module.parts if isinstance(module, SumOfPairs) else [module]
         energy = torch.stack([p.pair_energy(distance, torch.tensor([1])).sum() * (r < p.cutoff) for p in part]).sum()
-        (slope,) = torch.autograd.grad(energy, distance, create_graph=True)
-        return float(torch.autograd.grad(slope.sum(), distance)[0])
+        (derivative,) = torch.autograd.grad(energy, distance, create_graph=True)
+        return float(torch.autograd.grad(derivative.sum(), distance)[0])
 
     for joint in joints:
         left, right = second(joint - 1e-6), second(joint + 1e-6)

@@ -49,7 +49,7 @@ def test_the_report_is_for_a_person(folder: Path) -> None:
         assert (folder / picture).exists(), picture
     rows = [line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("| ")]
     assert min(rows) >= 3
-    for word in ("Li, Si", "neighbors within 4.5 Å" if folder.name != "scattering" else "one energy of the whole"):
+    for word in ("Li, Si", "neighbors within 4.5 Å" if folder.name != "scattering" else "the total energy only"):
         assert word in text
 
 

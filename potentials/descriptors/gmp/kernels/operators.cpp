@@ -127,12 +127,12 @@ Tensor features_adjoint(const GmpArguments& a, const Tensor& adjoint) {
 std::tuple<Tensor, Tensor> jacobian(const GmpArguments& a) {
     const auto options = a.graph.edge_vectors.options();
     Tensor phi = at::empty({a.graph.n_centres(), a.n_features()}, options);
-    Tensor slopes = at::empty({a.graph.n_edges(), 3, a.n_features()}, options);
+    Tensor derivatives = at::empty({a.graph.n_edges(), 3, a.n_features()}, options);
     on_graph(a, a.graph.most_edges(),
              [&](auto& k, auto& graph, auto& basis, auto& probes, auto begin, auto end, auto* workspace) {
-        k.jacobian(graph, basis, probes, begin, end, out(phi, workspace), out(slopes, workspace), workspace);
+        k.jacobian(graph, basis, probes, begin, end, out(phi, workspace), out(derivatives, workspace), workspace);
     });
-    return {phi, slopes};
+    return {phi, derivatives};
 }
 
 // Phi(c)

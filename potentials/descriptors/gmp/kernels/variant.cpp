@@ -7,14 +7,15 @@
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
-template <class T> std::ptrdiff_t slopes_size(const Shape<T>& shape, const Orders<T>& orders) {
+template <class T> std::ptrdiff_t derivatives_size(const Shape<T>& shape, const Orders<T>& orders) {
     return 4 * WIDTH<T> * shape.row * (shape.l_max + 1) + orders.by_degree() + orders.size();
 }
 
 template <class T> std::size_t gmp_workspace(const Basis<T>& basis, int n_probes, std::int64_t max_edges) {
     const Shape<T> shape(basis);
     const Orders<T> orders(shape, n_probes);
-    return std::size_t(OrderMemory<T, false>::size(orders) + slopes_size(shape, orders) + Centre<T>::size(basis, max_edges));
+    return std::size_t(OrderMemory<T, false>::size(orders) + derivatives_size(shape, orders) +
+                       Centre<T>::size(basis, max_edges));
 }
 
 template <class T> Shape<T> shape_of(const Density<T>& density) { return {density.l_max, density.n_channels_total, 1}; }
@@ -131,16 +132,17 @@ RHOPOT_INLINE void contract_angles(const Basis<T>& basis, const Shape<T>& shape,
 
 // dPhi/dr_axis of one edge: sum over its columns of u R' (d Y) + R (d grad Y), where d = c / root
 template <class T>
-RHOPOT_INLINE void invariants_slope(const Basis<T>& basis, const Shape<T>& shape, const Orders<T>& orders,
-                                    const EdgeBatch<T, false>& batch, int lane, int axis, const Field<T, false>& contracted,
-                                    const Field<T, false>& by_degree, const Field<T, false>& sums, T* to) {
+RHOPOT_INLINE void invariants_derivative(const Basis<T>& basis, const Shape<T>& shape, const Orders<T>& orders,
+                                         const EdgeBatch<T, false>& batch, int lane, int axis,
+                                         const Field<T, false>& contracted, const Field<T, false>& by_degree,
+                                         const Field<T, false>& sums, T* to) {
     const T direction = batch.direction.scalar(axis * WIDTH<T> + lane);
     for (int l = 0; l <= shape.l_max; ++l) {
         const auto own = contracted.at((l * 4 * WIDTH<T> + lane) * shape.row);
         const auto turned = contracted.at(((l * 4 + 1 + axis) * WIDTH<T> + lane) * shape.row);
         const std::ptrdiff_t from = lane * basis.columns.row + basis.columns.first[l];
         for (std::ptrdiff_t q = 0; q < basis.columns.used[l]; q += WIDTH<T>) {
-            by_degree.store(l * orders.row + q, batch.slope.load(from + q) * direction * own.load(q) +
+            by_degree.store(l * orders.row + q, batch.derivative.load(from + q) * direction * own.load(q) +
                                                     batch.radial.load(from + q) * turned.load(q));
         }
     }
@@ -161,7 +163,7 @@ void gmp_jacobian(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>&
     Centre<T> centre(graph, basis, arena);
     clear(by_degree, orders.by_degree());
     for (std::int64_t i = begin; i < end; ++i) {
-        centre.template expand<Need::slope>(i);
+        centre.template expand<Need::derivative>(i);
         norms(shape, orders, centre.c, memory);
         invariants(orders, memory, phi + i * orders.features());
         invariants_adjoint(shape, orders, centre.c, memory, static_cast<const T*>(nullptr), centre.d);
@@ -171,8 +173,8 @@ void gmp_jacobian(const Graph<T>& graph, const Basis<T>& basis, const Probes<T>&
             contract_angles(basis, shape, batch, centre.d, centre.scratch, contracted);
             for (int row = 0; row < 3 * batch.count; ++row) {
                 const int lane = row / 3, axis = row % 3;
-                invariants_slope(basis, shape, orders, batch, lane, axis, contracted, by_degree, sums,
-                                 dphi + (3 * batch.edge[lane] + axis) * orders.features());
+                invariants_derivative(basis, shape, orders, batch, lane, axis, contracted, by_degree, sums,
+                                      dphi + (3 * batch.edge[lane] + axis) * orders.features());
             }
         }
     }

@@ -105,12 +105,12 @@ void Wavelet::adjoint(const Tensor& spectrum, const Tensor& by_fields, const Ten
     const Split by_kept = work.split(2);
     split(*this, lattice, spectrum, work.split(0));
     std::fill(by_kept.re, by_kept.re + lattice.size, 0.0);
-    const double *psi = filter.const_data_ptr<double>(), *slope = by_fields.const_data_ptr<double>();
+    const double *psi = filter.const_data_ptr<double>(), *derivative = by_fields.const_data_ptr<double>();
     double *by_psi = by_filter.mutable_data_ptr<double>(), *to = numbers(by_spectrum);
     const std::int64_t stride = filter[0].numel();
     for (std::int64_t m = 0; m < n_components(); ++m) {
         k.filtered_points_adjoint(lattice, work.split(0), psi + m * stride, (n_components() - m) * stride,
-                                  slope + m * n_points(), work.split(1), work.scratch(), by_kept, by_psi + m * stride);
+                                  derivative + m * n_points(), work.split(1), work.scratch(), by_kept, by_psi + m * stride);
     }
     const std::int64_t inside = row_length(*this);
     over_rows(*this, lattice, [&](std::int64_t place, std::int64_t source) {
@@ -171,7 +171,7 @@ Tensor coefficients_adjoint(const Tensor& by_coefficients, const std::array<std:
 std::vector<Power> powers_of(at::ArrayRef<double> powers) {
     std::vector<Power> all;
     for (const double q : powers) {
-        TORCH_CHECK_VALUE(q >= 1, "powers must be at least 1, got ", q, "; below 1 slopes diverge");
+        TORCH_CHECK_VALUE(q >= 1, "powers must be at least 1, got ", q, "; below 1 derivatives diverge");
         const double thirds = std::round(3 * q);
         const bool whole = std::abs(3 * q - thirds) < 1e-12 * thirds && thirds < 64;
         all.push_back({q, whole ? std::int64_t(thirds) : 0});

@@ -55,9 +55,9 @@ Tensor Filters::values() const {
 }
 
 Tensor Filters::adjoint(const Tensor& incoming) const {
-    const Tensor slopes = incoming.contiguous(), by_dual = at::zeros({3, 3}, dual.options());
-    const std::int64_t stride = slopes[0].numel(), inside = (points[2] - 1) / 2 + 1;
-    const double* from = slopes.const_data_ptr<double>();
+    const Tensor derivatives = incoming.contiguous(), by_dual = at::zeros({3, 3}, dual.options());
+    const std::int64_t stride = derivatives[0].numel(), inside = (points[2] - 1) / 2 + 1;
+    const double* from = derivatives.const_data_ptr<double>();
     double* to = by_dual.mutable_data_ptr<double>();
     over_band(*this, [&](std::int64_t place, const std::int64_t* k, const double* start, const double* step) {
         double by_start[3] = {0, 0, 0}, by_step[3] = {0, 0, 0};

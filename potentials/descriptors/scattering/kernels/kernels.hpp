@@ -62,17 +62,17 @@ struct ScatteringKernels {
     std::int64_t lanes;  // numbers in a pack
     // sigma[V]
     void (*modulus)(const Mixture&, double epsilon, double* sigma);
-    // by_fields[S, M, V] += slope[V] d sigma / d fields
-    void (*modulus_adjoint)(const Mixture&, double epsilon, const double* slope, double* by_fields);
+    // by_fields[S, M, V] += derivative[V] d sigma / d fields
+    void (*modulus_adjoint)(const Mixture&, double epsilon, const double* derivative, double* by_fields);
     // sums[q] = sum_v sigma^q
     void (*power_sums)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers, double* sums);
-    // slope[V] = sum_q weights[q] q sigma^(q-1)
-    void (*power_slopes)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers, const double* weights,
-                         double* slope);
+    // derivative[V] = sum_q weights[q] q sigma^(q-1)
+    void (*power_derivatives)(const double* sigma, std::int64_t n_points, const Power*, std::int64_t n_powers,
+                              const double* weights, double* derivative);
     // the two in one pass, sigma never leaving the cache: sums[q], and by_fields[S, M, V] = their weighted derivative
     void (*field_sums)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, double* sums);
-    void (*field_slopes)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, const double* weights,
-                         double* by_fields);
+    void (*field_derivatives)(const Mixture&, double epsilon, const Power*, std::int64_t n_powers, const double* weights,
+                              double* by_fields);
     // points[n1, n2, n3] of a half spectrum, which is written over, and sum_r points[r] exp(-2 pi i (k1 r1 / n1 + ...)) of the
     // band; `scratch` holds three batches of lines
     void (*spectrum_to_points)(const Lattice& g, const Split& spectrum, double* scratch, double* points);

@@ -114,14 +114,14 @@ struct PowerSums : torch::autograd::Function<PowerSums> {
         refuse_second("power_sums_v1");
         const Tensor modulus = ctx->get_saved_variables()[0], weights = incoming[0].contiguous();
         const auto powers = powers_of(ctx->saved_data["powers"].toDoubleVector());
-        const Tensor slope = at::empty_like(modulus);
+        const Tensor derivative = at::empty_like(modulus);
         const std::int64_t n_rows = modulus.size(0), n_points = n_rows > 0 ? modulus.numel() / n_rows : 0;
         for (std::int64_t c = 0; c < n_rows; ++c) {
-            scattering_kernels().power_slopes(
+            scattering_kernels().power_derivatives(
                 modulus.const_data_ptr<double>() + c * n_points, n_points, powers.data(), std::int64_t(powers.size()),
-                weights.const_data_ptr<double>() + c * weights.size(1), slope.mutable_data_ptr<double>() + c * n_points);
+                weights.const_data_ptr<double>() + c * weights.size(1), derivative.mutable_data_ptr<double>() + c * n_points);
         }
-        return {slope, Tensor()};
+        return {derivative, Tensor()};
     }
 };
 
@@ -178,12 +178,12 @@ struct Modulus : torch::autograd::Function<Modulus> {
     static variable_list backward(AutogradContext* ctx, const variable_list& incoming) {
         refuse_second("wavelet_modulus_v1");
         const auto saved = ctx->get_saved_variables();
-        const Tensor &spectra = saved[0], &weights = saved[2], &fields = saved[4], slope = incoming[0].contiguous();
+        const Tensor &spectra = saved[0], &weights = saved[2], &fields = saved[4], derivative = incoming[0].contiguous();
         const Wavelet wavelet = restore(ctx, saved[1]);
         const Tensor by_fields = at::zeros_like(fields);
         for (std::int64_t c = 0; c < weights.size(0); ++c) {
             scattering_kernels().modulus_adjoint(mixture_of(fields, weights, c), saved[3].const_data_ptr<double>()[c],
-                                                 slope.const_data_ptr<double>() + c * wavelet.n_points(),
+                                                 derivative.const_data_ptr<double>() + c * wavelet.n_points(),
                                                  by_fields.mutable_data_ptr<double>());
         }
         const Tensor by_spectra = at::zeros_like(spectra), by_filter = at::zeros_like(wavelet.filter);
@@ -270,9 +270,9 @@ struct FieldSums : torch::autograd::Function<FieldSums> {
         const Tensor by_spectra = at::zeros_like(spectra), by_filter = at::zeros_like(wavelet.filter);
         for (std::size_t r = 0; r < rows.size(); ++r) {
             const Tensor &fields = saved[3 + r], by_fields = at::empty_like(fields);
-            scattering_kernels().field_slopes(alone(fields), saved[2].const_data_ptr<double>()[r], raised.data(),
-                                              std::int64_t(raised.size()), weights.const_data_ptr<double>() + r * raised.size(),
-                                              by_fields.mutable_data_ptr<double>());
+            scattering_kernels().field_derivatives(
+                alone(fields), saved[2].const_data_ptr<double>()[r], raised.data(), std::int64_t(raised.size()),
+                weights.const_data_ptr<double>() + r * raised.size(), by_fields.mutable_data_ptr<double>());
             wavelet.adjoint(spectra[rows[r]], by_fields, by_spectra[rows[r]], by_filter);
         }
         return {by_spectra, by_filter, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};

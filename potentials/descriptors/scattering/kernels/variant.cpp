@@ -99,17 +99,17 @@ struct Tile {
         }
     }
 
-    // by_fields of the tile's points for slope[TILE]: d sigma / ds = 1 / (2 sqrt(s + epsilon^2)), 0 on the tip of a cone
-    template <bool ADD> RHOPOT_INLINE void adjoint(double epsilon, const double* slope, double* by_fields) const {
+    // by_fields of the tile's points for derivative[TILE]: d sigma / ds = 1 / (2 sqrt(s + epsilon^2)), 0 on the tip of a cone
+    template <bool ADD> RHOPOT_INLINE void adjoint(double epsilon, const double* derivative, double* by_fields) const {
         for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
             const P below = square(v) + epsilon * epsilon, unit = P{} + 1.0;
-            const P factor = below > 0.0 ? load_pack(slope + v) / square_root(below > 0.0 ? below : unit) : P{};
+            const P factor = below > 0.0 ? load_pack(derivative + v) / square_root(below > 0.0 ? below : unit) : P{};
             for (std::int64_t m = 0; m < mixture.n_components; ++m) {
                 const P g = factor * component(m, v);
                 for (std::int64_t s = 0; s < mixture.n_sources; ++s) {
                     double* to = by_fields + (s * mixture.n_components + m) * mixture.n_points + at + v;
-                    const P slope_of = mixture.weights[s] * g;
-                    store_up_to(to, ADD ? load_up_to(to, n - v) + slope_of : slope_of, n - v);
+                    const P derivative_of = mixture.weights[s] * g;
+                    store_up_to(to, ADD ? load_up_to(to, n - v) + derivative_of : derivative_of, n - v);
                 }
             }
         }
@@ -139,19 +139,20 @@ RHOPOT_INLINE void add_powers(const double* sigma, std::int64_t n, const Power* 
     }
 }
 
-// slope[TILE] = sum_q weights[q] q sigma^(q-1); q >= 1
-RHOPOT_INLINE void slopes_of_powers(const double* sigma, std::int64_t n, const Power* powers, std::int64_t n_powers,
-                                    const double* weights, double* slope) {
+// derivative[TILE] = sum_q weights[q] q sigma^(q-1); q >= 1
+RHOPOT_INLINE void derivatives_of_powers(const double* sigma, std::int64_t n, const Power* powers, std::int64_t n_powers,
+                                         const double* weights, double* derivative) {
     double root[TILE];
     for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
         store_pack(root + v, cube_root(load_pack(sigma + v)));
-        store_pack(slope + v, P{});
+        store_pack(derivative + v, P{});
     }
     for (std::int64_t q = 0; q < n_powers; ++q) {
         const double factor = weights[q] * powers[q].q;
         with_power(powers[q], 1, [&](auto raised) {
             for (std::int64_t v = 0; v < n; v += WIDTH<double>) {
-                store_pack(slope + v, load_pack(slope + v) + factor * raised(load_pack(sigma + v), load_pack(root + v)));
+                store_pack(derivative + v,
+                           load_pack(derivative + v) + factor * raised(load_pack(sigma + v), load_pack(root + v)));
             }
         });
     }
@@ -172,10 +173,10 @@ void modulus(const Mixture& mixture, double epsilon, double* sigma) {
     });
 }
 
-void modulus_adjoint(const Mixture& mixture, double epsilon, const double* slope, double* by_fields) {
+void modulus_adjoint(const Mixture& mixture, double epsilon, const double* derivative, double* by_fields) {
     over_tiles(mixture.n_points, [&](std::int64_t at, std::int64_t n) {
         double tile[TILE];
-        copy_tile(slope + at, n, tile);
+        copy_tile(derivative + at, n, tile);
         Tile{mixture, at, n}.adjoint<true>(epsilon, tile, by_fields);
     });
 }
@@ -189,13 +190,13 @@ void power_sums(const double* sigma, std::int64_t n_points, const Power* powers,
     });
 }
 
-void power_slopes(const double* sigma, std::int64_t n_points, const Power* powers, std::int64_t n_powers, const double* weights,
-                  double* slope) {
+void power_derivatives(const double* sigma, std::int64_t n_points, const Power* powers, std::int64_t n_powers,
+                       const double* weights, double* derivative) {
     over_tiles(n_points, [&](std::int64_t at, std::int64_t n) {
-        double tile[TILE], slopes[TILE];
+        double tile[TILE], derivatives[TILE];
         copy_tile(sigma + at, n, tile);
-        slopes_of_powers(tile, n, powers, n_powers, weights, slopes);
-        keep_tile(slopes, n, slope + at);
+        derivatives_of_powers(tile, n, powers, n_powers, weights, derivatives);
+        keep_tile(derivatives, n, derivative + at);
     });
 }
 
@@ -208,14 +209,14 @@ void field_sums(const Mixture& mixture, double epsilon, const Power* powers, std
     });
 }
 
-void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, std::int64_t n_powers, const double* weights,
-                  double* by_fields) {
+void field_derivatives(const Mixture& mixture, double epsilon, const Power* powers, std::int64_t n_powers,
+                       const double* weights, double* by_fields) {
     over_tiles(mixture.n_points, [&](std::int64_t at, std::int64_t n) {
-        double tile[TILE], slopes[TILE];
+        double tile[TILE], derivatives[TILE];
         const Tile points{mixture, at, n};
         points.modulus(epsilon, tile);
-        slopes_of_powers(tile, n, powers, n_powers, weights, slopes);
-        points.adjoint<false>(epsilon, slopes, by_fields);
+        derivatives_of_powers(tile, n, powers, n_powers, weights, derivatives);
+        points.adjoint<false>(epsilon, derivatives, by_fields);
     });
 }
 
@@ -223,21 +224,10 @@ void field_slopes(const Mixture& mixture, double epsilon, const Power* powers, s
 
 const ScatteringKernels& scattering_kernels() {
     static constexpr ScatteringKernels kernels{
-        WIDTH<double>,
-        modulus,
-        modulus_adjoint,
-        power_sums,
-        power_slopes,
-        field_sums,
-        field_slopes,
-        spectrum_to_points,
-        points_to_spectrum,
-        filtered_points,
-        filtered_points_adjoint,
-        split_row,
-        join_row,
-        wavelet_row,
-        wavelet_row_adjoint,
+        WIDTH<double>,      modulus,         modulus_adjoint,         power_sums,
+        power_derivatives,  field_sums,      field_derivatives,       spectrum_to_points,
+        points_to_spectrum, filtered_points, filtered_points_adjoint, split_row,
+        join_row,           wavelet_row,     wavelet_row_adjoint,
     };
     return kernels;
 }

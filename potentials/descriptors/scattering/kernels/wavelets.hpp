@@ -1,4 +1,4 @@
-// Solid-harmonic wavelets at a pack of frequencies at once, and the slope of their weighted sum.
+// Solid-harmonic wavelets at a pack of frequencies at once, and the derivative of their weighted sum.
 //
 //   psi_m(w) = sqrt(4 pi / (2l+1)) |w|^(2(n-1-l)) R_lm(w) exp(-beta^2 |w|^2 / 2),    R_lm = |w|^l Y_lm(w / |w|)
 //
@@ -67,7 +67,7 @@ inline void wavelet_row_adjoint(const WaveletShape& shape, const double* start, 
     using V = Dual<Pack<double>>;
     const Pack<double> none{}, one = none + 1.0;
     V psi[2 * DEGREE_LIMIT + 1];
-    Pack<double> slope[3] = {none, none, none}, moment[3] = {none, none, none};
+    Pack<double> derivative[3] = {none, none, none}, moment[3] = {none, none, none};
     for (std::int64_t first = 0; first < n; first += WIDTH<double>) {
         const Frequencies w(shape, start, step, first);
         const Pack<double> at[3] = {w.x, w.y, w.z};
@@ -80,12 +80,12 @@ inline void wavelet_row_adjoint(const WaveletShape& shape, const double* start, 
                 const double* from = incoming + m * stride + first;
                 g += psi[m].derivative * (n - first >= WIDTH<double> ? load_pack(from) : load_some(from, n - first));
             }
-            slope[axis] += g;
+            derivative[axis] += g;
             moment[axis] += w.index * g;
         }
     }
     for (int axis = 0; axis < 3; ++axis) {
-        by_start[axis] += lane_sum(slope[axis]);
+        by_start[axis] += lane_sum(derivative[axis]);
         by_step[axis] += lane_sum(moment[axis]);
     }
 }

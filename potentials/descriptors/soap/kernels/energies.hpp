@@ -42,12 +42,12 @@ inline Tensor per_edge(const GraphArguments& a, const Tensor& per_centre) {
     return at::repeat_interleave(per_centre, counts, 0, a.n_edges());
 }
 
-// dL/dr for energies whose gradient is `slope`, g = d(sum of the first column)/dr, and dL/d(energies) = h; as a rule the first
+// dL/dr for energies with `gradient` = g = d(sum of the first column)/dr, and dL/d(energies) = h; as a rule the first
 // column of h is one, and g is handed on as it is
-inline Tensor of_first_column(const GraphArguments& a, const Tensor& slope, const Tensor& h) {
+inline Tensor of_first_column(const GraphArguments& a, const Tensor& gradient, const Tensor& h) {
     const Tensor first = h.select(1, 0);
-    if (first.eq(1).all().item<bool>()) return slope.clone();
-    return slope * per_edge(a, first.unsqueeze(1));
+    if (first.eq(1).all().item<bool>()) return gradient.clone();
+    return gradient * per_edge(a, first.unsqueeze(1));
 }
 
 // Energies of atoms and members. A model holds its graph, and has energies(members, want_gradient); composed_gradient(h), which is

@@ -1,7 +1,7 @@
 // The kernels of the power spectrum, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an inline
 // function of the standard library: the linker would keep one copy for all variants.
 #include "density/kernels/centre.hpp"
-#include "slopes.hpp"
+#include "derivatives.hpp"
 #include "soap_kernels.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
@@ -100,17 +100,17 @@ void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t be
     Centre<T> centre(graph, basis, arena);
     T* gradients = centre.scratch.value;
     for (std::int64_t i = begin; i < end; ++i) {
-        centre.template expand<Need::slope>(i);
+        centre.template expand<Need::derivative>(i);
         spectrum(shape, centre.c, products, p + i * shape.features());
         for (int k = 0; k < centre.used; ++k) {
             const EdgeBatch<T, false>& batch = centre.batch(k);
             harmonic_gradients(batch, *basis.constants, shape.l_max, gradients);
             for (int row = 0; row < 3 * batch.count; ++row) {
                 const int lane = row / 3, axis = row % 3;
-                density_slope(basis, shape, batch, lane, gradients + axis * WIDTH<T> * shape.angular(),
-                              batch.direction.scalar(axis * WIDTH<T> + lane), dc);
-                spectrum_slope(shape, batch.channel, dc, centre.c.value, product,
-                               dp + (3 * batch.edge[lane] + axis) * shape.features());
+                density_derivative(basis, shape, batch, lane, gradients + axis * WIDTH<T> * shape.angular(),
+                                   batch.direction.scalar(axis * WIDTH<T> + lane), dc);
+                spectrum_derivative(shape, batch.channel, dc, centre.c.value, product,
+                                    dp + (3 * batch.edge[lane] + axis) * shape.features());
             }
         }
     }

@@ -55,7 +55,7 @@ template <class T, bool DUAL> struct VectorField {
     }
 };
 
-// |v| and 1 / |v|, both 0 and without slope where v = 0
+// |v| and 1 / |v|, both 0 and without derivative where v = 0
 template <class V> struct Length {
     V value, inverse;
 };
@@ -77,7 +77,7 @@ template <class T, bool DUAL> struct Environment {
     std::ptrdiff_t slots; // room for neighbours and padding
     VectorField<T, DUAL> vector, unit, gradient;
     Field<T, DUAL> distance, inverse;
-    Field<T, DUAL> h, slope;  // [n_eta, slots]: h(r) and h'(r) of G4
+    Field<T, DUAL> h, derivative;  // [n_eta, slots]: h(r) and h'(r) of G4
 
     static std::ptrdiff_t room(const SymmetryGrid<T>& grid, std::int64_t edges) {
         return padded<T>(edges) + std::ptrdiff_t(grid.n_species) * WIDTH<T>;
@@ -100,7 +100,7 @@ template <class T, bool DUAL> struct Environment {
         e.distance = arena.template take<DUAL>(e.slots);
         e.inverse = arena.template take<DUAL>(e.slots);
         e.h = arena.template take<DUAL>(grid.n_eta * e.slots);
-        e.slope = arena.template take<DUAL>(grid.n_eta * e.slots);
+        e.derivative = arena.template take<DUAL>(grid.n_eta * e.slots);
         return e;
     }
 
@@ -143,7 +143,7 @@ template <class T, bool DUAL> struct Environment {
             for (int k = 0; k < grid->n_eta; ++k) {
                 const V gauss = exponential(square * -grid->eta[k]);
                 h.store(k * slots + slot, gauss * f.value);
-                slope.store(k * slots + slot, gauss * (f.slope + length.value * f.value * (-2 * grid->eta[k])));
+                derivative.store(k * slots + slot, gauss * (f.derivative + length.value * f.value * (-2 * grid->eta[k])));
             }
         }
     }

@@ -9,7 +9,7 @@ namespace rhopot::RHOPOT_VARIANT {
 // a number and its derivative by distance
 template <class V> struct Curve {
     V value;
-    V slope;
+    V derivative;
 };
 
 // f_c and f_c'

@@ -46,7 +46,7 @@ template <class T> struct SymmetryKernels {
     void (*adjoint)(const Graph<T>&, const SymmetryGrid<T>&, std::int64_t begin, std::int64_t end, const T* incoming,
                     T* gradient, T* workspace);
     // G[C, F] and dG[E, 3, F]
-    void (*jacobian)(const Graph<T>&, const SymmetryGrid<T>&, std::int64_t begin, std::int64_t end, T* features, T* slopes,
+    void (*jacobian)(const Graph<T>&, const SymmetryGrid<T>&, std::int64_t begin, std::int64_t end, T* features, T* derivatives,
                      T* workspace);
 };
 RHOPOT_IN_EVERY_VARIANT(template <class T> const SymmetryKernels<T>& symmetry_kernels())

@@ -68,11 +68,11 @@ at::Tensor symmetry_adjoint(const SymmetryArguments& a, const at::Tensor& incomi
 
 std::tuple<at::Tensor, at::Tensor> symmetry_jacobian(const SymmetryArguments& a) {
     at::Tensor features = at::empty({a.n_centres(), a.n_features()}, a.edge_vectors.options());
-    at::Tensor slopes = at::empty({a.n_edges(), 3, a.n_features()}, a.edge_vectors.options());
+    at::Tensor derivatives = at::empty({a.n_edges(), 3, a.n_features()}, a.edge_vectors.options());
     on_graph(a, {}, [&](auto& k, auto& graph, auto& grid, auto begin, auto end, auto* workspace) {
-        k.jacobian(graph, grid, begin, end, out(features, workspace), out(slopes, workspace), workspace);
+        k.jacobian(graph, grid, begin, end, out(features, workspace), out(derivatives, workspace), workspace);
     });
-    return {features, slopes};
+    return {features, derivatives};
 }
 
 }  // namespace rhopot

@@ -1,7 +1,7 @@
 // Pairs of neighbours: one neighbour j with a pack of neighbours k at a time.
 //
 // With c = cos t_jik and s = r_jk^2, a term is A(r_ij, r_ik, s) B(c), A = h(r_ij) h(r_ik) h(sqrt s), B = 2^(1-zeta)
-// (1 + lambda c)^zeta. Slopes: dc/dr_ij = (u_k - c u_j) / r_ij, ds/dr_ij = -2 (r_ik - r_ij), and the same for k.
+// (1 + lambda c)^zeta. Derivatives: dc/dr_ij = (u_k - c u_j) / r_ij, ds/dr_ij = -2 (r_ik - r_ij), and the same for k.
 #pragma once
 
 #include "environment.hpp"
@@ -25,7 +25,7 @@ template <class T, bool DUAL> struct Triple {
         inverse = length.inverse;
         f = fade(*e.grid, length.value);
         f.value = where(counts, f.value, T(0));
-        f.slope = where(counts, f.slope, T(0));
+        f.derivative = where(counts, f.derivative, T(0));
     }
 };
 
@@ -33,7 +33,7 @@ template <class T, bool DUAL> struct Triple {
 template <class T, bool DUAL>
 RHOPOT_INLINE Curve<typename Field<T, DUAL>::Vector> far_side(const Triple<T, DUAL>& t, T eta) {
     const auto gauss = exponential(t.s * -eta);
-    return {gauss * t.f.value, gauss * (t.f.slope * t.inverse * T(0.5) + t.f.value * -eta)};
+    return {gauss * t.f.value, gauss * (t.f.derivative * t.inverse * T(0.5) + t.f.value * -eta)};
 }
 
 // 0, 1, 2 ... in the lanes

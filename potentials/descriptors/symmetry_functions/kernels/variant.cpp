@@ -18,12 +18,12 @@ template <class T> std::size_t workspace(const SymmetryGrid<T>& grid, std::int64
     return std::size_t(Environment<T, true>::size(grid, edges) + 2 * WIDTH<T> * (sums + directions));
 }
 
-// exp(-eta (r - R_s)^2) f_c(r) and its slope, for a pack of neighbours at once
+// exp(-eta (r - R_s)^2) f_c(r) and its derivative, for a pack of neighbours at once
 template <class T, class V>
 RHOPOT_INLINE Curve<V> radial(const SymmetryGrid<T>& grid, int f, const V& r, const Curve<V>& fade) {
     const T eta = grid.radial[2 * f];
     const V shifted = r - grid.radial[2 * f + 1], gauss = exponential(shifted * shifted * -eta);
-    return {gauss * fade.value, gauss * (fade.slope + shifted * fade.value * (-2 * eta))};
+    return {gauss * fade.value, gauss * (fade.derivative + shifted * fade.value * (-2 * eta))};
 }
 
 template <class T, bool DUAL> void radial_values(const Environment<T, DUAL>& e, const Field<T, DUAL>& sums, T* to) {
@@ -110,39 +110,40 @@ template <class T, bool DUAL> void radial_adjoint(const Environment<T, DUAL>& e,
         for (std::int32_t slot = e.start[a]; slot < e.start[a + 1]; slot += WIDTH<T>) {
             const V r = e.distance.load(slot);
             const Curve<V> f = fade(grid, r);
-            V slope = zero<T, DUAL>();
-            for (int k = 0; k < grid.n_radial; ++k) slope += radial(grid, k, r, f).slope * w[k];
-            e.gradient.add(slot, scaled(e.unit.load(slot), slope));
+            V derivative = zero<T, DUAL>();
+            for (int k = 0; k < grid.n_radial; ++k) derivative += radial(grid, k, r, f).derivative * w[k];
+            e.gradient.add(slot, scaled(e.unit.load(slot), derivative));
         }
     }
 }
 
 // the derivatives of a weighted sum of terms of one j and a pack of k, by c, by s = r_jk^2, by r_ij and by r_ik
-template <class V> struct Slopes {
+template <class V> struct Derivatives {
     V by_c, by_s, by_j, by_k;
 };
 
 template <class T, bool DUAL>
-RHOPOT_INLINE Slopes<typename Field<T, DUAL>::Vector> slopes_of(const Environment<T, DUAL>& e, const Triple<T, DUAL>& t,
-                                                                std::int32_t j, std::int32_t k, const Field<T, DUAL>& values,
-                                                                const Field<T, DUAL>& slopes, const T* w) {
+RHOPOT_INLINE Derivatives<typename Field<T, DUAL>::Vector> derivatives_of(const Environment<T, DUAL>& e,
+                                                                          const Triple<T, DUAL>& t, std::int32_t j,
+                                                                          std::int32_t k, const Field<T, DUAL>& values,
+                                                                          const Field<T, DUAL>& derivatives, const T* w) {
     using V = typename Field<T, DUAL>::Vector;
     const int n_directions = e.grid->n_directions();
-    Slopes<V> sum{};
+    Derivatives<V> sum{};
     for (int n = 0; n < e.grid->n_eta; ++n, w += n_directions) {
-        V value = zero<T, DUAL>(), slope = value;
+        V value = zero<T, DUAL>(), derivative = value;
         for (int g = 0; g < n_directions; ++g) {
             value += values.load(g * WIDTH<T>) * w[g];
-            slope += slopes.load(g * WIDTH<T>) * w[g];
+            derivative += derivatives.load(g * WIDTH<T>) * w[g];
         }
         const std::ptrdiff_t row = n * e.slots;
         const V hj = broadcast<V>(e.h.scalar(row + j)), hk = e.h.load(row + k), near = hj * hk;
         const Curve<V> far = far_side(t, e.grid->eta[n]);
         const V side = far.value * value;
-        sum.by_c += near * far.value * slope;
-        sum.by_s += near * far.slope * value;
-        sum.by_j += broadcast<V>(e.slope.scalar(row + j)) * hk * side;
-        sum.by_k += hj * e.slope.load(row + k) * side;
+        sum.by_c += near * far.value * derivative;
+        sum.by_s += near * far.derivative * value;
+        sum.by_j += broadcast<V>(e.derivative.scalar(row + j)) * hk * side;
+        sum.by_k += hj * e.derivative.load(row + k) * side;
     }
     return sum;
 }
@@ -152,16 +153,16 @@ template <class T, bool DUAL>
 void angular_adjoint(const Environment<T, DUAL>& e, int a, int b, const Field<T, DUAL>& directions, const T* w) {
     using V = typename Field<T, DUAL>::Vector;
     const SymmetryGrid<T>& grid = *e.grid;
-    const Field<T, DUAL> direction_slopes = directions.at(grid.n_directions() * WIDTH<T>);
+    const Field<T, DUAL> direction_derivatives = directions.at(grid.n_directions() * WIDTH<T>);
     for_each_row(e, a, b, [&](std::int32_t j, std::int32_t from, std::int32_t upto, std::int32_t after) {
         Vector3<V> sum{};
         for (std::int32_t k = from; k < upto; k += WIDTH<T>) {
             const Triple<T, DUAL> t(e, j, k, lanes<T>() > T(after - k));
-            for_each_direction(grid, t.c, [&](int g, const V& value, const V& slope) {
+            for_each_direction(grid, t.c, [&](int g, const V& value, const V& derivative) {
                 directions.store(g * WIDTH<T>, value);
-                direction_slopes.store(g * WIDTH<T>, slope);
+                direction_derivatives.store(g * WIDTH<T>, derivative);
             });
-            const Slopes<V> s = slopes_of(e, t, j, k, directions, direction_slopes, w);
+            const Derivatives<V> s = derivatives_of(e, t, j, k, directions, direction_derivatives, w);
             const V turn_j = s.by_c * broadcast<V>(e.inverse.scalar(j)), turn_k = s.by_c * e.inverse.load(k);
             const Vector3<V> pull = scaled(t.d, s.by_s * T(2));
             Vector3<V> gk = scaled(t.uj, turn_k);
@@ -224,8 +225,8 @@ template <class T> void radial_jacobian(const Environment<T, false>& e, T* sums,
             const Pack<T> r = e.distance.load(slot);
             const Curve<Pack<T>> f = fade(grid, r);
             for (int k = 0; k < n; ++k) {
-                const Vector3<Pack<T>> slope = scaled(e.unit.load(slot), radial(grid, k, r, f).slope);
-                VectorField<T, false>{{sums}, n * WIDTH<T>}.store(k * WIDTH<T>, slope);
+                const Vector3<Pack<T>> derivative = scaled(e.unit.load(slot), radial(grid, k, r, f).derivative);
+                VectorField<T, false>{{sums}, n * WIDTH<T>}.store(k * WIDTH<T>, derivative);
             }
             scatter(e, slot, sums, n, rows, a * n);
         }
@@ -234,8 +235,8 @@ template <class T> void radial_jacobian(const Environment<T, false>& e, T* sums,
 
 // adds dG4/dr_ik of one j and a pack of k to the sums [3, n_angular]
 template <class T>
-RHOPOT_INLINE void add_slopes(const Environment<T, false>& e, std::int32_t j, std::int32_t k, const Triple<T, false>& t,
-                              const Field<T, false>& values, const Field<T, false>& slopes, T* sums) {
+RHOPOT_INLINE void add_derivatives(const Environment<T, false>& e, std::int32_t j, std::int32_t k, const Triple<T, false>& t,
+                                   const Field<T, false>& values, const Field<T, false>& derivatives, T* sums) {
     using V = Pack<T>;
     const int n_directions = e.grid->n_directions(), n_angular = e.grid->n_angular();
     const Vector3<V> turn = scaled(t.uj - scaled(t.uk, t.c), e.inverse.load(k));
@@ -243,14 +244,14 @@ RHOPOT_INLINE void add_slopes(const Environment<T, false>& e, std::int32_t j, st
         const std::ptrdiff_t row = n * e.slots;
         const V hj = broadcast<V>(e.h.scalar(row + j)), hk = e.h.load(row + k);
         const Curve<V> far = far_side(t, e.grid->eta[n]);
-        Vector3<V> stretch = scaled(e.unit.load(k), V(hj * e.slope.load(row + k) * far.value));
-        stretch += scaled(t.d, V(hj * hk * far.slope * T(2)));
+        Vector3<V> stretch = scaled(e.unit.load(k), V(hj * e.derivative.load(row + k) * far.value));
+        stretch += scaled(t.d, V(hj * hk * far.derivative * T(2)));
         const Vector3<V> bend = scaled(turn, V(hj * hk * far.value));
         for (int g = 0; g < n_directions; ++g) {
-            const V value = values.load(g * WIDTH<T>), slope = slopes.load(g * WIDTH<T>);
+            const V value = values.load(g * WIDTH<T>), derivative = derivatives.load(g * WIDTH<T>);
             const VectorField<T, false> sum{{sums}, n_angular * WIDTH<T>};
             sum.add((n * n_directions + g) * WIDTH<T>, scaled(stretch, value));
-            sum.add((n * n_directions + g) * WIDTH<T>, scaled(bend, slope));
+            sum.add((n * n_directions + g) * WIDTH<T>, scaled(bend, derivative));
         }
     }
 }
@@ -259,18 +260,18 @@ template <class T>
 void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& directions, T* sums, T* rows) {
     using V = Pack<T>;
     const SymmetryGrid<T>& grid = *e.grid;
-    const Field<T, false> direction_slopes = directions.at(grid.n_directions() * WIDTH<T>);
+    const Field<T, false> direction_derivatives = directions.at(grid.n_directions() * WIDTH<T>);
     for (int b = 0; b < grid.n_species; ++b) {
         for (std::int32_t k = e.start[b]; k < e.start[b + 1]; k += WIDTH<T>) {
             for (int a = 0; a < grid.n_species; ++a) {
                 clear<T, false>({sums}, 3 * grid.n_angular());
                 for (std::int32_t j = e.start[a]; j < e.start[a] + e.count[a]; ++j) {
                     const Triple<T, false> t(e, j, k, lanes<T>() != T(j - k));
-                    for_each_direction(grid, t.c, [&](int g, const V& value, const V& slope) {
+                    for_each_direction(grid, t.c, [&](int g, const V& value, const V& derivative) {
                         directions.store(g * WIDTH<T>, value);
-                        direction_slopes.store(g * WIDTH<T>, slope);
+                        direction_derivatives.store(g * WIDTH<T>, derivative);
                     });
-                    add_slopes(e, j, k, t, directions, direction_slopes, sums);
+                    add_derivatives(e, j, k, t, directions, direction_derivatives, sums);
                 }
                 scatter(e, k, sums, grid.n_angular(), rows, grid.first_angular(a < b ? a : b, a < b ? b : a));
             }
@@ -279,8 +280,8 @@ void angular_jacobian(const Environment<T, false>& e, const Field<T, false>& dir
 }
 
 template <class T>
-void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features, T* slopes,
-              T* memory) {
+void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t begin, std::int64_t end, T* features,
+              T* derivatives, T* memory) {
     values_with<T, false>(graph, grid, begin, end, features, memory);
     Arena<T> arena{memory};
     const std::ptrdiff_t n_features = grid.n_features();
@@ -288,7 +289,7 @@ void jacobian(const Graph<T>& graph, const SymmetryGrid<T>& grid, std::int64_t b
     const auto sums = arena.template take<false>(3 * WIDTH<T> * (grid.n_angular() + grid.n_radial));
     const auto directions = arena.template take<false>(2 * WIDTH<T> * grid.n_directions());
     for (std::int64_t i = begin; i < end; ++i) {
-        T* rows = slopes + 3 * graph.first_edge[i] * n_features;
+        T* rows = derivatives + 3 * graph.first_edge[i] * n_features;
         const std::ptrdiff_t size = 3 * (graph.first_edge[i + 1] - graph.first_edge[i]) * n_features;
         for (std::ptrdiff_t k = 0; k < size; ++k) rows[k] = 0;
         e.gather(graph, i);

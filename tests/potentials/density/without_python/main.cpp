@@ -69,9 +69,9 @@ struct Graph {
         for (std::int64_t i = 0; i < species * (l_max + 1) * n_radial; ++i) {
             const std::int64_t a = i / ((l_max + 1) * n_radial), l = i / n_radial % (l_max + 1), q = i % n_radial;
             const Tensor value = r.pow(l) * (r * r * (-0.1 - 0.07 * double(i))).exp() * (1 - r / 4).pow(3);
-            const Tensor slope = torch::autograd::grad({value.sum()}, {r}, {}, true, true)[0];
-            const Tensor curvature = torch::autograd::grad({slope.sum()}, {r})[0];
-            table[a].select(2, l).select(2, q).copy_(at::stack({value, slope, curvature}, 1).detach());
+            const Tensor derivative = torch::autograd::grad({value.sum()}, {r}, {}, true, true)[0];
+            const Tensor curvature = torch::autograd::grad({derivative.sum()}, {r})[0];
+            table[a].select(2, l).select(2, q).copy_(at::stack({value, derivative, curvature}, 1).detach());
         }
         return table;
     }
@@ -99,11 +99,11 @@ struct Graph {
 
 void check_derivatives(const std::string& name, const Function& energy, const Tensor& vectors, const Tensor& direction) {
     report(name + ", first derivative", difference_error(energy, vectors, gradient(energy, vectors)), 1e-6);
-    const Function slope = [&](const Tensor& x) {
+    const Function derivative = [&](const Tensor& x) {
         if (x.requires_grad()) return (gradient(energy, x, true) * direction).sum();
         return (gradient(energy, x) * direction).sum();
     };
-    report(name + ", second derivative", difference_error(slope, vectors, gradient(slope, vectors)), 1e-6);
+    report(name + ", second derivative", difference_error(derivative, vectors, gradient(derivative, vectors)), 1e-6);
 }
 
 // Features of an operator, what it takes after the graph, and the operator of their Jacobian (or "").
@@ -118,11 +118,12 @@ void check_features(const Graph& graph, const Features& f, const Tensor& vectors
     report(f.name + ", float32", ((exact - single).abs().max() / exact.abs().max()).item<double>(), 1e-4);
     if (f.jacobian.empty()) return;
     const auto both = graph.results(f.jacobian, vectors, f.more);
-    const Tensor slope = at::randn(exact.sizes(), at::kDouble), rows = both[1].toTensor();
-    const Tensor expected = gradient([&](const Tensor& x) { return (graph.call(f.name, x, f.more) * slope).sum(); }, vectors);
-    const Tensor found = call("rhopot::jacobian_forces", {rows, graph.first_edge, slope.unsqueeze(0)}).squeeze(0);
+    const Tensor derivative = at::randn(exact.sizes(), at::kDouble), rows = both[1].toTensor();
+    const Tensor expected =
+        gradient([&](const Tensor& x) { return (graph.call(f.name, x, f.more) * derivative).sum(); }, vectors);
+    const Tensor found = call("rhopot::jacobian_forces", {rows, graph.first_edge, derivative.unsqueeze(0)}).squeeze(0);
     report(f.jacobian + ", values", (both[0].toTensor() - exact).abs().max().item<double>(), 1e-12);
-    report(f.jacobian + ", slopes", ((found - expected).abs().max() / expected.abs().max()).item<double>(), 1e-10);
+    report(f.jacobian + ", derivatives", ((found - expected).abs().max() / expected.abs().max()).item<double>(), 1e-10);
 }
 
 // Wavelet scattering: by the cell, through filters; and by a field, through its spectrum, a modulus and sums of powers.

@@ -1,4 +1,4 @@
-"""Fast features equal the published integrals, monomial by monomial: values and slopes, orders 0 to 8."""
+"""Fast features equal the published integrals, monomial by monomial: values and derivatives, orders 0 to 8."""
 
 import ase
 import many_body_toy as structures
@@ -69,18 +69,18 @@ def test_tables_hold_from_half_an_angstrom_on(distance: float) -> None:
         assert_columns_agree(fast(inputs), direct_features(settings, densities, inputs, floor=fast.floor), 1e-9)
 
 
-def test_slopes_equal_those_of_the_direct_integrals(
+def test_derivatives_equal_those_of_the_direct_integrals(
     case: tuple[GmpSettings, tuple[AtomDensity, AtomDensity], AtomicGraph],
 ) -> None:
     settings, densities, inputs = case
     vectors, *rest = inputs
     fast = GmpFeatures(settings, densities)
-    _, slopes = fast.jacobian(AtomicGraph(vectors, *rest))
+    _, derivatives = fast.jacobian(AtomicGraph(vectors, *rest))
     vectors = vectors.clone().requires_grad_(True)
     features = direct_features(settings, densities, AtomicGraph(vectors, *rest), floor=fast.floor)
     columns = range(0, settings.n_features, max(1, settings.n_features // 6))
     gradients = [torch.autograd.grad(features[:, f].sum(), vectors, retain_graph=True)[0] for f in columns]
-    assert_columns_agree(slopes[:, :, list(columns)], torch.stack(gradients, dim=-1), 1e-6)
+    assert_columns_agree(derivatives[:, :, list(columns)], torch.stack(gradients, dim=-1), 1e-6)
 
 
 def test_default_regularisation_is_invisible_next_to_the_published_norm() -> None:

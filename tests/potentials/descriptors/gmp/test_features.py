@@ -173,14 +173,14 @@ def test_perfect_crystals_have_no_forces_and_finite_derivatives(name: str, harmo
     vanishing = values.detach().abs().max(dim=0).values < 1e-8
     assert bool(vanishing.any()), "a norm vanishes by symmetry"
     energy = (values @ mixture(descriptor, 1)).sum()
-    (slope,) = torch.autograd.grad(energy, vectors, create_graph=True)
-    (second,) = torch.autograd.grad((slope * slope.detach()).sum(), vectors)
+    (derivative,) = torch.autograd.grad(energy, vectors, create_graph=True)
+    (second,) = torch.autograd.grad((derivative * derivative.detach()).sum(), vectors)
     rows = torch.repeat_interleave(torch.arange(len(centre)), first_edge.diff())
     forces = torch.zeros(len(centre), 3, dtype=torch.float64)
-    forces = forces.index_add(0, rows, slope.detach()).index_add(0, neighbour, -slope.detach())
+    forces = forces.index_add(0, rows, derivative.detach()).index_add(0, neighbour, -derivative.detach())
     assert bool(torch.isfinite(second).all())
-    assert float(slope.detach().abs().max()) > 1e-2
-    assert float(forces.abs().max()) < 1e-7 * float(slope.detach().abs().max())
+    assert float(derivative.detach().abs().max()) > 1e-2
+    assert float(forces.abs().max()) < 1e-7 * float(derivative.detach().abs().max())
 
 
 @pytest.mark.parametrize(("regularization", "quiet"), [(1e-2, True), (1e-6, False)])
@@ -190,8 +190,8 @@ def test_single_precision_needs_more_regularisation_on_perfect_sites(regularizat
     vectors, *rest = arguments(CRYSTALS["fcc"], SYMBOLS, 5.0)
     vectors = vectors.to(torch.float32).requires_grad_(True)
     energy = (descriptor(AtomicGraph(vectors, *rest)) / torch.from_numpy(descriptor.scale).float()).sum()
-    (slope,) = torch.autograd.grad(energy, vectors)
-    force = float(slope.sum(dim=0).norm() / slope.norm(dim=1).max())
+    (derivative,) = torch.autograd.grad(energy, vectors)
+    force = float(derivative.sum(dim=0).norm() / derivative.norm(dim=1).max())
     assert (force < 1e-2) == quiet
 
 
@@ -207,11 +207,11 @@ def test_energy_is_smooth_where_a_norm_vanishes() -> None:
         return (descriptor(AtomicGraph(vectors + shift * direction, *rest)) @ columns).sum()
 
     at = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(energy(at), at, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), at)
+    (derivative,) = torch.autograd.grad(energy(at), at, create_graph=True)
+    (curvature,) = torch.autograd.grad(derivative.sum(), at)
     step = 2e-4
     values = [float(energy(torch.tensor([shift], dtype=torch.float64))) for shift in (-step, 0.0, step)]
-    assert abs(float(slope.detach())) < 1e-9
+    assert abs(float(derivative.detach())) < 1e-9
     assert float(curvature) == pytest.approx((values[0] - 2 * values[1] + values[2]) / step**2, rel=1e-3)
 
 

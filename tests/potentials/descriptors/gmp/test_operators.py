@@ -136,14 +136,14 @@ def test_norms_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
-def test_an_empty_density_has_no_features_and_no_slope_but_a_curvature() -> None:
+def test_an_empty_density_has_no_features_and_no_derivative_but_a_curvature() -> None:
     """Phi = s / (2 eps) near zero: the norm's kink is rounded off."""
     density = torch.zeros(1, 1, 1, dtype=torch.float64, requires_grad=True)
     floor = torch.tensor([0.25], dtype=torch.float64)
     value = OPS.gmp_invariants_v1(density, 1, floor)
-    (slope,) = torch.autograd.grad(value.sum(), density, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), density)
-    assert (value.item(), slope.item(), curvature.item()) == (0.0, 0.0, 4.0)
+    (derivative,) = torch.autograd.grad(value.sum(), density, create_graph=True)
+    (curvature,) = torch.autograd.grad(derivative.sum(), density)
+    assert (value.item(), derivative.item(), curvature.item()) == (0.0, 0.0, 4.0)
 
 
 def test_columns_beyond_the_order_are_not_read() -> None:
@@ -160,7 +160,7 @@ def test_columns_beyond_the_order_are_not_read() -> None:
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
 
 
-def test_edge_of_length_zero_contributes_its_value_and_no_slope() -> None:
+def test_edge_of_length_zero_contributes_its_value_and_no_derivative() -> None:
     case = CASES["third_order"]
     vectors = case.system.edge_vectors.clone()
     vectors[2] = 0.0

@@ -140,21 +140,21 @@ def test_derivatives_by_positions_and_strain(settings: ScatteringSettings, atoms
 
     x = positions.requires_grad_()
     strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
-    slopes = torch.autograd.grad(energy(x, strain), (x, strain))
-    size = sum(float(slope.norm()) for slope in slopes)
+    derivatives = torch.autograd.grad(energy(x, strain), (x, strain))
+    size = sum(float(derivative.norm()) for derivative in derivatives)
     generator = torch.Generator().manual_seed(1)
-    for which, slope in enumerate(slopes):
+    for which, derivative in enumerate(derivatives):
         for _ in range(3):
-            direction = torch.randn(slope.shape, dtype=torch.float64, generator=generator)
+            direction = torch.randn(derivative.shape, dtype=torch.float64, generator=generator)
             steps = [length * direction if k == which else torch.zeros_like(each) for k, each in enumerate((x, strain))]
             with torch.no_grad():
                 difference = energy(x + steps[0], strain + steps[1]) - energy(x - steps[0], strain - steps[1])
-            expected = float(torch.sum(slope * direction))
+            expected = float(torch.sum(derivative * direction))
             assert float(difference / (2 * length)) == pytest.approx(expected, abs=1e-6 * size)
 
 
 @pytest.mark.parametrize(("regularization", "vanishes"), [(1e-6, True), (0.0, False)])
-def test_slopes_of_a_perfect_crystal_are_numbers(regularization: float, vanishes: bool) -> None:
+def test_derivatives_of_a_perfect_crystal_are_numbers(regularization: float, vanishes: bool) -> None:
     # Fields that symmetry forbids are noise: without rounding the modulus turns their signs into forces.
     settings = SMALL.model_copy(update={"regularization": regularization})
     atoms = bulk("Si", "diamond", a=5.4, cubic=True)
@@ -162,10 +162,10 @@ def test_slopes_of_a_perfect_crystal_are_numbers(regularization: float, vanishes
     positions.requires_grad_()
     cell.requires_grad_()
     values = module(settings)(positions, species, cell, pbc, choose_grid(settings, atoms))
-    slopes = torch.autograd.grad((values / values.detach().clamp_min(1e-3)).sum(), (positions, cell))
-    assert all(slope.isfinite().all() for slope in slopes)
-    assert bool(slopes[0].abs().max() < 1e-4) == vanishes
-    assert slopes[1].abs().max() > 1e-3
+    derivatives = torch.autograd.grad((values / values.detach().clamp_min(1e-3)).sum(), (positions, cell))
+    assert all(derivative.isfinite().all() for derivative in derivatives)
+    assert bool(derivatives[0].abs().max() < 1e-4) == vanishes
+    assert derivatives[1].abs().max() > 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_subset_has_the_values_of_the_whole() -> None:
     assert sum(len(block) for block in part.second_scale) < 40
 
 
-def test_operators_and_their_twins_have_the_same_values_and_slopes() -> None:
+def test_operators_and_their_twins_have_the_same_values_and_derivatives() -> None:
     atoms = triclinic()
     grid = choose_grid(SMALL, atoms)
     results = []
@@ -213,13 +213,13 @@ def test_operators_and_their_twins_have_the_same_values_and_slopes() -> None:
         positions, species, cell, pbc = inputs(atoms, SYMBOLS)
         leaves = (positions.requires_grad_(), cell.requires_grad_())
         values = features(positions, species, cell, pbc, grid)
-        slopes = torch.autograd.grad((values / values.detach().clamp_min(1e-6)).sum(), leaves)
-        results.append((values.detach(), *slopes))
+        derivatives = torch.autograd.grad((values / values.detach().clamp_min(1e-6)).sum(), leaves)
+        results.append((values.detach(), *derivatives))
     assert_close(results[0][0], results[1][0], rtol=1e-11, atol=0.0)
     assert_close(results[0][1:], results[1][1:], rtol=1e-8, atol=1e-8)
 
 
-def test_compiled_module_has_the_same_values_and_slopes() -> None:
+def test_compiled_module_has_the_same_values_and_derivatives() -> None:
     atoms = triclinic()
     grid = choose_grid(SMALL, atoms)
     results = []
@@ -232,7 +232,7 @@ def test_compiled_module_has_the_same_values_and_slopes() -> None:
     assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
 
 
-def test_absent_species_gives_zeros_and_no_slope() -> None:
+def test_absent_species_gives_zeros_and_no_derivative() -> None:
     atoms = triclinic("SiSi")
     positions, species, cell, pbc = inputs(atoms, SYMBOLS)
     features = WaveletScattering(SMALL, [path for path in all_paths(SMALL) if path.channel == "lithium"])

@@ -32,7 +32,7 @@ MOLECULE = ase.Atoms("LiSi", positions=[[0, 0, 0], [1.0, 0.5, 1.5]])
 
 @pytest.mark.parametrize("atoms", [triclinic(), SLAB, MOLECULE], ids=["triclinic", "slab", "molecule"])
 @pytest.mark.parametrize("subset", list(SUBSETS))
-def test_slopes_are_those_of_autograd(subset: str, atoms: ase.Atoms) -> None:
+def test_derivatives_are_those_of_autograd(subset: str, atoms: ase.Atoms) -> None:
     scattering = WaveletScattering(HYPERS, SUBSETS[subset])
     grid = choose_grid(HYPERS, atoms)
     positions, species, cell, pbc = inputs(atoms, SYMBOLS)
@@ -69,9 +69,9 @@ def test_compiled_shares_add_up(n_shares: int) -> None:
 
 def test_two_shares_have_equal_work() -> None:
     settings = ScatteringSettings(symbols=SYMBOLS)
-    slopes = ScatteringJacobian(WaveletScattering(settings))
+    jacobian = ScatteringJacobian(WaveletScattering(settings))
     points = [[48, 48, 48]] + 4 * [[24, 24, 24]]
-    costs = [slopes.scattering.block_cost(block, points) for block in range(slopes.scattering.n_blocks)]
-    shares = slopes.scattering.block_shares(points, 2)
+    costs = [jacobian.scattering.block_cost(block, points) for block in range(jacobian.scattering.n_blocks)]
+    shares = jacobian.scattering.block_shares(points, 2)
     loads = [sum(cost for cost, share in zip(costs, shares, strict=True) if share == k) for k in range(2)]
     assert max(loads) < 1.05 * min(loads)

@@ -75,10 +75,10 @@ def test_derivatives_by_windows_are_those_of_autograd(points: list[int]) -> None
     generator = torch.Generator().manual_seed(4)
     windows = torch.rand([2, *fine_points(points)], generator=generator, dtype=torch.float64, requires_grad=True)
     sums = windows_to_sums(windows, points, 13)
-    slopes = torch.randn(sums.shape, generator=generator, dtype=torch.complex128)
-    slopes[..., (points[2] + 1) // 2 :] = 0.0  # Nyquist planes mean nothing
-    expected = torch.autograd.grad(sums, windows, slopes)[0]
-    torch.testing.assert_close(sums_to_windows(slopes, points, 13), expected, rtol=1e-10, atol=1e-12)
+    derivatives = torch.randn(sums.shape, generator=generator, dtype=torch.complex128)
+    derivatives[..., (points[2] + 1) // 2 :] = 0.0  # Nyquist planes mean nothing
+    expected = torch.autograd.grad(sums, windows, derivatives)[0]
+    torch.testing.assert_close(sums_to_windows(derivatives, points, 13), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("points", [[8, 9, 10], [5, 12, 7]])
@@ -86,6 +86,6 @@ def test_derivatives_by_a_field_are_those_of_autograd(points: list[int]) -> None
     generator = torch.Generator().manual_seed(5)
     field = torch.rand([3, *points], generator=generator, dtype=torch.float64, requires_grad=True)
     spectrum = torch.fft.rfftn(field, dim=(1, 2, 3), norm="forward")
-    slopes = torch.randn(spectrum.shape, generator=generator, dtype=torch.complex128)
-    expected = torch.autograd.grad(spectrum, field, slopes)[0]
-    torch.testing.assert_close(field_coefficients_adjoint(slopes, points), expected, rtol=1e-12, atol=1e-14)
+    derivatives = torch.randn(spectrum.shape, generator=generator, dtype=torch.complex128)
+    expected = torch.autograd.grad(spectrum, field, derivatives)[0]
+    torch.testing.assert_close(field_coefficients_adjoint(derivatives, points), expected, rtol=1e-12, atol=1e-14)

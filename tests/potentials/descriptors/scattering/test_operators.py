@@ -139,19 +139,19 @@ def test_power_sums_of_nothing_are_zero() -> None:
     modulus = torch.zeros(2, 20, dtype=torch.float64, requires_grad=True)
     sums = OPS.power_sums_v1(modulus, POWERS)
     assert (sums == 0).all()
-    (slope,) = torch.autograd.grad(sums[:, 1:].sum(), modulus)
-    assert (slope == 0).all()
+    (derivative,) = torch.autograd.grad(sums[:, 1:].sum(), modulus)
+    assert (derivative == 0).all()
 
 
-def test_a_vanishing_field_has_no_slope() -> None:
-    """The tip of the cone (eps = 0): slope zero, not NaN."""
+def test_a_vanishing_field_has_no_derivative() -> None:
+    """The tip of the cone (eps = 0): derivative zero, not NaN."""
     have = [6, 5, 8]
     spectrum = torch.zeros(1, 6, 5, 5, dtype=torch.complex128, requires_grad=True)
     floor = torch.zeros(1, dtype=torch.float64)
     sums = OPS.wavelet_power_sums_v1(spectrum, have, filters(have, 1), have, True, [0], floor, [1.0, 2.0])
-    (slope,) = torch.autograd.grad(sums.sum(), spectrum)
+    (derivative,) = torch.autograd.grad(sums.sum(), spectrum)
     assert (sums == 0).all()
-    assert (slope == 0).all()
+    assert (derivative == 0).all()
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ BAD = {
     "points": ({"points": [8, 9]}, r"points must be three positive numbers of grid points, got \[8, 9\]"),
     "rows": ({"rows": [0, 3]}, "rows must be from 0 to 2, got 3"),
     "floor": ({"floor": torch.zeros(3, dtype=torch.float64)}, r"floor must be 2 float64 numbers on the CPU, got \[3\]"),
-    "powers": ({"powers": [0.5]}, "powers must be at least 1, got 0.5; below 1 slopes diverge"),
+    "powers": ({"powers": [0.5]}, "powers must be at least 1, got 0.5; below 1 derivatives diverge"),
     "dtype": ({"spectrum": spectra(HAVE).to(torch.complex64)}, "spectrum must be ComplexDouble, got ComplexFloat"),
 }
 

@@ -59,10 +59,10 @@ def settings(hypers: SoapSettings) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Theirs:
-    """features (N, F); slopes (N, N, 3, F), that of atom i's by the position of atom k; properties (F, ...) by name."""
+    """features (N, F); derivatives (N, N, 3, F) of atom i's by the position of atom k; properties (F, ...) by name."""
 
     features: np.ndarray
-    slopes: np.ndarray
+    derivatives: np.ndarray
     properties: dict[str, np.ndarray]
 
 
@@ -73,9 +73,9 @@ def compute(calculator, atoms: ase.Atoms, keys: list[str]) -> Theirs:
     rows = block.samples["atom"]
     features[rows] = block.values
     gradient = block.gradient("positions")
-    slopes = np.zeros((len(atoms), len(atoms), 3, features.shape[1]))
-    np.add.at(slopes, (rows[gradient.samples["sample"]], gradient.samples["atom"]), gradient.values)
-    return Theirs(features, slopes, {name: block.properties[name] for name in block.properties.names})
+    derivatives = np.zeros((len(atoms), len(atoms), 3, features.shape[1]))
+    np.add.at(derivatives, (rows[gradient.samples["sample"]], gradient.samples["atom"]), gradient.values)
+    return Theirs(features, derivatives, {name: block.properties[name] for name in block.properties.names})
 
 
 def ours(descriptor: torch.nn.Module, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,10 +83,10 @@ def ours(descriptor: torch.nn.Module, atoms: ase.Atoms) -> tuple[torch.Tensor, t
     inputs = arguments(atoms, descriptor.settings.symbols, descriptor.cutoff)
     features, by_edge = descriptor.jacobian(inputs)
     centre = torch.repeat_interleave(torch.arange(len(atoms)), inputs[1].diff())
-    slopes = torch.zeros(len(atoms), len(atoms), *by_edge.shape[1:], dtype=torch.float64)
-    slopes.index_put_((centre, inputs[2]), by_edge, accumulate=True)
-    slopes.index_put_((centre, centre), -by_edge, accumulate=True)
-    return features, slopes
+    derivatives = torch.zeros(len(atoms), len(atoms), *by_edge.shape[1:], dtype=torch.float64)
+    derivatives.index_put_((centre, inputs[2]), by_edge, accumulate=True)
+    derivatives.index_put_((centre, centre), -by_edge, accumulate=True)
+    return features, derivatives
 
 
 def no_pair_at_a_kink(hypers: SoapSettings, atoms: ase.Atoms) -> bool:
@@ -110,7 +110,7 @@ def test_power_spectrum_and_its_gradient(name: str, tolerance: float) -> None:
     radial = {"type": "Gto", "max_radial": hypers.n_max - 1}
     basis = {"type": "TensorProduct", "max_angular": hypers.l_max, "radial": radial, "spline_accuracy": None}
     theirs = compute(TheirPowerSpectrum(**settings(hypers), basis=basis), atoms, ["neighbor_1_type", "neighbor_2_type"])
-    features, slopes = ours(SoapPowerSpectrum(hypers), atoms)
+    features, derivatives = ours(SoapPowerSpectrum(hypers), atoms)
     kind = {symbol: k for k, symbol in enumerate(hypers.symbols)}
     types = {ase.Atom(symbol).number: k for symbol, k in kind.items()}
     first, second = (np.array([types[z] for z in theirs.properties[f"neighbor_{k}_type"]]) for k in (1, 2))
@@ -123,7 +123,7 @@ def test_power_spectrum_and_its_gradient(name: str, tolerance: float) -> None:
         return (full[:, u, v, degree] * factor).reshape(*packed.shape[:-1], -1)
 
     assert_agree(in_their_order(features), theirs.features, tolerance)
-    assert_agree(in_their_order(slopes), theirs.slopes, tolerance)
+    assert_agree(in_their_order(derivatives), theirs.derivatives, tolerance)
 
 
 @pytest.mark.slow
@@ -133,8 +133,8 @@ def test_radial_spectrum_and_its_gradient(name: str) -> None:
     atoms = structure(elements)
     basis = {"radial": {"type": "Gto", "max_radial": hypers.n_max - 1}, "spline_accuracy": None}
     theirs = compute(TheirRadialSpectrum(**settings(hypers), basis=basis), atoms, ["neighbor_type"])
-    features, slopes = ours(RadialSpectrum(hypers), atoms)
+    features, derivatives = ours(RadialSpectrum(hypers), atoms)
     numbers = np.array([ase.Atom(symbol).number for symbol in hypers.symbols])
     column = np.searchsorted(numbers, theirs.properties["neighbor_type"]) * hypers.n_max + theirs.properties["n"]
     assert_agree(features.numpy()[:, column], theirs.features)
-    assert_agree(slopes.numpy()[..., column], theirs.slopes)
+    assert_agree(derivatives.numpy()[..., column], theirs.derivatives)

@@ -118,7 +118,7 @@ def test_without_a_gradient_the_energies_are_the_same() -> None:
     torch.testing.assert_close(without, with_gradient.detach(), rtol=0.0, atol=0.0)
 
 
-def test_a_centre_without_density_has_no_energy_and_no_slope() -> None:
+def test_a_centre_without_density_has_no_energy_and_no_derivative() -> None:
     system = SYSTEMS["lonely_centres"]
     bare = System(**{**system.__dict__, "center_weight": 0.0})
     extra = random_model(bare).arguments(torch.float64, True)

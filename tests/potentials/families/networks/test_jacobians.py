@@ -47,8 +47,8 @@ def test_both_ways_to_the_derivatives_give_the_same_gradients(shape: dict[str, o
             assert_close(one, other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
 
 
-def test_slopes_on_perfect_sites_survive_single_precision() -> None:
-    """Norms of multipoles vanish there: in float32 their slopes would be noise, with the cache and without it."""
+def test_derivatives_on_perfect_sites_survive_single_precision() -> None:
+    """Norms of multipoles vanish there: in float32 their derivatives would be noise, with the cache and without it."""
     descriptor = GmpFeatures(GmpSettings(symbols=labelled.SYMBOLS, cutoff=4.0, n_probes=3, max_order=4))
     assert descriptor.settings.regularization == 1e-6
     crystals = [toy.crystal((1, 1, 1), seed=k, rattle=rattle) for k, rattle in enumerate((0.0, 0.1, 0.1))]

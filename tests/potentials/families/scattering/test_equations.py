@@ -62,7 +62,7 @@ def with_labels_of_a_model(made: list[Frame]) -> tuple[list[Frame], np.ndarray, 
         assert prepared[:3].tolist() == grid.points[0]
         species = torch.tensor([labelled.SYMBOLS.index(symbol) for symbol in atoms.symbols])
         energy = module(positions, species, cell.requires_grad_(), pbc, prepared, 0, 1, False)[0]
-        by_positions, by_cell = (slope.numpy() for slope in torch.autograd.grad(energy, [positions, cell]))
+        by_positions, by_cell = (derivative.numpy() for derivative in torch.autograd.grad(energy, [positions, cell]))
         stress = (atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell) / atoms.get_volume()
         found.append(replace(frame, energy=float(energy.detach()), forces=-by_positions, stress=stress))
     return found, w, b

@@ -1,4 +1,4 @@
-"""Rows of features: values, slopes, where they are kept, and that threads change no bit."""
+"""Rows of features: values, derivatives, where they are kept, and that threads change no bit."""
 
 from __future__ import annotations
 

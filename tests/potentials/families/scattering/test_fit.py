@@ -283,7 +283,7 @@ def test_a_forecast_counts_passes_and_is_silent_where_features_are_kept(tmp_path
     assert forecast.seconds > 0
 
 
-def test_large_frames_have_fewer_slopes_and_at_least_one() -> None:
+def test_large_frames_have_fewer_directional_derivatives_and_at_least_one() -> None:
     def repeated(frame: Frame, times: tuple[int, int, int]) -> Frame:
         return replace(frame, atoms=frame.atoms.repeat(times), forces=np.tile(frame.forces, (np.prod(times), 1)))
 

@@ -38,7 +38,7 @@ def test_order_follows_seed_and_epoch() -> None:
     assert first != epoch_batches(SIZES, 8, "frames", 1, 0)
 
 
-def test_shares_are_the_frames_dealt_to_each_process() -> None:
+def test_shares_are_the_frames_of_each_process() -> None:
     class Communicator(SingleProcess):
         def __init__(self, rank: int) -> None:
             self.rank, self.size = rank, 3

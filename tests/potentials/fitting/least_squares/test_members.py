@@ -145,7 +145,7 @@ def test_a_factor_from_few_errors_covers_further_ones(count: int) -> None:
 
 
 def force_errors(errors: np.ndarray, deviations: np.ndarray, n_frames: int, species: int = 0) -> ForceErrors:
-    """Components that are dealt to frames in blocks, all of one element."""
+    """Components that are assigned to frames in blocks, all of one element."""
     frames = np.repeat(np.arange(n_frames), len(errors) // n_frames)
     return ForceErrors(errors, deviations, np.full(len(errors), species), frames)
 

@@ -160,7 +160,7 @@ def test_single_frames_can_be_drawn() -> None:
         fit_ensemble(stack([rows, forces]), SMALL.model_copy(update={"unit": "frames"}))
 
 
-def hidden_slopes(n: int, seed: int) -> tuple[WeightedRows, WeightedRows]:
+def hidden_derivatives(n: int, seed: int) -> tuple[WeightedRows, WeightedRows]:
     """Energies of few structures, and forces of the same model, 12 to a structure."""
     rng = np.random.default_rng(seed)
     w = np.zeros(60)
@@ -174,8 +174,8 @@ def hidden_slopes(n: int, seed: int) -> tuple[WeightedRows, WeightedRows]:
 
 
 def test_force_rows_make_a_better_model_of_few_structures() -> None:
-    energies, forces = hidden_slopes(30, 0)
-    unseen, _ = hidden_slopes(300, 1)
+    energies, forces = hidden_derivatives(30, 0)
+    unseen, _ = hidden_derivatives(300, 1)
     settings = SparseRegressionSettings(n_members=10, max_features=30)
     errors = []
     for rows in (energies, stack([energies, forces])):
@@ -195,7 +195,7 @@ def test_force_rows_make_a_better_model_of_few_structures() -> None:
 
 
 def test_force_weights_are_copies_of_rows() -> None:
-    energies, forces = hidden_slopes(30, 2)
+    energies, forces = hidden_derivatives(30, 2)
     twice = replace(forces, weights=np.full(360, 2.0))
     copies = stack([replace(forces, weights=np.ones(360))] * 2)
     one, two = (fit_ensemble(stack([energies, block]), SMALL) for block in (twice, copies))

@@ -48,8 +48,10 @@ def test_all_prefixes_equal_explicit_refits(constant) -> None:
         np.testing.assert_allclose(energy[m - 1], squares[rows.constant[outside]].sum(), rtol=1e-8)
         np.testing.assert_allclose(other[m - 1], squares[~rows.constant[outside]].sum(), rtol=1e-8)
         np.testing.assert_allclose(predictions[:, m - 1], energies.features @ dense + offset, rtol=1e-9, atol=1e-9)
-        slopes = path.predictions(forces.features, constant=False)[:, m - 1]
-        np.testing.assert_allclose(slopes, forces.features @ dense, rtol=1e-7, atol=1e-9 * np.abs(slopes).max())
+        derivatives = path.predictions(forces.features, constant=False)[:, m - 1]
+        np.testing.assert_allclose(
+            derivatives, forces.features @ dense, rtol=1e-7, atol=1e-9 * np.abs(derivatives).max()
+        )
 
 
 def test_rows_in_several_blocks_give_the_same(monkeypatch) -> None:

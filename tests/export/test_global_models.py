@@ -11,7 +11,7 @@ import pytest
 import small_models
 
 from rhopot.export import STRETCH, LoadedModel, evaluate, load_model
-from rhopot.export.whole import evaluate_whole, inputs_of, prepare
+from rhopot.export.global_models import evaluate_global, inputs_of, prepare
 from rhopot.potentials.families.scattering import diagnostics as assess
 from rhopot.testing import GlobalModelContract
 
@@ -79,6 +79,6 @@ def test_models_are_fitted_on_the_grids_they_run_on() -> None:
 def test_finer_grids_change_little() -> None:
     """The stretch chooses the grid; the energy is the same to the error of grids, but not to the bit."""
     atoms = toy.skewed()
-    coarse, fine = (evaluate_whole(MODEL, atoms, prepare(MODEL, atoms, stretch)).energy for stretch in (1.0, 1.5))
+    coarse, fine = (evaluate_global(MODEL, atoms, prepare(MODEL, atoms, stretch)).energy for stretch in (1.0, 1.5))
     assert coarse != fine
     assert coarse == pytest.approx(fine, abs=GlobalModelContract.grid * len(atoms))

@@ -1,4 +1,4 @@
-"""Models of kind `global`: one energy for a whole structure, its derivatives by positions and cell.
+"""Models of kind `global`: the energy of a structure, its derivatives with respect to positions and cell.
 
 The contract of the module, K members, everything float64 in eV and A:
 
@@ -90,7 +90,7 @@ def require_stretch(stretch: float) -> None:
         raise ValueError(f"stretch must be a factor of at least 1, got {stretch}; 1.1 lets edges grow by 10 %")
 
 
-def evaluate_whole(
+def evaluate_global(
     model: LoadedModel,
     atoms: ase.Atoms,
     prepared: torch.Tensor,

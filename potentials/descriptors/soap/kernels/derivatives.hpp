@@ -10,15 +10,15 @@ namespace rhopot::RHOPOT_VARIANT {
 
 // dc[lm, block] of one edge and axis
 template <class T>
-inline void density_slope(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
-                          const T* gradients, T direction, T* dc) {
+inline void density_derivative(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
+                               const T* gradients, T direction, T* dc) {
     for (int l = 0; l <= shape.l_max; ++l) {
         for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH<T>) {
             const std::ptrdiff_t at = lane * basis.columns.row + basis.columns.first[l] + q;
-            const Pack<T> radial = batch.radial.load(at), slope = batch.slope.load(at) * direction;
+            const Pack<T> radial = batch.radial.load(at), derivative = batch.derivative.load(at) * direction;
             for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
                 const T y = batch.harmonics.value.scalar(WIDTH<T> * lm + lane), dy = gradients[WIDTH<T> * lm + lane];
-                store_pack(dc + lm * shape.block + q, slope * y + radial * dy);
+                store_pack(dc + lm * shape.block + q, derivative * y + radial * dy);
             }
         }
     }
@@ -26,7 +26,7 @@ inline void density_slope(const Basis<T>& basis, const Shape<T>& shape, const Ed
 
 // one row of dp[E, 3, F]; `product` is scratch of [L+1, block, row]
 template <class T>
-inline void spectrum_slope(const Shape<T>& shape, int channel, T* dc, T* c, T* product, T* to) {
+inline void spectrum_derivative(const Shape<T>& shape, int channel, T* dc, T* c, T* product, T* to) {
     const std::ptrdiff_t tile = shape.block * shape.row;
     for (int l = 0; l <= shape.l_max; ++l) {
         const Field<T, false> left{dc + l * l * shape.block}, right{c + l * l * shape.row}, out{product + l * tile};
