@@ -70,7 +70,7 @@ std::tuple<Tensor, Tensor> edge_sums(const Tensor& vectors, const Tensor& gradie
     const Tensor r = vectors.contiguous(), g = gradient.contiguous(), first = first_edge.contiguous(),
                  from = centre.contiguous(), to = neighbour.contiguous();
     Tensor forces = at::zeros({n_atoms, 3}, r.options()), virial = at::zeros({3, 3}, r.options());
-    const double *edge = r.const_data_ptr<double>(), *gradient = g.const_data_ptr<double>();
+    const double *edge = r.const_data_ptr<double>(), *along = g.const_data_ptr<double>();
     const std::int64_t *begin = first.const_data_ptr<std::int64_t>(), *i = from.const_data_ptr<std::int64_t>(),
                        *j = to.const_data_ptr<std::int64_t>();
     double *f = forces.mutable_data_ptr<double>(), *w = virial.mutable_data_ptr<double>();
@@ -79,7 +79,7 @@ std::tuple<Tensor, Tensor> edge_sums(const Tensor& vectors, const Tensor& gradie
         for (std::int64_t e = begin[c]; e < begin[c + 1]; ++e) {
             double* other = f + 3 * j[e];
             for (int b = 0; b < 3; ++b) {
-                const double value = gradient[3 * e + b];
+                const double value = along[3 * e + b];
                 own[b] += value;
                 other[b] -= value;
                 for (int a = 0; a < 3; ++a) w[3 * a + b] -= edge[3 * e + a] * value;

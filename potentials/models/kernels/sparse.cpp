@@ -71,7 +71,7 @@ template <class T> struct Call {
     T* energies;                   // [C, 1 + members]
     T* gradient;                   // [E, 3], or null
 
-    // rows of: spectra, units, overlaps, gradients, norms and, for members, powers; then the kernels' own memory
+    // rows of: spectra, units, overlaps, feature_gradients, norms and, for members, powers; then the kernels' own memory
     std::size_t rows() const {
         const std::int64_t row = n_features + 2 * n_used + (members > 0 ? 2 : 1) * most_points + 1;
         return std::size_t(CENTRES_PER_PIECE * row + 63) / 64 * 64;
@@ -83,7 +83,7 @@ template <class T> struct Call {
         return one;
     }
     void units(std::int64_t n, const std::int64_t* order, T* spectrum, T* unit, T* inverse, T* workspace) const;
-    void edges(std::int64_t n, const std::int64_t* order, T* spectrum, T* gradient, T* workspace) const;
+    void edges(std::int64_t n, const std::int64_t* order, T* spectrum, T* feature_gradient, T* workspace) const;
     void piece(const Piece& piece, const std::int64_t* order, T* workspace) const;
 };
 
@@ -100,9 +100,9 @@ void Call<T>::units(std::int64_t n, const std::int64_t* order, T* spectrum, T* u
 
 // gradients of the edges of n centres from dE/dp of the columns in use
 template <class T>
-void Call<T>::edges(std::int64_t n, const std::int64_t* order, T* spectrum, T* gradient, T* workspace) const {
+void Call<T>::edges(std::int64_t n, const std::int64_t* order, T* spectrum, T* feature_gradient, T* workspace) const {
     for (std::int64_t r = 0; r < n; ++r) {
-        const T* row = gradient + r * n_used;
+        const T* row = feature_gradient + r * n_used;
         if (features != nullptr) {
             std::fill_n(spectrum, n_features, T(0));
             for (std::int64_t f = 0; f < n_used; ++f) spectrum[features[f]] += row[f];
@@ -118,10 +118,12 @@ template <class T> void Call<T>::piece(const Piece& piece, const std::int64_t* o
     if (m == 0) return;
     order += piece.begin;
     T* own = workspace + rows();
-    T *unit = workspace, *gradient = unit + n * n_used, *overlap = gradient + n * n_used, *inverse = overlap + n * m;
+    T *unit = workspace, *feature_gradient = unit + n * n_used, *overlap = feature_gradient + n * n_used,
+      *inverse = overlap + n * m;
     T *spectrum = inverse + n, *powers = spectrum + n_features;
     const at::Tensor points = model.points.narrow(0, first, m);
-    at::Tensor unit_rows = matrix(unit, n, n_used), kernel = matrix(overlap, n, m), gradients = matrix(gradient, n, n_used);
+    at::Tensor unit_rows = matrix(unit, n, n_used), kernel = matrix(overlap, n, m),
+               feature_gradients = matrix(feature_gradient, n, n_used);
 
     units(n, order, spectrum, unit, inverse, own);
     at::mm_out(kernel, unit_rows, points.t());
@@ -138,12 +140,12 @@ template <class T> void Call<T>::piece(const Piece& piece, const std::int64_t* o
         }
     }
     if (gradient == nullptr) return;
-    at::mm_out(gradients, kernel, points);
+    at::mm_out(feature_gradients, kernel, points);
     for (std::int64_t r = 0; r < n; ++r) {
         const T along = T(model.zeta) * energies[order[r] * columns];
-        sparse.unnormalise(gradient + r * n_used, unit + r * n_used, n_used, along, inverse[r]);
+        sparse.unnormalise(feature_gradient + r * n_used, unit + r * n_used, n_used, along, inverse[r]);
     }
-    edges(n, order, spectrum, gradient, own);
+    edges(n, order, spectrum, feature_gradient, own);
 }
 
 }  // namespace
@@ -209,7 +211,7 @@ at::Tensor sparse_adjoint(const GraphArguments& a, const SparseModel& model, con
     const at::Tensor inverse = at::where(empty, 0, at::rsqrt(at::where(empty, 1, square)));
     const at::Tensor unit = used * inverse;
     const at::Tensor kinds = a.species.index_select(0, a.centre);
-    at::Tensor gradient = at::zeros_like(used);
+    at::Tensor feature_gradient = at::zeros_like(used);
     for (std::int64_t kind = 0; kind < a.n_species(); ++kind) {
         const std::int64_t first = model.first_point[kind], m = model.first_point[kind + 1] - first;
         const at::Tensor rows = kinds.eq(kind).nonzero().flatten();
@@ -218,9 +220,9 @@ at::Tensor sparse_adjoint(const GraphArguments& a, const SparseModel& model, con
         const at::Tensor weights = model.weights.narrow(0, first, m).narrow(1, 0, adjoint.size(1));
         const at::Tensor lower = unit.index_select(0, rows).mm(points.t()).pow(model.zeta - 1);
         const at::Tensor by_kernel = adjoint.index_select(0, rows).mm(weights.t()) * lower * double(model.zeta);
-        gradient = gradient.index_add(0, rows, by_kernel.mm(points));
+        feature_gradient = feature_gradient.index_add(0, rows, by_kernel.mm(points));
     }
-    const at::Tensor by_feature = (gradient - unit * (unit * gradient).sum(1, true)) * inverse;
+    const at::Tensor by_feature = (feature_gradient - unit * (unit * feature_gradient).sum(1, true)) * inverse;
     if (!model.features.defined()) return by_feature;
     return at::zeros_like(spectrum).index_add(1, model.features, by_feature);
 }
