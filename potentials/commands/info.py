@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family, installed_family
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations, orders_structures
+
+# Arrays with more numbers than this are shown by their shape.
+MOST_NUMBERS = 24
 
 
 def info(model: Path) -> None:
@@ -142,4 +146,14 @@ def _flat(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, dict) and value and path.count(".") < 1:
             yield from _flat(value, f"{path}{key}.")
         else:
-            yield f"{path}{key}", value if isinstance(value, str) else json.dumps(rounded(value))
+            yield f"{path}{key}", value if isinstance(value, str) else _in_short(value)
+
+
+def _in_short(value: Any) -> str:
+    """A value as JSON; a large array by its shape."""
+    shape: list[int] = []
+    inner = value
+    while isinstance(inner, list) and inner:
+        shape.append(len(inner))
+        inner = inner[0]
+    return f"array of shape {tuple(shape)}" if math.prod(shape) > MOST_NUMBERS else json.dumps(rounded(value))

@@ -69,6 +69,8 @@ def fit_model(
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = find_family(config.family)
     made: Any = family.descriptor_for(config.descriptor, [frame.atoms for frame in data.train], data.symbols)
+    if communicator.size > 1:  # what is learnt from data may differ between processors in the last digits
+        made = family.descriptor_for(communicator.broadcast(made.settings), (), data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})
     descriptor, reach = cast("Descriptor", made), family.reach(made.settings)
     search: Search = EdgeCache(reach) if family.kind == "local" else find_edges

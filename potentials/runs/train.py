@@ -214,12 +214,27 @@ def _describe(settings: RunConfig, data: TrainingSet, console: Console) -> None:
 
 def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:
     """Return the settings with what was taken from the data, so that they give the same model with others."""
-    given, found = settings.descriptor.model_dump(mode="json"), card.descriptor
-    filled = {name: found[name] if value is None else value for name, value in given.items()}
+    filled = _filled(settings.descriptor.model_dump(mode="json"), card.descriptor)
     descriptor = type(settings.descriptor).model_validate(filled)
     fitted: Any = card.fit["baseline"]
     baseline = BaselineSettings.model_validate({**settings.baseline.model_dump(), "pair": fitted["pair"]})
     return settings.model_copy(update={"descriptor": descriptor, "baseline": baseline})
+
+
+def _filled(given: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose nulls are those found; learnt arrays stay in the model file, and are learnt again."""
+    filled = {}
+    for name, value in given.items():
+        known = found[name]
+        if isinstance(value, dict) and isinstance(known, Mapping):
+            filled[name] = _filled(value, known)
+        else:
+            filled[name] = known if value is None and not _is_array(known) else value
+    return filled
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and isinstance(value[0], list)
 
 
 def _report(

@@ -2,11 +2,32 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rhopot.potentials.density.cutoff import CutoffFunction, CutoffKind
 from rhopot.potentials.density.scaling import WillattScaling
 from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
+
+Contraction = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
+
+
+class OptimalBasis(BaseModel):
+    """Contraction of the primitive radial functions that keeps most of the variance of the density in the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    q_max: int | None = Field(None, ge=1)
+    """Radial functions that are kept: of each species, or with species_mode mixed of all species together."""
+    residual_variance: float | None = Field(None, ge=0, lt=1)
+    """Share of the density's variance that may be lost: it chooses q_max where that is null. [1]"""
+    contraction: Contraction | None = None
+    """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data."""
+
+    @model_validator(mode="after")
+    def _some_size(self) -> Self:
+        if self.q_max is None and self.residual_variance is None:
+            raise ValueError("q_max or residual_variance must be given, got neither; write q_max: 5, for instance")
+        return self
 
 
 class SoapSettings(LocalDescriptorSettings):
@@ -36,6 +57,8 @@ class SoapSettings(LocalDescriptorSettings):
     """separate: one channel per species; mixed: all species share n_pseudo n_max channels."""
     n_pseudo: int = Field(2, ge=1)
     """Pseudo-species of the mixed mode, where no coupling matrix is given."""
+    optimal_basis: OptimalBasis | None = None
+    """Contraction of the n_max primitive functions, learnt from the training data; null: they are used as they are."""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
     """Largest error of the tabulated radial functions, relative to each function's maximum. [1]"""
 
@@ -58,10 +81,21 @@ class SoapSettings(LocalDescriptorSettings):
         density = (
             f"Gaussian density of width {self.density_width:g} A" if self.density == "gaussian" else "Dirac density"
         )
+        functions = f"{self.n_max} {self.radial_basis.upper()} radial functions"
+        if self.optimal_basis is not None:
+            functions = self._describe_contraction(self.optimal_basis, functions)
         lines = [
             f"{density} within {self.cutoff:g} A, own density x {self.center_weight:g}",
-            f"{self.n_max} {self.radial_basis.upper()} radial functions, angular degrees up to {self.l_max}",
+            f"{functions}, angular degrees up to {self.l_max}",
             f"cutoff function: {self.cutoff_fn.describe()}",
             f"{self.species_mode} species channels",
         ]
         return lines if self.scaling is None else [*lines, self.scaling.describe()]
+
+    def _describe_contraction(self, basis: OptimalBasis, primitive: str) -> str:
+        """Say how the primitive functions are contracted."""
+        each = "of all species together" if self.species_mode == "mixed" else "for each species"
+        if basis.q_max is None:
+            return f"optimal contraction of {primitive} {each} to a residual variance of {basis.residual_variance:g}"
+        lost = "" if basis.residual_variance is None else f" (residual variance {basis.residual_variance:.2g})"
+        return f"optimal contraction of {primitive} {each} to {basis.q_max}{lost}"

@@ -14,7 +14,7 @@ from rhopot.potentials.density.basis import DvrBasis, GtoBasis
 from rhopot.potentials.density.radial import RadialFunctions, contract
 from rhopot.potentials.density.spline import SplineTable, tabulate
 from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, separate_coupling
-from rhopot.potentials.descriptors.soap.soap_settings import SoapSettings
+from rhopot.potentials.descriptors.soap.soap_settings import OptimalBasis, SoapSettings
 
 TAIL = 3.0  # sigma by which the DVR interval exceeds the cutoff
 
@@ -49,12 +49,15 @@ def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None 
     """Return the table of `settings` to degree `l_max`, contracted by `coupling` or by the default of its species mode.
 
     Raises:
-        ValueError: no symbols, or a coupling of another shape.
+        ValueError: no symbols, a coupling of another shape, or an optimal basis that has not been learnt.
     """
     if not settings.symbols:
         raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
     n_species = len(settings.symbols)
     separate = settings.species_mode == "separate"
+    basis = settings.optimal_basis
+    if coupling is None and basis is not None:
+        coupling = _learnt(basis)[: l_max + 1]
     if coupling is not None:
         matrix = checked_coupling(coupling, n_species, settings.n_max, l_max)
     elif separate:
@@ -65,3 +68,12 @@ def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None 
     table = tabulate(lambda r: contract(functions(r), matrix), functions.cutoff_function, settings.tolerance)
     channel = np.arange(n_species) if separate else np.zeros(n_species, dtype=int)
     return SoapTable(table, channel, n_species if separate else 1)
+
+
+def _learnt(basis: OptimalBasis) -> np.ndarray:
+    """Return the contraction of an optimal basis."""
+    if basis.contraction is None:
+        raise ValueError(
+            "optimal_basis must be learnt from data first, got no contraction; use learn_basis(settings, frames)"
+        )
+    return np.array(basis.contraction)
