@@ -44,8 +44,8 @@ def test_equals_its_twin_with_the_gradient(name: str, dtype: torch.dtype) -> Non
         leaf = gradient.to(kind).requires_grad_()
         forces = function(jacobian.to(kind), first_edge, leaf)
         incoming = torch.randn(forces.shape, generator=torch.Generator().manual_seed(1)).to(kind)
-        (gradient,) = torch.autograd.grad(forces, leaf, incoming)
-        results.append((forces.detach(), gradient))
+        (adjoint,) = torch.autograd.grad(forces, leaf, incoming)
+        results.append((forces.detach(), adjoint))
     for actual, expected in zip(*results, strict=True):
         assert_equal(actual, expected, dtype)
 
