@@ -46,7 +46,7 @@ def validate_document(document: Document) -> RunConfig:
     """Validate the values of `document` against the schema and against the family's own sections."""
     family = _family(document)
     _write_out(document, family)
-    values = _with_defaults(document.values, defaults_of(family))
+    values = _with_defaults(document.values, defaults_of(family, document.values))
     faults: list[str] = []
     general = {key: value for key, value in values.items() if key not in FAMILY_SECTIONS}
     config = _validated(RunConfig, general, (), document, faults)
@@ -66,11 +66,29 @@ def validate_document(document: Document) -> RunConfig:
     return config
 
 
-def defaults_of(family: Family) -> dict[str, Any]:
-    """Values of the family's own for keys of the configuration that are not written."""
+def defaults_of(family: Family, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Values of the family's own for keys of the configuration `given` that are not written."""
+    defaults = dict(family.defaults)
+    for path, others in family.replaces.items():
+        if given is not None and _at(given, path) is not None:
+            defaults = _left_out(defaults, path[:-1], others)
     if family.refits_on_validation:
-        return dict(family.defaults)
-    return dict(_with_defaults(family.defaults, {"data": {"split": {"refit": False}}}))
+        return defaults
+    return dict(_with_defaults(defaults, {"data": {"split": {"refit": False}}}))
+
+
+def _at(values: Any, path: KeyPath) -> Any:
+    """The value at a place, None where there is none."""
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def _left_out(values: Mapping[str, Any], path: KeyPath, keys: Sequence[str]) -> dict[str, Any]:
+    """Values without some keys of the section at `path`."""
+    if not path:
+        return {key: value for key, value in values.items() if key not in keys}
+    return {**values, path[0]: _left_out(values.get(path[0], {}), path[1:], keys)}
 
 
 def _sections(family: Family, values: Mapping[str, Any], document: Document, faults: list[str]) -> dict[str, BaseModel]:

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from rhopot.potentials import operators
 from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
+from rhopot.potentials.descriptors.symmetry_functions.symmetry_settings import GRIDS
 from rhopot.potentials.families.family import Family
 from rhopot.potentials.families.local import features_of_atoms
 from rhopot.potentials.families.networks.committee import COMMITTEE, fit_networks
@@ -42,5 +43,16 @@ FAMILY = Family(
     descriptor_for=_functions,
     fit=fit_networks,
     features=features_of_atoms,
-    defaults=COMMITTEE,
+    defaults={
+        **COMMITTEE,
+        "descriptor": {
+            "eta_unit": "1/A^2",
+            "g2_etas": [2.0],
+            "g2_shifts": [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0],
+            "g4_etas": [0.03, 0.15],
+            "g4_zetas": [1, 4],
+        },
+        "training": {"loss": {"stress": 0.05}},
+    },
+    replaces={("descriptor", "set"): ("eta_unit", *GRIDS)},
 )

@@ -111,6 +111,7 @@ class Family:
         models
     conflict: the first `Conflict` in a configuration, None where there is none
     defaults: values of the family's own for keys that a configuration leaves out, nested as in the file
+    replaces: key that a configuration gives -> keys of the same section whose `defaults` then do not count
     shorthands: top-level keys that stand for keys of sections
     notes: what everybody who runs such a model has to know, shown by `rhopot info`
     """
@@ -132,6 +133,7 @@ class Family:
     reach: Callable[[Any], float] = lambda settings: float(settings.cutoff)
     conflict: Callable[[Configuration], Conflict | None] = lambda config: None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    replaces: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -47,5 +47,18 @@ FAMILY = Family(
     fit=fit_networks,
     features=features_of_atoms,
     conflict=_conflict,
-    defaults=COMMITTEE,
+    defaults={
+        **COMMITTEE,
+        "descriptor": {
+            "cutoff_width": 3.0,
+            "n_probes": 12,
+            "max_order": 6,
+            "harmonics": "solid",
+            "regularization": None,
+            "regularization_length": 0.04,
+        },
+        "regressor": {"hidden": [64, 64, 64], "activation": "silu"},
+        "training": {"loss": {"stress": 0.1}},
+    },
+    replaces={("descriptor", "regularization"): ("regularization_length",)},
 )

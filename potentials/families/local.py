@@ -18,6 +18,15 @@ MAX_EDGES = 20000
 REPULSION: dict[str, Any] = {"baseline": {"pair": {"kind": "zbl"}}}
 
 
+def expected_errors(energy: float, forces: float, stress: float) -> dict[str, Any]:
+    """Defaults of `targets`: sigmas in eV/atom, eV/A, eV/atom; forces and stresses are fitted where present."""
+    return {
+        "energy": {"sigma": energy},
+        "forces": {"sigma": forces, "required": False},
+        "stress": {"sigma": stress, "required": False},
+    }
+
+
 def features_of_atoms(descriptor: Any, atoms: ase.Atoms) -> NDArray[np.float64]:
     """Features (N, F) of every atom of a structure.
 

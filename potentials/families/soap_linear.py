@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rhopot.potentials.descriptors.soap import SoapSettings
 from rhopot.potentials.families.family import Family, FamilySettings
-from rhopot.potentials.families.local import REPULSION, features_of_atoms
+from rhopot.potentials.families.local import REPULSION, expected_errors, features_of_atoms
 from rhopot.potentials.families.soap import SCALING, SOAP, power_spectrum
 from rhopot.potentials.fitting.least_squares.fit import fit_linear
 from rhopot.potentials.fitting.least_squares.least_squares_settings import LinearSettings
@@ -31,5 +31,9 @@ FAMILY = Family(
     descriptor_for=power_spectrum,
     fit=_fit,
     features=features_of_atoms,
-    defaults=REPULSION,
+    defaults={
+        **REPULSION,
+        "descriptor": {"cutoff": 6.0, "cutoff_width": 2.0, "l_max": 8, "density_width": 0.3},
+        "targets": expected_errors(energy=0.007, forces=0.1, stress=0.1),
+    },
 )

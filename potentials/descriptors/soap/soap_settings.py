@@ -21,7 +21,7 @@ class OptimalBasis(BaseModel):
     residual_variance: float | None = Field(None, ge=0, lt=1)
     """Share of the density's variance that may be lost: it chooses q_max where that is null. [1]"""
     contraction: Contraction | None = None
-    """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data."""
+    """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data. [1]"""
 
     @model_validator(mode="after")
     def _some_size(self) -> Self:

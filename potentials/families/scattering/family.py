@@ -83,6 +83,8 @@ FAMILY = Family(
     reach=lambda settings: float(settings.reach),
     conflict=_conflict,
     defaults={
+        "descriptor": {"beta": None, "max_scale": None, "alias": 1e-3},
+        "regressor": {"budget": 150},
         "targets": {"forces": {"sigma": 0.3, "required": False}, "stress": {"sigma": 0.3, "required": False}},
         "uncertainty": {"members": 100},
         "report": {"learning_curve": [], "train_frames": 100},

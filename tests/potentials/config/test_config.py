@@ -142,7 +142,7 @@ def test_a_trained_family_has_its_own_section_and_defaults(tmp_path: Path) -> No
     assert config.training.epochs == 5
     assert config.training.loss.beta == 3.0
     assert config.training.dtype == "float32"
-    assert config.regressor.hidden == (50, 50, 50)
+    assert config.regressor.hidden == (64, 64, 64)
     assert config.regressor.per_element is False
     assert (config.data.split.refit, config.uncertainty.members, config.report.learning_curve) == (False, 4, ())
     assert load_config(write(tmp_path, NETWORK.replace("gmp_snn", "bpnn"))).regressor.per_element is True
@@ -170,11 +170,11 @@ def test_faults_of_the_training_section(tmp_path: Path, old: str, new: str, mess
     assert len(found.splitlines()) == 1
 
 
-@pytest.mark.parametrize("written", ["", "descriptor: {regularization: 1.0e-5}\n"])
-def test_single_precision_needs_rounded_norms(tmp_path: Path, written: str) -> None:
-    """Slopes of norms that vanish on perfect sites are rounding in float32 unless the norms are regularised."""
-    path = write(tmp_path, NETWORK + written)
-    load_config(path)
+def test_single_precision_needs_rounded_norms(tmp_path: Path) -> None:
+    """Derivatives of norms that vanish on perfect sites are rounding in float32 unless the norms are regularised."""
+    assert load_config(write(tmp_path, NETWORK), ["dtype=float32"]).descriptor.regularization_length == 0.04
+    path = write(tmp_path, NETWORK + "descriptor: {regularization: 1.0e-5}\n")
+    assert load_config(path).descriptor.regularization_length is None
     with pytest.raises(ConfigError, match=r"descriptor\.regularization must be at least 0\.001 where dtype is float32"):
         load_config(path, ["dtype=float32"])
     assert load_config(path, ["dtype=float32", "descriptor.regularization=0.01"]).dtype == "float32"
@@ -192,11 +192,11 @@ regressor: {n_members: 20}
 def test_global_models_have_their_own_defaults_and_a_short_budget(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, WHOLE))
     assert config.descriptor.max_scale == 2
-    assert (config.regressor.n_members, config.regressor.budget) == (20, None)
+    assert (config.regressor.n_members, config.regressor.budget) == (20, 150)
     assert (config.uncertainty.members, config.report.learning_curve) == (100, ())
     assert config.targets.forces is not None
     assert not config.targets.forces.required
-    assert load_config(write(tmp_path, WHOLE), ["budget=150"]).regressor.budget == 150
+    assert load_config(write(tmp_path, WHOLE), ["budget=140"]).regressor.budget == 140
     assert load_config(write(tmp_path, WHOLE), ["regressor.budget=150"]).regressor.budget == 150
     assert "override 'budget=many': regressor.budget must be a valid integer" in fault(tmp_path, WHOLE, ["budget=many"])
     both = fault(tmp_path, WHOLE, ["budget=150", "regressor.budget=100"])

@@ -11,7 +11,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from rhopot.potentials.config import load_config
+from rhopot.potentials.config.document import Document
+from rhopot.potentials.config.load import validate_document
 from rhopot.potentials.config.reference import REQUIRED, Key, _keys, reference
+from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctionSettings
 from rhopot.potentials.families.registry import OURS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,6 +60,20 @@ def test_ready_configurations_hold_keys_of_the_reference_only(family: str) -> No
     ready = flat(yaml.safe_load((ROOT / "examples" / "configs" / f"{family}.yaml").read_text(encoding="utf-8")))
     assert len(ready) > 20
     assert [name for name in ready if name not in {key.name for key in reference(family)}] == []
+
+
+@pytest.mark.parametrize("family", OURS)
+def test_ready_configurations_are_the_defaults(family: str) -> None:
+    """The command with a ready file, `rhopot config` and Python train the same model."""
+    ready = flat(load_config(ROOT / "examples" / "configs" / f"{family}.yaml", []).model_dump(mode="json"))
+    bare = flat(validate_document(Document("defaults", {"family": family})).model_dump(mode="json"))
+    assert ready.pop("output") != bare.pop("output")
+    assert ready == bare
+
+
+def test_a_named_set_of_symmetry_functions_replaces_the_default_grids() -> None:
+    named = Document("named", {"family": "bpnn", "descriptor": {"set": 2}})
+    assert validate_document(named).descriptor == SymmetryFunctionSettings(set=2)
 
 
 @pytest.mark.parametrize("family", OURS)

@@ -56,6 +56,7 @@ def test_every_key_stands_in_the_text_with_its_meaning(family: str) -> None:
 def test_keys_of_alternatives_are_comments() -> None:
     text = template("soap_gap")
     assert "    # or kind: two_body, with\n    #   kind: two_body (" in text
+    text = template("soap_linear")
     assert "  scaling: null\n    # or a section with\n    #   rate: 1.0 (" in text
 
 
