@@ -5,13 +5,15 @@ as stress = -V / volume; six components are in ASE's Voigt order xx yy zz yz xz 
 NaN), or a stress without a volume, is left out and counted; anything else that is wrong stops the reading with the file
 and the frame, or becomes a finding (`inspect_frames`).
 
-Structures in memory are read like those of a file: labels stand in `info`, `arrays` and the results of a calculator.
+Structures in memory are read like those of a file: labels stand in `info`, `arrays` and the results of a calculator. A
+label that stands in several of these under one name must be the same in all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +27,17 @@ from rhopot.potentials.structures.files import find_files, read_file
 from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import DataError, Floats, Frame, FrameSet
 from rhopot.potentials.structures.geometry import check_geometry, volume
-from rhopot.potentials.structures.keys import ALIASES, AUTO, Key, Keys, LabelTable, absent, choose_keys, value_of
+from rhopot.potentials.structures.keys import (
+    ALIASES,
+    AUTO,
+    Key,
+    Keys,
+    LabelTable,
+    absent,
+    choose_keys,
+    names_of,
+    value_of,
+)
 from rhopot.potentials.units import from_voigt, stress_from_virial
 
 # A stress whose antisymmetric part exceeds this share of its largest component is not a stress.
@@ -33,6 +45,8 @@ STRESS_ASYMMETRY = 0.05
 # Words that stand for a label that is not there.
 MISSING = ("none", "null", "n/a", "")
 SETTING = "data.keys.{}={}"
+# Two values of one label that differ by no more are one value, written with few digits or in single precision.
+ROUNDING = {"atol": 1e-5, "rtol": 1e-7}
 
 Source = str | Path | Sequence[str | Path] | Sequence[ase.Atoms]
 # What structures that come from no file are called in messages.
@@ -102,6 +116,8 @@ def _read(
         try:
             check_geometry(atoms)
             values = {t: (key, v) for t, key in choice.used.items() if (v := value_of(frame_labels, key)) is not None}
+            for target, (key, _) in values.items():
+                _check_places(atoms, target, next(one for one in names_of(key) if one in frame_labels))
             targets = _targets(atoms, values, findings is None, name, dropped)
         except DataError as error:
             if findings is None:
@@ -172,11 +188,43 @@ def _check_groups(group_key: str | None, labels: Sequence[Mapping[str, Any]], na
         )
 
 
+def _places(atoms: ase.Atoms) -> dict[str, Mapping[str, Any]]:
+    """Where a frame carries labels, in words; under one name the later place counts."""
+    results = atoms.calc.results if atoms.calc is not None else {}
+    return {"its arrays": atoms.arrays, "the results of its calculator": results, "its info": atoms.info}
+
+
+def _check_places(atoms: ase.Atoms, target: str, key: str) -> None:
+    """Refuse a label that stands in several places with different values: nobody could say which is meant."""
+    found = [(place, entries[key]) for place, entries in _places(atoms).items() if key in entries]
+    numbers = [(place, _comparable(value, target)) for place, value in found]
+    for (here, first), (there, second) in combinations(numbers, 2):
+        if first is None or second is None or first.shape != second.shape:
+            continue  # a missing value, or one whose shape is refused as such
+        if np.allclose(first, second, equal_nan=True, **ROUNDING):
+            continue
+        if first.size == 1:
+            values = f"{first.item():.10g} in {here} and {second.item():.10g} in {there}"
+        else:
+            values = f"values in {here} and in {there} that differ by up to {np.nanmax(np.abs(first - second)):.3g}"
+        raise DataError(
+            f"{key} must be the same everywhere in a frame, got {values}; remove the wrong one "
+            "(`del atoms.info[...]`, `del atoms.arrays[...]` or `atoms.calc = None`)"
+        )
+
+
+def _comparable(value: Any, target: str) -> Floats | None:
+    """A label as numbers, stresses and virials as tensors; None where it is no such thing."""
+    try:
+        return _tensor(value, target) if target in ("stress", "virial") else np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
 def _labels(atoms: ase.Atoms, name: str, dropped: Dropped) -> dict[str, Any]:
     """Everything a frame carries beside its geometry, by key; missing values left out."""
-    results = atoms.calc.results if atoms.calc is not None else {}
     labels = {}
-    for key, value in {**atoms.arrays, **results, **atoms.info}.items():
+    for key, value in {k: v for entries in _places(atoms).values() for k, v in entries.items()}.items():
         word = "" if value is None or np.size(value) == 0 else value
         if len(atoms) == 0 or not (isinstance(word, str) and word.strip().lower() in MISSING):
             labels[key] = value

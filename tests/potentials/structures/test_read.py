@@ -57,6 +57,45 @@ def test_calculator_results_are_labels(write: Write) -> None:
     np.testing.assert_allclose(frame.stress, [[0.1, 0.6, 0.5], [0.6, 0.2, 0.4], [0.5, 0.4, 0.3]])
 
 
+def twice(energy: float = -9.0, forces: float = 0.0, stress: float = 0.1) -> ase.Atoms:
+    """Labels of a calculator, and others under the same names in info and arrays."""
+    atoms = bulk("Si")
+    atoms.calc = SinglePointCalculator(atoms, energy=-9.0, forces=np.zeros((2, 3)), stress=np.full(6, 0.1))
+    atoms.info |= {"energy": energy, "stress": np.full((3, 3), stress)}
+    atoms.arrays["forces"] = np.full((2, 3), forces)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"energy": -5.0},
+            r"^structures in memory, frame 1: energy must be the same everywhere in a frame, got -9 in the results of "
+            r"its calculator and -5 in its info; remove the wrong one \(`del atoms\.info\[",
+        ),
+        ({"forces": 7.0}, r"forces must .*, got values in its arrays and in the results of its calculator .* up to 7;"),
+        ({"stress": 0.3}, r"stress must .*, got values in the results .* and in its info .* up to 0\.2;"),
+    ],
+)
+def test_one_name_with_two_values_is_refused(changes: dict[str, float], sentence: str) -> None:
+    """The one in info was read, and nobody was told."""
+    frames = [twice(), twice(**changes)]
+    with pytest.raises(DataError, match=sentence):
+        read_frames(frames)
+    found, findings = inspect_frames(frames)
+    assert (len(found), [one.check for one in findings]) == (1, ["frames"])
+
+
+def test_one_name_with_equal_values_is_read() -> None:
+    """Also where one of them was written with few digits, or is not what is fitted."""
+    frame = read_frames([twice(energy=-9.000004, forces=4e-6)])[0]
+    assert frame.energy == -9.000004
+    atoms = twice(energy=-5.0)
+    atoms.info["dft"] = -7.0
+    assert read_frames([atoms], Keys(energy="dft"))[0].energy == -7.0
+
+
 def test_virial_becomes_minus_stress_times_volume(write: Write) -> None:
     atoms = bulk("Si")
     atoms.info.update(dft_energy=1, dft_virial=atoms.get_volume() * np.diag([1.0, 2.0, 3.0]))
