@@ -84,7 +84,9 @@ def _loaded(entry: EntryPoint) -> Family:
     """The object of an entry point, which runs code of its package."""
     try:
         found = entry.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that calls sys.exit is as broken as one that cannot be imported
         raise FamilyError(
             f"family {entry.name} of {_package(entry)} must load, got {type(error).__name__} from '{entry.value}' "
             f"({str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}); "

@@ -76,6 +76,7 @@ BROKEN = {
         r"^family mine of package a-broken-package 0\.3 must load, got ModuleNotFoundError from "
         r"'a_broken_package:FAMILY' \(No module named 'no_such_module_of_anybody'\); mend or uninstall that package$",
     ),
+    "exits": ("raise SystemExit(3)", r"must load, got SystemExit from 'a_broken_package:FAMILY' \(3\); mend or"),
     "empty": ("", r"must load, got AttributeError from"),
     "another type": ("FAMILY = {}", r"must be a rhopot.potentials.families.Family, got dict at 'a_broken_package"),
     "another name": (COPY.format(name="yours"), r"must have the name of its entry point, got 'yours' at"),
@@ -97,6 +98,26 @@ def test_a_broken_package_is_named_and_breaks_no_other_family(install: Install, 
     diagnosis = doctor._families()
     assert diagnosis.found == ", ".join(OURS)
     assert diagnosis.remedy.startswith("family mine of package a-broken-package 0.3 must")
+
+
+@pytest.mark.parametrize("text", ["import no_such_module_of_anybody", "raise SystemExit(3)"])
+def test_the_list_of_families_names_the_broken_ones(
+    install: Install, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    install("mine", text, "a_broken_package")
+    install("theirs", COPY.format(name="theirs"), "a_good_package")
+    assert main(["config"]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines() if line.split()[0] in (*OURS, "theirs")] == [*OURS, "theirs"]
+    notes = [line for line in printed.splitlines() if line.startswith("note:")]
+    assert len(notes) == 1
+    assert notes[0].startswith("note: family mine of package a-broken-package 0.3 must load, got ")
+
+
+def test_an_interrupt_during_an_import_is_none_of_the_family(install: Install) -> None:
+    install("mine", "raise KeyboardInterrupt", "a_broken_package")
+    with pytest.raises(KeyboardInterrupt):
+        find_family("mine")
 
 
 def test_a_name_that_exists_already_is_refused(install: Install) -> None:
