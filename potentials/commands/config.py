@@ -7,7 +7,7 @@ from rhopot.potentials.families import FamilyError, family_names, find_family
 
 
 def config(family: str | None) -> None:
-    """Print a family's configuration as YAML, or where none is named the families, and what is wrong with broken ones."""
+    """Print a family's configuration as YAML, or the list of families, broken ones with what is wrong with them."""
     if family is not None:
         from rhopot.potentials.config.template import template  # with the models of all settings
 
