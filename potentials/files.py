@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import pickle
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object, indent: int | None = None) -> None:
     """Write plain values as JSON, atomically."""
     write_text(path, json.dumps(value, indent=indent) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Plain values with None for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    return [finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_checkpoint(path: Path, write: Callable[[Path], object]) -> None:

@@ -11,7 +11,7 @@ from rhopot.export import LoadedModel, load_model
 from rhopot.potentials import plots
 from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console
-from rhopot.potentials.files import write_json
+from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames, trained_keys
@@ -52,7 +52,7 @@ def evaluate(
     errors = error_table(frames, predictions, constants)
     console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
     if json_file is not None:
-        write_json(json_file, errors, indent=2)
+        write_json(json_file, finite(errors), indent=2)
         console.print(f"numbers: {json_file}")
     if plot is not None:
         draw_parity(plot, frames, predictions, loaded.card.baseline_energies)

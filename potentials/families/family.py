@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from rhopot.potentials.fitting.problem import FitProblem, FitResult
     from rhopot.potentials.fitting.targets import Targets
 
+KINDS = ("local", "global")
+# Message-passing layers that model files and the LAMMPS plugin run (`rhopot.export.load` says the same).
+MOST_LAYERS = 1
+
 
 @dataclass(frozen=True)
 class FamilySettings:
@@ -114,6 +118,9 @@ class Family:
     replaces: key that a configuration gives -> keys of the same section whose `defaults` then do not count
     shorthands: top-level keys that stand for keys of sections
     notes: what everybody who runs such a model has to know, shown by `rhopot info`
+
+    Raises:
+        ValueError: a statement that no model can follow from, as soon as it is made.
     """
 
     name: str
@@ -136,6 +143,33 @@ class Family:
     replaces: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # here, for names of families are asked for without them
+        from pydantic import BaseModel
+
+        from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
+
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ValueError(f"name of a family must be a word, got {self.name!r}; name it as its entry point")
+        self._require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", repr(self.kind))
+        whole = isinstance(self.n_layers, int) and not isinstance(self.n_layers, bool)
+        rule = f"be {MOST_LAYERS}, the message-passing layers that model files support"
+        self._require(whole and 1 <= self.n_layers <= MOST_LAYERS, "n_layers", rule, repr(self.n_layers))
+        models = {"descriptor_settings": DescriptorSettings, "regressor_settings": BaseModel}
+        if self.training_settings is not None:
+            models["training_settings"] = BaseModel
+        for name, base in models.items():
+            model = getattr(self, name)
+            fits = isinstance(model, type) and issubclass(model, base)
+            self._require(fits, name, f"be a {base.__name__} (pydantic) class", repr(model))
+        for name in ("descriptor_for", "fit", "features", "reach", "conflict"):
+            self._require(callable(getattr(self, name)), name, "be a function", repr(getattr(self, name)))
+
+    def _require(self, fits: bool, name: str, rule: str, found: str) -> None:
+        """Raise ValueError with one sentence where a statement does not fit."""
+        if not fits:
+            raise ValueError(f"{name} of family {self.name} must {rule}, got {found}; correct the family's module")
 
     def describe(self, descriptor: DescriptorSettings) -> list[str]:
         """Say in a few lines what the family is and what its descriptor's settings mean."""

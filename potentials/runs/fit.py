@@ -20,6 +20,7 @@ from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families import Family, find_family
+from rhopot.potentials.families.contract import make_descriptor, run_fit
 from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
@@ -68,9 +69,9 @@ def fit_model(
 ) -> TrainedModel:
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = find_family(config.family)
-    made: Any = family.descriptor_for(config.descriptor, [frame.atoms for frame in data.train], data.symbols)
+    made = make_descriptor(family, config.descriptor, [frame.atoms for frame in data.train], data.symbols)
     if communicator.size > 1:  # what is learnt from data may differ between processors in the last digits
-        made = family.descriptor_for(communicator.broadcast(made.settings), (), data.symbols)
+        made = make_descriptor(family, communicator.broadcast(made.settings), (), data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})
     descriptor, reach = cast("Descriptor", made), family.reach(made.settings)
     search: Search = EdgeCache(reach) if family.kind == "local" else find_edges
@@ -103,7 +104,7 @@ def fit_model(
         if family.kind == "local":
             for line in describe_repulsion(config.baseline.model_dump(mode="json")["pair"], shortest):
                 problem.progress.message(line)
-    result = family.fit(problem, config.family_settings)
+    result = run_fit(family, problem, config.family_settings)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     model, final = _as(result.model, dtype), _as(result.final, dtype)
     card = _card(family, config, data, baseline, result, reach, shortest)

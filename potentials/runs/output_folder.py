@@ -14,7 +14,7 @@ from typing import Any
 from rhopot.export import ModelFileError, read_card
 from rhopot.export.card import installed_version
 from rhopot.potentials.config import RunConfig
-from rhopot.potentials.files import reading, remove_partials, write_json
+from rhopot.potentials.files import reading, remove_partials, write_json, write_text
 from rhopot.potentials.runs.training_set import TrainingSet
 
 # Everything a training leaves beside its model.
@@ -96,11 +96,22 @@ def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bo
     write_json(stage / "run.json", state)
 
 
+def forget_unbegun(folder: Path) -> None:
+    """Remove the state of a training of which nothing is computed yet: what was refused stands in nobody's way."""
+    stage = folder / "checkpoint"
+    if [path for path in stage.rglob("*") if not path.is_dir()] == [stage / "run.json"]:
+        shutil.rmtree(stage)
+
+
 def keep_fitted(folder: Path, fitted: dict[str, Any]) -> None:
-    """Put the model of `checkpoint/` under its final name; files that describe an earlier one go first."""
+    """Put the model of `checkpoint/` under its final name; files that describe an earlier one go first.
+
+    What the fit said is written out before anything is touched.
+    """
+    text = json.dumps(fitted) + "\n"
     remove_results(folder)
     (folder / "checkpoint" / "model.pt").replace(folder / "model.pt")
-    write_json(folder / "checkpoint" / "fitted.json", fitted)
+    write_text(folder / "checkpoint" / "fitted.json", text)
 
 
 def read_fitted(folder: Path) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from rhopot.potentials import plots
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.config.schema import HotDynamicsSettings
 from rhopot.potentials.console import bar
-from rhopot.potentials.files import write_atomically, write_json, write_text
+from rhopot.potentials.files import finite, write_atomically, write_json, write_text
 from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
@@ -121,7 +121,7 @@ def write_report(folder: Path, report: dict[str, Any], failures: Failures) -> No
     with failures.of("config.yaml"):
         write_text(folder / "config.yaml", yaml.safe_dump(report["settings"], sort_keys=False))
     with failures.of("report.json"):
-        write_json(folder / "report.json", report, indent=2)
+        write_json(folder / "report.json", finite(report), indent=2)
     with failures.of("report.md"):
         write_text(folder / "report.md", training_report(report))
 

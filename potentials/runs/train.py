@@ -27,7 +27,14 @@ from rhopot.potentials.runs.fit import TrainedModel, fit_model
 from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.forecast import whole_run
 from rhopot.potentials.runs.learning_curve import LearningCurve, learning_curve
-from rhopot.potentials.runs.output_folder import already_done, keep_fitted, open_folder, read_fitted, read_json
+from rhopot.potentials.runs.output_folder import (
+    already_done,
+    forget_unbegun,
+    keep_fitted,
+    open_folder,
+    read_fitted,
+    read_json,
+)
 from rhopot.potentials.runs.results import (
     Failures,
     draw_curve,
@@ -74,7 +81,7 @@ def run_training(
         _describe(config, data, console)
         if communicator.rank == 0:
             open_folder(folder, config, data, resume)
-        with _how_to_go_on(folder):
+        with _how_to_go_on(folder, communicator):
             train_into(folder, config, data, communicator, console, resume)
 
 
@@ -192,12 +199,16 @@ def _learning_curve(
 
 
 @contextmanager
-def _how_to_go_on(folder: Path) -> Iterator[None]:
-    """Let whatever stops a training say how it is continued."""
+def _how_to_go_on(folder: Path, communicator: Communicator) -> Iterator[None]:
+    """Let whatever stops a training say how it is continued; one refused before its fit leaves nothing to continue."""
     try:
         yield
     except (OSError, KeyboardInterrupt) as error:
         error.add_note(f"continue the training in '{folder}' with --resume")
+        raise
+    except Exception:
+        if communicator.rank == 0:
+            forget_unbegun(folder)
         raise
 
 
