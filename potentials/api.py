@@ -10,15 +10,15 @@
     features("run1/model.pt", frames)["features"]
     check("run1/model.pt").passed
 
-Structures are a list of `ase.Atoms`, a file, a folder, a pattern (`runs/*.xyz`), or a list of these. Labels of Atoms
-stand where `ase.io.read` leaves them: in `info`, `arrays`, or the results of a calculator. Units are eV, A, eV/A and
-eV/A^3. What cannot be used is a ValueError whose sentence says what to do.
+Structures are `ase.Atoms` (a list, or anything that gives them one by one), a file, a folder, a pattern (`runs/*.xyz`),
+or a list of these. Labels of Atoms stand where `ase.io.read` leaves them: in `info`, `arrays`, or the results of a
+calculator. Units are eV, A, eV/A and eV/A^3. What cannot be used is a ValueError whose sentence says what to do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,14 +39,16 @@ from rhopot.potentials.fitting.metrics import error_table
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.evaluation import predict_frames, trained_keys
 from rhopot.potentials.runs.features import compute_features
+from rhopot.potentials.runs.output_folder import IN_PYTHON
 from rhopot.potentials.runs.stability import Stability, run_hot_dynamics, training_structures
 from rhopot.potentials.runs.train import run_training
 from rhopot.potentials.runs.training_set import load_training_set
 from rhopot.potentials.structures import UNLABELLED, Keys, read_frames
 from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, CheckResult, check_model, structure_for
 
-Structures = Sequence[Atoms] | str | Path | Sequence[str | Path]
+Structures = Iterable[Atoms] | str | Path | Sequence[str | Path]
 Model = LoadedModel | str | Path
+WHAT = "a list of ase.Atoms, a path or a list of paths"
 OPTION = 'keys={{"{}": "{}"}}'  # how messages write the key of a label
 
 
@@ -59,6 +61,21 @@ class Training:
 
     folder: Path
     report: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Folder, family and errors on the validation set in a line."""
+        found = self.errors.get("validation", {})
+        errors = [
+            f"{name} {found[key]:.3g} {unit}"
+            for name, key, unit in (
+                ("energy", "energy_mae_mev_per_atom", "meV/atom"),
+                ("forces", "forces_mae_mev_per_angstrom", "meV/A"),
+                ("stress", "stress_mae_gpa", "GPa"),
+            )
+            if found.get(key) is not None
+        ]
+        words = f"; validation errors (MAE): {', '.join(errors)}" if errors else ""
+        return f"<Training '{self.folder}': {self.report['family']}{words}>"
 
     @property
     def model_file(self) -> Path:
@@ -131,6 +148,8 @@ def train(
         IncompleteResults: the model is saved, and something beside it could not be made.
     """
     given: dict[str, Any] = {"output": str(output), **({} if family is None else {"family": family})}
+    structures = _listed(structures, "structures")
+    validation = None if validation is None else _listed(validation, "validation")
     from_files = not _in_memory(structures)
     if from_files:
         given["data"] = {"train": _as_words(structures)}
@@ -145,6 +164,7 @@ def train(
         console,
         resume=resume,
         overwrite=overwrite,
+        words=IN_PYTHON,
     )
     communicator.broadcast(None)  # the first rank has written the report
     report = json.loads((run.output / "report.json").read_text(encoding="utf-8"))
@@ -166,7 +186,8 @@ def evaluate(
     keys: names of labels, {"energy": "dft_energy"}; those that the model was trained on where none are given
     """
     loaded = _loaded(model, device)
-    frames = read_frames(structures, _keys(keys), preferred=trained_keys(loaded.card), option=OPTION)
+    listed = _listed(structures, "structures")
+    frames = read_frames(listed, _keys(keys), preferred=trained_keys(loaded.card), option=OPTION)
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
         frames.require(("energy",), OPTION)
     return error_table(frames, predict_frames(loaded, frames, uncertainty=True))
@@ -177,7 +198,7 @@ def features(source: Model | Training | str | Path, structures: Structures, **se
 
     source: a model, a YAML configuration, or the name of a family with `settings`: `descriptor={"cutoff": 5.0}`
     """
-    frames = read_frames(structures, UNLABELLED)
+    frames = read_frames(_listed(structures, "structures"), UNLABELLED)
     described: Any = source.model_file if isinstance(source, Training) else source
     if isinstance(described, LoadedModel):
         described = described.card
@@ -234,11 +255,30 @@ def check(
     return ModelCheck(tuple(comparisons), tuple(runs))
 
 
-def _in_memory(structures: Structures) -> bool:
+def _listed(structures: Any, name: str) -> Any:
+    """A path, or a list of structures or paths, whatever gives them one by one.
+
+    Raises ValueError for what is neither, and where there is none.
+    """
+    if isinstance(structures, str | Path) and str(structures):
+        return structures
+    if isinstance(structures, Atoms):
+        return [structures]
+    if isinstance(structures, str | Mapping) or not isinstance(structures, Iterable):
+        raise ValueError(f"{name} must be {WHAT}, got {structures!r:.40}; read them with ase.io.read(file, ':')")
+    listed = list(structures)
+    if not listed:
+        raise ValueError(f"{name} must hold at least one structure, got none; check where they come from")
+    for k, one in enumerate(listed):
+        if not isinstance(one, Atoms | str | Path):
+            remedy = "join the lists into one" if isinstance(one, list | tuple) else "remove it"
+            raise ValueError(f"{name} must be {WHAT}, got {type(one).__name__} at {k}; {remedy}")
+    return listed
+
+
+def _in_memory(structures: Any) -> bool:
     """Whether the structures come from no file."""
-    if isinstance(structures, str | Path):
-        return False
-    return isinstance(structures, Atoms) or any(isinstance(one, Atoms) for one in structures)
+    return not isinstance(structures, str | Path) and any(isinstance(one, Atoms) for one in structures)
 
 
 def _as_words(structures: Any) -> list[str]:

@@ -12,7 +12,8 @@ from ase import Atoms
 
 from rhopot.export import ModelCard, read_card
 from rhopot.potentials.console import make_console, rounded, table
-from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family, installed_family
+from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family
+from rhopot.potentials.families.described import described_settings
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import order_of_deviations, orders_structures
 
@@ -80,21 +81,27 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
 
 
 def _notes_of_the_family(card: ModelCard) -> list[str]:
-    """What its family says of every model, or why the family says nothing."""
+    """What its family says of every model, or why the family says nothing; the model runs without it."""
     try:
-        return list(find_family(card.family).notes)
+        family = find_family(card.family)
     except UnknownFamilyError:
         return [f"family {card.family} is not installed here: the model runs, but cannot be put into words"]
     except FamilyError as error:
         return [str(error)]
+    try:
+        described_settings(family, card.descriptor)
+    except FamilyError as error:
+        return [*family.notes, str(error)]
+    return list(family.notes)
 
 
 def _in_words(card: ModelCard) -> list[tuple[str, str]]:
     """What the family is and what its descriptor's settings mean, where the family is known."""
-    family = installed_family(card.family)
-    if family is None:
+    try:
+        family = find_family(card.family)
+        lines = family.describe(described_settings(family, card.descriptor))
+    except FamilyError:  # of which the notes speak
         return []
-    lines = family.describe(family.descriptor_settings.model_validate(card.descriptor))
     return [("in words" if k == 0 else "", line) for k, line in enumerate(lines)]
 
 

@@ -2,6 +2,8 @@
 
     family      what a family says of itself
     registry    the list of them, open to other packages
+    contract    what a training may ask of one, checked
+    described   settings in a model file, which another version of a family may have written
 
 Every other module is one family, or what several share. Importing this package imports no torch.
 """

@@ -98,6 +98,11 @@ def _check_result(family: Family, result: Any, settings: FamilySettings) -> None
                 f"{name} of the {subject} must be a torch.nn.Module with a number `n_members`, got {_type(model)}"
                 f"{' without' if isinstance(model, nn.Module) else ''}; {REMEDY}"
             )
+        if family.kind == "global" and not callable(getattr(model, "prepare", None)):
+            raise FamilyError(
+                f"{name} of the {subject} must have a method `prepare` (a global family), got {_type(model)} without; "
+                f"{REMEDY}, or make its kind local"
+            )
     report: Any = result.report
     for name in ("regressor", "validation"):
         if not isinstance(report, Mapping) or not isinstance(report.get(name), Mapping):

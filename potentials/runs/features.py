@@ -28,6 +28,8 @@ from rhopot.export import ModelCard, read_card
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 from rhopot.potentials.families import Family, UnknownFamilyError, find_family
+from rhopot.potentials.families.contract import make_descriptor
+from rhopot.potentials.families.described import described_settings
 from rhopot.potentials.structures import FrameSet, naming
 
 # A model file or a YAML configuration, or what they hold.
@@ -45,7 +47,7 @@ def compute_features(
     unknown = sorted(set(frames.symbols) - set(symbols))
     if unknown:
         raise ValueError(f"elements must be among {', '.join(symbols)}, got {', '.join(unknown)}; use another model")
-    descriptor: Any = family.descriptor_for(settings, [frame.atoms for frame in frames], symbols)
+    descriptor = make_descriptor(family, settings, [frame.atoms for frame in frames], symbols)
     found = []
     for k, frame in enumerate(frames):
         with naming(frame):
@@ -90,4 +92,4 @@ def _described(
     except UnknownFamilyError as error:
         file = "this" if isinstance(source, ModelCard) else f"'{source}'"
         raise ValueError(f"{error} ({file} is a model of it)") from error
-    return family, family.descriptor_settings.model_validate(card.descriptor), card.symbols
+    return family, described_settings(family, card.descriptor), card.symbols

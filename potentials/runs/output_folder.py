@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,19 @@ FREE = (
 )
 
 
-def already_done(folder: Path, resume: bool, overwrite: bool) -> bool:
+@dataclass(frozen=True)
+class Words:
+    """How a reader of messages asks for a stopped training to go on, or for the folder to be replaced."""
+
+    resume: str
+    overwrite: str
+
+
+IN_SHELL = Words("--resume", "--overwrite")
+IN_PYTHON = Words("resume=True", "overwrite=True")
+
+
+def already_done(folder: Path, resume: bool, overwrite: bool, words: Words = IN_SHELL) -> bool:
     """True when there is nothing left to do.
 
     Raises:
@@ -50,22 +63,22 @@ def already_done(folder: Path, resume: bool, overwrite: bool) -> bool:
     unfinished = (folder / "checkpoint").is_dir()
     finished = (folder / "model.pt").exists() and not unfinished
     if resume and overwrite:
-        raise ValueError("--resume and --overwrite must not stand together, got both; choose one")
+        raise ValueError(f"{words.resume} and {words.overwrite} must not stand together, got both; choose one")
     if finished and resume:
         return True
     if finished and not overwrite:
         raise ValueError(
-            f"output must be a new folder, got '{folder}' with a finished model; add --overwrite to replace it"
+            f"output must be a new folder, got '{folder}' with a finished model; add {words.overwrite} to replace it"
         )
     if unfinished and not (resume or overwrite):
         raise ValueError(
             f"output must be a new folder, got '{folder}' with a training that was stopped; "
-            "continue it with --resume or start again with --overwrite"
+            f"continue it with {words.resume} or start again with {words.overwrite}"
         )
     return False
 
 
-def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bool) -> None:
+def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bool, words: Words = IN_SHELL) -> None:
     """Mark the folder as unfinished and remember what is being trained; unfinished files of killed runs go.
 
     Raises:
@@ -85,7 +98,7 @@ def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bo
         if changed:
             raise ValueError(
                 f"configuration must be that of the stopped training in '{folder}', got other {', '.join(changed)}; "
-                "restore it or start again with --overwrite"
+                f"restore it or start again with {words.overwrite}"
             )
         for inner in (stage, *(path for path in stage.rglob("*") if path.is_dir())):
             remove_partials(inner)

@@ -55,13 +55,13 @@ class Failures:
         except Exception as error:
             self._found.append((part, error))
 
-    def tell(self, model: Path) -> None:
-        """Raise IncompleteResults where anything failed."""
+    def tell(self, model: Path, resume: str) -> None:
+        """Raise IncompleteResults where anything failed; `resume` is how the training is resumed, in words."""
         if not self._found:
             return
         parts = "; ".join(f"{part} failed ({_reason(error)})" for part, error in self._found)
         raise IncompleteResults(
-            f"{model} is complete, but {parts}; mend the cause and complete the results with --resume "
+            f"{model} is complete, but {parts}; mend the cause and complete the results with {resume} "
             "(settings under `report` may be changed)"
         ) from self._found[0][1]
 

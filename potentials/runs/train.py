@@ -28,6 +28,8 @@ from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.forecast import whole_run
 from rhopot.potentials.runs.learning_curve import LearningCurve, learning_curve
 from rhopot.potentials.runs.output_folder import (
+    IN_SHELL,
+    Words,
     already_done,
     forget_unbegun,
     keep_fitted,
@@ -57,6 +59,7 @@ def run_training(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    words: Words = IN_SHELL,
 ) -> None:
     """One training, from configuration and data to the filled folder `config.output`.
 
@@ -65,6 +68,7 @@ def run_training(
     read: gives the data, and is called once the folder is known to be free (`load_training_set`, or frames in memory)
     console: what is said goes there; quiet on other ranks than the first
     resume, overwrite: continue a training that was stopped; replace what stands in the folder
+    words: how the reader of messages asks for these
 
     Raises:
         ValueError: settings or data that cannot be used, or a folder that may not be touched.
@@ -74,15 +78,15 @@ def run_training(
     with lock_folder(folder) if communicator.rank == 0 else nullcontext("") as note:
         if note:
             console.print(note)
-        if communicator.broadcast(already_done(folder, resume, overwrite) if communicator.rank == 0 else None):
+        if communicator.broadcast(already_done(folder, resume, overwrite, words) if communicator.rank == 0 else None):
             console.print(f"{folder} is finished: nothing to resume")
             return
         data = read(config)
         _describe(config, data, console)
         if communicator.rank == 0:
-            open_folder(folder, config, data, resume)
-        with _how_to_go_on(folder, communicator):
-            train_into(folder, config, data, communicator, console, resume)
+            open_folder(folder, config, data, resume, words)
+        with _how_to_go_on(folder, communicator, words):
+            train_into(folder, config, data, communicator, console, resume, words)
 
 
 def train_into(
@@ -92,6 +96,7 @@ def train_into(
     communicator: Communicator,
     console: Console,
     resume: bool = False,
+    words: Words = IN_SHELL,
 ) -> None:
     """Fit and save, report, and draw the learning curve.
 
@@ -131,7 +136,7 @@ def train_into(
             curve = _learning_curve(folder, settings, data, fitted, communicator, console)
             draw_curve(folder / "learning_curve.png", curve)
         report()
-    failures.tell(folder / "model.pt")
+    failures.tell(folder / "model.pt", words.resume)
     shutil.rmtree(folder / "checkpoint")
     console.print(f"{folder / 'model.pt'}: {model.card.family}, {', '.join(data.symbols)}, {since():.0f} s")
 
@@ -199,12 +204,12 @@ def _learning_curve(
 
 
 @contextmanager
-def _how_to_go_on(folder: Path, communicator: Communicator) -> Iterator[None]:
+def _how_to_go_on(folder: Path, communicator: Communicator, words: Words) -> Iterator[None]:
     """Let whatever stops a training say how it is continued; one refused before its fit leaves nothing to continue."""
     try:
         yield
     except (OSError, KeyboardInterrupt) as error:
-        error.add_note(f"continue the training in '{folder}' with --resume")
+        error.add_note(f"continue the training in '{folder}' with {words.resume}")
         raise
     except Exception:
         if communicator.rank == 0:

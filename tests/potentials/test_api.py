@@ -152,6 +152,60 @@ def test_wrong_structures_and_keys_are_refused_in_a_sentence(run: Any, tmp_path:
         check(run, Atoms("Si"))
 
 
+NO_STRUCTURES = [
+    (None, r"^structures must be a list of ase\.Atoms, a path or a list of paths, got None; read them with ase\.io\.r"),
+    (7, "structures must be a list .*, got 7; read them"),
+    ("", "structures must be a list .*, got ''; read them"),
+    ([], "^structures must hold at least one structure, got none; check where they come from$"),
+    ([[bulk("Si")], [bulk("Ge")]], "structures must be a list .*, got list at 0; join the lists into one"),
+    ([bulk("Si"), 3.0], "structures must be a list .*, got float at 1; remove it"),
+    ({"a": bulk("Si")}, "structures must be a list .*, got {'a': Atoms"),
+]
+
+
+@pytest.mark.parametrize(("structures", "sentence"), NO_STRUCTURES)
+def test_what_is_no_list_of_structures_is_refused_in_a_sentence(structures: Any, sentence: str, tmp_path: Path) -> None:
+    words: dict[str, Any] = {"family": "soap_linear", "output": tmp_path / "run", "quiet": True}
+    with pytest.raises(ValueError, match=sentence):
+        train(structures, **words)
+    with pytest.raises(ValueError, match=sentence):
+        features("soap_linear", structures)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_validation_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^validation must hold at least one structure, got none"):
+        train(frames(), family="soap_linear", output=tmp_path / "run", validation=[], quiet=True)
+
+
+def test_structures_may_come_one_by_one(run: Any, tmp_path: Path) -> None:
+    again = train((one for one in frames()), family="soap_linear", output=tmp_path / "run", quiet=True, **SMALL)
+    assert again.errors == run.errors
+    assert evaluate(run, iter(ase.io.read(UNSEEN, ":"))) == evaluate(run, UNSEEN)
+    by_one = features(run, (one for one in ase.io.read(UNSEEN, ":2")))
+    np.testing.assert_array_equal(by_one["features"], features(run, ase.io.read(UNSEEN, ":2"))["features"])
+
+
+def test_a_training_is_shown_in_one_line(run: Any) -> None:
+    errors = run.errors["validation"]
+    assert repr(run) == (
+        f"<Training '{run.folder}': soap_linear; validation errors (MAE): "
+        f"energy {errors['energy_mae_mev_per_atom']:.3g} meV/atom, "
+        f"forces {errors['forces_mae_mev_per_angstrom']:.3g} meV/A>"
+    )
+    shown = repr(type(run)(run.folder, {**run.report, "errors": {"validation": {"stress_mae_gpa": 0.12345}}}))
+    assert shown.endswith("validation errors (MAE): stress 0.123 GPa>")
+    assert repr(type(run)(run.folder, {**run.report, "errors": {}})) == f"<Training '{run.folder}': soap_linear>"
+
+
+def test_errors_speak_python(run: Any) -> None:
+    words: dict[str, Any] = {"family": "soap_linear", "output": run.folder, "quiet": True}
+    with pytest.raises(ValueError, match=r"with a finished model; add overwrite=True to replace it"):
+        train(frames(), **words)
+    with pytest.raises(ValueError, match=r"resume=True and overwrite=True must not stand together"):
+        train(frames(), resume=True, overwrite=True, **words)
+
+
 def test_the_page_of_the_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example("python_api/run")(["--output", str(tmp_path), "--ranks", "1"])
     output = capsys.readouterr().out

@@ -139,6 +139,13 @@ def test_a_broken_fit_is_one_sentence_with_the_name_of_its_family(fit: Any, sent
     assert "\n" not in str(caught.value)
 
 
+def test_the_model_of_a_global_family_is_a_global_model() -> None:
+    settings = FamilySettings(None, mine().regressor_settings(), None)
+    problem: Any = SimpleNamespace()
+    with pytest.raises(FamilyError, match=r"must have a method `prepare` \(a global family\), got Identity without"):
+        run_fit(mine(kind="global", fit=gives(fitted())), problem, settings)
+
+
 def test_a_good_fit_passes_and_errors_of_the_machine_keep_their_kind() -> None:
     settings = FamilySettings(None, mine().regressor_settings(), None)
     problem: Any = SimpleNamespace()

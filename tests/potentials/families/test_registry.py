@@ -17,6 +17,8 @@ from rhopot.potentials.commands import main
 from rhopot.potentials.config import ConfigError, make_config
 from rhopot.potentials.families import FamilyError, UnknownFamilyError, family_names, find_family
 from rhopot.potentials.families.registry import OURS
+from rhopot.potentials.runs.features import compute_features
+from rhopot.potentials.structures import read_frames
 
 Install = Callable[..., None]
 
@@ -166,3 +168,35 @@ def test_a_model_of_a_family_that_is_not_installed_is_described_without_words(
     assert any(note.startswith("family voxels of package voxel-package 0.3 must load") for note in notes(card))
     assert main(["info", str(trained_model("soap_linear"))]) == 0
     assert "is not installed here" not in capsys.readouterr().out
+
+
+OTHER = (
+    COPY
+    + """
+class Settings(ours.descriptor_settings):
+    sharpness: float
+
+FAMILY = dataclasses.replace(FAMILY, descriptor_settings=Settings)
+"""
+)
+
+
+def test_a_model_of_another_version_of_its_family_is_shown_and_says_what_differs(
+    install: Install, trained_model: Callable[[str], Path]
+) -> None:
+    """The model itself runs: it holds all that it needs."""
+    install("mine", OTHER.format(name="mine"), "my_package")
+    card = read_card(trained_model("soap_linear")).model_copy(update={"family": "mine"})
+    sentence = (
+        "descriptor in the model file must have the settings of the installed family mine, got others (sharpness); "
+        "install the version of its package that wrote the file"
+    )
+    from rhopot.potentials.commands.info import _rows, notes
+
+    assert sentence in notes(card)
+    assert ("dtype", card.dtype) in _rows(card)
+    assert not [row for row in _rows(card) if row[0] == "in words"]
+    atoms = read(trained_models.DATA / "Li8Si24_0.xyz", 0)
+    with pytest.raises(FamilyError) as caught:
+        compute_features(card, read_frames([atoms]))
+    assert str(caught.value) == sentence
