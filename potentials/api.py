@@ -148,18 +148,18 @@ def train(
         IncompleteResults: the model is saved, and something beside it could not be made.
     """
     given: dict[str, Any] = {"output": str(output), **({} if family is None else {"family": family})}
-    structures = _listed(structures, "structures")
-    validation = None if validation is None else _listed(validation, "validation")
-    from_files = not _in_memory(structures)
+    listed = _listed(structures, "structures")
+    held_out = None if validation is None else _listed(validation, "validation")
+    from_files = not _in_memory(listed)
     if from_files:
-        given["data"] = {"train": _as_words(structures)}
+        given["data"] = {"train": _as_words(listed)}
     run = _configured(config, settings, given)
-    memory = None if from_files else structures
+    memory = None if from_files else listed
     communicator = find_communicator()
     console = make_console(quiet=quiet or communicator.rank > 0)
     run_training(
         run,
-        lambda settings: load_training_set(settings, memory, validation),
+        lambda settings: load_training_set(settings, memory, held_out),
         communicator,
         console,
         resume=resume,

@@ -8,12 +8,13 @@ import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from rhopot.potentials.config.document import ConfigError, Document, KeyPath, dotted, read_document
 from rhopot.potentials.config.schema import NoSettings, RunConfig
+from rhopot.potentials.config.strict import taken_for_others
 from rhopot.potentials.families import Family, FamilyError, UnknownFamilyError, family_names, find_family
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,8 +57,11 @@ def validate_document(document: Document) -> RunConfig:
         faults.append(str(document.error(("data", "split", "refit"), sentence)))
     if config is not None:
         config = config.model_copy(update=sections)
-        for path, value in _endless(config.model_dump(mode="python")):
+        read = config.model_dump(mode="python")
+        for path, value in _endless(read):
             faults.append(str(document.error(path, f"must be a finite number, got {value}")))
+        for path, sentence in taken_for_others(document.values, read):
+            faults.append(str(document.error(path, sentence)))
     if faults or config is None:
         raise ConfigError("\n".join(faults))
     found = family.conflict(config)
@@ -96,9 +100,9 @@ def _sections(family: Family, values: Mapping[str, Any], document: Document, fau
     models = (family.descriptor_settings, family.regressor_settings, family.training_settings)
     found: dict[str, BaseModel] = {}
     for name, model in zip(FAMILY_SECTIONS, models, strict=True):
-        section = values.get(name)
+        section = values.get(name, {})
         if model is not None:
-            checked = _validated(model, {} if section is None else section, (name,), document, faults)
+            checked = _validated(model, section, (name,), document, faults)
             found[name] = NoSettings() if checked is None else checked
         elif section:
             sentence = f"is for families whose models are trained, and {family.name} is solved at once; leave it out"
@@ -165,7 +169,9 @@ def _validated(model: type[Model], values: Any, prefix: KeyPath, document: Docum
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             location = _written(tuple(fault["loc"]), values)
-            faults.append(str(document.error(prefix + location, _sentence(fault, model, location))))
+            if fault["type"].startswith("union_tag"):  # the key that chooses a section among several
+                location = (*location, fault["ctx"]["discriminator"].strip("'"))
+            faults.append(str(document.error(prefix + location, _sentence(fault, model, location, values))))
         return None
 
 
@@ -184,14 +190,19 @@ def _written(location: KeyPath, values: Any) -> KeyPath:
     return tuple(kept)
 
 
-def _sentence(fault: Any, model: type[BaseModel], location: KeyPath) -> str:
+def _sentence(fault: Any, model: type[BaseModel], location: KeyPath, values: Any) -> str:
     """What is wrong with the key, as `must be <rule>, got <value>`."""
     kind, message, value = fault["type"], str(fault["msg"]), fault["input"]
     if kind == "extra_forbidden":
-        known = _fields(model, location[:-1])
+        known = _fields(model, location[:-1], values)
         return f"is not a known key{_meant(str(location[-1]), known) or '; known here: ' + ', '.join(known)}"
-    if kind == "missing":
+    if kind in ("missing", "union_tag_not_found"):
         return "is missing"
+    if kind == "union_tag_invalid":
+        return f"must be one of {fault['ctx']['expected_tags']}, got {_short(fault['ctx']['tag'])}"
+    if kind in ("model_type", "model_attributes_type"):
+        got = "null" if value is None else _short(value)
+        return f"must be a section with keys below it, got {got}; leave it out for the defaults"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
     rule = message[:1].lower() + message[1:]
@@ -209,24 +220,37 @@ def _meant(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _fields(model: type[BaseModel], location: KeyPath) -> list[str]:
-    """Field names of the section at `location` below `model`."""
+def _fields(model: type[BaseModel], location: KeyPath, values: Any) -> list[str]:
+    """Field names of the section at `location` below `model`; the values say which, where there are several."""
     for key in location:
         field = model.model_fields.get(str(key))
-        inner = _section(field.annotation) if field is not None else None
+        values = values.get(key) if isinstance(values, Mapping) else None
+        inner = _section(field.annotation, values) if field is not None else None
         if inner is None:
             return []
         model = inner
     return list(model.model_fields)
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The model inside `Section`, `Section | None` or `Annotated[Section, ...]`."""
+def _section(annotation: Any, values: Any) -> type[BaseModel] | None:
+    """The model inside `Section`, `Section | None`, `Annotated[Section, ...]`, or the chosen one of several."""
+    found = list(_sections_in(annotation))
+    return next((model for model in found if _chosen(model, values)), found[0] if found else None)
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All models in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Annotated, Union, types.UnionType):
+        yield annotation
+    elif get_origin(annotation) in (Annotated, Union, types.UnionType):
         for part in get_args(annotation):
-            found = _section(part)
-            if found is not None:
-                return found
-    return None
+            yield from _sections_in(part)
+
+
+def _chosen(model: type[BaseModel], values: Any) -> bool:
+    """Whether the values name this model, by a key that can hold one word only (`kind: zbl`)."""
+    words = {name: get_args(field.annotation) for name, field in model.model_fields.items()}
+    return isinstance(values, Mapping) and any(
+        get_origin(model.model_fields[name].annotation) is Literal and len(word) == 1 and values.get(name) == word[0]
+        for name, word in words.items()
+    )

@@ -7,9 +7,11 @@ that are a family's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ase.data import chemical_symbols
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -96,6 +98,22 @@ class BaselineSettings(Section):
     """Energy per element: least_squares, isolated (from one-atom frames), or {symbol: energy}. [eV]"""
     pair: PairSettings | None = None
     """Pair potential: a mapping with kind (zbl, tabulated, two_body) and its settings; null: none."""
+
+    @field_validator("elements", mode="before")
+    @classmethod
+    def _energies(cls, elements: Any) -> Any:
+        """One sentence for what would be refused as either, a word and a mapping."""
+        rule = "must be least_squares, isolated or {symbol: energy in eV}"
+        if not isinstance(elements, Mapping):
+            if elements not in ("least_squares", "isolated"):
+                raise ValueError(f"{rule}, got {elements!r}")
+            return elements
+        for symbol, energy in elements.items():
+            if symbol not in chemical_symbols[1:]:
+                raise ValueError(f"{rule}, got {symbol!r}, which is no chemical symbol")
+            if isinstance(energy, bool) or not isinstance(energy, int | float):
+                raise ValueError(f"{rule}, got {energy!r} for {symbol}")
+        return elements
 
 
 class UncertaintySettings(Section):

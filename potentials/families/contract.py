@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ase import Atoms
 from pydantic import BaseModel
@@ -46,9 +46,9 @@ def make_descriptor(family: Family, settings: Any, frames: Sequence[Atoms], symb
         raise FamilyError(f"{subject} must have settings of pydantic, got {_type(made.settings)}; {REMEDY}")
     with _naming(family, f"reach of family {family.name}", "give a distance in A"):
         reach = float(family.reach(made.settings))
-    if family.kind == "local" and reach < float(made.cutoff):
+    if family.kind == "local" and reach < (cutoff := float(cast("float", made.cutoff))):
         raise FamilyError(
-            f"reach of family {family.name} must be at least the cutoff of its descriptor ({float(made.cutoff):g} A), "
+            f"reach of family {family.name} must be at least the cutoff of its descriptor ({cutoff:g} A), "
             f"got {reach:g} A, within which the model would miss neighbors; {REMEDY}"
         )
     return made
