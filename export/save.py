@@ -1,6 +1,6 @@
 """Write a model file, or nothing.
 
-The file is written beside its final name, loaded and evaluated by a process of its own, compared with the model in
+The file is written beside its final name, loaded and evaluated in a separate process, compared with the model in
 memory, and only then moved to the final name, which is atomic. An interruption at any point leaves the old file, or
 none, but never half of one.
 """

@@ -1,4 +1,4 @@
-"""`python -m rhopot.export.selfcheck MODEL STRUCTURES RESULTS`: evaluate a model file in a process of its own.
+"""`python -m rhopot.export.selfcheck MODEL STRUCTURES RESULTS`: evaluate a model file in a separate process.
 
 `save_model` runs this before a file gets its final name: only a process that never saw the Python module shows
 whether the file can stand alone.

@@ -4,7 +4,7 @@
 
 The floor is the larger of two times: arithmetic (`counts.py`) at the rate that one core reaches in a matrix product
 with the instructions of the set, and memory traffic at the rate at which it copies, in the second-level cache and
-beyond (blocks of 4 MiB). Products are those of NumPy's OpenBLAS, in a process of its own that is told the processor
+beyond (blocks of 4 MiB). Products are those of NumPy's OpenBLAS, in a separate process that is told the processor
 (OPENBLAS_CORETYPE): MKL, torch's library, does not take that order on every processor. Models are those of
 `speed.py`, trained or found in the output folder, in LAMMPS, 1000 silicon atoms; wavelet scattering is that of
 `scattering.py`, 64 atoms. `--repeats 0` measures no model.

@@ -5,7 +5,7 @@
 The networks are not trained: what a model costs does not depend on its weights. Models are exported, read again and run
 through ASE's side on one thread. A frame is one call with its neighbour search, energy only, cutoff 10 A (Lei and
 Medford, SI Table 4: 7.8 and 28.2 ms on their machine). The growing system is their Figure 5b: supercells of C2O on
-Sn3Ca, 35 atoms in the smallest, and the first of their models; energy and forces, each size in a process of its own for
+Sn3Ca, 35 atoms in the smallest, and the first of their models; energy and forces, each size in a separate process for
 its peak memory.
 """
 

@@ -4,7 +4,7 @@
 
 Structures are random Li-Si at the density of the data; CPU times of one core. `all features`: the default 3741;
 `150 + forces`: 150 paths drawn at random, with the derivatives of their sum by positions and cell; memory is the
-largest growth of the process, each measured in a process of its own. `growth` is the time over that of the first row,
+largest growth of the process, each measured in a separate process. `growth` is the time over that of the first row,
 divided by the ratio of N log N: 1 where the cost grows as that of a Fourier transform. `--sets` prints times with the
 kernels of several instruction sets side by side: medians of interleaved runs, least of three in each; torch's own
 operators choose theirs. `--errors` takes a structure of the data and prints, for several eps_alias, the largest and the
@@ -93,7 +93,7 @@ def measure(n_atoms: int, forces: bool) -> None:
 
 
 def child(n_atoms: int, forces: bool, kernels: str | None = None) -> list[str]:
-    """Return what `measure` prints in a process of its own, with the kernels of an instruction set (None: the best)."""
+    """Return what `measure` prints in a separate process, with the kernels of an instruction set (None: the best)."""
     words = [sys.executable, __file__, "--one", str(n_atoms), *(["--forces"] if forces else [])]
     environment = os.environ if kernels is None else {**os.environ, "RHOPOT_KERNELS": kernels}
     return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout.split()

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.runs.stability import run_hot_dynamics, training_structures
+from rhopot.potentials.runs.stability import CRITERION, run_hot_dynamics, training_structures
 from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, check_model, structure_for
 
 
@@ -84,6 +84,7 @@ def _hot(
         console.print("hot dynamics left out: this file carries no training structure; name one to run it")
         return
     console.print(f"hot dynamics: {temperature:g} K; {picoseconds:g} ps, {HOT_SECONDS:g} s at most, a structure")
+    console.print(f"  {CRITERION}")
     limits = {"temperature": temperature, "picoseconds": picoseconds, "seconds": HOT_SECONDS}
     for run in run_hot_dynamics(structures, calculator, calculator.model.card, **limits):
         console.print(f"  {run.sentence()}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rhopot.export import LoadedModel, load_model
+from rhopot.export import LoadedModel, ModelCard, load_model
 from rhopot.potentials import plots
 from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console
@@ -50,6 +50,8 @@ def evaluate(
         if constants.note:
             console.print(f"note: {constants.note}")
     errors = error_table(frames, predictions, constants)
+    for note in not_fitted(loaded.card, frames):
+        console.print(f"note: {note}")
     console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
     if json_file is not None:
         write_json(json_file, finite(errors), indent=2)
@@ -72,6 +74,19 @@ def read_labelled(
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
         frames.require(("energy",), OPTION)
     return frames
+
+
+def not_fitted(card: ModelCard, frames: FrameSet) -> list[str]:
+    """Say which quantities with labels the model was not fitted to."""
+    counts = card.training_data.summary.get("targets")
+    if not isinstance(counts, dict):
+        return []
+    columns = {"energy": "energies (E)", "forces": "forces (F)", "stress": "stresses (S)"}
+    return [
+        f"the model was not fitted to {name}; the errors of these columns are shown all the same"
+        for target, name in columns.items()
+        if frames.count(target) and not counts.get(target)
+    ]
 
 
 def _check_output(option: str, path: Path | None) -> None:

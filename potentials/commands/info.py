@@ -15,7 +15,7 @@ from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family
 from rhopot.potentials.families.described import described_settings
 from rhopot.potentials.pair import describe_repulsion
-from rhopot.potentials.runs.calibration_notes import order_of_deviations, orders_structures
+from rhopot.potentials.runs.calibration_notes import correlates, rank_of_deviations
 
 # Arrays with more numbers than this are shown by their shape.
 MOST_NUMBERS = 24
@@ -48,8 +48,8 @@ def notes(card: ModelCard) -> list[str]:
         found.append("no members: the model does not know its own uncertainty")
     elif not card.uncertainty.force_factors:
         found.append("the predicted uncertainty of forces is not calibrated: no errors of forces were known")
-    deviations = order_of_deviations(card.fit.get("force_calibration"))
-    if deviations is not None and not orders_structures(card.fit["force_calibration"]):
+    deviations = rank_of_deviations(card.fit.get("force_calibration"))
+    if deviations is not None and not correlates(card.fit["force_calibration"]):
         found.append(deviations)
     if card.dtype == "float32":
         found.append("computes in float32: energies carry rounding of about 1e-6 relative")

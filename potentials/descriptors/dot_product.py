@@ -5,7 +5,7 @@
 Features are divided by their norm once (`unit_rows`), so that kernels are matrix products followed by an integer power.
 A centre without any density (p = 0) has the kernel zero with every point.
 
-[1] A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115
+[1] A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115
 [2] A. J. Goscinski, PhD thesis, EPFL (2023)
 """
 

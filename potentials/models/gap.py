@@ -9,8 +9,8 @@ In : edges of one graph (see `descriptor`), edge vectors in float64 and A
 Out: energies per centre in eV (C, 1 + K), float64; column 0 is the prediction, (C, 1) without members
 Smoothness and range: those of the descriptor. Cost: descriptor + O(C M F), two matrix products per species.
 
-[1] A. P. Bartok, M. C. Payne, R. Kondor, G. Csanyi, Phys. Rev. Lett. 104, 136403 (2010)
-[2] A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013)
+[1] A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. 104, 136403 (2010)
+[2] A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013)
 """
 
 from collections.abc import Sequence

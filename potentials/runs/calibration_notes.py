@@ -8,8 +8,8 @@ from typing import Any
 LEAST_RANK_CORRELATION = 0.2
 
 
-def order_of_deviations(force_calibration: Any) -> str | None:
-    """How well predicted deviations of forces order the errors, from the part `force_calibration` of a report or card.
+def rank_of_deviations(force_calibration: Any) -> str | None:
+    """How predicted deviations of forces correlate with the errors, from `force_calibration` of a report or card.
 
     None where the forces are not calibrated, or by a version that did not measure it.
     """
@@ -17,14 +17,15 @@ def order_of_deviations(force_calibration: Any) -> str | None:
     if not isinstance(rank, int | float):
         return None
     found = f"predicted standard deviations of forces and force errors have a rank correlation of {rank:.2f}"
-    if orders_structures(force_calibration):
-        return f"{found}; below about {LEAST_RANK_CORRELATION:g} the deviations would not order structures"
-    return (
-        f"{found}, below about {LEAST_RANK_CORRELATION:g}: the deviations do not order structures; do not choose "
-        "structures to label by them"
-    )
+    if not correlates(force_calibration):
+        found += f", below about {LEAST_RANK_CORRELATION:g}: they do not correlate; "
+        found += "do not select structures to label by them"
+    if len(force_calibration.get("factors") or {}) > 1:
+        found += ". It is computed over the force components of all elements together"
+        found += "; within one element it can be near zero" if correlates(force_calibration) else ""
+    return found
 
 
-def orders_structures(force_calibration: Any) -> bool:
-    """Whether structures of larger predicted deviations of forces tend to have larger errors."""
+def correlates(force_calibration: Any) -> bool:
+    """Whether larger predicted deviations of forces tend to go with larger errors."""
     return float(force_calibration["rank_correlation"]) >= LEAST_RANK_CORRELATION

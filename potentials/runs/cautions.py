@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rhopot.potentials.pair import describe_repulsion
-from rhopot.potentials.runs.calibration_notes import LEAST_RANK_CORRELATION, order_of_deviations, orders_structures
+from rhopot.potentials.runs.calibration_notes import LEAST_RANK_CORRELATION, correlates, rank_of_deviations
 
 FEW_FRAMES = 20  # validation structures, below which an error of the set is itself uncertain
 FEW_GROUPS = 5
@@ -24,13 +24,14 @@ def cautions(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         *_runaway(report),
         *_errors(report["errors"]),
-        *_validation_set(report),
         *_missing_structures(report),
         *_missing_labels(report),
-        *_short_distances(report),
-        *_uncertainty(report),
-        *_training_length(report["fit"]),
         *_untried(report),
+        *_validation_set(report),
+        *_training_length(report["fit"]),
+        *_uncertainty(report),
+        *_short_distances(report),
+        *_extrapolations(report),
     ]
 
 
@@ -92,8 +93,6 @@ def _validation_set(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _missing_structures(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     data, validation = report["training_data"]["summary"], report["errors"].get("validation", {})
-    if report["free_atoms"]:
-        yield "No free atoms in the training set", report["free_atoms"][:1].upper() + report["free_atoms"][1:]
     absent = sorted(set(validation.get("per_config_type", {})) - set(data["config_types"]))
     if absent:
         yield (
@@ -109,7 +108,13 @@ def _missing_structures(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "Pairs of elements missing from the training set",
             f"{', '.join(apart)} are never neighbors there; structures with such neighbors are extrapolations",
         )
-    kinds = ", ".join(data["config_types"])
+
+
+def _extrapolations(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is true of nearly every model."""
+    if report["free_atoms"]:
+        yield "No free atoms in the training set", report["free_atoms"][:1].upper() + report["free_atoms"][1:]
+    kinds = ", ".join(report["training_data"]["summary"]["config_types"])
     yield (
         "The model knows what it was trained on",
         f"That is config_type {kinds}. Other kinds of structures (surfaces, defects, liquids, pressures or "
@@ -118,14 +123,20 @@ def _missing_structures(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _missing_labels(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    counts = report["training_data"]["summary"]["targets"]
-    if not counts.get("forces"):
-        yield "No forces were fitted", "forces, dynamics and relaxations rest on differences of energies alone"
-    if not counts.get("stress"):
-        yield (
+    data = report["training_data"]["summary"]
+    counts = data["targets"]
+    for name, title, text in (
+        ("forces", "No forces were fitted", "forces, dynamics and relaxations rest on differences of energies alone"),
+        (
+            "stress",
             "No stresses were fitted",
             "pressures, relaxed cells and elastic constants are less reliable than energies and forces at given cells",
-        )
+        ),
+    ):
+        if not counts.get(name):
+            there = data.get("not_fitted", {}).get(name)
+            remedy = f". {there} training structures carry them, but `targets.{name}` is null" if there else ""
+            yield title, text + remedy
 
 
 def _short_distances(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -153,20 +164,25 @@ def _uncertainty(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
         return
     forces, energies = fit.get("force_calibration"), fit.get("calibration") or {}
-    if forces is None:
+    uncorrelated = []
+    if forces is None and report["settings"]["targets"]["forces"] is None:
+        pass  # no label of forces is used anywhere
+    elif forces is None:
         yield (
             "The predicted uncertainty of forces is not calibrated",
             "too few forces in the validation set; use it to compare atoms, not as an error",
         )
-    elif not orders_structures(forces):
-        order = order_of_deviations(forces) or ""
-        yield "The predicted uncertainty of forces orders nothing", order[:1].upper() + order[1:]
+    elif not correlates(forces):
+        uncorrelated.append(rank_of_deviations(forces) or "")
     rank = energies.get("rank_correlation")
     if rank is not None and rank < LEAST_RANK_CORRELATION:
-        yield (
-            "The predicted uncertainty of energies orders nothing",
-            f"its rank correlation with the energy errors is {rank:.2f}, below about {LEAST_RANK_CORRELATION:g}",
+        uncorrelated.append(
+            "predicted standard deviations of energies and energy errors have a rank correlation of "
+            f"{rank:.2f}, below about {LEAST_RANK_CORRELATION:g}"
         )
+    if uncorrelated:
+        text = ". ".join(part[:1].upper() + part[1:] for part in uncorrelated)
+        yield "The predicted uncertainty does not correlate with the errors", text
     inside, (least, most) = validation["energy_within_one_deviation"], BADLY_CALIBRATED
     if not least <= inside <= most:
         yield (

@@ -46,13 +46,22 @@ def check_validation(targets: Targets, train: FrameSet, validation: FrameSet, gi
 
 def left_out(targets: Targets, frames: FrameSet) -> tuple[str, ...]:
     """Say which labels `targets` leave out, with the number of frames that carry them."""
-    notes = []
+    notes = [
+        f"the data carry labels of {target} ({count} frames) that are not fitted: targets.{target} is null"
+        for target, count in not_fitted(targets, frames).items()
+    ]
     for target in TARGETS:
         types = Counter(f.config_type for f in frames if f.has(target) and targets.of(target, f.config_type) is None)
         if types and getattr(targets, target) is not None:
             listed = ", ".join(f"{name} ({count} frames)" for name, count in sorted(types.items()))
             notes.append(f"targets.{target} leaves out config_type {listed}: not used anywhere")
     return tuple(notes)
+
+
+def not_fitted(targets: Targets, frames: FrameSet) -> dict[str, int]:
+    """Number of frames with labels of each quantity that is no target."""
+    counts = {target: frames.count(target) for target in TARGETS if getattr(targets, target) is None}
+    return {target: count for target, count in counts.items() if count}
 
 
 def labelled(frames: FrameSet) -> tuple[FrameSet, tuple[str, ...]]:

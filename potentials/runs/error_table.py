@@ -26,10 +26,9 @@ COLUMNS = (
 
 def explanation(errors: dict[str, Any]) -> str:
     """What the columns of an error table mean, as far as they are there."""
-    sentences = [
-        "E: energy per atom, F: force components, S: stress components; MAE: mean absolute error, RMSE: root mean "
-        "square error."
-    ]
+    quantities = {"energy": "E: energy per atom", "forces": "F: force components", "stress": "S: stress components"}
+    shown = [text for name, text in quantities.items() if any(key.startswith(f"{name}_mae") for key in errors)]
+    sentences = [f"{', '.join(shown)}; MAE: mean absolute error, RMSE: root mean square error."] if shown else []
     if "energy_deviation_rms_mev_per_atom" in errors:
         sentences.append(
             "E std: predicted standard deviation of the energy (root mean square, meV/atom); E <1 std, E <2 std: "

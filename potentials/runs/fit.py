@@ -131,7 +131,7 @@ def _with_force_factors(
             LoadedModel(card, model.eval()), problem.validation, problem.communicator, problem.progress
         )
     if found is None:
-        if problem.members and problem.communicator.rank == 0:
+        if problem.members and problem.targets.forces is not None and problem.communicator.rank == 0:
             problem.progress.message(
                 "note: the predicted uncertainty of forces is not calibrated: too few forces in the validation set"
             )
@@ -222,6 +222,7 @@ def _card(
         "split": data.split,
         "n_validation": len(data.validation),
         "fitted_to_validation": data.refit_on_validation,
+        **({"not_fitted": dict(data.not_fitted)} if data.not_fitted else {}),
     }
     fit = {
         "regressor": {name: regressor[name] for name in report["regressor"]},

@@ -37,7 +37,7 @@ def describe_free_atoms(calculator: Calculator, card: ModelCard, frames: FrameSe
         for frame in chosen
     ]
     energies = ", ".join(f"{symbol} {energy:.2f} eV" for symbol, energy in free.items())
-    below = "free atoms lie below them; " if min(bound) < 0 else ""
+    below = "isolated atoms are lower in energy than these structures (unphysical); " if min(bound) < 0 else ""
     return (
         f"{absent}: the model's free atoms ({energies}) are extrapolations, against which the training structures are "
         f"bound by {min(bound):+.2f} to {max(bound):+.2f} eV/atom; {below}{REMEDY}"

@@ -32,9 +32,9 @@ def next_steps(report: Mapping[str, Any]) -> Iterator[str]:
         lines.append('print(atoms.calc.get_property("energy_uncertainty", atoms))  # eV, one standard deviation')
     yield _block("python", *lines)
     yield (
-        f"In LAMMPS (atom types in the order {elements}; write the data file with "
-        f'`atoms.write("my_structure.data", format="lammps-data", specorder={_quoted(report["symbols"])}, '
-        "masses=True)`):"
+        f"In LAMMPS, with atom types in the order {elements}. In Python, "
+        "`from rhopot.potentials.lammps.input_decks import write_data` and "
+        f'`write_data("my_structure.data", atoms, {_quoted(report["symbols"])})` write the data file:'
     )
     yield _block(
         "text",

@@ -9,16 +9,18 @@ Details of the fit          all other numbers of the fit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rhopot.potentials.config.reference import reference
 from rhopot.potentials.families import installed_family
 from rhopot.potentials.pair import describe_repulsion
-from rhopot.potentials.runs.calibration_notes import order_of_deviations
+from rhopot.potentials.runs.calibration_notes import rank_of_deviations
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
 from rhopot.potentials.runs.next_steps import next_steps
+from rhopot.potentials.runs.stability import CRITERION
 
 # Parts of a fit's report that are shown elsewhere: settings, tables and plots of their own, and the error table.
 SHOWN = ("regressor", "training", "targets", "epochs", "selection", "networks", "validation")
@@ -26,6 +28,40 @@ SHOWN = ("regressor", "training", "targets", "epochs", "selection", "networks", 
 TECHNICAL = (
     "batch_mib", "block_rows", "cache", "cache_gib", "checkpoint_seconds", "device", "pool", "tensorboard",
 )  # fmt: skip
+# Settings that have a meaning with some values of another setting only: its name and these values.
+ACTIVE_WITH = {
+    "training.loss.beta": ("training.loss.form", ("regularized",)),
+    "training.loss.norm": ("training.loss.form", ("regularized",)),
+    "training.loss.energy_per_atom": ("training.loss.form", ("regularized", "balanced")),
+    "training.loss.p": ("training.loss.form", ("balanced",)),
+    "training.loss.huber": ("training.loss.form", ("likelihood",)),
+    "training.schedule.final": ("training.schedule.name", ("cosine", "halving", "plateau")),
+    "training.schedule.every": ("training.schedule.name", ("halving",)),
+    "training.schedule.patience": ("training.schedule.name", ("plateau",)),
+}
+# Numbers of the fit whose name in `report.json` says too little.
+PLAIN_NAMES = {
+    "best_epoch": "epoch of lowest validation loss, of each member",
+    "calibration": "calibration of the uncertainty of energies",
+    "columns": "coefficients",
+    "factor": "factor on the standard deviation",
+    "factors": "factor on the standard deviation, by element",
+    "force_calibration": "calibration of the uncertainty of forces",
+    "jackknife_scale": "factor on the leave-one-fold-out part",
+    "n_components": "force components",
+    "n_energies": "energies",
+    "n_frames": "structures",
+    "n_groups": "groups",
+    "posterior_scale": "factor on the posterior part",
+    "posterior_share": "fraction of the variance from the posterior",
+    "prior_norm": "norm of the coefficients in units of their prior",
+    "rank": "independent coefficients",
+    "rank_correlation": "rank correlation of predicted standard deviations and errors",
+    "weighted_residual_rms": "root mean square residual in units of sigma",
+    "widening": "part of the factor due to the small number of structures",
+    "within_one": "fraction of errors within one standard deviation",
+    "within_two": "fraction of errors within two standard deviations",
+}
 UNITS_OF_SIGMA = {"energy": (1000.0, "meV/atom"), "forces": (1000.0, "meV/Å"), "stress": (1000.0, "meV/atom (of V·σ)")}
 EPOCH_COLUMNS = {
     "epoch": "epoch",
@@ -48,6 +84,7 @@ SELECTION_COLUMNS = {
     "fitted": "RMSE, energies fitted to (meV/atom)",
     "energies": "RMSE, energies left out (meV/atom)",
 }
+REFERENCE_ENERGIES = {"least_squares": "least-squares fit", "isolated": "isolated atoms of the training set"}
 # A learning curve whose last step lowers an error to less than this fraction still falls.
 STILL_FALLING = 0.85
 
@@ -73,7 +110,7 @@ def training_report(report: dict[str, Any]) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    """The training in two sentences, and a warning where dynamics ran away."""
+    """The training in two sentences, and a warning where hot dynamics is unstable."""
     data, validation = report["training_data"]["summary"], report["errors"].get("validation", {})
     family = installed_family(report["family"])
     title = family.title if family is not None else f"a model of the family {report['family']}"
@@ -92,7 +129,7 @@ def _summary(report: dict[str, Any]) -> str:
     if errors:
         text += f" Mean absolute errors on {data['n_validation']} validation structures: {', '.join(errors)}."
     if any(run["fault"] for run in report["stability"]):
-        text += " **The model ran away in hot dynamics: do not use it for dynamics.**"
+        text += " **RUNAWAY: the model is unstable in hot dynamics; do not use it for dynamics.**"
     return text
 
 
@@ -100,26 +137,41 @@ def _fitted(report: dict[str, Any]) -> Iterator[str]:
     """Data and model, targets, and the settings of the fit."""
     rows = [*_data_rows(report), *_model_rows(report)]
     yield markdown_table(["", ""], [[f"**{name}**", text] for name, text in rows])
-    targets = _target_rows(report["settings"]["targets"])
-    yield "Expected errors of the labels, which weight them in the fit:"
-    yield markdown_table(["label", "standard deviation", "config_type"], targets)
+    targets = report["settings"]["targets"]
+    if _sigmas_count(report["settings"]):
+        yield "Expected errors of the labels, which weight them in the fit:"
+        yield markdown_table(["label", "standard deviation", "config_type"], _target_rows(targets))
+    else:
+        yield "Fitted: " + ", ".join(name for name, target in targets.items() if target) + "."
     settings = list(_setting_rows(report))
     if settings:
         yield "Settings of the fit (those of the descriptor, and all others, are in [config.yaml](config.yaml)):"
         yield markdown_table(["setting", "value", "meaning"], settings)
 
 
+def _sigmas_count(settings: Mapping[str, Any]) -> bool:
+    """Whether the sigmas of the targets weight the fit; in a loss of another form they have no influence."""
+    loss = (settings.get("training") or {}).get("loss")
+    return not isinstance(loss, Mapping) or loss.get("form", "likelihood") == "likelihood"
+
+
 def _setting_rows(report: dict[str, Any]) -> Iterator[list[str]]:
     """Settings of regressor and training with their values, units and meanings."""
     known = installed_family(report["family"])
     keys = {} if known is None else {key.name: key for key in reversed(reference(known.name))}
-    for section in ("regressor", "training"):
-        for name, text in flat(report["settings"].get(section) or {}):
-            if name in TECHNICAL:
-                continue
-            key = keys.get(f"{section}.{name}")
-            unit = f" {key.unit}" if key is not None and key.unit not in ("", "1") and text != "none" else ""
-            yield [f"`{section}.{name}`", f"{text}{unit}", "" if key is None else key.meaning.rstrip(".")]
+    values = {
+        f"{section}.{name}": text
+        for section in ("regressor", "training")
+        for name, text in flat(report["settings"].get(section) or {})
+        if name not in TECHNICAL
+    }
+    for name, text in values.items():
+        other, active = ACTIVE_WITH.get(name, ("", ()))
+        if values.get(other, "") not in ("", *active):
+            continue
+        key = keys.get(name)
+        unit = f" {key.unit}" if key is not None and key.unit not in ("", "1") and text != "none" else ""
+        yield [f"`{name}`", angstroms(f"{text}{unit}"), "" if key is None else angstroms(key.meaning.rstrip("."))]
 
 
 def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -141,7 +193,7 @@ def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     )
     if data.get("energy_range"):
         low, high = data["energy_range"]
-        yield "Energies", f"{low:+.3f} to {high:+.3f} eV/atom, relative to the energies per element"
+        yield "Energies", f"{low:+.3f} to {high:+.3f} eV/atom, relative to the atomic reference energies"
     if data.get("shortest_distances"):
         distances = ", ".join(f"{pair} {value:.2f} Å" for pair, value in data["shortest_distances"].items())
         yield "Shortest distances", distances
@@ -158,7 +210,7 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å"
         else:
             yield "Model", f"the total energy only (no energies of atoms); reach {reach:.3g} Å"
-        yield "Descriptor", "; ".join(family.describe(descriptor)[1:])
+        yield "Descriptor", angstroms("; ".join(family.describe(descriptor)[1:]))
     if isinstance(fit.get("networks"), str):
         yield "Networks", fit["networks"]
     if isinstance(fit.get("columns"), int):
@@ -167,10 +219,13 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         size, used = fit["ensemble"]["columns_of_a_member"], fit["ensemble"]["features_used"]
         yield "Features", f"{used} in use; {size['mean']:.0f} ± {size['deviation']:.0f} in a member"
     elements = settings["baseline"]["elements"]
-    yield "Energies per element", elements.replace("_", " ") if isinstance(elements, str) else "as configured"
+    yield (
+        "Atomic reference energies",
+        REFERENCE_ENERGIES.get(elements, elements) if isinstance(elements, str) else "as configured",
+    )
     shortest = report["training_data"]["summary"].get("shortest_distances")
     if report["kind"] == "local" and shortest is not None:
-        yield "Short range", "; ".join(describe_repulsion(settings["baseline"]["pair"], shortest))
+        yield "Short range", angstroms("; ".join(describe_repulsion(settings["baseline"]["pair"], shortest)))
     members = settings["uncertainty"]["members"]
     yield "Uncertainty", f"standard deviation of {members} ensemble members" if members else "none"
     yield "Precision", settings["dtype"]
@@ -194,16 +249,17 @@ def _quality(report: dict[str, Any]) -> Iterator[str]:
     errors = report["errors"]
     if errors:
         yield _errors(errors)
-        yield explanation(errors.get("validation") or next(iter(errors.values())))
+        yield angstroms(explanation(errors.get("validation") or next(iter(errors.values()))))
     yield from _remarks_on_errors(report)
     yield "![parity of the validation set](parity.png)"
-    order = order_of_deviations(report["fit"].get("force_calibration"))
-    if order:
+    correlation = rank_of_deviations(report["fit"].get("force_calibration"))
+    if correlation:
         yield "### Uncertainty"
-        yield sentence(order)
+        yield sentence(correlation)
     if report["stability"]:
         yield "### Hot dynamics"
         yield "\n".join(f"- {run['sentence']}" for run in report["stability"])
+        yield CRITERION
     if report["learning_curve"]:
         yield from _learning_curve(report["learning_curve"])
     if report["fit"].get("epochs"):
@@ -221,7 +277,7 @@ def _errors(errors: dict[str, Any]) -> str:
         if len(table["per_config_type"]) > 1:
             named |= {f"{name}, {kind}": part for kind, part in table["per_config_type"].items()}
     rows = [[key, *(f"{part[k]:{f}}" if k in part else "-" for _, k, f in columns)] for key, part in named.items()]
-    return markdown_table(["set", *(title for title, _, _ in columns)], rows)
+    return markdown_table(["set", *(angstroms(title) for title, _, _ in columns)], rows)
 
 
 def _remarks_on_errors(report: dict[str, Any]) -> Iterator[str]:
@@ -327,8 +383,18 @@ def _text(value: Any) -> str:
 
 
 def _words(name: str) -> str:
+    """Name of a number, or names joined by commas, in words."""
+    return ", ".join(PLAIN_NAMES.get(part, _plain_name(part)) for part in name.split(", "))
+
+
+def _plain_name(name: str) -> str:
     text = name.replace("_", " ")
-    return f"number of {text[2:]}" if text.startswith("n ") else text.replace(", n ", ", number of ")
+    return f"number of {text[2:]}" if text.startswith("n ") else text
+
+
+def angstroms(text: str) -> str:
+    """The text with Å for the unit A, after numbers, after `eV/` and in brackets."""
+    return re.sub(r"(?<=\d )A(?![\w'])|(?<=eV/)A(?!\w)|(?<=\()A(?=\))", "Å", text)
 
 
 def _several(key: str | Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from rhopot.potentials.runs.evaluation import draw_parity, predict_frames
 from rhopot.potentials.runs.free_atoms import describe_free_atoms
 from rhopot.potentials.runs.learning_curve import LearningCurve
 from rhopot.potentials.runs.report import training_report
-from rhopot.potentials.runs.stability import Stability, run_hot_dynamics, training_structures
+from rhopot.potentials.runs.stability import CRITERION, Stability, run_hot_dynamics, training_structures
 from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet
 
@@ -103,6 +103,8 @@ def measure_stability(
         runs = run_hot_dynamics(training_structures(card), calculator, card, **settings.model_dump())
         for run in runs:
             console.print(f"stability: {run.sentence()}")
+        if runs:
+            console.print(CRITERION)
     return [{**run.as_dict(), "sentence": run.sentence()} for run in runs]
 
 

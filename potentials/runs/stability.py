@@ -43,6 +43,12 @@ FRICTION = 0.01  # 1/fs
 ATOMS = {"local": 96, "global": 32}
 LIGHT = 6.0  # u
 BLOCK = 20  # time steps between looks
+CRITERION = (
+    f"Stable: the energy per atom stays within the range of the training energies ({ENERGY_MARGIN:g} eV/atom below it, "
+    f"{ENERGY_MARGIN:g} eV/atom + 3 kT above it), no distance falls below {CLOSEST_SHARE:g} times the shortest in the "
+    f"training data, and the mean temperature of the second half is at most {HOTTEST:g} times the thermostat's. "
+    "RUNAWAY: otherwise; the run ends there."
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Stability:
         return (
             f"{what}: stable for {reached}; mean temperature {self.mean_temperature:.0f} K, "
             f"energies {self.lowest_energy:+.3f} to {self.highest_energy:+.3f} eV/atom, "
-            f"closest approach {self.closest:.2f} of the shortest distance known"
+            f"shortest distance {self.closest:.2f} times the shortest in the training data"
         )
 
 
@@ -121,7 +127,7 @@ class _Limits:
                 allowed = f"{low:+.2f} to {high + self._thermal:+.2f}"
                 return f"the energy reached {energy:+.2f} eV/atom, the data allow {allowed}"
         if closest < CLOSEST_SHARE:
-            return f"atoms came as close as {closest:.2f} of the shortest distance known"
+            return f"atoms came as close as {closest:.2f} times the shortest distance in the training data"
         return ""
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
-from rhopot.potentials.runs.data_checks import check_config_types, check_validation, labelled, left_out, overlap
+from rhopot.potentials.runs.data_checks import (
+    check_config_types,
+    check_validation,
+    labelled,
+    left_out,
+    not_fitted,
+    overlap,
+)
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
 from rhopot.potentials.structures.read import Source
@@ -19,6 +27,7 @@ class TrainingSet:
 
     refit_on_validation: the saved model is fitted to the validation part too; never one that was given as such.
     notes: what must be known of the data before the fit.
+    not_fitted: number of frames with labels of each quantity that is no target.
     """
 
     train: FrameSet
@@ -27,6 +36,7 @@ class TrainingSet:
     split: str
     refit_on_validation: bool
     notes: tuple[str, ...] = ()
+    not_fitted: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_training_set(
@@ -47,6 +57,7 @@ def load_training_set(
     given = read_frames(held_out, data.keys, preferred=train.used) if held_out is not None else None
     check_config_types(config.targets, [*train, *(given or ())])
     notes = left_out(config.targets, train)
+    unused = not_fitted(config.targets, train)
     train = config.targets.kept(train)
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
@@ -68,7 +79,7 @@ def load_training_set(
                 "add training frames with them, or to descriptor.symbols"
             )
     refit_on_validation = given is None and data.split.refit
-    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes)
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:

@@ -6,7 +6,7 @@ Compared for one structure, displaced from its symmetric sites:
     ASE on a GPU against ASE on the processor                 energy, forces, where there is a GPU
     LAMMPS on 1, 2, 4 ranks against ASE                       energy, per-atom energies, forces, virial
                                                               (energies of atoms where the model has them)
-    LAMMPS after dynamics with several neighbour builds       energy and forces of the last step against ASE
+    LAMMPS after dynamics, several neighbor-list builds        energy and forces of the last step against ASE
     LAMMPS at constant energy                                 drift of the total energy
 
 The dynamics makes atoms cross sub-domains and lists be rebuilt, so a list or a type that outlives its time is seen.
@@ -230,7 +230,7 @@ def _static_findings(
 def _moving_findings(
     atoms: Atoms, data: DataFile, run: LammpsRun, folder: Path, count: int, limits: Limits
 ) -> list[CheckResult]:
-    """Last step of the dynamics against ASE, the number of neighbour builds and the drift of the total energy."""
+    """Last step of the dynamics against ASE, the number of neighbor-list builds and the drift of the total energy."""
     where = f"LAMMPS, {count} rank(s), after NVE"
     table = read_dump(folder / "moved.dump", ["x", "y", "z", "fx", "fy", "fz"])
     thermo = run.thermo()
@@ -246,7 +246,7 @@ def _moving_findings(
     return [
         CheckResult(f"{where}: energy", energy, limits.energy, "eV/atom"),
         CheckResult(f"{where}: forces", _largest(forces, moved.get_forces()), limits.forces, "eV/A"),
-        CheckResult(f"{where}: neighbour builds missing", float(max(0, 2 - builds[-1])), 0.0, "builds"),
+        CheckResult(f"{where}: neighbor-list builds missing", float(max(0, 2 - builds[-1])), 0.0, "builds"),
         CheckResult(f"{where}: drift", drift, max(limits.drift, OSCILLATION * exchanged / time[-1]), "meV/atom/ps"),
     ]
 

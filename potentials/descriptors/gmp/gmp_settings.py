@@ -133,7 +133,7 @@ class GmpSettings(LocalDescriptorSettings):
         )
         form = "traceless (solid) harmonics" if self.solid else "Maxwell-Cartesian harmonics"
         return [
-            f"valence densities within {self.cutoff:g} A, own density x {self.center_weight:g}",
+            f"valence densities within {self.cutoff:g} A, central-atom weight {self.center_weight:g}",
             f"{probes}, {form} of orders 0 ... {self.max_order}: {self.n_features} features for any elements",
             f"cutoff function: {self.cutoff_fn.describe()}",
             f"norms regularised {rounding}",

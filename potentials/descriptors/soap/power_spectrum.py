@@ -10,7 +10,7 @@ In : edge vectors r_ij = r_j - r_i (E, 3) in A and the edge index of one graph (
 Out: (C, F), F = U (U+1) / 2 (L+1), order u > v > l. C2 at the cutoff with the quintic cutoff function.
 Range: one cutoff. Cost: O(E n l^2 + C U^2 l^2).
 
-[1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. Bartok, Kondor, Csanyi, doi:10.1103/PhysRevB.87.184115
+[1] A. J. Goscinski, PhD thesis, EPFL (2023), ch. 1. Bartók, Kondor, Csányi, doi:10.1103/PhysRevB.87.184115
 """
 
 from typing import Final, Optional

@@ -85,7 +85,7 @@ class SoapSettings(LocalDescriptorSettings):
         if self.optimal_basis is not None:
             functions = self._describe_contraction(self.optimal_basis, functions)
         lines = [
-            f"{density} within {self.cutoff:g} A, own density x {self.center_weight:g}",
+            f"{density} within {self.cutoff:g} A, central-atom weight {self.center_weight:g}",
             f"{functions}, angular degrees up to {self.l_max}",
             f"cutoff function: {self.cutoff_fn.describe()}",
             f"{self.species_mode} species channels",

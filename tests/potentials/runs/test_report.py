@@ -43,6 +43,7 @@ def test_the_report_is_for_a_person(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
     text = "\n".join(line for line in text.splitlines() if not line.startswith("| `"))  # settings and what they mean
+    assert not re.search(r"\d A\b|eV/A\b", text), "Å in reports"
     prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
     assert not re.search(r"[{}]|None|True|False|\w_\w", prose.replace("config_type", "")), "no values of a program"
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
@@ -58,7 +59,20 @@ def test_settings_come_with_their_meaning(trained_model: Callable[[str], Path]) 
     assert "| `regressor.delta` | 3 eV | Prior standard deviation of an atomic energy |" in text
     assert "| `regressor.n_sparse` | 60 |" in text
     text = (trained_model("gmp_snn").parent / "report.md").read_text()
-    assert "| `training.loss.beta` | 50 A | " in text
+    assert "| `training.loss.beta` | 50 Å | " in text
+    for inactive in ("training.loss.p", "training.loss.huber", "training.schedule.every", "training.schedule.patience"):
+        assert f"`{inactive}`" not in text, inactive
+
+
+def test_sigmas_are_shown_where_they_weight_the_fit(trained_model: Callable[[str], Path]) -> None:
+    shown = "Expected errors of the labels"
+    assert shown in (trained_model("soap_gap").parent / "report.md").read_text()
+    folder = trained_model("gmp_snn").parent
+    assert shown not in (folder / "report.md").read_text()
+    text = training_report(changed(folder, "settings", "training", "loss", "form", value="likelihood"))
+    assert shown in text
+    assert "`training.loss.huber`" in text
+    assert "`training.loss.beta`" not in text
 
 
 def test_the_lines_for_ase_and_lammps_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +86,8 @@ def test_the_lines_for_ase_and_lammps_run(folder: Path, tmp_path: Path, monkeypa
     atoms.calc = RhopotCalculator(folder / "model.pt")
     assert energy == atoms.get_potential_energy()
     names["atoms"] = atoms
-    (written,) = re.findall(r"`(atoms\.write\(.*?\))`", text)
-    exec(written, names)
+    for line in re.findall(r"`(from rhopot\.potentials[^`]*|write_data\([^`]*)`", text):
+        exec(line, names)
     lines = code(text, "text") + 'run 0 post no\nvariable e equal pe\nprint "value energy $e"\n'
     run = lammps_process.succeed(tmp_path, lines.replace("$e", "$(pe:%.12g)"))
     assert run.values["energy"] == pytest.approx(energy, abs=1e-5), "the data file has ten digits"
@@ -102,15 +116,34 @@ def test_cautions_follow_from_the_numbers(trained_model: Callable[[str], Path]) 
     assert "The predicted uncertainty of forces is not calibrated" in titles(
         changed(folder, "fit", "force_calibration", value=None)
     )
-    orders = "The predicted uncertainty of forces orders nothing"
-    for rank, said in ((0.1, True), (0.6, False)):
-        assert (orders in titles(changed(folder, "fit", "force_calibration", "rank_correlation", value=rank))) is said
+    title = "The predicted uncertainty does not correlate with the errors"
+    for of_forces, of_energies, said in (
+        (0.1, 0.6, ["forces"]),
+        (0.6, 0.1, ["energies"]),
+        (0.1, 0.1, ["forces", "energies"]),
+    ):
+        report = changed(folder, "fit", "force_calibration", "rank_correlation", value=of_forces)
+        report["fit"]["calibration"]["rank_correlation"] = of_energies
+        (text,) = [text for name, text in cautions(report) if name == title]
+        assert re.findall(r"standard deviations of (\w+) and", text) == said
+        assert ("all elements together" in text) is ("forces" in said)
+    report["fit"]["force_calibration"]["rank_correlation"] = report["fit"]["calibration"]["rank_correlation"] = 0.6
+    assert title not in titles(report)
+    assert "within one element it can be near zero" in training_report(report)
+    report = changed(folder, "fit", "force_calibration", value=None)
+    report["settings"]["targets"]["forces"] = None
+    assert not any("not calibrated" in name for name in titles(report)), "no forces were asked for"
     size = "The predicted uncertainty of energies is not the size of their errors"
     for inside, said in ((0.1, True), (0.7, False), (1.0, True)):
         report = changed(folder, "errors", "validation", "energy_within_one_deviation", value=inside)
         assert (size in titles(report)) is said
     assert "No stresses were fitted" in titles(
         changed(folder, "training_data", "summary", "targets", value={"energy": 30, "forces": 30, "stress": 0})
+    )
+    report = changed(folder, "training_data", "summary", "targets", value={"energy": 30, "forces": 30, "stress": 0})
+    report["training_data"]["summary"]["not_fitted"] = {"stress": 30}
+    assert any(
+        "30 training structures carry them, but `targets.stress` is null" in text for _, text in cautions(report)
     )
     distances = {"Li-Li": 2.4, "Si-Si": 2.2}
     report = changed(folder, "training_data", "summary", "shortest_distances", value=distances)
@@ -133,10 +166,11 @@ def test_a_runaway_is_said_first(trained_model: Callable[[str], Path]) -> None:
     report = changed(folder, "stability", value=[run])
     assert titles(report)[0] == "RUNAWAY in hot dynamics"
     text = training_report(report)
-    assert "do not use it for dynamics" in text.split("##")[0]
+    assert "RUNAWAY: the model is unstable in hot dynamics; do not use it for dynamics" in text.split("##")[0]
     assert f"- {run['sentence']}" in text
     assert "Dynamics were not tried" not in text
-    assert "RUNAWAY" not in training_report(changed(folder, "stability", value=[{**run, "fault": "", "sentence": "x"}]))
+    text = training_report(changed(folder, "stability", value=[{**run, "fault": "", "sentence": "x"}]))
+    assert text.count("RUNAWAY") == 1, "in the criterion alone"
 
 
 def test_members_that_learn_until_the_end(trained_model: Callable[[str], Path]) -> None:

@@ -93,7 +93,7 @@ def test_faults_are_named(trained_model: Callable[[str], Path], monkeypatch: pyt
     card = read_card(file)
     monkeypatch.setattr(stability, "ENERGY_MARGIN", 1.0)
     monkeypatch.setattr(stability, "CLOSEST_SHARE", 1.4)
-    assert "of the shortest distance known" in fault()
+    assert "times the shortest distance in the training data" in fault()
 
 
 def test_the_report_carries_the_stability_of_the_saved_model(
