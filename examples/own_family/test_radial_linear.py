@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from rhopot.potentials.config.reference import reference
 from rhopot.testing import DescriptorContract, PotentialContract
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parent / "data" / "lisi_gpaw"
+DATA = Path(os.environ.get("RHOPOT_DATA", HERE.parent / "data" / "lisi_gpaw"))  # RHOPOT_DATA: for a copy elsewhere
 
 
 class TestDescriptor(DescriptorContract):

@@ -20,8 +20,10 @@ from trained_models import FAMILIES
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials import plots
 from rhopot.potentials.commands import main
+from rhopot.potentials.commands.evaluate import not_fitted
 from rhopot.potentials.commands.info import notes
 from rhopot.potentials.files import write_atomically
+from rhopot.potentials.structures import read_frames
 
 pytestmark = pytest.mark.slow
 
@@ -172,13 +174,26 @@ def test_tables_explain_their_columns(
     printed = " ".join(capsys.readouterr().out.split())
     report = (file.parent / "report.md").read_text()
     header = next(line for line in report.splitlines() if line.startswith("| set |"))
-    names = [re.sub(r" (meV/atom|meV/A|GPa)$", "", name) for name in header.strip("| ").split(" | ")[2:]]
+    names = [re.sub(r" (meV/atom|meV/[AÅ]|GPa)$", "", name) for name in header.strip("| ").split(" | ")[2:]]
     assert {"E RMSE", "F MAE", "E std", "E <1 std", "F <2 std"} <= set(names)
     for text in (report, printed):
         explained = text[text.index("E: energy per atom") :]
         for name in names:
             parts = name.split() if name.endswith(("MAE", "RMSE")) else [name]
             assert all(re.search(rf"{re.escape(part)}(, [^:.;]+)?: ", explained) for part in parts), name
+
+
+def test_quantities_that_were_not_fitted_are_named(trained_model: Callable[[str], Path]) -> None:
+    card = read_card(trained_model("soap_linear"))
+    frames = read_frames([UNSEEN])
+    summary = {**card.training_data.summary, "targets": {"energy": 30, "forces": 30, "stress": 30}}
+    every = ["energies (E)", "forces (F)", "stresses (S)"]
+    for counts, named in (({}, []), ({"stress": 0}, every[2:]), ({"energy": 0, "forces": 0}, every[:2])):
+        changed = {**summary, "targets": {**summary["targets"], **counts}}
+        data = card.training_data.model_copy(update={"summary": changed})
+        said = not_fitted(card.model_copy(update={"training_data": data}), frames)
+        assert len(said) == len(named)
+        assert all(name in note for name, note in zip(named, said, strict=True))
 
 
 def test_features_of_a_model_and_of_a_configuration(trained_run: Path, tmp_path: Path) -> None:
@@ -219,7 +234,9 @@ def test_info_says_what_was_fitted_in_one_line(
 
 
 @pytest.mark.parametrize("family", trained_models.FAMILIES)
-def test_deviations_that_order_nothing_are_said(family: str, trained_model: Callable[[str], Path]) -> None:
+def test_deviations_that_do_not_correlate_with_errors_are_named(
+    family: str, trained_model: Callable[[str], Path]
+) -> None:
     card, folder = read_card(trained_model(family)), trained_model(family).parent
     calibration: Any = card.fit["force_calibration"]
     rank = calibration["rank_correlation"]
@@ -227,7 +244,7 @@ def test_deviations_that_order_nothing_are_said(family: str, trained_model: Call
     assert sentence in (folder / "report.md").read_text()
     for rank in (-0.4, 0.05, 0.19, 0.2, 0.6):
         fit = {**card.fit, "force_calibration": {**calibration, "rank_correlation": rank}}
-        said = [note for note in notes(card.model_copy(update={"fit": fit})) if "do not order structures" in note]
+        said = [note for note in notes(card.model_copy(update={"fit": fit})) if "they do not correlate" in note]
         assert len(said) == (rank < 0.2)
         assert all(f"rank correlation of {rank:.2f}, below about 0.2" in note for note in said)
     assert not any("rank correlation" in note for note in notes(card.model_copy(update={"fit": {}})))

@@ -99,6 +99,17 @@ def test_energies_left_out_are_used_nowhere(family: str, files: dict[str, Path])
         assert torch.equal(value, states[1][name]), name
 
 
+def test_labels_that_are_not_fitted_are_named(files: dict[str, Path]) -> None:
+    words = [f"data.train={files['all_alloys']}", f"data.validation={files['val']}"]
+    for stress, count in (("null", 8), ("0.1", 0)):
+        data = load_training_set(settings("soap_linear", *words, f"targets.stress={stress}"))
+        assert dict(data.not_fitted) == ({"stress": count} if count else {})
+        said = [note for note in data.notes if "not fitted" in note]
+        assert (
+            said == ["the data carry labels of stress (8 frames) that are not fitted: targets.stress is null"][:count]
+        )
+
+
 def test_a_pair_baseline_does_not_see_them_either(files: dict[str, Path]) -> None:
     pair = "baseline.pair={kind: two_body, cutoff: 4.0}"
     null = "targets.energy={sigma: 0.007, config_type: {other_code: null}}"
