@@ -165,12 +165,12 @@ def _uncertainty(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     forces, energies = fit.get("force_calibration"), fit.get("calibration") or {}
     uncorrelated = []
-    if forces is None and report["settings"]["targets"]["forces"] is None:
-        pass  # no label of forces is used anywhere
-    elif forces is None:
+    if forces is None:
+        fitted = report["settings"]["targets"]["forces"] is not None
+        why = "too few forces in the validation set" if fitted else "no forces are fitted (`targets.forces` is null)"
         yield (
             "The predicted uncertainty of forces is not calibrated",
-            "too few forces in the validation set; use it to compare atoms, not as an error",
+            f"{why}; use it to compare atoms, not as an error",
         )
     elif not correlates(forces):
         uncorrelated.append(rank_of_deviations(forces) or "")

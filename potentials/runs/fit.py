@@ -131,10 +131,10 @@ def _with_force_factors(
             LoadedModel(card, model.eval()), problem.validation, problem.communicator, problem.progress
         )
     if found is None:
-        if problem.members and problem.targets.forces is not None and problem.communicator.rank == 0:
-            problem.progress.message(
-                "note: the predicted uncertainty of forces is not calibrated: too few forces in the validation set"
-            )
+        if problem.members and problem.communicator.rank == 0:
+            fitted = problem.targets.forces is not None
+            why = "too few forces in the validation set" if fitted else "no forces are fitted (targets.forces is null)"
+            problem.progress.message(f"note: the predicted uncertainty of forces is not calibrated: {why}")
         return card, report | {"force_calibration": None}
     numbers = asdict(found)
     uncertainty = card.uncertainty.model_copy(update={"force_factors": found.factors})
