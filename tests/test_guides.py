@@ -107,5 +107,5 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     assert "least certain atoms" in looked
     assert "config_type halted           1" in labelled
     assert labelled.count("run1/model.pt on halted.xyz") == again.count("run2/model.pt on halted.xyz") == 1
-    assert "REF_forces (211)" in again
+    assert "REF_forces (131)" in again
     assert (tmp_path / "run2" / "model.pt").exists()
