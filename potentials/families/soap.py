@@ -10,7 +10,7 @@ from rhopot.potentials import operators
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.descriptors.soap.optimal_basis import learn_basis
 
-SOAP = "A. P. Bartok, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
+SOAP = "A. P. Bartók, R. Kondor, G. Csanyi, Phys. Rev. B 87, 184115 (2013), doi:10.1103/PhysRevB.87.184115"
 SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1039/C8CP05921G"
 
 

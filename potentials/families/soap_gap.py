@@ -13,7 +13,7 @@ from rhopot.potentials.fitting.least_squares.fit import fit_gap
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 
-GAP = "A. P. Bartok et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
+GAP = "A. P. Bartók et al., Phys. Rev. Lett. 104, 136403 (2010), doi:10.1103/PhysRevLett.104.136403"
 
 
 def _fit(problem: FitProblem, settings: FamilySettings) -> FitResult:

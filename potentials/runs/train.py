@@ -162,16 +162,14 @@ def _fit(
 
 def _save(folder: Path, trained: TrainedModel, data: TrainingSet, console: Console) -> None:
     """Write the model and, where it is fitted to the validation part too, that of the training part for reports."""
-    console.print("saving: the file is checked in a process of its own")
+    console.print("saving: the file is checked in a separate process")
     atoms = [frame.atoms for frame in sorted(data.train, key=len)[:3]]
     stage = folder / "checkpoint"
     save_model(trained.final, trained.card, stage / "model.pt", atoms)
     (stage / PART).unlink(missing_ok=True)
     if trained.final is not trained.model:
         save_model(trained.model, trained.card, stage / PART, atoms)
-        console.print(
-            "errors are those of the training part's model; the saved one is fitted to the validation part too"
-        )
+        console.print("errors are of the model fitted without the validation set; the saved one is fitted to it too")
 
 
 def _described(folder: Path) -> LoadedModel:

@@ -191,7 +191,7 @@ def test_a_training_is_shown_in_one_line(run: Any) -> None:
     assert repr(run) == (
         f"<Training '{run.folder}': soap_linear; validation errors (MAE): "
         f"energy {errors['energy_mae_mev_per_atom']:.3g} meV/atom, "
-        f"forces {errors['forces_mae_mev_per_angstrom']:.3g} meV/A>"
+        f"forces {errors['forces_mae_mev_per_angstrom']:.3g} meV/A, stress {errors['stress_mae_gpa']:.3g} GPa>"
     )
     shown = repr(type(run)(run.folder, {**run.report, "errors": {"validation": {"stress_mae_gpa": 0.12345}}}))
     assert shown.endswith("validation errors (MAE): stress 0.123 GPa>")
