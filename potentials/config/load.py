@@ -88,7 +88,7 @@ def _at(values: Any, path: KeyPath) -> Any:
     return values
 
 
-def _left_out(values: Mapping[str, Any], path: KeyPath, keys: Sequence[str]) -> dict[str, Any]:
+def _left_out(values: Mapping[str, Any], path: Sequence[str], keys: Sequence[str]) -> dict[str, Any]:
     """Values without some keys of the section at `path`."""
     if not path:
         return {key: value for key, value in values.items() if key not in keys}

@@ -156,7 +156,10 @@ class Family:
         whole = isinstance(self.n_layers, int) and not isinstance(self.n_layers, bool)
         rule = f"be {MOST_LAYERS}, the message-passing layers that model files support"
         self._require(whole and 1 <= self.n_layers <= MOST_LAYERS, "n_layers", rule, repr(self.n_layers))
-        models = {"descriptor_settings": DescriptorSettings, "regressor_settings": BaseModel}
+        models: dict[str, type[BaseModel]] = {
+            "descriptor_settings": DescriptorSettings,
+            "regressor_settings": BaseModel,
+        }
         if self.training_settings is not None:
             models["training_settings"] = BaseModel
         for name, base in models.items():

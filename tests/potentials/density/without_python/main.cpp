@@ -153,6 +153,28 @@ void check_scattering() {
     report("scattering by a field", difference_error(by_field, field, gradient(by_field, field)), 1e-6);
 }
 
+// Multispectra of a density, with couplings written out: two vectors to a scalar.
+void check_multispectrum() {
+    const auto table = [](std::vector<std::int64_t> numbers, std::int64_t columns) {
+        return at::tensor(numbers, at::kLong).view({-1, columns});
+    };
+    const Tensor density = at::randn({11, 9, 3}, at::kDouble), direction = at::randn({11, 9, 3}, at::kDouble);
+    const std::vector<c10::IValue> terms{at::tensor({0, 2}, at::kLong),
+                                         table({2, 0, 1, 1, 1, 1}, 3),
+                                         table({1, 0, 1, 1, 0, 1, 0, 1, 2, 0}, 5),
+                                         table({0, 2, 1, 0}, 2),
+                                         table({0, 0, 0, 1}, 2),
+                                         table({1, 1, 0}, 3),
+                                         at::tensor({0, 3}, at::kLong),
+                                         table({0, 0, 0, 1, 1, 0, 2, 2, 0}, 3),
+                                         at::full({3}, std::sqrt(1.0 / 3), at::kDouble)};
+    check_derivatives("rhopot::multispectrum_v1", [&](const Tensor& x) {
+        std::vector<c10::IValue> inputs{x};
+        inputs.insert(inputs.end(), terms.begin(), terms.end());
+        return call("rhopot::multispectrum_v1", inputs).sin().sum();
+    }, density, direction);
+}
+
 void check_refusal(const Graph& graph, const Tensor& vectors) {
     std::string sentence = "nothing";
     try {
@@ -197,6 +219,7 @@ int main(int argc, char** argv) {
     const std::vector<c10::IValue> grid{pairs, widths, zeta, sign, 4.0, 2.0, "quintic", std::int64_t(2)};
     check_features(graph, {"rhopot::symmetry_functions_v1", "rhopot::symmetry_jacobian_v1", grid}, vectors, direction);
     check_scattering();
+    check_multispectrum();
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;
