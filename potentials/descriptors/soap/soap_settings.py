@@ -16,9 +16,9 @@ class OptimalBasis(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    q_max: int | None = Field(None, ge=1)
+    q_max: int | None = Field(default=None, ge=1)
     """Radial functions that are kept: of each species, or with species_mode mixed of all species together."""
-    residual_variance: float | None = Field(None, ge=0, lt=1)
+    residual_variance: float | None = Field(default=None, ge=0, lt=1)
     """Share of the density's variance that may be lost: it chooses q_max where that is null. [1]"""
     contraction: Contraction | None = None
     """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data. [1]"""
