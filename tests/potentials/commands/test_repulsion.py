@@ -106,7 +106,7 @@ def test_repulsion_begins_where_the_data_end(
     assert all(everywhere[pair] <= end + 2e-4 for pair, end in repulsion.outer.items()), (
         "frames held out may be shorter"
     )
-    sentence = f"zbl, below {repulsion.outer['Li-Li']:.2f} A for Li-Li (shortest distance in the training data)"
+    sentence = f"zbl, below {repulsion.outer['Li-Li']:.2f} Å for Li-Li (shortest distance in the training data)"
     assert sentence in (file.parent / "report.md").read_text()
     assert main(["info", str(file)]) == 0
     assert "shortest distance in the" in " ".join(capsys.readouterr().out.split())

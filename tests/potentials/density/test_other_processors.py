@@ -30,6 +30,7 @@ def test_sources_are_those_of_the_build() -> None:
         "soap",
         "gmp",
         "symmetry_functions",
+        "multispectrum",
         "scattering",
         "models",
     }
