@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,17 @@ def test_benchmark_prints_ratios(trained_run: Path, capsys: pytest.CaptureFixtur
     assert "pair_style snap" in output
     assert "ratio to snap" in output
     assert "machine:" in output
+
+
+def test_benchmark_of_the_radial_basis_orders_the_bases(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--sizes", "2", "4", "--every", "10", "--cells", "1", "--steps", "2", "--repeats", "1"]
+    example("benchmarks/radial_basis")(words)
+    output = capsys.readouterr().out
+    rows = [[float(number) for number in re.findall(r"[\d.]+", line)] for line in output.splitlines()]
+    numbers = {row[0]: row[1:] for row in rows if len(row) == 4 and row[0] in (4.0, 8.0)}
+    assert set(numbers) == {4.0, 8.0}
+    assert all(primitive > separate > mixed for primitive, separate, mixed in numbers.values())
+    assert "4 of 16" in output
 
 
 def test_benchmark_of_global_models_prints_speed_ups(

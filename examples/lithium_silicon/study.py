@@ -88,7 +88,7 @@ class Study:
         return found[case.test] if part == RELAXATION else found
 
     def deviations(self, case: Case, part: str) -> np.ndarray:
-        """Stated deviations (eV per atom) of the same energies."""
+        """Predicted standard deviations (eV per atom) of the same energies."""
         return case.deviations[part][case.test] if part == RELAXATION else case.deviations[part]
 
     def fit_variants(self, words: list[str]) -> dict[str, list[Case]]:

@@ -105,7 +105,7 @@ class Fitted:
         return self.ensemble.predict(features)[:, 0] + shares @ np.array(self.baseline.energies)
 
     def deviations(self, features: np.ndarray) -> np.ndarray:
-        """Stated deviations (n) of the energies in eV per atom."""
+        """Predicted standard deviations (n) of the energies in eV per atom."""
         return self.factor * self.ensemble.predict(features)[:, 1:].std(axis=1)
 
     def curve(self, features: np.ndarray, frames: FrameSet) -> np.ndarray:

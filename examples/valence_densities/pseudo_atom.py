@@ -130,10 +130,10 @@ def _without_empty(electrons: list[int]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Channel:
-    """The basis of one l, orthonormal: values and slopes (B, G) on the grid, fixed Hamiltonian (B, B)."""
+    """The basis of one l, orthonormal: values and derivatives (B, G) on the grid, fixed Hamiltonian (B, B)."""
 
     values: Floats
-    slopes: Floats
+    derivatives: Floats
     fixed: Floats
     degeneracy: int
 
@@ -180,17 +180,17 @@ class PseudoAtom:
         a = s.smallest_exponent * s.exponent_ratio ** np.arange(n)[:, None]
         log_norm = 0.5 * (np.log(2.0) + (degree + 1.5) * np.log(2.0 * a) - gammaln(degree + 1.5))
         values = np.exp(log_norm + degree * np.log(r) - a * r * r)
-        slopes = values * (degree / r - 2.0 * a * r)
+        derivatives = values * (degree / r - 2.0 * a * r)
         overlap, vectors = np.linalg.eigh((values * self.volume) @ values.T)
         keep = overlap > s.smallest_overlap
         transform = (vectors[:, keep] / np.sqrt(overlap[keep])).T
-        values, slopes = transform @ values, transform @ slopes
+        values, derivatives = transform @ values, transform @ derivatives
         centrifugal = degree * (degree + 1) * (values * self.volume / r**2) @ values.T
-        kinetic = 0.5 * ((slopes * self.volume) @ slopes.T + centrifugal)
+        kinetic = 0.5 * ((derivatives * self.volume) @ derivatives.T + centrifugal)
         p, h = self.potential.projector_values(degree, r)
         b = (values * self.volume) @ p.T
         local = (values * self.volume * self.potential.local(r)) @ values.T
-        return Channel(values, slopes, kinetic + local + b @ h @ b.T, 2 * (2 * degree + 1))
+        return Channel(values, derivatives, kinetic + local + b @ h @ b.T, 2 * (2 * degree + 1))
 
     def solve(self) -> AtomDensity:
         """Iterate to self-consistency; ValueError where that fails."""
@@ -202,8 +202,8 @@ class PseudoAtom:
                 for channel, h, n in zip(self.channels, hamiltonians, self.potential.electrons, strict=True)
             ]
             matrices = [matrix for matrix, _ in filled]
-            density, slope = self._density(matrices)
-            fields, field_energy = self._fields(density, slope)
+            density, derivative = self._density(matrices)
+            fields, field_energy = self._fields(density, derivative)
             fock = [channel.fixed + field for channel, field in zip(self.channels, fields, strict=True)]
             error = np.concatenate([(f @ d - d @ f).ravel() for f, d in zip(fock, matrices, strict=True)])
             if np.abs(error).max() < self.solver.convergence:
@@ -219,14 +219,14 @@ class PseudoAtom:
 
     def _density(self, matrices: list[Floats]) -> tuple[Floats, Floats]:
         """rho and d rho / dr (G,) of density matrices."""
-        density, slope = np.zeros_like(self.radius), np.zeros_like(self.radius)
+        density, derivative = np.zeros_like(self.radius), np.zeros_like(self.radius)
         for channel, matrix in zip(self.channels, matrices, strict=True):
             half = matrix @ channel.values
             density += np.einsum("bg,bg->g", half, channel.values) / (4.0 * np.pi)
-            slope += 2.0 * np.einsum("bg,bg->g", half, channel.slopes) / (4.0 * np.pi)
-        return density, slope
+            derivative += 2.0 * np.einsum("bg,bg->g", half, channel.derivatives) / (4.0 * np.pi)
+        return density, derivative
 
-    def _fields(self, density: Floats, slope: Floats) -> tuple[list[Floats], float]:
+    def _fields(self, density: Floats, derivative: Floats) -> tuple[list[Floats], float]:
         """Hartree and exchange-correlation matrices of each channel, and their energy.
 
         A gradient functional enters as the integral of v_rho R R' + 2 v_sigma rho' (R R')'.
@@ -237,13 +237,13 @@ class PseudoAtom:
         outside = cumulative_simpson(shell, x=x, initial=0.0)
         hartree = inside / r + outside[-1] - outside
         zero = np.zeros_like(density)
-        exchange, (v_rho, v_sigma, *_), *_ = libxc.eval_xc("PBE", np.stack([density, slope, zero, zero]), deriv=1)
+        exchange, (v_rho, v_sigma, *_), *_ = libxc.eval_xc("PBE", np.stack([density, derivative, zero, zero]), deriv=1)
         energy = 4.0 * np.pi * float(np.sum(self.volume * density * (0.5 * hartree + exchange)))
         flat = self.volume * (hartree + v_rho)
-        tilted = self.volume * 2.0 * v_sigma * slope
+        tilted = self.volume * 2.0 * v_sigma * derivative
         fields = []
         for channel in self.channels:
-            gradient = (channel.slopes * tilted) @ channel.values.T
+            gradient = (channel.derivatives * tilted) @ channel.values.T
             fields.append((channel.values * flat) @ channel.values.T + gradient + gradient.T)
         return fields, energy
 

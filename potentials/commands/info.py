@@ -37,7 +37,7 @@ def notes(card: ModelCard) -> list[str]:
         order = "C1" if card.descriptor["cutoff_function"] == "shifted_cosine" else "not even continuous"
         found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
     if card.kind == "global":
-        found.append("a global model: no energies or stresses of atoms, and every process holds the whole structure")
+        found.append("a global model: no energies or stresses of atoms, and every process holds all atoms")
         found.append(
             "energies are one smooth curve as long as edges of the cell stay below "
             f"{card.default_stretch:g} times those at the start of a run; ask for more by stretch=... (ASE) or "

@@ -72,7 +72,7 @@ class ScatteringModel(nn.Module):
             )
         if not spread >= 0:
             raise ValueError(f"spread must be a factor of at least 0, got {spread}; 1 leaves the members as they are")
-        self.slopes = ScatteringJacobian(scattering)
+        self.jacobian = ScatteringJacobian(scattering)
         self.rule = GridRule(scattering.settings)
         self.register_buffer("coefficients", coefficients.detach().to(torch.float64))
         self.register_buffer("constants", constants.detach().to(torch.float64))
@@ -106,9 +106,11 @@ class ScatteringModel(nn.Module):
         weights = self.coefficients[:, 0]
         gradient = torch.is_grad_enabled() and (positions.requires_grad or cell.requires_grad)
         if gradient:
-            features, by_positions, by_cell = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+            features, by_positions, by_cell = self.jacobian(
+                weights, positions, species, cell, pbc, grid, share, n_shares
+            )
         else:
-            features = self.slopes.scattering(positions.detach(), species, cell.detach(), pbc, grid, share, n_shares)
+            features = self.jacobian.scattering(positions.detach(), species, cell.detach(), pbc, grid, share, n_shares)
             by_positions, by_cell = positions, cell  # read by nobody
         energies = features @ self.coefficients * n_atoms
         if share == 0:
@@ -140,6 +142,6 @@ class ScatteringModel(nn.Module):
         parts: list[Tensor] = []
         for k in range(count):
             weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
-            gradients = self.slopes(weights, positions, species, cell, pbc, grid, share, n_shares)
+            gradients = self.jacobian(weights, positions, species, cell, pbc, grid, share, n_shares)
             parts.append(gradients[1] * len(species))
         return torch.stack(parts)

@@ -25,7 +25,7 @@ FILES |= {f"whole_{fault}.pt": (global_toy.Whole(fault), global_toy.card()) for 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt,
-    and scattering.pt for whole structures.
+    and scattering.pt, a global one.
 
     They are written without the self-check that `save_model` makes: some would not pass it.
     """

@@ -26,20 +26,20 @@ def test_virial_is_the_finite_difference_of_the_energy(models: Path, tmp_path: P
         lmp.setup(tmp_path, atoms, models / model, ["Li", "Si"])
         + """
 compute virial all pressure NULL virial
-fix slope all numdiff/virial 1 1e-5
-thermo_style custom step pe c_virial[*] f_slope[*]
+fix gradient all numdiff/virial 1 1e-5
+thermo_style custom step pe c_virial[*] f_gradient[*]
 run 0 post no
 """
         + "".join(
-            f'print "value v{k} $(c_virial[{k}]:%.17g)"\nprint "value s{k} $(f_slope[{k}]:%.17g)"\n'
+            f'print "value v{k} $(c_virial[{k}]:%.17g)"\nprint "value s{k} $(f_gradient[{k}]:%.17g)"\n'
             for k in range(1, 7)
         )
     )
     values = lmp.succeed(tmp_path, script, 2).values
     virial = np.array([values[f"v{k}"] for k in (1, 2, 3, 4, 5, 6)])
-    slope = np.array([values[f"s{k}"] for k in (1, 2, 3, 6, 5, 4)])  # this fix has ASE's order xx yy zz yz xz xy
+    gradient = np.array([values[f"s{k}"] for k in (1, 2, 3, 6, 5, 4)])  # this fix has ASE's order xx yy zz yz xz xy
     assert np.abs(virial[3:]).min() > 100.0
-    np.testing.assert_allclose(virial, slope, rtol=0, atol=1e-5 * np.abs(virial).max())
+    np.testing.assert_allclose(virial, gradient, rtol=0, atol=1e-5 * np.abs(virial).max())
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

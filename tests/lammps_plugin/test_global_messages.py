@@ -41,7 +41,7 @@ def test_energies_and_virials_of_atoms(scattering: Path, tmp_path: Path, command
 
 
 STRAINS = {
-    "fix numdiff/virial": "fix slope all numdiff/virial 1 1e-5",
+    "fix numdiff/virial": "fix gradient all numdiff/virial 1 1e-5",
     "compute born/matrix": "compute virial all pressure NULL virial\ncompute born all born/matrix numdiff 1e-4 virial",
 }
 

@@ -101,31 +101,34 @@ class Multispectrum(Features):
         """Return the invariants (C, F); vectors in the dtype of `radial`."""
         if self.reference or graph.edge_vectors.is_cuda:
             return twin.graph_multispectrum(graph, self.table(), self.terms())
-        density = torch.ops.rhopot.density_expansion_v1(*graph, *self.table())
-        return torch.ops.rhopot.multispectrum_v1(density, *self.terms())
+        return torch.ops.rhopot.multispectrum_v1(self._density(graph), *self.terms())
+
+    def _density(self, graph: AtomicGraph) -> Tensor:
+        return torch.ops.rhopot.density_expansion_v1(*graph, *self.table())
 
     def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
+        terms, plain = self.terms(), self.reference or graph.edge_vectors.is_cuda
         with torch.no_grad():
-            density = twin_density(graph, self.table())
+            density = twin_density(graph, self.table()) if plain else self._density(graph)
             tangents = expansion_jacobian(graph, self.table()).flatten(0, 1).contiguous()
             rows = density.index_select(0, edge_centres(graph.first_edge)).repeat_interleave(3, dim=0)
-            if self.reference or graph.edge_vectors.is_cuda:
-                derivative = torch.func.jvp(lambda c: twin.multispectrum(c, self.terms()), (rows,), (tangents,))[1]
-                features = twin.multispectrum(density, self.terms())
+            if plain:
+                derivative = torch.func.jvp(lambda c: twin.multispectrum(c, terms), (rows,), (tangents,))[1]
+                features = twin.multispectrum(density, terms)
             else:
-                derivative = torch.ops.rhopot.multispectrum_derivative_v1(rows, tangents, *self.terms())
-                features = torch.ops.rhopot.multispectrum_v1(density, *self.terms())
+                derivative = torch.ops.rhopot.multispectrum_derivative_v1(rows, tangents, *terms)
+                features = torch.ops.rhopot.multispectrum_v1(density, *terms)
         return features, derivative.reshape(graph.edge_vectors.shape[0], 3, self.n_features)
 
 
 def learn(settings: MultispectrumSettings, frames: Sequence[ase.Atoms]) -> MultispectrumSettings:
     """Return complete settings: contraction and sizes of the channels from `frames`, where they are not known."""
-    learnt = learn_basis(settings, frames)
-    assert isinstance(learnt, MultispectrumSettings)
-    if learnt.sizes is not None:
-        return learnt
+    if settings.sizes is not None:
+        return settings
     covariance = density_covariance(settings, frames)
+    learnt = learn_basis(settings, frames, covariance)
+    assert isinstance(learnt, MultispectrumSettings)
     n_species, n = covariance.n_species, covariance.n_radial
     blocks = covariance.values.reshape(-1, n_species, n, n_species, n)
     degrees = 2.0 * np.arange(settings.l_max + 1) + 1.0

@@ -136,8 +136,12 @@ def residual_variances(covariance: DensityCovariance, mixed: bool) -> Floats:
     return np.asarray(np.maximum(1.0 - kept / kept[-1], 0.0))
 
 
-def learn_basis(settings: SoapSettings, frames: Sequence[ase.Atoms]) -> SoapSettings:
+def learn_basis(
+    settings: SoapSettings, frames: Sequence[ase.Atoms], covariance: DensityCovariance | None = None
+) -> SoapSettings:
     """Return complete settings: with the contraction learnt from `frames` where it is asked for and not yet known.
+
+    covariance: that of the frames, where it is known already
 
     Raises:
         ValueError: no frames to learn from, or more functions than the primitive basis has.
@@ -145,7 +149,7 @@ def learn_basis(settings: SoapSettings, frames: Sequence[ase.Atoms]) -> SoapSett
     basis = settings.optimal_basis
     if basis is None or basis.contraction is not None:
         return settings
-    covariance, mixed = density_covariance(settings, frames), settings.species_mode == "mixed"
+    covariance, mixed = covariance or density_covariance(settings, frames), settings.species_mode == "mixed"
     variances = residual_variances(covariance, mixed)
     q_max = basis.q_max
     if q_max is None:

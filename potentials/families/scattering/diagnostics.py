@@ -62,7 +62,7 @@ def summary(found: Sequence[ModelDiagnostics]) -> dict[str, Any]:
 def _diagnose(model: ScatteringModel, frame: Frame, seed: int) -> ModelDiagnostics:
     """Evaluate a frame, then once more with all atoms shifted."""
     atoms = frame.atoms
-    species = species_of(atoms, model.slopes.scattering.settings.symbols)
+    species = species_of(atoms, model.jacobian.scattering.settings.symbols)
     cell, pbc = torch.from_numpy(np.array(atoms.cell.array)), torch.from_numpy(np.array(atoms.pbc))
     positions = torch.from_numpy(np.array(atoms.positions)).requires_grad_()
     prepared = model.prepare(positions, cell, pbc, STRETCH)

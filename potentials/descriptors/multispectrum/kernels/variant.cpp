@@ -25,9 +25,14 @@ template <class T, bool DUAL> struct Lanes {
     Lanes(const MultispectrumTerms<T>& terms, const Density<T>& source, Arena<T>& arena)
         : spectrum(terms, arena), density(source), size(std::ptrdiff_t(terms.l_max + 1) * (terms.l_max + 1) * terms.width) {}
 
-    void load(std::int64_t first, int count) {
-        gather(density.value, size, first, count, spectrum.c.value);
-        if constexpr (DUAL) gather(density.tangent, size, first, count, spectrum.c.derivative);
+    // work(first, count) for the packs of the centres [begin, end), whose densities are loaded
+    template <class Work> void over_packs(std::int64_t begin, std::int64_t end, const Work& work) {
+        for (std::int64_t i = begin; i < end; i += WIDTH<T>) {
+            const int count = int(end - i < WIDTH<T> ? end - i : WIDTH<T>);
+            gather(density.value, size, i, count, spectrum.c.value);
+            if constexpr (DUAL) gather(density.tangent, size, i, count, spectrum.c.derivative);
+            work(i, count);
+        }
     }
 };
 
@@ -42,14 +47,12 @@ void values_with(const MultispectrumTerms<T>& terms, const Density<T>& density, 
     Arena<T> arena{workspace};
     Lanes<T, DUAL> lanes(terms, density, arena);
     const std::int64_t n = terms.n_features();
-    for (std::int64_t i = begin; i < end; i += WIDTH<T>) {
-        const int count = int(end - i < WIDTH<T> ? end - i : WIDTH<T>);
-        lanes.load(i, count);
+    lanes.over_packs(begin, end, [&](std::int64_t i, int count) {
         lanes.spectrum.values([&](std::int64_t f, const typename Field<T, DUAL>::Vector& x) {
             const Pack<T> value = wanted<T, DUAL>(x);
             for (int lane = 0; lane < count; ++lane) features[(i + lane) * n + f] = value[lane];
         });
-    }
+    });
 }
 
 template <class T>
@@ -65,9 +68,7 @@ void adjoint_with(const MultispectrumTerms<T>& terms, const Density<T>& density,
     Arena<T> arena{workspace};
     Lanes<T, DUAL> lanes(terms, density, arena);
     const std::int64_t n = terms.n_features();
-    for (std::int64_t i = begin; i < end; i += WIDTH<T>) {
-        const int count = int(end - i < WIDTH<T> ? end - i : WIDTH<T>);
-        lanes.load(i, count);
+    lanes.over_packs(begin, end, [&](std::int64_t i, int count) {
         lanes.spectrum.adjoint([&](std::int64_t f) {
             Pack<T> h{};
             for (int lane = 0; lane < count; ++lane) h[lane] = incoming[(i + lane) * n + f];
@@ -78,7 +79,7 @@ void adjoint_with(const MultispectrumTerms<T>& terms, const Density<T>& density,
         for (std::ptrdiff_t k = 0; k < lanes.size; ++k) {
             for (int lane = 0; lane < count; ++lane) gradient[(i + lane) * lanes.size + k] = from[k * WIDTH<T> + lane];
         }
-    }
+    });
 }
 
 template <class T>

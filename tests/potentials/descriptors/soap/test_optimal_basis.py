@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rhopot.export import load_model
-from rhopot.potentials import features, train
+from rhopot.potentials import check, features, train
 from rhopot.potentials.commands import main
 from rhopot.potentials.density.radial_table import RadialTable
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
@@ -169,5 +169,8 @@ def test_trained_models_carry_their_basis(
         energies.append(atoms.get_potential_energy())
         atoms.positions[3, 1] -= step
     assert force == pytest.approx(-(energies[0] - energies[1]) / 2e-3, abs=1e-5)
+    found = check(run, labelled[0], ranks=(1, 2), temperature=100.0, hot_ps=0.0)
+    assert all(one.passed for one in found.comparisons if "drift" not in one.name)
+    assert any("2 rank(s)" in one.name for one in found.comparisons)
     assert main(["info", str(run.folder / "model.pt")]) == 0
     assert "optimal contraction of 12 GTO radial functions" in capsys.readouterr().out

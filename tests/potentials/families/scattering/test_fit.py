@@ -78,7 +78,7 @@ def test_reported_forces_are_those_of_the_model(fitted: FitResult) -> None:
 
 def test_the_model_holds_nothing_but_what_members_use(fitted: FitResult) -> None:
     report = fitted.report["ensemble"]
-    scattering = fitted.model.slopes.scattering
+    scattering = fitted.model.jacobian.scattering
     assert scattering.n_features == report["features_used"] < len(all_paths(SMALL))
     assert (fitted.model.coefficients[:, 0] != 0).all()
     second = [path for path in scattering.paths if path.order == 2]
@@ -140,7 +140,7 @@ def test_rows_of_shifts_lower_the_change_of_energy_under_translation(few: Scatte
         settings = few.model_copy(update={"translation": sigma, "directions": 0})
         found = fit_scattering(fit_problem(TRAIN, UNSEEN), settings)
         changes.append(found.report["behaviour"]["translation_mev_per_atom"]["rms"])
-        scattering, w = found.model.slopes.scattering, found.model.coefficients[:, 0].numpy()
+        scattering, w = found.model.jacobian.scattering, found.model.coefficients[:, 0].numpy()
         shift = np.array([0.3, 0.2, 0.1])
         moved = [features(scattering, f, f.atoms.positions + shift) - features(scattering, f) for f in UNSEEN]
         own = 1000 * np.sqrt(np.mean([(row.numpy() @ w) ** 2 for row in moved]))
@@ -156,7 +156,7 @@ def test_a_budget_is_kept_and_fewer_wavelets_are_evaluated(
     notes = Notes()
     found = fit_scattering(fit_problem(TRAIN, UNSEEN, refit_on_validation=True, progress=notes), settings)
     for model in (found.model, found.final):
-        paths = model.slopes.scattering.paths
+        paths = model.jacobian.scattering.paths
         counted = len(paths) if kind == "features" else len(set(moduli(paths)))
         assert counted <= 12
     before, after = (result.report["ensemble"]["wavelet_paths_used"] for result in (fitted, found))
@@ -201,7 +201,7 @@ def test_a_stopped_fit_is_resumed_to_the_last_bit(tmp_path: Path, monkeypatch: p
         fit_problem(TRAIN, UNSEEN, refit_on_validation=True, folder=tmp_path, resume=True), settings
     )
     for one, other in ((whole.model, resumed.model), (whole.final, resumed.final)):
-        assert one.slopes.scattering.paths == other.slopes.scattering.paths
+        assert one.jacobian.scattering.paths == other.jacobian.scattering.paths
         assert torch.equal(one.coefficients, other.coefficients)
         assert torch.equal(one.constants, other.constants)
 
