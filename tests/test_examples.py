@@ -48,9 +48,9 @@ def test_benchmark_of_the_radial_basis_orders_the_bases(capsys: pytest.CaptureFi
     words = ["--sizes", "2", "4", "--every", "10", "--cells", "1", "--steps", "2", "--repeats", "1"]
     example("benchmarks/radial_basis")(words)
     output = capsys.readouterr().out
-    rows = [[float(number) for number in re.findall(r"[\d.]+", line)] for line in output.splitlines()]
-    numbers = {row[0]: row[1:] for row in rows if len(row) == 4 and row[0] in (4.0, 8.0)}
-    assert set(numbers) == {4.0, 8.0}
+    rows = re.findall(r"^ *(\d+) +([\d.]+) +([\d.]+) +([\d.]+) *$", output, flags=re.MULTILINE)
+    numbers = {int(size): tuple(float(number) for number in row) for size, *row in rows}
+    assert set(numbers) == {4, 8}
     assert all(primitive > separate > mixed for primitive, separate, mixed in numbers.values())
     assert "4 of 16" in output
 

@@ -88,7 +88,9 @@ def cost(folder: Path, files: Sequence[str], options: argparse.Namespace) -> Tab
     first = next(iter(cpu.values()))
     rows = [[name, f"{t:.2f}", f"{t / first:.3f}", verdict(t / first, COST)] for name, t in cpu.items()]
     return table(
-        f"{options.repeats} interleaved runs", ("radial functions", "us/atom/step", "ratio", "must reach"), rows
+        f"{options.repeats} interleaved runs of LAMMPS",
+        ("radial functions", "us/atom/step", "ratio", "must reach"),
+        rows,
     )
 
 
