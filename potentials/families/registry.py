@@ -21,6 +21,7 @@ GROUP = "rhopot.families"
 OURS = {
     "soap_linear": "rhopot.potentials.families.soap_linear:FAMILY",
     "soap_gap": "rhopot.potentials.families.soap_gap:FAMILY",
+    "multispectrum": "rhopot.potentials.families.multispectrum:FAMILY",
     "gmp_snn": "rhopot.potentials.families.gmp_snn:FAMILY",
     "bpnn": "rhopot.potentials.families.bpnn:FAMILY",
     "scattering": "rhopot.potentials.families.scattering.family:FAMILY",

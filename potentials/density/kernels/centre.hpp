@@ -49,6 +49,20 @@ template <class T> struct Centre {
         for (int k = 0; k < used; ++k) adjoint(basis, shape, batch(k), d, scratch, to);
     }
 
+    // visit(edge, axis, channel), with dc[lm, block] the density's derivative by that coordinate; prepared for the derivative
+    template <class Visit> void derivatives(T* dc, const Visit& visit) const {
+        for (int k = 0; k < used; ++k) {
+            const EdgeBatch<T, false>& b = batch(k);
+            harmonic_gradients(b, *basis.constants, shape.l_max, scratch.value);
+            for (int row = 0; row < 3 * b.count; ++row) {
+                const int lane = row / 3, axis = row % 3;
+                density_derivative(basis, shape, b, lane, scratch.value + axis * WIDTH<T> * shape.angular(),
+                                   b.direction.scalar(axis * WIDTH<T> + lane), dc);
+                visit(b.edge[lane], axis, b.channel);
+            }
+        }
+    }
+
 private:
     // batches that are summed at once: c is read and written once for all of them, and they are still in the first-level cache
     static constexpr int GROUP = 4;

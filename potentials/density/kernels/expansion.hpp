@@ -100,6 +100,24 @@ inline void harmonic_gradients(const EdgeBatch<T, false>& batch, const HarmonicC
     }
 }
 
+// Derivative of the density by one coordinate of one edge vector, in that edge's channel: dc[lm, block],
+//   dc[lm, q] = u_axis Y_lm R'[l, q] + (grad Y_lm)_axis R[l, q]
+// `gradients` are harmonic_gradients of that axis, `direction` is u_axis
+template <class T>
+inline void density_derivative(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
+                               const T* gradients, T direction, T* dc) {
+    for (int l = 0; l <= shape.l_max; ++l) {
+        for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH<T>) {
+            const std::ptrdiff_t at = lane * basis.columns.row + basis.columns.first[l] + q;
+            const Pack<T> radial = batch.radial.load(at), derivative = batch.derivative.load(at) * direction;
+            for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
+                const T y = batch.harmonics.value.scalar(WIDTH<T> * lm + lane), dy = gradients[WIDTH<T> * lm + lane];
+                store_pack(dc + lm * shape.block + q, derivative * y + radial * dy);
+            }
+        }
+    }
+}
+
 // padded rows <-> the rows that callers see
 template <class T> RHOPOT_INLINE void pad_rows(const Shape<T>& shape, const T* from, T* to) {
     for (int lm = 0; lm < shape.angular(); ++lm) {

@@ -13,22 +13,19 @@ from typing import Final
 import ase
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rhopot.potentials.density.radial_table import RadialTable
-from rhopot.potentials.density.reference import density_expansion as twin_density
-from rhopot.potentials.density.reference import expansion_jacobian
-from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.descriptors.multispectrum import reference as twin
 from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import MultispectrumSettings
 from rhopot.potentials.descriptors.multispectrum.tables import TermTables, term_tables
 from rhopot.potentials.descriptors.multispectrum.terms import choose_terms
 from rhopot.potentials.descriptors.soap.optimal_basis import density_covariance, learn_basis
 from rhopot.potentials.descriptors.soap.table import build_table
-from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
-class Multispectrum(Features):
+class Multispectrum(nn.Module):
     """Multispectra of atomic environments, from edges to features.
 
     Args:
@@ -101,25 +98,21 @@ class Multispectrum(Features):
         """Return the invariants (C, F); vectors in the dtype of `radial`."""
         if self.reference or graph.edge_vectors.is_cuda:
             return twin.graph_multispectrum(graph, self.table(), self.terms())
-        return torch.ops.rhopot.multispectrum_v1(self._density(graph), *self.terms())
-
-    def _density(self, graph: AtomicGraph) -> Tensor:
-        return torch.ops.rhopot.density_expansion_v1(*graph, *self.table())
+        density = torch.ops.rhopot.density_expansion_v1(*graph, *self.table())
+        return torch.ops.rhopot.multispectrum_v1(density, *self.terms())
 
     def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        terms, plain = self.terms(), self.reference or graph.edge_vectors.is_cuda
-        with torch.no_grad():
-            density = twin_density(graph, self.table()) if plain else self._density(graph)
-            tangents = expansion_jacobian(graph, self.table()).flatten(0, 1).contiguous()
-            rows = density.index_select(0, edge_centres(graph.first_edge)).repeat_interleave(3, dim=0)
-            if plain:
-                derivative = torch.func.jvp(lambda c: twin.multispectrum(c, terms), (rows,), (tangents,))[1]
-                features = twin.multispectrum(density, terms)
-            else:
-                derivative = torch.ops.rhopot.multispectrum_derivative_v1(rows, tangents, *terms)
-                features = torch.ops.rhopot.multispectrum_v1(density, *terms)
-        return features, derivative.reshape(graph.edge_vectors.shape[0], 3, self.n_features)
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.multispectrum_jacobian(graph, self.table(), self.terms())
+        features, jacobian = torch.ops.rhopot.multispectrum_jacobian_v1(*graph, *self.table(), *self.terms())
+        return features, jacobian
+
+    def linear(self, graph: AtomicGraph, weights: Tensor, members: bool) -> Tensor:
+        """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
+        if self.reference or graph.edge_vectors.is_cuda:
+            return twin.multispectrum_linear(graph, self.table(), self.terms(), weights, members)
+        return torch.ops.rhopot.multispectrum_linear_v1(*graph, *self.table(), *self.terms(), weights, members)
 
 
 def learn(settings: MultispectrumSettings, frames: Sequence[ase.Atoms]) -> MultispectrumSettings:

@@ -11,14 +11,38 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.density.radial_table import RadialTable
-from rhopot.potentials.density.reference import density_expansion
+from rhopot.potentials.density.reference import density_expansion, expansion_jacobian
+from rhopot.potentials.descriptors.features import linear_read_out
 from rhopot.potentials.descriptors.multispectrum.tables import TermTables
-from rhopot.potentials.graph.atomic_graph import AtomicGraph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 
 
 def graph_multispectrum(graph: AtomicGraph, table: RadialTable, terms: TermTables) -> Tensor:
     """Return the invariants (C, F) of the density that `density_expansion` makes from the same arguments."""
     return multispectrum(density_expansion(graph, table), terms)
+
+
+def multispectrum_jacobian(graph: AtomicGraph, table: RadialTable, terms: TermTables) -> tuple[Tensor, Tensor]:
+    """Return the invariants (C, F) and their derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1."""
+    with torch.no_grad():
+        density = density_expansion(graph, table)
+        own = density.index_select(0, edge_centres(graph.first_edge)).repeat_interleave(3, dim=0)
+        tangents = expansion_jacobian(graph, table).flatten(0, 1)
+        jacobian = torch.func.jvp(lambda c: multispectrum(c, terms), (own,), (tangents,))[1]
+        return multispectrum(density, terms), jacobian.reshape(graph.edge_vectors.shape[0], 3, -1)
+
+
+def multispectrum_linear(
+    graph: AtomicGraph, table: RadialTable, terms: TermTables, weights: Tensor, members: bool
+) -> Tensor:
+    """Return energies linear in the invariants, e[i, k] = sum_f p[i, f] weights[a_i, f, k]: (C, 1+K).
+
+    Args:
+        weights: (A, F, 1+K), one set per centre species; (1, F, 1+K) is one set for all.
+        members: False keeps column 0 alone: (C, 1).
+    """
+    features = graph_multispectrum(graph, table, terms)
+    return linear_read_out(features, graph.species[graph.centre], weights, members)
 
 
 def multispectrum(density: Tensor, terms: TermTables) -> Tensor:

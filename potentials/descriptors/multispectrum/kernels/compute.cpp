@@ -112,13 +112,27 @@ template <class T> struct Plan {
 };
 
 template <class Work>
-void on_terms(const TermTensors& terms, const at::Tensor& value, const at::Tensor& tangent, const Work& work) {
+void on_density(const TermTensors& terms, const at::Tensor& value, const at::Tensor& tangent, const Work& work) {
     AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "rhopot", [&] {
         const auto& k = multispectrum_kernels<scalar_t>();
         const auto density = density_of<scalar_t>(value, tangent);
         const Plan<scalar_t> plan(terms, density.l_max, density.n_channels_total);
-        over_centres<scalar_t>(value.size(0), k.workspace(plan.terms), [&](auto begin, auto end, auto* workspace) {
+        over_centres<scalar_t>(value.size(0), k.density_workspace(plan.terms), [&](auto begin, auto end, auto* workspace) {
             work(k, plan.terms, density, begin, end, workspace);
+        });
+    });
+}
+
+// the same for a graph: work(kernels, terms, graph, basis, begin, end, workspace)
+template <class Work> void on_graph(const TermTensors& terms, const GraphArguments& a, const Work& work) {
+    AT_DISPATCH_FLOATING_TYPES(a.edge_vectors.scalar_type(), "rhopot", [&] {
+        const auto& k = multispectrum_kernels<scalar_t>();
+        const auto graph = a.graph<scalar_t>();
+        const auto basis = a.basis<scalar_t>();
+        const Plan<scalar_t> plan(terms, basis.l_max, int(a.width()));
+        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(plan.terms, basis, a.most_edges()),
+                               [&](auto begin, auto end, auto* workspace) {
+            work(k, plan.terms, graph, basis, begin, end, workspace);
         });
     });
 }
@@ -148,8 +162,8 @@ void check_sorted(const at::Tensor& table, const char* name) {
 
 }  // namespace
 
-void TermTensors::check(const at::Tensor& density) const {
-    const std::int64_t n_degrees = density_degree(density) + 1, width = density.size(2), n_pairs = pairs.size(0);
+void TermTensors::check(std::int64_t n_degrees, std::int64_t width) const {
+    const std::int64_t n_pairs = pairs.size(0);
     check_index(one, "one", width, "channels");
     const char* names[] = {"two", "pairs", "three", "four", "degrees", "entries"};
     const at::Tensor* tables[] = {&two, &pairs, &three, &four, &degrees, &entries};
@@ -203,7 +217,7 @@ void TermTensors::check(const at::Tensor& density) const {
 at::Tensor multispectrum(const TermTensors& terms, const at::Tensor& density, const at::Tensor& tangent) {
     const at::Tensor value = density.contiguous();
     at::Tensor features = at::empty({value.size(0), terms.n_features()}, value.options());
-    on_terms(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
+    on_density(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
         k.values(plan, source, begin, end, out(features, workspace), workspace);
     });
     return features;
@@ -213,10 +227,39 @@ at::Tensor multispectrum_adjoint(const TermTensors& terms, const at::Tensor& den
                                  const at::Tensor& tangent) {
     const at::Tensor value = density.contiguous(), h = adjoint.contiguous();
     at::Tensor gradient = at::empty_like(value);
-    on_terms(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
+    on_density(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
         k.adjoint(plan, source, begin, end, in(h, workspace), out(gradient, workspace), workspace);
     });
     return gradient;
+}
+
+std::tuple<at::Tensor, at::Tensor> multispectrum_jacobian(const GraphArguments& a, const TermTensors& terms) {
+    const auto options = a.edge_vectors.options();
+    at::Tensor p = at::empty({a.n_centres(), terms.n_features()}, options);
+    at::Tensor dp = at::empty({a.n_edges(), 3, terms.n_features()}, options);
+    on_graph(terms, a, [&](auto& k, auto& plan, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.jacobian(plan, graph, basis, begin, end, out(p, workspace), out(dp, workspace), workspace);
+    });
+    return {p, dp};
+}
+
+AtomEnergies multispectrum_linear(const GraphArguments& a, const TermTensors& terms, const at::Tensor& weights, bool members,
+                                  bool want_gradient) {
+    check_weights(a, weights, terms.n_features());
+    const auto options = a.edge_vectors.options();
+    const std::int64_t columns = members ? weights.size(2) : 1;
+    AtomEnergies result{at::empty({a.n_centres(), columns}, options), {}};
+    at::Tensor features;
+    if (want_gradient) result.gradient = at::empty({a.n_edges(), 3}, options);
+    if (columns > 1) features = at::empty({a.n_centres(), terms.n_features()}, options);
+    const at::Tensor first = weights.select(2, 0).contiguous();
+    on_graph(terms, a, [&](auto& k, auto& plan, auto& graph, auto& basis, auto begin, auto end, auto* workspace) {
+        k.linear(plan, graph, basis, begin, end, {in(first, workspace), first.size(0), a.most_edges()},
+                 {out(result.energies, workspace), columns, out(result.gradient, workspace), out(features, workspace)},
+                 workspace);
+    });
+    if (columns > 1) add_members(a, features, weights, result.energies);
+    return result;
 }
 
 }  // namespace rhopot

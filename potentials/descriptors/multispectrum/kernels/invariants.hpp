@@ -27,13 +27,16 @@ template <class T, bool DUAL> struct Multispectrum {
         return WIDTH<T> * (2 * density + 2 * terms.most_components);
     }
     Multispectrum(const MultispectrumTerms<T>& t, Arena<T>& arena) : terms(t) {
-        const std::ptrdiff_t density = WIDTH<T> * std::ptrdiff_t(t.l_max + 1) * (t.l_max + 1) * t.width;
-        c = arena.template take<DUAL>(density);
-        d = arena.template take<DUAL>(density);
+        c = arena.template take<DUAL>(density_size());
+        d = arena.template take<DUAL>(density_size());
         pairs = arena.template take<DUAL>(WIDTH<T> * t.most_components);
         adjoints = arena.template take<DUAL>(WIDTH<T> * t.most_components);
     }
 
+    // numbers of c and d
+    std::ptrdiff_t density_size() const {
+        return WIDTH<T> * std::ptrdiff_t(terms.l_max + 1) * (terms.l_max + 1) * terms.width;
+    }
     // c[lm, u] of degree l, m counted from 0
     RHOPOT_INLINE std::ptrdiff_t place(int l, int m, std::int64_t u) const {
         return WIDTH<T> * (std::ptrdiff_t(l * l + m) * terms.width + u);
@@ -145,9 +148,8 @@ template <class T, bool DUAL> struct Multispectrum {
     // d = sum_f h_f df/dc; weight(f) gives h_f, one number or a pack of centres. Returns sum_f h_f f.
     template <class Weight> V adjoint(const Weight& weight) const {
         V energy{};
-        const std::ptrdiff_t row = WIDTH<T> * std::ptrdiff_t(terms.width),
-                             n_density = row * (terms.l_max + 1) * (terms.l_max + 1);
-        for (std::ptrdiff_t i = 0; i < n_density; i += WIDTH<T>) d.store(i, V{});
+        const std::ptrdiff_t row = WIDTH<T> * std::ptrdiff_t(terms.width);
+        for (std::ptrdiff_t i = 0; i < density_size(); i += WIDTH<T>) d.store(i, V{});
         std::int64_t f = 0;
         for (std::int64_t i = 0; i < terms.n_one; ++i, ++f) {
             const std::ptrdiff_t at = place(0, 0, terms.one[i]);

@@ -1,7 +1,7 @@
-// The operators of multispectra: schemas, CPU kernels and autograd.
+// The operators of multispectra and of linear models on them: schemas, CPU kernels and autograd.
 #include <torch/library.h>
 
-#include "density/kernels/autograd.hpp"
+#include "density/kernels/energies.hpp"
 #include "multispectrum.hpp"
 
 namespace rhopot {
@@ -17,7 +17,12 @@ namespace {
 
 TermTensors terms_of(const Tensor& density, RHOPOT_TERM_PARAMETERS) {
     const TermTensors terms{RHOPOT_TERM_VALUES};
-    terms.check(density);
+    terms.check(density_degree(density) + 1, density.size(2));
+    return terms;
+}
+TermTensors terms_of(const GraphArguments& graph, RHOPOT_TERM_PARAMETERS) {
+    const TermTensors terms{RHOPOT_TERM_VALUES};
+    terms.check(graph.l_max() + 1, graph.width());
     return terms;
 }
 
@@ -36,6 +41,29 @@ struct Spectrum {
     template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
         visit(self.density);
         TermTensors::visit(self.terms, visit);
+    }
+};
+
+// e = sum_f w_f p_f, by centre
+struct LinearOnSpectrum {
+    GraphArguments graph;
+    TermTensors terms;
+    Tensor weights;  // [1 or A, F, 1+K]
+
+    AtomEnergies energies(bool members, bool want_gradient) const {
+        return multispectrum_linear(graph, terms, weights, members, want_gradient);
+    }
+    Tensor composed_gradient(const Tensor& h) const {
+        return gradient_by_steps<Spectrum>(graph, weigh(graph, weights, h), terms);
+    }
+    Tensor gradient_of_members(const Tensor& h) const {
+        const Tensor by_features = weigh(graph, weights.narrow(2, 1, h.size(1)), h);
+        return expand_adjoint(graph, multispectrum_adjoint(terms, expand(graph), by_features));
+    }
+    template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
+        GraphArguments::visit(self.graph, visit);
+        TermTensors::visit(self.terms, visit);
+        visit(self.weights);
     }
 };
 
@@ -60,19 +88,51 @@ Tensor multispectrum_derivative_autograd(const Tensor& density, const Tensor& ta
     return multispectrum_derivative(density, tangent, RHOPOT_TERM_VALUES);
 }
 
+std::tuple<Tensor, Tensor> multispectrum_jacobian_plain(RHOPOT_GRAPH_PARAMETERS, RHOPOT_TERM_PARAMETERS) {
+    const GraphArguments graph = graph_arguments(RHOPOT_GRAPH_VALUES);
+    return multispectrum_jacobian(graph, terms_of(graph, RHOPOT_TERM_VALUES));
+}
+std::tuple<Tensor, Tensor> multispectrum_jacobian_autograd(RHOPOT_GRAPH_PARAMETERS, RHOPOT_TERM_PARAMETERS) {
+    refuse_gradient(radial, "radial");
+    refuse_gradient(edge_vectors, "edge_vectors");
+    at::AutoDispatchBelowADInplaceOrView guard;
+    return multispectrum_jacobian_plain(RHOPOT_GRAPH_VALUES, RHOPOT_TERM_VALUES);
+}
+
+Tensor multispectrum_linear_plain(RHOPOT_GRAPH_PARAMETERS, RHOPOT_TERM_PARAMETERS, const Tensor& weights, bool members) {
+    const GraphArguments graph = graph_arguments(RHOPOT_GRAPH_VALUES);
+    return multispectrum_linear(graph, terms_of(graph, RHOPOT_TERM_VALUES), weights, members, false).energies;
+}
+Tensor multispectrum_linear_autograd(RHOPOT_GRAPH_PARAMETERS, RHOPOT_TERM_PARAMETERS, const Tensor& weights, bool members) {
+    refuse_gradient(radial, "radial");
+    refuse_gradient(weights, "weights");
+    if (!wants_gradient(edge_vectors)) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        return multispectrum_linear_plain(RHOPOT_GRAPH_VALUES, RHOPOT_TERM_VALUES, weights, members);
+    }
+    const GraphArguments graph = graph_arguments(RHOPOT_GRAPH_VALUES);
+    return energies_of(LinearOnSpectrum{graph, terms_of(graph, RHOPOT_TERM_VALUES), weights}, members);
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rhopot, m) {
+    m.def("multispectrum_jacobian_v1(" RHOPOT_GRAPH_SCHEMA ", " RHOPOT_TERM_SCHEMA ") -> (Tensor, Tensor)");
+    m.def("multispectrum_linear_v1(" RHOPOT_GRAPH_SCHEMA ", " RHOPOT_TERM_SCHEMA ", Tensor weights, bool members) -> Tensor");
     m.def("multispectrum_v1(Tensor density, " RHOPOT_TERM_SCHEMA ") -> Tensor");
     m.def("multispectrum_derivative_v1(Tensor density, Tensor tangent, " RHOPOT_TERM_SCHEMA ") -> Tensor");
 }
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) {
     m.impl("multispectrum_v1", multispectrum_plain);
     m.impl("multispectrum_derivative_v1", multispectrum_derivative);
+    m.impl("multispectrum_jacobian_v1", multispectrum_jacobian_plain);
+    m.impl("multispectrum_linear_v1", multispectrum_linear_plain);
 }
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) {
     m.impl("multispectrum_v1", multispectrum_autograd);
     m.impl("multispectrum_derivative_v1", multispectrum_derivative_autograd);
+    m.impl("multispectrum_jacobian_v1", multispectrum_jacobian_autograd);
+    m.impl("multispectrum_linear_v1", multispectrum_linear_autograd);
 }
 
 }  // namespace rhopot

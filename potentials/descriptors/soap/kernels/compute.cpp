@@ -3,8 +3,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/zeros.h>
 
 #include "soap_kernels.hpp"
 
@@ -84,20 +82,6 @@ std::tuple<at::Tensor, at::Tensor> soap_jacobian(const GraphArguments& a) {
 
 namespace {
 
-void check_weights(const GraphArguments& a, const at::Tensor& weights) {
-    TORCH_CHECK_TYPE(weights.scalar_type() == a.edge_vectors.scalar_type(), "weights must have the dtype of edge_vectors (",
-                     a.edge_vectors.scalar_type(), "), got ", weights.scalar_type(), "; cast one of them");
-    const bool sets_fit = weights.dim() == 3 && (weights.size(0) == 1 || weights.size(0) == a.n_species());
-    TORCH_CHECK_VALUE(sets_fit && weights.size(1) == n_features(a) && weights.size(2) >= 1, "weights must be of shape (1 or ",
-                      a.n_species(), ", ", n_features(a), ", >= 1), got ", weights.sizes());
-}
-
-// rows of the centres of each weight set; calls visit(weights of the set, rows)
-template <class Visit> void for_each_set(const GraphArguments& a, const at::Tensor& weights, Visit visit) {
-    const at::Tensor kinds = a.species.index_select(0, a.centre);
-    for (std::int64_t set = 0; set < weights.size(0); ++set) visit(weights[set], kinds.eq(set).nonzero().flatten());
-}
-
 // column 0 of every weight set as the matrices that the kernel applies: (sets, size)
 at::Tensor pack(const GraphArguments& a, const at::Tensor& weights) {
     const at::Tensor first = weights.select(2, 0).contiguous();
@@ -117,7 +101,7 @@ at::Tensor pack(const GraphArguments& a, const at::Tensor& weights) {
 }  // namespace
 
 AtomEnergies soap_linear(const GraphArguments& a, const at::Tensor& weights, bool members, bool want_gradient) {
-    check_weights(a, weights);
+    check_weights(a, weights, n_features(a));
     const auto options = a.edge_vectors.options();
     const std::int64_t columns = members ? weights.size(2) : 1, n_sets = weights.size(0);
     AtomEnergies result{at::empty({a.n_centres(), columns}, options), {}};
@@ -129,25 +113,7 @@ AtomEnergies soap_linear(const GraphArguments& a, const at::Tensor& weights, boo
         k.soap_linear(graph, basis, begin, end, in(packed, workspace), n_sets, out(result.energies, workspace), columns,
                       out(result.gradient, workspace), out(spectrum, workspace), workspace);
     });
-    if (columns == 1) return result;
-    at::Tensor rest = result.energies.narrow(1, 1, columns - 1);
-    if (n_sets == 1) {
-        rest.copy_(at::matmul(spectrum, weights[0].narrow(1, 1, columns - 1)));
-    } else {
-        for_each_set(a, weights, [&](const at::Tensor& set, const at::Tensor& rows) {
-            rest.index_copy_(0, rows, at::matmul(spectrum.index_select(0, rows), set.narrow(1, 1, columns - 1)));
-        });
-    }
-    return result;
-}
-
-at::Tensor weigh(const GraphArguments& a, const at::Tensor& weights, const at::Tensor& adjoint) {
-    const at::Tensor used = weights.narrow(2, 0, adjoint.size(1));
-    if (weights.size(0) == 1) return at::matmul(adjoint, used[0].t());
-    at::Tensor result = at::zeros({a.n_centres(), weights.size(1)}, weights.options());
-    for_each_set(a, used, [&](const at::Tensor& set, const at::Tensor& rows) {
-        result = result.index_add(0, rows, at::matmul(adjoint.index_select(0, rows), set.t()));
-    });
+    if (columns > 1) add_members(a, spectrum, weights, result.energies);
     return result;
 }
 

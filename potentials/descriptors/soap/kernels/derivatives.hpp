@@ -1,28 +1,11 @@
 // Derivative of one centre's power spectrum by each of its edge vectors.
 //
-//   dc[axis, lm, q] = u_axis Y_lm R'[l, q] + (grad Y_lm)_axis R[l, q]            (only in the edge's own channel block)
 //   J_l[q, v] = sum_m dc[lm, q] c[lm, v],   dp[uv, l] = s_uv / sqrt(2l + 1) (J_l[u, v] + J_l[v, u])
 #pragma once
 
 #include "invariants.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
-
-// dc[lm, block] of one edge and axis
-template <class T>
-inline void density_derivative(const Basis<T>& basis, const Shape<T>& shape, const EdgeBatch<T, false>& batch, int lane,
-                               const T* gradients, T direction, T* dc) {
-    for (int l = 0; l <= shape.l_max; ++l) {
-        for (std::ptrdiff_t q = 0; q < shape.n_radial; q += WIDTH<T>) {
-            const std::ptrdiff_t at = lane * basis.columns.row + basis.columns.first[l] + q;
-            const Pack<T> radial = batch.radial.load(at), derivative = batch.derivative.load(at) * direction;
-            for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-                const T y = batch.harmonics.value.scalar(WIDTH<T> * lm + lane), dy = gradients[WIDTH<T> * lm + lane];
-                store_pack(dc + lm * shape.block + q, derivative * y + radial * dy);
-            }
-        }
-    }
-}
 
 // one row of dp[E, 3, F]; `product` is scratch of [L+1, block, row]
 template <class T>

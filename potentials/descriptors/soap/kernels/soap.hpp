@@ -1,7 +1,7 @@
 // The power spectrum and linear models on it, on tensors and without autograd.
 #pragma once
 
-#include "density/kernels/arguments.hpp"
+#include "density/kernels/read_out.hpp"
 
 namespace rhopot {
 
@@ -17,13 +17,7 @@ at::Tensor soap(const GraphArguments& a);
 at::Tensor soap_adjoint(const GraphArguments& a, const at::Tensor& adjoint);
 std::tuple<at::Tensor, at::Tensor> soap_jacobian(const GraphArguments& a);
 
-struct AtomEnergies {
-    at::Tensor energies;  // [C, 1+K], or [C, 1] without members
-    at::Tensor gradient;  // [E, 3] of column 0, defined when asked for
-};
 // throws when the weights do not fit
 AtomEnergies soap_linear(const GraphArguments& a, const at::Tensor& weights, bool members, bool want_gradient);
-// h[C, F] = sum_k adjoint[C, k] weights[a_i, F, k]; differentiable by autograd in `adjoint`
-at::Tensor weigh(const GraphArguments& a, const at::Tensor& weights, const at::Tensor& adjoint);
 
 }  // namespace rhopot

@@ -98,21 +98,12 @@ void soap_jacobian(const Graph<T>& graph, const Basis<T>& basis, std::int64_t be
     T* product = arena.template take<false>(packed_size(shape)).value;
     T* dc = arena.template take<false>(shape.angular() * shape.block).value;
     Centre<T> centre(graph, basis, arena);
-    T* gradients = centre.scratch.value;
     for (std::int64_t i = begin; i < end; ++i) {
         centre.template expand<Need::derivative>(i);
         spectrum(shape, centre.c, products, p + i * shape.features());
-        for (int k = 0; k < centre.used; ++k) {
-            const EdgeBatch<T, false>& batch = centre.batch(k);
-            harmonic_gradients(batch, *basis.constants, shape.l_max, gradients);
-            for (int row = 0; row < 3 * batch.count; ++row) {
-                const int lane = row / 3, axis = row % 3;
-                density_derivative(basis, shape, batch, lane, gradients + axis * WIDTH<T> * shape.angular(),
-                                   batch.direction.scalar(axis * WIDTH<T> + lane), dc);
-                spectrum_derivative(shape, batch.channel, dc, centre.c.value, product,
-                                    dp + (3 * batch.edge[lane] + axis) * shape.features());
-            }
-        }
+        centre.derivatives(dc, [&](std::int64_t edge, int axis, int channel) {
+            spectrum_derivative(shape, channel, dc, centre.c.value, product, dp + (3 * edge + axis) * shape.features());
+        });
     }
 }
 
