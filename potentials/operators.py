@@ -6,6 +6,10 @@
     soap_jacobian_v1       p[C, F], dp[E, 3, F]   for linear fits; not differentiable
     soap_linear_v1         e[C, 1+K]          energies linear in p; p of column 0 is never formed; differentiable twice
     soap_gap_v1            e[C, 1+K]          energies of a sparse dot-product kernel on p; differentiable twice
+    multispectrum_v1       p[C, F] from c     invariants of order 1 to 4; differentiable twice
+    multispectrum_derivative_v1   dp[C, F]    along a tangent of c; not differentiable
+    multispectrum_jacobian_v1 p[C, F], dp[E, 3, F]   not differentiable
+    multispectrum_linear_v1   e[C, 1+K]       energies linear in p, in one pass; differentiable twice
     gmp_invariants_v1      Phi[C, F] from c   norms over the orders of several probes; differentiable twice
     gmp_features_v1        Phi[C, F]          expansion and norms fused; differentiable twice
     gmp_jacobian_v1        Phi[C, F], dPhi[E, 3, F]   not differentiable
@@ -49,6 +53,10 @@ NAMES = (
     "soap_jacobian_v1",
     "soap_linear_v1",
     "soap_gap_v1",
+    "multispectrum_v1",
+    "multispectrum_derivative_v1",
+    "multispectrum_jacobian_v1",
+    "multispectrum_linear_v1",
     "gmp_invariants_v1",
     "gmp_features_v1",
     "gmp_jacobian_v1",

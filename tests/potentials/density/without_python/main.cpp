@@ -154,7 +154,7 @@ void check_scattering() {
 }
 
 // Multispectra of a density, with couplings written out: two vectors to a scalar.
-void check_multispectrum() {
+void check_multispectrum(const Graph& graph, const Tensor& vectors, const Tensor& along) {
     const auto table = [](std::vector<std::int64_t> numbers, std::int64_t columns) {
         return at::tensor(numbers, at::kLong).view({-1, columns});
     };
@@ -173,6 +173,11 @@ void check_multispectrum() {
         inputs.insert(inputs.end(), terms.begin(), terms.end());
         return call("rhopot::multispectrum_v1", inputs).sin().sum();
     }, density, direction);
+    std::vector<c10::IValue> model = terms;
+    model.insert(model.end(), {at::randn({2, 8, 3}, at::kDouble), true});
+    check_derivatives("rhopot::multispectrum_linear_v1", [&](const Tensor& x) {
+        return graph.call("rhopot::multispectrum_linear_v1", x, model).sum();
+    }, vectors, along);
 }
 
 void check_refusal(const Graph& graph, const Tensor& vectors) {
@@ -219,7 +224,7 @@ int main(int argc, char** argv) {
     const std::vector<c10::IValue> grid{pairs, widths, zeta, sign, 4.0, 2.0, "quintic", std::int64_t(2)};
     check_features(graph, {"rhopot::symmetry_functions_v1", "rhopot::symmetry_jacobian_v1", grid}, vectors, direction);
     check_scattering();
-    check_multispectrum();
+    check_multispectrum(graph, vectors, direction);
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;
