@@ -47,7 +47,7 @@ def compute_features(
     unknown = sorted(set(frames.symbols) - set(symbols))
     if unknown:
         raise ValueError(f"elements must be among {', '.join(symbols)}, got {', '.join(unknown)}; use another model")
-    descriptor = make_descriptor(family, settings, [frame.atoms for frame in frames], symbols)
+    descriptor = make_descriptor(family, settings, [frame.labelled_atoms() for frame in frames], symbols)
     found = []
     for k, frame in enumerate(frames):
         with naming(frame):
