@@ -59,13 +59,6 @@ class FeatureSet:
         words = [change.removeprefix("descriptor.").strip() for change in self.changes]
         return " ".join([Path(self.source).name, *words])
 
-    @property
-    def learns_from_energies(self) -> bool:
-        """Whether its optimal radial basis is guided by energies of the structures."""
-        settings = self.described.descriptor if isinstance(self.described, RunConfig) else self.described
-        basis = getattr(settings, "optimal_basis", None)
-        return getattr(basis, "pcovr_mixing", None) is not None
-
 
 @dataclass(frozen=True)
 class AtomFeatures:

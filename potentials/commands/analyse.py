@@ -16,6 +16,7 @@ from rhopot.potentials.analysis.selection import checked_method, is_supervised
 from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_atomically, write_json
+from rhopot.potentials.runs.features import keys_for
 from rhopot.potentials.structures import AUTO, UNLABELLED, Keys, read_frames
 
 WORDS = {
@@ -41,9 +42,10 @@ def analyse(
     method = None if select is None else checked_method(select)
     _check(len(sets), data, method is not None, keep, output)
     console = make_console()
-    supervised = (method is not None and is_supervised(method)) or any(one.learns_from_energies for one in sets)
-    read = UNLABELLED.model_copy(update={"energy": keys.energy}) if supervised else UNLABELLED
-    frames = read_frames(data, read, option=OPTION)
+    asked = [keys_for(one.described, keys) for one in sets]
+    if method is not None and is_supervised(method):
+        asked.append(UNLABELLED.model_copy(update={"energy": keys.energy}))
+    frames = read_frames(data, next((read for read in asked if read != UNLABELLED), UNLABELLED), option=OPTION)
     for note in frames.notes:
         console.print(f"note: {note}")
     sample = draw_sample(frames, environments, seed)
