@@ -23,6 +23,7 @@ from rhopot.potentials.analysis.measures import (
     NEIGHBORS,
     Reconstruction,
     Split,
+    compact,
     reconstruct,
     split_structures,
 )
@@ -163,11 +164,12 @@ def compare(
     kept = [(k, count) for k in range(len(sets)) for count in keep] if method is not None else []
     n_pairs = len(sets) * (len(sets) - 1)
     with follow("measures", n_pairs + len(kept)) as advance:
-        matrices = meter.matrices(names, [features.values for features in made], advance)
+        coordinates = [compact(features.values) for features in made]
+        matrices = meter.matrices(names, coordinates, advance)
         selections = []
         for done, (k, count) in enumerate(kept):
             assert method is not None
-            selections.append(meter.selected(names[k], made[k].values, energies[k], method, count))
+            selections.append(meter.selected(names[k], made[k].values, coordinates[k], energies[k], method, count))
             advance(n_pairs + done + 1)
     return Comparison(
         n_structures=len(sample.frames),
@@ -212,14 +214,20 @@ class _Meter:
         return {name: values.tolist() for name, values in found.items()}
 
     def selected(
-        self, name: str, features: Floats, energies: Floats | None, method: SelectionMethod, count: int
+        self,
+        name: str,
+        features: Floats,
+        coordinates: Floats,
+        energies: Floats | None,
+        method: SelectionMethod,
+        count: int,
     ) -> Selected:
-        """What a selection, made on the training environments, knows of the whole set."""
+        """What a selection, made on the training environments, knows of the whole set; coordinates: `compact` ones."""
         train = self.split.train
         columns = select_features(
             features[train], count, method, None if energies is None else energies[train], self.seed
         )
-        measured = self.pair(f"{count} of {name}", name, features[:, columns], features)
+        measured = self.pair(f"{count} of {name}", name, features[:, columns], coordinates)
         return Selected(name, method, count, tuple(columns.tolist()), measured.gfre, measured.gfrd, measured.lfre)
 
 

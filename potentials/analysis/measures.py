@@ -177,7 +177,7 @@ def _prepared(source: Floats, target: Floats, split: Split) -> tuple[Floats, Flo
             f"source and target must describe the same environments, got {len(source)} and {len(target)}; "
             "compute both on the same structures"
         )
-    return _compact(_checked("source", source, split)), _compact(_checked("target", target, split))
+    return compact(_checked("source", source, split)), compact(_checked("target", target, split))
 
 
 def _checked(name: str, features: Floats, split: Split) -> Floats:
@@ -195,9 +195,11 @@ def _checked(name: str, features: Floats, split: Split) -> Floats:
     return np.asarray(scaled)
 
 
-def _compact(features: Floats) -> Floats:
-    """Return the coordinates of the rows in the space that they span: all distances and products stay."""
+def compact(features: Floats) -> Floats:
+    """Return coordinates (N, min(F, N)) of the rows (N, F) in the space that they span: no measure depends on which.
+
+    The measures do this themselves; who takes several of one large set saves time by doing it once.
+    """
     if features.shape[1] <= features.shape[0]:
         return features
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    return np.asarray(u * s)
+    return np.ascontiguousarray(np.linalg.qr(features.T, mode="r").T)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from skmatter.metrics import global_reconstruction_error
 
-from rhopot.potentials.analysis.measures import CUTOFFS, Split, gfrd, gfre, lfre, reconstruct, split_structures
+from rhopot.potentials.analysis.measures import CUTOFFS, Split, compact, gfrd, gfre, lfre, reconstruct, split_structures
 
 Floats = NDArray[np.float64]
 
@@ -86,6 +86,14 @@ def test_rotations_change_nothing() -> None:
     assert turned.lfre == pytest.approx(found.lfre, rel=1e-6)
     assert found.gfre > 0.01
     assert gfrd(target, source, SPLIT) > 0.0, "a set may have more features than the one it reconstructs"
+
+
+def test_compact_coordinates_keep_products() -> None:
+    wide = RANDOM.normal(size=(20, 70))
+    found = compact(wide)
+    assert found.shape == (20, 20)
+    np.testing.assert_allclose(found @ found.T, wide @ wide.T, atol=1e-12)
+    assert compact(X) is X
 
 
 def test_scikit_matter_gives_the_same_number() -> None:
