@@ -202,4 +202,5 @@ def compact(features: Floats) -> Floats:
     """
     if features.shape[1] <= features.shape[0]:
         return features
-    return np.ascontiguousarray(np.linalg.qr(features.T, mode="r").T)
+    triangle: Any = np.linalg.qr(features.T, mode="r")
+    return np.ascontiguousarray(triangle.T)
