@@ -38,12 +38,12 @@ from rhopot.potentials.fitting.communicator import find_communicator
 from rhopot.potentials.fitting.metrics import error_table
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.evaluation import predict_frames, trained_keys
-from rhopot.potentials.runs.features import compute_features
+from rhopot.potentials.runs.features import compute_features, keys_for
 from rhopot.potentials.runs.output_folder import IN_PYTHON
 from rhopot.potentials.runs.stability import Stability, run_hot_dynamics, training_structures
 from rhopot.potentials.runs.train import run_training
 from rhopot.potentials.runs.training_set import load_training_set
-from rhopot.potentials.structures import UNLABELLED, Keys, read_frames
+from rhopot.potentials.structures import Keys, read_frames
 from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, CheckResult, check_model, structure_for
 
 Structures = Iterable[Atoms] | str | Path | Sequence[str | Path]
@@ -198,7 +198,6 @@ def features(source: Model | Training | str | Path, structures: Structures, **se
 
     source: a model, a YAML configuration, or the name of a family with `settings`: `descriptor={"cutoff": 5.0}`
     """
-    frames = read_frames(_listed(structures, "structures"), UNLABELLED)
     described: Any = source.model_file if isinstance(source, Training) else source
     if isinstance(described, LoadedModel):
         described = described.card
@@ -208,6 +207,7 @@ def features(source: Model | Training | str | Path, structures: Structures, **se
         raise ValueError(
             f"settings must go with the name of a family, got {', '.join(settings)} with '{described}'; leave them out"
         )
+    frames = read_frames(_listed(structures, "structures"), keys_for(described))
     return compute_features(described, frames)[1]
 
 

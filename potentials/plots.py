@@ -1,4 +1,4 @@
-"""Pictures of results: parity, learning curves, errors along a selection, energies, time series, profiles.
+"""Pictures of results: parity, learning curves, errors along a selection, matrices, energies, time series, profiles.
 
 Every function draws into a PNG file and returns its path. Figures are made without pyplot, so that no display and no
 global state are needed. Labels carry their unit in round brackets.
@@ -166,6 +166,47 @@ def lines(
     _draw(axes, x, curves, ylabel)
     axes.set(xlabel=xlabel, title=title)
     return _save(figure, path)
+
+
+def curves(
+    path: str | Path,
+    points: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+) -> Path:
+    """Curves with an x of their own each, both axes logarithmic: name -> (x, y); what is not positive is left out."""
+    if not points:
+        raise ValueError("points must hold at least one curve, got none; give two sizes or more")
+    figure, axes = _single()
+    for k, (name, (x, y)) in enumerate(points.items()):
+        color = (ACCENT, SECOND, INK, FAINT)[k % 4]
+        shown = np.where(np.asarray(y) > 0, y, np.nan)
+        axes.loglog(x, shown, "-" if k < 4 else "--", marker="o", ms=4, lw=1.2, color=color, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    _plain_decades(axes)
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path, title)
+
+
+def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[str], title: str = "") -> Path:
+    """Square matrix of numbers between 0 and about 1 as a heat map, each number in its field; names of the rows."""
+    numbers = np.asarray(values, dtype=float)
+    side = 1.4 + 0.62 * len(names)
+    longest = max((len(name) for name in names), default=0)
+    figure = Figure(figsize=(side + 0.08 * longest, side), layout="compressed")
+    axes = figure.subplots()
+    axes.imshow(numbers, cmap="Oranges", vmin=0.0, vmax=1.0)
+    labels = [f"{k + 1}" for k in range(len(names))]
+    axes.set_xticks(range(len(names)), labels)
+    axes.set_yticks(range(len(names)), [f"{name}  {k}" for k, name in zip(labels, names, strict=True)], fontsize=9)
+    for (row, column), number in np.ndenumerate(numbers):
+        ink = "white" if number > 0.6 else INK
+        axes.text(column, row, f"{number:.2g}", ha="center", va="center", fontsize=8, color=ink)
+    return _save(figure, path, title)
 
 
 def time_series(

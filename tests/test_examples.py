@@ -55,6 +55,17 @@ def test_benchmark_of_the_radial_basis_orders_the_bases(capsys: pytest.CaptureFi
     assert "4 of 16" in output
 
 
+def test_benchmark_of_the_measures_orders_the_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--sizes", "2", "4", "--full", "10", "--l-max", "2", "--environments", "600", "--output", str(tmp_path)]
+    example("benchmarks/measures")(words)
+    output = capsys.readouterr().out
+    rows = re.findall(r"^([24]) +(\d+) +([\d.]+) +([\d.]+) +(\d+)", output, flags=re.MULTILINE)
+    assert [int(row[1]) for row in rows] == [30, 108]
+    assert all(float(optimal) < float(primitive) for _, _, primitive, optimal, _ in rows)
+    assert "lithium_silicon: optimal <= primitive at every size: yes" in output
+    assert (tmp_path / "gfre_lithium_silicon.png").is_file()
+
+
 def test_benchmark_of_global_models_prints_speed_ups(
     trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ LAYERS = [
     "rhopot.potentials.runs",
     "rhopot.potentials.lammps",
     "rhopot.potentials.properties",
+    "rhopot.potentials.analysis",
     "rhopot.potentials.verification",
     "rhopot.potentials.api",
     "rhopot.potentials.commands",

@@ -136,6 +136,55 @@ def features(
 
 
 @app.command()
+def analyse(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help="Feature sets: YAML configurations, model files, names of families (rhopot config), radial_spectrum, "
+            "sorted_distances; KEY=VALUE behind one changes its configuration, e.g. soap_linear descriptor.n_max=4, "
+            "before the first those of all. Then the structures.",
+            metavar="CONFIG [KEY=VALUE...] ... DATA...",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", metavar="FOLDER")] = Path(
+        "analysis"
+    ),
+    environments: Annotated[
+        int, typer.Option("--environments", help="Environments that are drawn from the structures.", metavar="N")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample and of its division.", min=0)] = 0,
+    lfre: Annotated[bool, typer.Option(help="Local reconstruction errors, which take most of the time.")] = True,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", help="Also compare selected features: fps, cur, pcov-fps, pcov-cur.", metavar="METHOD"
+        ),
+    ] = None,
+    keep: Annotated[
+        list[int] | None, typer.Option("--keep", help="Number of features that are selected; repeatable.", metavar="N")
+    ] = None,
+    key: LabelKeys = None,
+) -> None:
+    """How much of each feature set can be had from every other one: GFRE, GFRD and LFRE, as tables, JSON and plots.
+
+    Two sizes against the full basis: rhopot analyse soap_linear descriptor.n_max=4 soap_linear descriptor.n_max=12 DATA
+    """
+    from rhopot.potentials.commands.analyse import analyse as run
+    from rhopot.potentials.commands.keys import parse_keys
+
+    run(
+        words,
+        output=output,
+        environments=environments,
+        seed=seed,
+        local=lfre,
+        select=select,
+        keep=keep or [],
+        keys=parse_keys(key or []),
+    )
+
+
+@app.command()
 def info(model: Model) -> None:
     """What a model file is: elements, range, units, settings, training data, errors, references."""
     from rhopot.potentials.commands.info import info as run

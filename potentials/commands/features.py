@@ -10,8 +10,8 @@ import numpy as np
 
 from rhopot.potentials.console import bar, make_console
 from rhopot.potentials.files import write_atomically
-from rhopot.potentials.runs.features import compute_features
-from rhopot.potentials.structures import UNLABELLED, read_frames
+from rhopot.potentials.runs.features import compute_features, keys_for
+from rhopot.potentials.structures import read_frames
 
 
 def features(source: Path, structures: Sequence[str], output: Path) -> None:
@@ -20,7 +20,7 @@ def features(source: Path, structures: Sequence[str], output: Path) -> None:
         raise ValueError(
             f"--output must end in .npz, got '{output}'; name it for instance '{output.with_suffix('.npz')}'"
         )
-    frames = read_frames(list(structures), UNLABELLED)
+    frames = read_frames(list(structures), keys_for(source))
     console = make_console()
     for note in frames.notes:
         console.print(f"note: {note}")

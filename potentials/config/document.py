@@ -76,7 +76,11 @@ def read_document(path: str | Path, overrides: Sequence[str] = ()) -> Document:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text; give the path of a YAML configuration") from error
-    document = parse_document(text, str(file))
+    return override_document(parse_document(text, str(file)), overrides)
+
+
+def override_document(document: Document, overrides: Sequence[str]) -> Document:
+    """Apply `key.sub=value` overrides to the document, in place, and return it. Raises ConfigError for wrong ones."""
     _refuse_repeated_data(overrides)
     for override in overrides:
         _apply(document, override)

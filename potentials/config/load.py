@@ -70,6 +70,21 @@ def validate_document(document: Document) -> RunConfig:
     return config
 
 
+def validate_section(model: type[Model], document: Document, section: str) -> Model:
+    """Validate a document that has one section, `section`, against its model. Raises ConfigError as `load_config`."""
+    others = [key for key in document.values if key != section]
+    if others:
+        sentence = (
+            f"is not a known section of {document.name}{_meant(str(others[0]), [section])}; known here: {section}"
+        )
+        raise document.error((others[0],), sentence)
+    faults: list[str] = []
+    found = _validated(model, document.values.get(section, {}), (section,), document, faults)
+    if found is None:
+        raise ConfigError("\n".join(faults))
+    return found
+
+
 def defaults_of(family: Family, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Values of the family's own for keys of the configuration `given` that are not written."""
     defaults = dict(family.defaults)

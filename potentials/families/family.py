@@ -105,7 +105,8 @@ class Family:
         nothing is trained iteratively
     descriptor_for: settings, training structures (none where the settings are complete) and chemical symbols in the
         model's order -> the descriptor, a module in float64 with `settings`, `n_features`, and for local families all
-        of `rhopot.potentials.descriptors.descriptor.Descriptor`
+        of `rhopot.potentials.descriptors.descriptor.Descriptor`. A structure's energy in eV, where it is known, is in
+        the results of its calculator (`atoms.calc.results["energy"]`)
     fit: `FitProblem` (its `descriptor` is the one made above), settings -> `FitResult`; its report has at least
         "regressor", the settings of that section, and "validation", errors on the validation set
     features: descriptor, structure -> what `rhopot features` writes: (N, F), a row for each atom, for local families;

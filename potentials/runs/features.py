@@ -30,7 +30,7 @@ from rhopot.potentials.descriptors.descriptor_settings import DescriptorSettings
 from rhopot.potentials.families import Family, UnknownFamilyError, find_family
 from rhopot.potentials.families.contract import make_descriptor
 from rhopot.potentials.families.described import described_settings
-from rhopot.potentials.structures import FrameSet, naming
+from rhopot.potentials.structures import AUTO, UNLABELLED, FrameSet, Keys, naming
 
 # A model file or a YAML configuration, or what they hold.
 Source = str | Path | RunConfig | ModelCard
@@ -47,7 +47,7 @@ def compute_features(
     unknown = sorted(set(frames.symbols) - set(symbols))
     if unknown:
         raise ValueError(f"elements must be among {', '.join(symbols)}, got {', '.join(unknown)}; use another model")
-    descriptor = make_descriptor(family, settings, [frame.atoms for frame in frames], symbols)
+    descriptor = make_descriptor(family, settings, [frame.labelled_atoms() for frame in frames], symbols)
     found = []
     for k, frame in enumerate(frames):
         with naming(frame):
@@ -58,6 +58,18 @@ def compute_features(
         arrays["names"] = np.array(family.feature_names(descriptor))
     completed = json.dumps(descriptor.settings.model_dump(mode="json"))
     return family, {**arrays, "symbols": np.array(symbols), "descriptor": np.array(completed)}
+
+
+def keys_for(source: Any, keys: Keys = AUTO) -> Keys:
+    """Labels that must be read for the descriptor of `source` (`Source`, or settings of a descriptor).
+
+    Energies by the name in `keys`, where a configuration asks for a supervised optimal basis; else none.
+    """
+    if isinstance(source, str | Path) and Path(source).suffix in (".yaml", ".yml"):
+        source = load_config(source)
+    settings = source.descriptor if isinstance(source, RunConfig) else source
+    mixing = getattr(getattr(settings, "optimal_basis", None), "pcovr_mixing", None)
+    return UNLABELLED if mixing is None else UNLABELLED.model_copy(update={"energy": keys.energy})
 
 
 def _of_atoms(found: Sequence[Any], frames: FrameSet) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def fit_model(
 ) -> TrainedModel:
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = find_family(config.family)
-    made = make_descriptor(family, config.descriptor, [frame.atoms for frame in data.train], data.symbols)
+    labelled = [frame.labelled_atoms() for frame in data.train]
+    made = make_descriptor(family, config.descriptor, labelled, data.symbols)
     if communicator.size > 1:  # what is learnt from data may differ between processors in the last digits
         made = make_descriptor(family, communicator.broadcast(made.settings), (), data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})

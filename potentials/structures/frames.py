@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import ase
 import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
@@ -54,6 +55,14 @@ class Frame:
     def free(self) -> NDArray[np.bool_]:
         """Mask (N,) of the atoms that no constraint held, whose forces are labels."""
         return np.ones(len(self), dtype=np.bool_) if self.fixed is None else ~self.fixed
+
+    def labelled_atoms(self) -> ase.Atoms:
+        """The structure with its energy, where it has one, as the result of a calculator."""
+        if self.energy is None:
+            return self.atoms
+        atoms = self.atoms.copy()
+        atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
+        return atoms
 
     def has(self, target: str) -> bool:
         """Whether the frame carries `target` (energy, forces or stress)."""

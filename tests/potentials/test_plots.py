@@ -30,6 +30,8 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     "path": lambda path: plots.energy_path(path, X, Y),
     "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
     "lines": lambda path: plots.lines(path, X, {"a": Y, "b": -Y}, "x", "y"),
+    "curves": lambda path: plots.curves(path, {"a": ([1, 10], [1.0, 0.1]), "b": ([2, 9], [0.0, 0.3])}, "F", "GFRE"),
+    "matrix": lambda path: plots.matrix(path, [[0.0, 0.7], [0.2, 0.0]], ["a b", "c"], "title"),
     "time series": lambda path: plots.time_series(path, X, {"energy (eV)": {"a": Y}, "T (K)": {"b": X}}, "title"),
 }
 

@@ -11,6 +11,8 @@ these keep the most variance; what they lose is the residual variance
 
     RV = 1 - sum_l sum_{q <= q_max} lambda_lq / sum_l sum_q lambda_lq                                     [1, eq. 2.12]
 
+With `pcovr_mixing` the functions of degree 0 keep energies as well (`supervised_basis`) [1, eq. 2.11].
+
 U goes into the radial splines (`table.build_table`), so that an optimal basis costs what a primitive one of size q_max
 does [1, eq. 2.4]. Rows of U have a positive largest component, so that the same data give the same U.
 
@@ -19,22 +21,19 @@ does [1, eq. 2.4]. Rows of U have a positive largest component, so that the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ase
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rhopot.potentials.density.radial_table import RadialTable
+from rhopot.potentials.descriptors.soap.primitive_density import densities, evenly, primitive_table
 from rhopot.potentials.descriptors.soap.soap_settings import OptimalBasis, SoapSettings
-from rhopot.potentials.descriptors.soap.table import build_table
-from rhopot.potentials.graph.atomic_graph import graphs
+from rhopot.potentials.descriptors.soap.supervised_basis import density_weights, supervised_rows
 
-# Environments that the covariance is taken over, and edges of one evaluation.
+# Environments that the covariance is taken over.
 ENVIRONMENTS = 5000
-MAX_EDGES = 20000
 
 Floats = NDArray[np.float64]
 
@@ -74,20 +73,11 @@ def density_covariance(
     """
     if len(frames) == 0:
         raise ValueError("an optimal basis needs structures to be learnt from, got none; give training data")
-    primitive = settings.model_copy(update={"optimal_basis": None, "species_mode": "separate"})
-    soap = build_table(primitive, settings.l_max)
-    table = RadialTable(
-        torch.from_numpy(soap.table.values),
-        settings.cutoff,
-        torch.from_numpy(soap.species_channel),
-        soap.n_channels,
-        settings.center_weight,
-    )
-    width = soap.n_channels * settings.n_max
+    table = primitive_table(settings, settings.l_max)
+    width = len(settings.symbols) * settings.n_max
     total, count = np.zeros((settings.l_max + 1, width, width)), 0
-    for atoms in _evenly(frames, most):
-        for graph in graphs(atoms, settings.symbols, settings.cutoff, MAX_EDGES):
-            density = torch.ops.rhopot.density_expansion_v1(*graph, *table)
+    for atoms in evenly(frames, most):
+        for density in densities(settings, table, atoms):
             count += len(density)
             for degree in range(settings.l_max + 1):
                 rows = density[:, degree**2 : (degree + 1) ** 2].reshape(-1, width)
@@ -95,15 +85,12 @@ def density_covariance(
     return DensityCovariance(total / max(count, 1), len(settings.symbols))
 
 
-def _evenly(frames: Sequence[ase.Atoms], most: int) -> Iterable[ase.Atoms]:
-    """Return evenly spaced frames with about `most` atoms together, at least one."""
-    n_atoms = sum(len(atoms) for atoms in frames)
-    wanted = max(1, min(len(frames), round(len(frames) * most / max(n_atoms, 1))))
-    return [frames[int(k)] for k in np.linspace(0, len(frames) - 1, wanted).round()]
-
-
-def contraction(covariance: DensityCovariance, q_max: int, mixed: bool) -> Floats:
+def contraction(
+    covariance: DensityCovariance, q_max: int, mixed: bool, degree_zero: Sequence[Floats] | None = None
+) -> Floats:
     """Return U (L+1, Q, A, N) for Q = q_max functions, of each species when not `mixed`.
+
+    degree_zero: orthonormal rows of each block in the place of the eigenvectors of degree 0
 
     Raises:
         ValueError: more functions than the primitive basis has.
@@ -116,6 +103,9 @@ def contraction(covariance: DensityCovariance, q_max: int, mixed: bool) -> Float
             "raise n_max"
         )
     vectors = [_leading_vectors(block, q_max) for block in covariance.blocks(mixed)]
+    if degree_zero is not None:
+        for one, rows in zip(vectors, degree_zero, strict=True):
+            one[0] = _signed(rows[:q_max])
     if mixed:
         return vectors[0].reshape(-1, q_max, n_species, n_radial)
     return np.stack(vectors, axis=2)
@@ -124,15 +114,25 @@ def contraction(covariance: DensityCovariance, q_max: int, mixed: bool) -> Float
 def _leading_vectors(matrices: Floats, count: int) -> Floats:
     """Return the eigenvectors of the `count` largest eigenvalues of each matrix, in rows: (L+1, count, n)."""
     _, vectors = np.linalg.eigh(matrices)
-    rows = np.swapaxes(vectors[:, :, ::-1], 1, 2)[:, :count]
-    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=2)[:, :, None], axis=2)
+    return _signed(np.swapaxes(vectors[:, :, ::-1], 1, 2)[:, :count])
+
+
+def _signed(rows: Floats) -> Floats:
+    """Return rows (..., n) with a positive largest component."""
+    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=-1)[..., None], axis=-1)
     return np.asarray(rows * np.sign(largest))
 
 
-def residual_variances(covariance: DensityCovariance, mixed: bool) -> Floats:
-    """Return RV after q = 1, 2, ... functions: of each species when not `mixed`."""
-    values = [np.linalg.eigvalsh(block)[:, ::-1].clip(min=0.0).sum(axis=0) for block in covariance.blocks(mixed)]
-    kept = np.cumsum(np.sum(values, axis=0))
+def residual_variances(
+    covariance: DensityCovariance, mixed: bool, degree_zero: Sequence[Floats] | None = None
+) -> Floats:
+    """Return RV after q = 1, 2, ... functions: of each species when not `mixed`; degree_zero: see `contraction`."""
+    blocks = covariance.blocks(mixed)
+    values = [np.linalg.eigvalsh(block)[:, ::-1].clip(min=0.0) for block in blocks]
+    if degree_zero is not None:
+        for one, block, rows in zip(values, blocks, degree_zero, strict=True):
+            one[0] = np.einsum("qm,mn,qn->q", rows, block[0], rows)
+    kept = np.cumsum(np.sum([one.sum(axis=0) for one in values], axis=0))
     return np.asarray(np.maximum(1.0 - kept / kept[-1], 0.0))
 
 
@@ -144,13 +144,15 @@ def learn_basis(
     covariance: that of the frames, where it is known already
 
     Raises:
-        ValueError: no frames to learn from, or more functions than the primitive basis has.
+        ValueError: no frames to learn from, none with an energy where the basis is supervised, or more functions than
+            the primitive basis has.
     """
     basis = settings.optimal_basis
     if basis is None or basis.contraction is not None:
         return settings
     covariance, mixed = covariance or density_covariance(settings, frames), settings.species_mode == "mixed"
-    variances = residual_variances(covariance, mixed)
+    rows = _supervised(settings, frames, covariance, basis.pcovr_mixing)
+    variances = residual_variances(covariance, mixed, rows)
     q_max = basis.q_max
     if q_max is None:
         assert basis.residual_variance is not None  # one of the two is given
@@ -159,7 +161,20 @@ def learn_basis(
         {
             "q_max": q_max,
             "residual_variance": float(variances[q_max - 1]) if q_max <= len(variances) else 0.0,
-            "contraction": contraction(covariance, q_max, mixed).tolist(),
+            "pcovr_mixing": basis.pcovr_mixing,
+            "contraction": contraction(covariance, q_max, mixed, rows).tolist(),
         }
     )
     return settings.model_copy(update={"optimal_basis": learnt})
+
+
+def _supervised(
+    settings: SoapSettings, frames: Sequence[ase.Atoms], covariance: DensityCovariance, mixing: float | None
+) -> list[Floats] | None:
+    """Return the rows of degree 0 of each block, with a mixing below one, which PCA is."""
+    if mixing is None or mixing == 1.0:
+        return None
+    weights = density_weights(settings, frames)
+    blocks = covariance.blocks(settings.species_mode == "mixed")
+    parts = np.split(weights, len(blocks))
+    return [supervised_rows(block[0], part, mixing) for block, part in zip(blocks, parts, strict=True)]

@@ -20,6 +20,8 @@ class OptimalBasis(BaseModel):
     """Radial functions that are kept: of each species, or with species_mode mixed of all species together."""
     residual_variance: float | None = Field(default=None, ge=0, lt=1)
     """Share of the density's variance that may be lost: it chooses q_max where that is null. [1]"""
+    pcovr_mixing: float | None = Field(default=None, ge=0, le=1)
+    """Weight of variance at degree 0, the rest is that of the energies (`supervised_basis`); null or 1: PCA. [1]"""
     contraction: Contraction | None = None
     """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data. [1]"""
 
@@ -98,4 +100,6 @@ class SoapSettings(LocalDescriptorSettings):
         if basis.q_max is None:
             return f"optimal contraction of {primitive} {each} to a residual variance of {basis.residual_variance:g}"
         lost = "" if basis.residual_variance is None else f" (residual variance {basis.residual_variance:.2g})"
+        if basis.pcovr_mixing is not None:
+            lost += f", at degree 0 by PCovR with mixing {basis.pcovr_mixing:g}"
         return f"optimal contraction of {primitive} {each} to {basis.q_max}{lost}"
