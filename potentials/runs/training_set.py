@@ -14,6 +14,8 @@ from rhopot.potentials.runs.data_checks import (
     left_out,
     not_fitted,
     overlap,
+    without_stresses,
+    wrong_stresses,
 )
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
@@ -28,6 +30,7 @@ class TrainingSet:
     refit_on_validation: the saved model is fitted to the validation part too; never one that was given as such.
     notes: what must be known of the data before the fit.
     not_fitted: number of frames with labels of each quantity that is no target.
+    wrong_stresses: why stresses were left out although they are a target, "" where they were not.
     """
 
     train: FrameSet
@@ -37,6 +40,7 @@ class TrainingSet:
     refit_on_validation: bool
     notes: tuple[str, ...] = ()
     not_fitted: Mapping[str, int] = field(default_factory=dict)
+    wrong_stresses: str = ""
 
 
 def load_training_set(
@@ -59,6 +63,9 @@ def load_training_set(
     notes = left_out(config.targets, train)
     unused = not_fitted(config.targets, train)
     train = config.targets.kept(train)
+    wrong = wrong_stresses(config.targets, train)
+    if wrong:
+        train, given = without_stresses(train), None if given is None else without_stresses(given)
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
@@ -69,7 +76,7 @@ def load_training_set(
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
     check_validation(config.targets, train, validation, given is not None)
-    notes += unlabelled + overlap(train, validation)
+    notes += ((wrong,) if wrong else ()) + unlabelled + overlap(train, validation)
     symbols = config.descriptor.symbols or tuple(train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
         unknown = sorted(set(frames.symbols) - set(symbols))
@@ -79,7 +86,7 @@ def load_training_set(
                 "add training frames with them, or to descriptor.symbols"
             )
     refit_on_validation = given is None and data.split.refit
-    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused)
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused, wrong)
 
 
 def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
