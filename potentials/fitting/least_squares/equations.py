@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, species_blocks
+from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, species_block, species_graphs
 from rhopot.potentials.fitting.remainder import remainder
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
@@ -76,9 +76,8 @@ class LinearSystem:
         rows = DesignRows.zeros(n_atoms, self.design.n_columns)
         with torch.no_grad():
             for graph in parts:
-                features, jacobian = self.descriptor.jacobian(graph)
-                for species, block in species_blocks(graph, features, jacobian):
-                    self.design.add(rows, species, block)
+                for species, of_species in species_graphs(graph):
+                    self.design.add(rows, species, species_block(self.descriptor, of_species))
         return rows
 
     def equations(self, frame: Frame, targets: Targets) -> Equations | None:
