@@ -51,7 +51,7 @@ FAMILY = Family(
     defaults={
         **REPULSION,
         "descriptor": {
-            "cutoff": 5.5,
+            "cutoff": 6.0,
             "cutoff_width": 2.0,
             "l_max": 4,
             "density_width": 0.3,

@@ -74,16 +74,16 @@ class SpeciesBlock:
 
     def strain(self) -> Tensor:
         """Return the six components of sum_e r (x) g (6, F) over all edges."""
-        size, _, width = self.edge_jacobian.shape
-        return _voigt((self.edge_vectors.t() @ self.edge_jacobian.reshape(size, -1)).reshape(3, 3, width))
+        width = self.edge_jacobian.shape[2]
+        return _voigt((self.edge_vectors.t() @ self.edge_jacobian.flatten(1)).reshape(3, 3, width))
 
     def centre_sums(self) -> tuple[Tensor, Tensor]:
         """Return sum_e g (C, 3, F) and the six components of sum_e r (x) g (C, 6, F) over the edges of each centre."""
-        size, _, width = self.edge_jacobian.shape
+        width = self.edge_jacobian.shape[2]
         factors = torch.cat([torch.ones_like(self.edge_vectors[:, :1]), self.edge_vectors], dim=1).t()
         counts = torch.bincount(self.edge_row, minlength=len(self.centre)).tolist()
         sums = self.edge_jacobian.new_empty(len(self.centre), 4, 3 * width)
-        edges = zip(factors.split(counts, dim=1), self.edge_jacobian.reshape(size, -1).split(counts), strict=True)
+        edges = zip(factors.split(counts, dim=1), self.edge_jacobian.flatten(1).split(counts), strict=True)
         for row, (factor, gradients) in enumerate(edges):  # a product for each centre reads its edges once
             torch.matmul(factor, gradients, out=sums[row])
         parts = sums.reshape(-1, 4, 3, width)
