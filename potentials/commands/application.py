@@ -185,6 +185,62 @@ def analyse(
 
 
 @app.command()
+def tune(
+    config: Annotated[
+        str,
+        typer.Argument(help="YAML configuration, or the name of a family (rhopot config).", metavar="CONFIG"),
+    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Labelled structures, as for train; KEY=VALUE changes the configuration that the search starts from, "
+            "e.g. data.split.by=group data.split.key=path for folds of whole groups.",
+            metavar="DATA... [KEY=VALUE...]",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", metavar="FOLDER")] = Path("tune"),
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="Highest cost in microseconds of processor time per atom and step, e.g. 10us; the most accurate "
+            "configuration within it is chosen. Without it: the knee of the front.",
+            metavar="TIME",
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            help="Values of a key in order of size, e.g. descriptor.cutoff=4,5,6; repeatable. Without it: those of the "
+            "family.",
+            metavar="KEY=V1,V2,...",
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Folds of the cross-validation.", metavar="K")] = 3,
+    points: Annotated[int, typer.Option("--points", help="Configurations that are tried at most.", metavar="N")] = 20,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget the trials in the folder.")] = False,
+) -> None:
+    """Search settings (basis, cutoff, body order, sparse set, sigmas) for the Pareto front of accuracy and cost.
+
+    Errors are those of cross-validation, costs are measured. Writes all trials, a plot of the front and config.yaml,
+    the configuration of the chosen point, which train takes. The same command again goes on with a stopped search.
+    """
+    from rhopot.potentials.commands.tune import tune as run
+
+    run(
+        config,
+        words or [],
+        output=output,
+        budget=budget,
+        grid=grid or [],
+        folds=folds,
+        points=points,
+        overwrite=overwrite,
+    )
+
+
+@app.command()
 def info(model: Model) -> None:
     """What a model file is: elements, range, units, settings, training data, errors, references."""
     from rhopot.potentials.commands.info import info as run

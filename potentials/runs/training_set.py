@@ -49,6 +49,39 @@ def load_training_set(
     train_source, validation_source: structures in place of the files that the configuration names
     """
     data = config.data
+    train, notes, unused, given = _read(config, train_source, validation_source)
+    if given is not None:
+        validation, split = config.targets.kept(given), "given"
+    else:
+        train, validation = split_validation(train, config)
+        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
+        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
+    check_validation(config.targets, train, validation, given is not None)
+    notes += overlap(train, validation)
+    symbols = config.descriptor.symbols or tuple(train.symbols)
+    for name, frames in (("train", train), ("validation", validation)):
+        unknown = sorted(set(frames.symbols) - set(symbols))
+        if unknown:
+            raise ValueError(
+                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
+                "add training frames with them, or to descriptor.symbols"
+            )
+    refit_on_validation = given is None and data.split.refit
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused)
+
+
+def load_frames(config: RunConfig) -> tuple[FrameSet, tuple[str, ...]]:
+    """Read all training frames, without a validation part, with the labels that the targets ask for; and notes."""
+    alone = config.model_copy(update={"data": config.data.model_copy(update={"validation": ()})})
+    train, notes, _, _ = _read(alone, None, None)
+    return train, notes
+
+
+def _read(
+    config: RunConfig, train_source: Source | None, validation_source: Source | None
+) -> tuple[FrameSet, tuple[str, ...], Mapping[str, int], FrameSet | None]:
+    """Labelled training frames, notes, numbers of labels that are not fitted, and validation frames if given."""
+    data = config.data
     if train_source is None and not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
@@ -62,27 +95,10 @@ def load_training_set(
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
-    if given is not None:
-        validation, split = config.targets.kept(given), "given"
-    else:
-        train, validation = _split(train, config)
-        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
-        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
-    check_validation(config.targets, train, validation, given is not None)
-    notes += unlabelled + overlap(train, validation)
-    symbols = config.descriptor.symbols or tuple(train.symbols)
-    for name, frames in (("train", train), ("validation", validation)):
-        unknown = sorted(set(frames.symbols) - set(symbols))
-        if unknown:
-            raise ValueError(
-                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
-                "add training frames with them, or to descriptor.symbols"
-            )
-    refit_on_validation = given is None and data.split.refit
-    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused)
+    return train, notes + unlabelled, unused, given
 
 
-def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
+def split_validation(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
     """Training and validation part; isolated atoms, which fix energies per element, always train."""
     split = config.data.split
     rows = [row for row, frame in enumerate(frames) if not is_isolated_atom(frame)]
