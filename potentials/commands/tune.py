@@ -22,7 +22,7 @@ from rhopot.potentials.files import finite, write_atomically, write_json, write_
 from rhopot.potentials.runs.cross_validation import make_folds
 from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.training_set import load_frames
-from rhopot.potentials.tuning.cost import CLOCK, timed_structure
+from rhopot.potentials.tuning.cost import TIMED, Clock, timed_structure
 from rhopot.potentials.tuning.grid import Grid, make_grid
 from rhopot.potentials.tuning.pareto import cheapest
 from rhopot.potentials.tuning.trials import ENERGY, FORCES, Trial, open_search
@@ -30,8 +30,8 @@ from rhopot.potentials.tuning.tune import Tuning, kind_of
 from rhopot.potentials.tuning.tune import tune as search
 
 CHANGE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=")
-# Scatter of the reference beyond which costs deserve no trust.
-NOISY = 0.1
+# How much slower the reference may become before it is said.
+DISTURBED = 1.15
 LABELS = {FORCES: "force MAE (meV/Å)", ENERGY: "energy MAE (meV/atom)"}
 
 
@@ -68,13 +68,14 @@ def tune(
         parts = make_folds(config, frames, folds)
         atoms = timed_structure(frames, kind_of(config))
         kept = open_search(output, config, frames, folds, overwrite)
+        clock = Clock(atoms, kept.reference_microseconds)
         console.print(f"{config.family}: {len(frames)} frames in {folds} folds; at most {points} trials")
-        console.print(f"cost: {CLOCK}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
+        console.print(f"cost: {TIMED}; {clock.structure}")
         for key, values in searched.values.items():
             console.print(f"  {key}: {', '.join(map(short, values))}")
         with bar(console, "fits", points * folds) as advance:
             say = partial(_say, console)
-            found = search(searched, parts, atoms, kept, trials=points, budget=limit, finished=say, advance=advance)
+            found = search(searched, parts, clock, kept, trials=points, budget=limit, finished=say, advance=advance)
         _print(console, found)
         _write(console, found, searched, output)
     if found.chosen is None:
@@ -146,12 +147,13 @@ def _print(console: Console, found: Tuning) -> None:
         rows.append([Text(cell, style="bold" if mark else "") for cell in row])
     columns = ("configuration", "us per atom and step", LABELS[ENERGY], LABELS[FORCES], "")
     console.print(table("trials by cost", columns, rows))
-    references = [cost.reference_microseconds for _, _, cost in usable]
-    middle = sorted(references)[len(references) // 2]
-    scatter = (max(references) - min(references)) / middle
-    console.print(f"reference: {middle:.3g} us per atom; from trial to trial within {100 * scatter:.0f} %")
-    if scatter > NOISY:
-        console.print("note: the machine was not equally fast for all trials; costs differ by as much for no reason")
+    times = [cost.reference_microseconds / found.reference_microseconds for _, _, cost in usable]
+    console.print(
+        f"costs are times of a reference calculation times {found.reference_microseconds:.3g} us, its time at the "
+        f"start; during the trials it took {min(times):.2f} to {max(times):.2f} of that"
+    )
+    if max(times) > DISTURBED:
+        console.print("note: other programs used the processor; costs are accurate to some 5 %")
     if len({trial.processor for trial in found.trials}) > 1:
         console.print("note: trials were timed on different processors; their costs do not compare")
 
@@ -177,7 +179,7 @@ def _draw(path: Path, found: Tuning) -> None:
     costs = [trial.cost.microseconds for trial in found.trials if trial.cost is not None]
     panels = {
         label: [float(found.trials[k].errors[name]) for k in usable]
-        for name, label in LABELS.items()
+        for name, label in sorted(LABELS.items(), key=lambda one: one[0] != found.objective)
         if all(name in found.trials[k].errors for k in usable)
     }
     front = [usable.index(k) for k in found.front]

@@ -2,12 +2,15 @@
 
 What is timed is one evaluation of the compiled model, as ASE and LAMMPS run it, with forces, of a structure of some
 hundred atoms whose neighbors are known: a step of dynamics without the neighbor list, the time integration and the
-communication. Torch works with one thread. The time is the processor's (of all threads of this process), so that other
-programs on the machine matter little. What they still do to it (shared caches, a lower clock) shows in a reference: a
-fixed SOAP power spectrum with its gradient, of a silicon crystal, whose evaluations alternate with those of the model.
+communication. Torch works with one thread, and the time is the processor's, of all threads of this process.
 
-    microseconds             of the model, per atom and evaluation: median of the samples, and their quartiles
-    reference_microseconds   of the reference, likewise
+On a machine that does other things too, processor time varies all the same, by a factor of two where two programs share
+a core. Evaluations therefore alternate with those of a reference: a fixed SOAP power spectrum with its gradient, of a
+silicon crystal. Both suffer alike, and their ratio varies by a few percent where the times vary by a half:
+
+    cost = median(t_model / t_reference) * t_0,    all times per atom
+
+with t_0 the time of the reference when a search begins: the least of several, so that of the machine undisturbed.
 
 The structure is a frame of the data, of all elements (or most of them) and of median density, repeated to `ATOMS`
 atoms and rattled; a frame without periodic directions stays as it is. It is the same for all models of one data set.
@@ -20,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +43,40 @@ from rhopot.potentials.structures.prototypes import enlarged
 
 ATOMS = {"local": 256, "global": 32}  # a global model takes a second where a local one takes a millisecond
 RATTLE = 0.05  # A
-SAMPLES = 9
+SAMPLES = 15
 SAMPLE_SECONDS = 0.02
 WARM_UP = 3
-CLOCK = "processor time of energies and forces of the compiled model in this process, one thread, neighbors known"
+TIMED = "processor time of energies and forces of the compiled model, in this process, one thread, neighbors known"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What models are timed on: a structure of their elements, and the reference time t_0 in us per atom."""
+
+    atoms: Atoms
+    reference_microseconds: float
+
+    @property
+    def structure(self) -> str:
+        """The structure in words."""
+        return f"{self.atoms.get_chemical_formula()}, {len(self.atoms)} atoms"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Times in us: median and quartiles per atom of the model, the same of the reference; of how many atoms.
+    """Cost of a model in us per atom and step: median and quartiles of the samples (see the module).
 
+    ratio: median of t_model / t_reference; measured_microseconds, reference_microseconds: medians as they were timed
     neighbors: mean number of neighbors of an atom within the cutoff
     """
 
     microseconds: float
     quartiles: tuple[float, float]
+    ratio: float
+    measured_microseconds: float
     reference_microseconds: float
-    reference_quartiles: tuple[float, float]
     n_atoms: int
     neighbors: float
-    samples: int
 
 
 def timed_structure(frames: Sequence[Frame], kind: str) -> Atoms:
@@ -79,9 +96,17 @@ def _density(frame: Frame) -> tuple[bool, float, int]:
     return False, float(len(frame)), len(frame)
 
 
-def measure_cost(model: LoadedModel, atoms: Atoms) -> Cost:
-    """Return the cost of a fitted model on a structure of its elements."""
-    neighbors = 0.0
+def measure_reference() -> float:
+    """Return the least processor time of the reference in us per atom: t_0."""
+    with _one_thread():
+        work, n_atoms = _reference()
+        (times,) = _interleaved(work)
+    return 1e6 * float(times.min()) / n_atoms
+
+
+def measure_cost(model: LoadedModel, clock: Clock) -> Cost:
+    """Return the cost of a fitted model."""
+    atoms, neighbors = clock.atoms, 0.0
     with _one_thread():
         model = replace(model, module=script.compile_module(model.module))
         if model.card.kind == "local":
@@ -93,14 +118,17 @@ def measure_cost(model: LoadedModel, atoms: Atoms) -> Cost:
         reference, n_reference = _reference()
         ours, theirs = _interleaved(call, reference)
     per_atom, of_reference = 1e6 * ours / len(atoms), 1e6 * theirs / n_reference
+    ratios = per_atom / of_reference
+    low, middle, high = (float(value) for value in np.quantile(ratios, (0.25, 0.5, 0.75)))
+    unit = clock.reference_microseconds
     return Cost(
-        float(np.median(per_atom)),
-        _quartiles(per_atom),
-        float(np.median(of_reference)),
-        _quartiles(of_reference),
-        len(atoms),
-        neighbors,
-        SAMPLES,
+        microseconds=middle * unit,
+        quartiles=(low * unit, high * unit),
+        ratio=middle,
+        measured_microseconds=float(np.median(per_atom)),
+        reference_microseconds=float(np.median(of_reference)),
+        n_atoms=len(atoms),
+        neighbors=neighbors,
     )
 
 
@@ -122,6 +150,7 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
     return (time.process_time() - begin) / repeats
 
 
+@cache
 def _reference() -> tuple[Callable[[], Any], int]:
     """A fixed piece of work of the same kind, and its number of atoms."""
     operators.load()
@@ -146,11 +175,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _quartiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.25, 0.75))
-    return float(low), float(high)
 
 
 def processor() -> str:

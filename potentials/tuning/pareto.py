@@ -5,8 +5,8 @@ another one that has a smaller error and costs at most 1 + `EQUAL_COST` times as
 The most accurate point is never dominated.
 
 With a budget the most accurate point within it is chosen. Without one it is the knee of the front: the point farthest
-below the straight line between the front's ends, in logarithms of cost and error. Left of it accuracy is bought cheaply,
-right of it dearly. A front of one or two points, or one that is nowhere below that line, has no knee: its most accurate
+below the straight line between the front's ends, in logarithms of cost and error. Left of it accuracy is cheap,
+right of it dear. A front of one or two points, or one that is nowhere below that line, has no knee: its most accurate
 point is taken.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Share by which two measured costs may differ and still count as equal.
-EQUAL_COST = 0.03
+EQUAL_COST = 0.05
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ as it would have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def _moves(
     sizes: Sequence[int],
     budget: float | None,
     seed: int,
-):  # type: ignore[no-untyped-def]
+) -> Iterator[tuple[Point, Step]]:
     """Untried neighbors with the steps to them, the best first."""
     for point in _by_promise(found, budget):
         for key, direction in _steps(point, led[point], len(sizes), seed):

@@ -1,6 +1,7 @@
 """The folder of a search: what is searched, and a file for each finished trial.
 
-    search.json           settings of the starting configuration, data, folds: what the trials belong to
+    search.json           settings of the starting configuration, data, folds: what the trials belong to; the reference
+                          time that their costs are in
     trials/<digest>.json  one trial; written at once or not at all, so that a stopped search loses the unfinished one
     tune.json, front.png, config.yaml   results, written anew by each run
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from rhopot.potentials.files import finite, remove_partials, write_json
 from rhopot.potentials.runs.folder_lock import NAME as LOCK
 from rhopot.potentials.runs.output_folder import differing, read_json
 from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.tuning.cost import Cost
+from rhopot.potentials.tuning.cost import Cost, measure_reference
 from rhopot.potentials.tuning.pareto import Outcome
 
 SEARCH = "search.json"
@@ -66,8 +68,7 @@ class Trial:
         """The trial that `as_dict` described."""
         cost = values["cost"]
         if cost is not None:
-            pairs = {name: tuple(cost[name]) for name in ("quartiles", "reference_quartiles")}
-            cost = Cost(**{**cost, **pairs})
+            cost = Cost(**{**cost, "quartiles": tuple(cost["quartiles"])})
         return cls(**{**values, "cost": cost})
 
 
@@ -78,6 +79,7 @@ class TrialFolder:
     folder: Path
     data: str
     n_folds: int
+    reference_microseconds: float
 
     def digest(self, config: RunConfig) -> str:
         """Name of the trial of a configuration."""
@@ -98,7 +100,14 @@ class TrialFolder:
         return self.folder / "trials" / f"{digest}.json"
 
 
-def open_search(folder: Path, base: RunConfig, frames: FrameSet, n_folds: int, overwrite: bool) -> TrialFolder:
+def open_search(
+    folder: Path,
+    base: RunConfig,
+    frames: FrameSet,
+    n_folds: int,
+    overwrite: bool,
+    measure_reference: Callable[[], float] = measure_reference,
+) -> TrialFolder:
     """Return the trials of a folder, which is new, or of the same search, or is emptied by `overwrite`.
 
     Raises:
@@ -118,14 +127,19 @@ def open_search(folder: Path, base: RunConfig, frames: FrameSet, n_folds: int, o
         shutil.rmtree(folder / "trials", ignore_errors=True)
         for name in (SEARCH, *RESULTS):
             (folder / name).unlink(missing_ok=True)
-    elif inside:
-        changed = differing(read_json(folder / SEARCH), state)
+        inside = []
+    if inside:
+        before = read_json(folder / SEARCH)
+        reference = float(before.pop("reference_microseconds"))
+        changed = differing(before, state)
         if changed:
             raise ValueError(
                 f"a search must go on with the data and settings that it began with, got other {', '.join(changed)} "
                 f"for '{folder}'; restore them, name another --output, or start again with --overwrite"
             )
+    else:
+        reference = measure_reference()
     (folder / "trials").mkdir(exist_ok=True)
     remove_partials(folder / "trials")
-    write_json(folder / SEARCH, state, indent=1)
-    return TrialFolder(folder, state["data"], n_folds)
+    write_json(folder / SEARCH, {**state, "reference_microseconds": reference}, indent=1)
+    return TrialFolder(folder, frames.digest(), n_folds, reference)

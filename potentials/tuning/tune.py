@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
-
-from ase import Atoms
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.families import find_family
 from rhopot.potentials.runs.cross_validation import cross_validate
 from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.tuning.cost import CLOCK, measure_cost, processor
+from rhopot.potentials.tuning.cost import TIMED, Clock, measure_cost, processor
 from rhopot.potentials.tuning.grid import Grid
-from rhopot.potentials.tuning.pareto import choose, pareto_front
+from rhopot.potentials.tuning.pareto import Outcome, choose, pareto_front
 from rhopot.potentials.tuning.search import Point, explore
 from rhopot.potentials.tuning.trials import ENERGY, FORCES, Trial, TrialFolder
 
@@ -36,6 +34,7 @@ class Tuning:
     objective: str
     budget: float | None
     structure: str
+    reference_microseconds: float
 
     def as_dict(self, grid: Grid) -> dict[str, Any]:
         """Plain values, as they are written to a file."""
@@ -45,8 +44,9 @@ class Tuning:
             "chosen": None if self.chosen is None else self.trials[self.chosen].digest,
             "front": [self.trials[k].digest for k in self.front],
             "objective": self.objective,
-            "clock": CLOCK,
+            "cost": TIMED,
             "structure": self.structure,
+            "reference_microseconds": self.reference_microseconds,
             "grid": {key: list(values) for key, values in grid.values.items()},
             "trials": [trial.as_dict() for trial in self.trials],
         }
@@ -55,7 +55,7 @@ class Tuning:
 def tune(
     grid: Grid,
     folds: Folds,
-    atoms: Atoms,
+    clock: Clock,
     kept: TrialFolder,
     *,
     trials: int,
@@ -65,7 +65,7 @@ def tune(
 ) -> Tuning:
     """Search, keeping each trial as it is done; those that are kept already are not made again.
 
-    atoms: what models are timed on; trials: the most there are, those of earlier runs included
+    clock: times the models; trials: the most there are, those of earlier runs included
     finished: is told each trial, and whether it was kept from an earlier run; advance: number of finished fits
 
     Raises:
@@ -74,7 +74,7 @@ def tune(
     made: dict[Point, Trial] = {}
     objective = FORCES if any(frame.forces is not None for _, held in folds for frame in held) else ENERGY
 
-    def evaluate(point: Point):  # type: ignore[no-untyped-def]
+    def evaluate(point: Point) -> Outcome | None:
         config = grid.config(point)
         if config is None:
             return None
@@ -83,7 +83,7 @@ def tune(
         known = kept.read(digest)
         trial = known
         if trial is None:
-            trial = _trial(digest, config, grid.changes(point), folds, atoms, lambda done: advance(before + done))
+            trial = _trial(digest, config, grid.changes(point), folds, clock, lambda done: advance(before + done))
             if trial.fault and not made:
                 raise ValueError(f"the starting configuration must be one that can be fitted: {trial.fault}")
             kept.write(trial)
@@ -96,8 +96,7 @@ def tune(
     found = list(made.values())
     outcomes = [trial.outcome(objective) for trial in found]
     front, chosen = pareto_front(outcomes), choose(outcomes, budget)
-    structure = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms"
-    return Tuning(found, list(made), front, chosen, objective, budget, structure)
+    return Tuning(found, list(made), front, chosen, objective, budget, clock.structure, clock.reference_microseconds)
 
 
 def _trial(
@@ -105,14 +104,14 @@ def _trial(
     config: RunConfig,
     changes: dict[str, Any],
     folds: Folds,
-    atoms: Atoms,
+    clock: Clock,
     advance: Callable[[int], None],
 ) -> Trial:
     """Fit, evaluate and time one configuration; settings that cannot be fitted to the data are a fault of the trial."""
     begin = time.perf_counter()
     try:
         found = cross_validate(config, folds, advance)
-        cost = measure_cost(found.model, atoms)
+        cost = measure_cost(found.model, clock)
     except ValueError as error:
         return Trial(digest, changes, {}, [], None, time.perf_counter() - begin, processor(), str(error))
     seconds = time.perf_counter() - begin
