@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def tune(
     config = _configured(source, words)
     searched = make_grid(config, grid)
     console = make_console()
-    with lock_folder(output) as note:
+    with lock_folder(output, "--output") as note:
         if note:
             console.print(note)
         frames, notes = load_frames(config)
@@ -73,13 +74,23 @@ def tune(
         console.print(f"cost: {TIMED}; {clock.structure}")
         for key, values in searched.values.items():
             console.print(f"  {key}: {', '.join(map(short, values))}")
-        with bar(console, "fits", points * folds) as advance:
+        with _how_to_go_on(), bar(console, "fits", points * folds) as advance:
             say = partial(_say, console)
             found = search(searched, parts, clock, kept, trials=points, budget=limit, finished=say, advance=advance)
         _print(console, found)
         _write(console, found, searched, output)
     if found.chosen is None:
         raise BudgetNotMet(_unmet(found))
+
+
+@contextmanager
+def _how_to_go_on() -> Iterator[None]:
+    """Let whatever stops a search say how it is continued."""
+    try:
+        yield
+    except (OSError, KeyboardInterrupt) as error:
+        error.add_note("finished trials are kept, and the same command goes on from them")
+        raise
 
 
 def parse_budget(text: str | None) -> float | None:

@@ -15,11 +15,11 @@ from rhopot.export import LoadedModel
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.families import find_family
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.fitting.metrics import error_table
+from rhopot.potentials.fitting.metrics import FramePrediction, error_table
 from rhopot.potentials.runs.evaluation import predict_frames
 from rhopot.potentials.runs.fit import fit_model
 from rhopot.potentials.runs.training_set import TrainingSet, split_validation
-from rhopot.potentials.structures import FrameSet
+from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.structures.composition import is_isolated_atom
 from rhopot.potentials.structures.split import fold_numbers, k_fold_groups
 
@@ -83,7 +83,9 @@ def cross_validate(
     if not family.members_make_prediction:
         config = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     symbols = config.descriptor.symbols or tuple(sorted_symbols(folds))
-    held, predictions, tables = [], [], []
+    held: list[Frame] = []
+    predictions: list[FramePrediction] = []
+    tables = []
     for done, data in enumerate(_training_sets(config, folds, symbols, family.refits_on_validation), 1):
         fitted = fit_model(config, data, SingleProcess())
         model = LoadedModel(fitted.card, fitted.model.eval())

@@ -97,7 +97,7 @@ def _with_start(base: RunConfig, key: str, listed: Sequence[Any]) -> tuple[tuple
     section that is written out.
     """
     settings, refused = base.model_dump(mode="json"), None
-    kept = []
+    kept: list[tuple[Any, bool]] = []
     for value in listed:
         try:
             same = _changed(base, {key: value}).model_dump(mode="json") == settings

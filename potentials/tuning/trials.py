@@ -83,8 +83,7 @@ class TrialFolder:
 
     def digest(self, config: RunConfig) -> str:
         """Name of the trial of a configuration."""
-        settings = {k: v for k, v in config.model_dump(mode="json").items() if k not in WITHOUT_EFFECT}
-        text = json.dumps([settings, self.data, self.n_folds], sort_keys=True)
+        text = json.dumps([_settings(config), self.data, self.n_folds], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def read(self, digest: str) -> Trial | None:
@@ -113,10 +112,12 @@ def open_search(
     Raises:
         ValueError: the folder holds another search, or something else.
     """
-    settings = {key: value for key, value in base.model_dump(mode="json").items() if key not in WITHOUT_EFFECT}
-    # by their digest below: the same frames may have another path
-    settings["data"] = {key: value for key, value in settings["data"].items() if key not in ("train", "validation")}
-    state = {"settings": settings, "data": frames.digest(), "folds": n_folds, "version of rhopot": installed_version()}
+    state = {
+        "settings": _settings(base),
+        "data": frames.digest(),
+        "folds": n_folds,
+        "version of rhopot": installed_version(),
+    }
     remove_partials(folder)
     inside = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
     if inside and SEARCH not in inside:
@@ -143,3 +144,10 @@ def open_search(
     remove_partials(folder / "trials")
     write_json(folder / SEARCH, {**state, "reference_microseconds": reference}, indent=1)
     return TrialFolder(folder, frames.digest(), n_folds, reference)
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What errors and costs depend on, without the names of files: the same frames may have another path."""
+    settings = {key: value for key, value in config.model_dump(mode="json").items() if key not in WITHOUT_EFFECT}
+    settings["data"] = {key: value for key, value in settings["data"].items() if key not in ("train", "validation")}
+    return settings
