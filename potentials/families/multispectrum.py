@@ -67,5 +67,6 @@ FAMILY = Family(
         "descriptor.n_three": (0, 250, 500, 1000, 2000, 4000),
         "descriptor.n_four": (0, 250, 500, 1000),
         "targets.energy.sigma": (0.002, 0.007, 0.02),
+        "regressor.prior": (0.1, 0.3, 1.0, 3.0),
     },
 )

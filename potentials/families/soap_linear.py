@@ -42,5 +42,6 @@ FAMILY = Family(
         "descriptor.l_max": (3, 4, 6, 8, 10),
         "descriptor.optimal_basis": ({"q_max": 3}, {"q_max": 4}, {"q_max": 6}, {"q_max": 8}, None),
         "targets.energy.sigma": (0.002, 0.007, 0.02),
+        "regressor.prior": (0.1, 0.3, 1.0, 3.0),
     },
 )

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 # Share by which two measured costs may differ and still count as equal.
 EQUAL_COST = 0.05
+TINY = 1e-12  # of errors that vanish
+ROUNDING = 1e-9  # of the height below a line
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,24 @@ def knee(outcomes: Sequence[Outcome]) -> int | None:
     front = pareto_front(outcomes)
     if not front:
         return None
-    points = [(math.log(outcomes[k].cost), math.log(max(outcomes[k].error, 1e-12))) for k in front]
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    if x1 <= x0 or y1 >= y0:
-        return front[-1]
-    # Height below the line; both axes are scaled to the front's extent, so that neither unit counts.
-    below = [(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) / (y0 - y1) for x, y in points]
+    points = [_logarithms(outcomes[k]) for k in front]
+    (x0, y0), slope = points[0], front_slope(outcomes)
+    below = [y0 - slope * (x - x0) - y for x, y in points]
     best = max(range(len(front)), key=lambda k: below[k])
-    return front[best] if below[best] > 0.0 else front[-1]
+    return front[best] if below[best] > ROUNDING else front[-1]
+
+
+def front_slope(outcomes: Sequence[Outcome]) -> float:
+    """Return how fast log error falls with log cost between the ends of the front; 1 where it has one point."""
+    front = pareto_front(outcomes)
+    if len(front) < 2:
+        return 1.0
+    (x0, y0), (x1, y1) = _logarithms(outcomes[front[0]]), _logarithms(outcomes[front[-1]])
+    return (y0 - y1) / (x1 - x0) if x1 > x0 else 1.0
+
+
+def _logarithms(outcome: Outcome) -> tuple[float, float]:
+    return math.log(outcome.cost), math.log(max(outcome.error, TINY))
 
 
 def cheapest(outcomes: Sequence[Outcome]) -> int | None:

@@ -7,9 +7,12 @@ untried neighbor:
     1. the point that would be chosen now (`pareto.choose`); with a budget that none meets, the cheapest
     2. the other points of the front, those of the most similar cost first
 
-The neighbor is the one of the step that led to the point, as long as steps of that kind pay, then the others in a
-seeded order. The search ends when every point of the front has all its neighbors tried, or with the number of trials.
-A full grid of five keys with five values has 3125 points; a search of 20 trials sees the part around the front.
+Which neighbor is tried first follows from the mean effect of each key so far, on the logarithms of error and cost,
+over all pairs of tried neighbors: with a budget the neighbor that should exceed it least and, of those within it,
+should be the most accurate; without one the one that should lie farthest below the front's line (`pareto.knee`). A key
+without a pair is taken to change nothing, so that it is tried after those that help and before those that harm; ties
+follow the seed. The search ends when every point of the front has all its neighbors tried, or with the number of trials. A full
+grid of five keys with five values has 3125 points; a search of 20 trials sees the part around the front.
 
 The same outcomes give the same search: one that was stopped, and is given the outcomes of its finished trials, goes on
 as it would have.
@@ -22,11 +25,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from rhopot.potentials.tuning.pareto import Outcome, cheapest, choose, pareto_front
+from rhopot.potentials.tuning.pareto import TINY, Outcome, cheapest, choose, front_slope, pareto_front
 
 Point = tuple[int, ...]
 # Key and direction, +1 or -1.
 Step = tuple[int, int]
+# Change of the logarithms of cost and error.
+Effect = tuple[float, float]
 
 
 def explore(
@@ -50,33 +55,65 @@ def explore(
     if outcome is None:
         raise ValueError("the starting point must be a valid configuration, got one that is not; correct it")
     found = {start: outcome}
-    seen, led = {start}, {start: (0, 0)}
+    seen = {start}
     while len(found) < trials:
-        move = next(_moves(found, seen, led, sizes, budget, seed), None)
-        if move is None:
+        point = next(_untried(found, seen, sizes, budget, seed), None)
+        if point is None:
             break
-        point, step = move
         seen.add(point)
         tried = evaluate(point)
         if tried is not None:
-            found[point], led[point] = tried, step
+            found[point] = tried
     return found
 
 
-def _moves(
-    found: dict[Point, Outcome],
-    seen: set[Point],
-    led: dict[Point, Step],
-    sizes: Sequence[int],
-    budget: float | None,
-    seed: int,
-) -> Iterator[tuple[Point, Step]]:
-    """Untried neighbors with the steps to them, the best first."""
+def _untried(
+    found: dict[Point, Outcome], seen: set[Point], sizes: Sequence[int], budget: float | None, seed: int
+) -> Iterator[Point]:
+    """Points that may be tried next, the best first."""
+    effects = _effects(found, len(sizes))
+    worth = _worth(found, budget)
     for point in _by_promise(found, budget):
-        for key, direction in _steps(point, led[point], len(sizes), seed):
-            neighbor = (*point[:key], point[key] + direction, *point[key + 1 :])
+        steps = [(key, direction) for key in range(len(sizes)) for direction in (-1, 1)]
+        order = np.random.default_rng([seed, *point]).permutation(len(steps))
+        for key, direction in sorted((steps[k] for k in order), key=lambda step: worth(found[point], effects, step)):
+            neighbor = _neighbor(point, key, direction)
             if 0 <= neighbor[key] < sizes[key] and neighbor not in seen:
-                yield neighbor, (key, direction)
+                yield neighbor
+
+
+def _neighbor(point: Point, key: int, direction: int) -> Point:
+    return (*point[:key], point[key] + direction, *point[key + 1 :])
+
+
+def _effects(found: dict[Point, Outcome], n_keys: int) -> list[Effect]:
+    """Mean change of (log cost, log error) by a step up of each key, over all pairs of tried neighbors; none: zero."""
+    effects = []
+    for key in range(n_keys):
+        pairs = [(low, found.get(_neighbor(point, key, 1))) for point, low in found.items()]
+        changes = [
+            (math.log(high.cost / low.cost), math.log(max(high.error, TINY) / max(low.error, TINY)))
+            for low, high in pairs
+            if high is not None and not low.failed and not high.failed
+        ]
+        mean = np.mean(changes, axis=0) if changes else np.zeros(2)
+        effects.append((float(mean[0]), float(mean[1])))
+    return effects
+
+
+def _worth(
+    found: dict[Point, Outcome], budget: float | None
+) -> Callable[[Outcome, list[Effect], Step], tuple[float, float]]:
+    """Return a function of a point's outcome, the effects and a step from it: the less, the better."""
+    slope = front_slope(list(found.values()))
+
+    def worth(outcome: Outcome, effects: list[Effect], step: Step) -> tuple[float, float]:
+        cost, error = (step[1] * effect for effect in effects[step[0]])
+        if budget is None or outcome.failed:
+            return 0.0, error + slope * cost
+        return max(0.0, math.log(outcome.cost / budget) + cost), error
+
+    return worth
 
 
 def _by_promise(found: dict[Point, Outcome], budget: float | None) -> list[Point]:
@@ -91,11 +128,3 @@ def _by_promise(found: dict[Point, Outcome], budget: float | None) -> list[Point
         (k for k in pareto_front(outcomes) if k != best), key=lambda k: (abs(math.log(outcomes[k].cost / aim)), k)
     )
     return [points[k] for k in (best, *others)]
-
-
-def _steps(point: Point, led: Step, n_keys: int, seed: int) -> list[Step]:
-    """All steps from a point: the one that led to it first, the others in an order of the point's own."""
-    steps = [(key, direction) for key in range(n_keys) for direction in (-1, 1)]
-    order = np.random.default_rng([seed, *point]).permutation(len(steps))
-    shuffled = [steps[k] for k in order]
-    return sorted(shuffled, key=lambda step: step != led)
