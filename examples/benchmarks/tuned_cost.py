@@ -3,7 +3,7 @@
     python examples/benchmarks/tuned_cost.py [--repeats 5] [--steps 100] [--output runs/benchmarks]
 
 Both are processor times per atom on one core, of the same structure, in interleaved runs. `tune` divides its times by
-those of a reference and multiplies with the least time of the reference; the table has its times as they were
+those of a reference and multiplies with the least time of the reference; this table has its times as they were
 measured, for LAMMPS is not divided by anything: a busy machine slows both down.
 """
 
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from measure import LITHIUM_SILICON, Time, arguments, interleaved, loop_time, machine, median_cpu
 
 from rhopot.export import LoadedModel, save_model
@@ -25,7 +26,7 @@ from rhopot.potentials.lammps.input_decks import write_data
 from rhopot.potentials.lammps.process import run_lammps
 from rhopot.potentials.runs.fit import fit_model
 from rhopot.potentials.runs.training_set import load_training_set
-from rhopot.potentials.tuning.cost import Clock, measure_cost, timed_structure
+from rhopot.potentials.tuning.cost import measure_cost, timed_structure
 
 FILES = [str(LITHIUM_SILICON / f"{name}.xyz") for name in ("Li12Si20_0", "Li4Si28_0")]
 SMALL = [("soap_linear", {"cutoff": 3.5, "n_max": 2, "l_max": 2})]
@@ -61,44 +62,44 @@ def main(words: Sequence[str] | None = None) -> None:
     rows = []
     for family, descriptor in SMALL if options.small else CASES:
         with tempfile.TemporaryDirectory(dir=options.output) as folder:
-            model, clock = prepared(family, descriptor, Path(folder))
+            model, atoms = prepared(family, descriptor, Path(folder))
             runs = {
-                "tune": partial(in_tune, model, clock),
-                "LAMMPS": partial(in_lammps, model, clock, Path(folder), options.steps),
+                "tune": partial(in_tune, model, atoms),
+                "LAMMPS": partial(in_lammps, model, atoms, Path(folder), options.steps),
             }
             times = interleaved(runs, options.repeats)
         ratio = float(np.median([a.cpu / b.cpu for a, b in zip(times["tune"], times["LAMMPS"], strict=True)]))
         name = f"{family}, {' '.join(f'{key}={value}' for key, value in descriptor.items())}"
         both = [f"{1e6 * median_cpu(times[key]):.2f}" for key in runs]
-        rows.append([name, f"{len(clock.atoms)}", *both, f"{ratio:.2f}"])
+        rows.append([name, f"{len(atoms)}", *both, f"{ratio:.2f}"])
     console = make_console()
     columns = ("model", "atoms", "tune, us/atom", "LAMMPS, us/atom/step", "ratio")
     console.print(table("processor time, one core, medians", columns, rows))
     console.print(machine())
 
 
-def prepared(family: str, descriptor: dict[str, float], folder: Path) -> tuple[LoadedModel, Clock]:
+def prepared(family: str, descriptor: dict[str, float], folder: Path) -> tuple[LoadedModel, Atoms]:
     """A model, written beside the structure that it is timed on."""
     settings = {"family": family, "descriptor": descriptor, "data": {"train": FILES}, "uncertainty": {"members": 0}}
     config = make_config(settings)
     data = load_training_set(config)
     fitted = fit_model(config, data, SingleProcess())
-    clock = Clock(timed_structure(data.train, "local"), 1.0)
+    atoms = timed_structure(data.train, "local")
     save_model(fitted.model, fitted.card, folder / "model.pt", [data.train[0].atoms])
-    write_data(folder / "structure.data", clock.atoms, fitted.card.symbols)
-    return LoadedModel(fitted.card, fitted.model.eval()), clock
+    write_data(folder / "structure.data", atoms, fitted.card.symbols)
+    return LoadedModel(fitted.card, fitted.model.eval()), atoms
 
 
-def in_tune(model: LoadedModel, clock: Clock) -> Time:
+def in_tune(model: LoadedModel, atoms: Atoms) -> Time:
     """What `rhopot tune` times, per atom."""
-    seconds = 1e-6 * measure_cost(model, clock).measured_microseconds
+    seconds = 1e-6 * measure_cost(model, atoms).measured_microseconds
     return Time(seconds, seconds)
 
 
-def in_lammps(model: LoadedModel, clock: Clock, folder: Path, steps: int) -> Time:
+def in_lammps(model: LoadedModel, atoms: Atoms, folder: Path, steps: int) -> Time:
     """A step of dynamics, per atom."""
     deck = DECK.format(elements=" ".join(model.card.symbols), steps=steps)
-    time, share = loop_time(run_lammps(deck, folder)), 1.0 / (steps * len(clock.atoms))
+    time, share = loop_time(run_lammps(deck, folder)), 1.0 / (steps * len(atoms))
     return Time(time.wall * share, time.cpu * share)
 
 

@@ -23,7 +23,7 @@ from rhopot.potentials.files import finite, write_atomically, write_json, write_
 from rhopot.potentials.runs.cross_validation import make_folds
 from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.training_set import load_frames
-from rhopot.potentials.tuning.cost import TIMED, Clock, timed_structure
+from rhopot.potentials.tuning.cost import TIMED, timed_structure
 from rhopot.potentials.tuning.grid import Grid, make_grid
 from rhopot.potentials.tuning.pareto import cheapest
 from rhopot.potentials.tuning.trials import ENERGY, FORCES, Trial, open_search
@@ -32,7 +32,7 @@ from rhopot.potentials.tuning.tune import tune as search
 
 CHANGE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=")
 # How much slower the reference may become before it is said.
-DISTURBED = 1.15
+DISTURBED = 1.2
 LABELS = {FORCES: "force MAE (meV/Å)", ENERGY: "energy MAE (meV/atom)"}
 
 
@@ -69,14 +69,13 @@ def tune(
         parts = make_folds(config, frames, folds)
         atoms = timed_structure(frames, kind_of(config))
         kept = open_search(output, config, frames, folds, overwrite)
-        clock = Clock(atoms, kept.reference_microseconds)
         console.print(f"{config.family}: {len(frames)} frames in {folds} folds; at most {points} trials")
-        console.print(f"cost: {TIMED}; {clock.structure}")
+        console.print(f"cost: {TIMED}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
         for key, values in searched.values.items():
             console.print(f"  {key}: {', '.join(map(short, values))}")
         with _how_to_go_on(), bar(console, "fits", points * folds) as advance:
             say = partial(_say, console)
-            found = search(searched, parts, clock, kept, trials=points, budget=limit, finished=say, advance=advance)
+            found = search(searched, parts, atoms, kept, trials=points, budget=limit, finished=say, advance=advance)
         _print(console, found)
         _write(console, found, searched, output)
     if found.chosen is None:
@@ -136,32 +135,33 @@ def _changes(trial: Trial) -> str:
     return ", ".join(f"{key.removeprefix('descriptor.')}={short(value)}" for key, value in trial.changes.items())
 
 
-def _say(console: Console, trial: Trial, known: bool) -> None:
+def _say(console: Console, trial: Trial, unit: float, known: bool) -> None:
     """A line for a trial as soon as it is done."""
     if trial.cost is None:
         console.print(f"{_changes(trial)}: failed: {trial.fault}")
         return
     errors = ", ".join(f"{LABELS[name]} {trial.errors[name]:.3g}" for name in LABELS if name in trial.errors)
     when = "an earlier run" if known else f"{trial.seconds:.0f} s"
-    console.print(f"{_changes(trial)}: {errors}, {trial.cost.microseconds:.3g} us ({when})")
+    console.print(f"{_changes(trial)}: {errors}, {trial.cost.ratio * unit:.3g} us ({when})")
 
 
 def _print(console: Console, found: Tuning) -> None:
     """Trials by cost, and how far the costs may be trusted."""
     usable = [(k, trial, trial.cost) for k, trial in enumerate(found.trials) if trial.cost is not None]
+    unit = found.reference_microseconds
     rows: list[list[str | Text]] = []
-    for k, trial, cost in sorted(usable, key=lambda one: one[2].microseconds):
+    for k, trial, cost in sorted(usable, key=lambda one: one[2].ratio):
         mark = "chosen" if k == found.chosen else "front" if k in found.front else ""
-        half = 0.5 * (cost.quartiles[1] - cost.quartiles[0])
+        half = 0.5 * (cost.quartiles[1] - cost.quartiles[0]) * unit
         numbers = [f"{trial.errors[name]:.3g}" if name in trial.errors else "-" for name in (ENERGY, FORCES)]
-        row = [_changes(trial), f"{cost.microseconds:.3g} ± {half:.1g}", *numbers, mark]
+        row = [_changes(trial), f"{cost.ratio * unit:.3g} ± {half:.1g}", *numbers, mark]
         rows.append([Text(cell, style="bold" if mark else "") for cell in row])
     columns = ("configuration", "us per atom and step", LABELS[ENERGY], LABELS[FORCES], "")
     console.print(table("trials by cost", columns, rows))
-    times = [cost.reference_microseconds / found.reference_microseconds for _, _, cost in usable]
+    times = [cost.reference_microseconds / unit for _, _, cost in usable]
     console.print(
-        f"costs are times of a reference calculation times {found.reference_microseconds:.3g} us, its time at the "
-        f"start; during the trials it took {min(times):.2f} to {max(times):.2f} of that"
+        f"costs are ratios to a reference calculation, times {unit:.3g} us, the least time that it took; its median "
+        f"was {min(times):.2f} to {max(times):.2f} of that in the trials"
     )
     if max(times) > DISTURBED:
         console.print("note: other programs used the processor; costs are accurate to some 5 %")
@@ -187,7 +187,7 @@ def _write(console: Console, found: Tuning, grid: Grid, output: Path) -> None:
 def _draw(path: Path, found: Tuning) -> None:
     """Errors against cost."""
     usable = [k for k, trial in enumerate(found.trials) if trial.cost is not None]
-    costs = [trial.cost.microseconds for trial in found.trials if trial.cost is not None]
+    costs = [trial.cost.ratio * found.reference_microseconds for trial in found.trials if trial.cost is not None]
     panels = {
         label: [float(found.trials[k].errors[name]) for k in usable]
         for name, label in sorted(LABELS.items(), key=lambda one: one[0] != found.objective)
@@ -205,6 +205,7 @@ def _unmet(found: Tuning) -> str:
     assert least is not None  # the starting configuration was fitted
     trial = found.trials[least]
     return (
-        f"--budget must be met by a trial, got {found.budget:g} us below all {len(found.trials)}; the cheapest costs "
-        f"{outcomes[least].cost:.3g} us ({_changes(trial)}); raise it, or allow more --points or smaller --grid values"
+        f"--budget must be met by a trial, got {found.budget:g} us below all {len(found.trials)}; the cheapest "
+        f"costs {found.microseconds(trial):.3g} us ({_changes(trial)}); raise it, "
+        "allow more --points, or add smaller --grid values"
     )

@@ -2,9 +2,9 @@
 
 What is timed is one call of the compiled model with the gradient in all edge vectors, of a structure of some hundred
 atoms whose neighbors are known. That is a step of dynamics in LAMMPS on one core but for the neighbor list, the time
-integration and the communication, and agrees with LAMMPS within about a tenth. ASE, which assembles the results in
-Python, takes some microseconds more. Global models are evaluated as in ASE. Torch works with one thread, and the time
-is the processor's, of all threads of this process.
+integration and the communication, and takes a tenth to a fifth longer (`examples/benchmarks/tuned_cost.py`). ASE, which
+assembles the results in Python, takes some microseconds more. Global models are evaluated as in ASE. Torch works with
+one thread, and the time is the processor's, of all threads of this process.
 
 On a machine that does other things too, processor time varies all the same, by a factor of two where two programs share
 a core. Evaluations therefore alternate with those of a reference: a fixed SOAP power spectrum with its gradient, of a
@@ -12,7 +12,8 @@ silicon crystal. Both suffer alike, and their ratio varies by a few percent wher
 
     cost = median(t_model / t_reference) * t_0,    all times per atom
 
-with t_0 the time of the reference when a search begins: the least of several, so that of the machine undisturbed.
+with t_0 the least time of the reference in all trials, that of the machine at its least disturbed. It is the same for
+all models, so only a budget depends on it.
 
 The structure is a frame of the data, of all elements (or most of them) and of median density, repeated to `ATOMS`
 atoms and rattled; a frame without periodic directions stays as it is. It is the same for all models of one data set.
@@ -53,31 +54,18 @@ TIMED = "processor time of energies and forces of the compiled model in this pro
 
 
 @dataclass(frozen=True)
-class Clock:
-    """What models are timed on: a structure of their elements, and the reference time t_0 in us per atom."""
-
-    atoms: Atoms
-    reference_microseconds: float
-
-    @property
-    def structure(self) -> str:
-        """The structure in words."""
-        return f"{self.atoms.get_chemical_formula()}, {len(self.atoms)} atoms"
-
-
-@dataclass(frozen=True)
 class Cost:
-    """Cost of a model in us per atom and step: median and quartiles of the samples (see the module).
+    """Cost of a model relative to the reference: median and quartiles of t_model / t_reference, times per atom.
 
-    ratio: median of t_model / t_reference; measured_microseconds, reference_microseconds: medians as they were timed
+    measured_microseconds, reference_microseconds: medians of both times, per atom; reference_least: least of the latter
     neighbors: mean number of neighbors of an atom within the cutoff
     """
 
-    microseconds: float
-    quartiles: tuple[float, float]
     ratio: float
+    quartiles: tuple[float, float]
     measured_microseconds: float
     reference_microseconds: float
+    reference_least: float
     n_atoms: int
     neighbors: float
 
@@ -99,17 +87,9 @@ def _density(frame: Frame) -> tuple[bool, float, int]:
     return False, float(len(frame)), len(frame)
 
 
-def measure_reference() -> float:
-    """Return the least processor time of the reference in us per atom: t_0."""
-    with _one_thread():
-        work, n_atoms = _reference()
-        (times,) = _interleaved(work)
-    return 1e6 * float(times.min()) / n_atoms
-
-
-def measure_cost(model: LoadedModel, clock: Clock) -> Cost:
-    """Return the cost of a fitted model."""
-    atoms, neighbors = clock.atoms, 0.0
+def measure_cost(model: LoadedModel, atoms: Atoms) -> Cost:
+    """Return the cost of a fitted model on a structure of its elements."""
+    neighbors = 0.0
     with _one_thread():
         model = replace(model, module=script.compile_module(model.module))
         if model.card.kind == "local":
@@ -123,13 +103,12 @@ def measure_cost(model: LoadedModel, clock: Clock) -> Cost:
     per_atom, of_reference = 1e6 * ours / len(atoms), 1e6 * theirs / n_reference
     ratios = per_atom / of_reference
     low, middle, high = (float(value) for value in np.quantile(ratios, (0.25, 0.5, 0.75)))
-    unit = clock.reference_microseconds
     return Cost(
-        microseconds=middle * unit,
-        quartiles=(low * unit, high * unit),
         ratio=middle,
+        quartiles=(low, high),
         measured_microseconds=float(np.median(per_atom)),
         reference_microseconds=float(np.median(of_reference)),
+        reference_least=float(of_reference.min()),
         n_atoms=len(atoms),
         neighbors=neighbors,
     )

@@ -98,14 +98,15 @@ def _with_start(base: RunConfig, key: str, listed: Sequence[Any]) -> tuple[tuple
     """
     settings, refused = base.model_dump(mode="json"), None
     kept: list[tuple[Any, bool]] = []
+    seen: list[Any] = []
     for value in listed:
         try:
-            same = _changed(base, {key: value}).model_dump(mode="json") == settings
+            made: Any = _changed(base, {key: value}).model_dump(mode="json")
         except ConfigError as error:  # alone, it may be at fault; with others in the grid it may fit
-            refused, same = refused or error, False
-        if same and any(found for _, found in kept):
-            continue
-        kept.append((value, same))
+            refused, made = refused or error, value
+        if made not in seen:
+            seen.append(made)
+            kept.append((value, made == settings))
     if refused is not None and "is not a known key" in str(refused):
         raise refused
     values = [value for value, _ in kept]

@@ -24,7 +24,7 @@ ROUNDING = 1e-9  # of the height below a line
 
 @dataclass(frozen=True)
 class Outcome:
-    """Cost (us per atom and step) and error (meV/A of forces, or meV/atom) of a trial; infinite where it failed."""
+    """Cost, of one unit for all, and error (meV/A of forces, or meV/atom) of a trial; infinite where it failed."""
 
     cost: float
     error: float
@@ -53,7 +53,7 @@ def pareto_front(outcomes: Sequence[Outcome], tolerance: float = EQUAL_COST) -> 
 def choose(outcomes: Sequence[Outcome], budget: float | None) -> int | None:
     """Return which outcome is chosen: see the module; None where none is within the budget, or all failed.
 
-    budget: highest cost in us per atom and step, None for the knee of the front
+    budget: highest cost in the unit of the outcomes, None for the knee of the front
     """
     if budget is None:
         return knee(outcomes)

@@ -11,8 +11,10 @@ Which neighbor is tried first follows from the mean effect of each key so far, o
 over all pairs of tried neighbors: with a budget the neighbor that should exceed it least and, of those within it,
 should be the most accurate; without one the one that should lie farthest below the front's line (`pareto.knee`). A key
 without a pair is taken to change nothing, so that it is tried after those that help and before those that harm; ties
-follow the seed. The search ends when every point of the front has all its neighbors tried, or with the number of trials. A full
-grid of five keys with five values has 3125 points; a search of 20 trials sees the part around the front.
+follow the seed.
+
+The search ends when every point of the front has all its neighbors tried, or with the number of trials. A full grid of
+five keys with five values has 3125 points; a search of 20 trials sees the part around the front.
 
 The same outcomes give the same search: one that was stopped, and is given the outcomes of its finished trials, goes on
 as it would have.
@@ -40,13 +42,14 @@ def explore(
     evaluate: Callable[[Point], Outcome | None],
     *,
     trials: int,
-    budget: float | None = None,
+    budget: Callable[[], float | None] = lambda: None,
     seed: int = 0,
 ) -> dict[Point, Outcome]:
     """Return the outcomes of all trials in their order.
 
     sizes: number of values of each key; evaluate: outcome of a point, None for one that there is not (its settings
-    do not go together), which is no trial; trials: the most that are made
+    do not go together), which is no trial; trials: the most that are made; budget: the highest cost, in the unit of
+    outcomes, which is asked for before each trial because that unit may become better known
 
     Raises:
         ValueError: the starting point itself is none.
@@ -57,7 +60,7 @@ def explore(
     found = {start: outcome}
     seen = {start}
     while len(found) < trials:
-        point = next(_untried(found, seen, sizes, budget, seed), None)
+        point = next(_untried(found, seen, sizes, budget(), seed), None)
         if point is None:
             break
         seen.add(point)

@@ -1,7 +1,6 @@
 """The folder of a search: what is searched, and a file for each finished trial.
 
-    search.json           settings of the starting configuration, data, folds: what the trials belong to; the reference
-                          time that their costs are in
+    search.json           settings of the starting configuration, data, folds: what the trials belong to
     trials/<digest>.json  one trial; written at once or not at all, so that a stopped search loses the unfinished one
     tune.json, front.png, config.yaml   results, written anew by each run
 
@@ -14,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from rhopot.potentials.files import finite, remove_partials, write_json
 from rhopot.potentials.runs.folder_lock import NAME as LOCK
 from rhopot.potentials.runs.output_folder import differing, read_json
 from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.tuning.cost import Cost, measure_reference
+from rhopot.potentials.tuning.cost import Cost
 from rhopot.potentials.tuning.pareto import Outcome
 
 SEARCH = "search.json"
@@ -53,11 +51,11 @@ class Trial:
     fault: str = ""
 
     def outcome(self, objective: str) -> Outcome:
-        """Cost and error that the search goes by."""
+        """Error and cost, in units of the reference, that the search goes by."""
         error = self.errors.get(objective)
         if self.cost is None or error is None:
             return Outcome(float("inf"), float("inf"))
-        return Outcome(self.cost.microseconds, float(error))
+        return Outcome(self.cost.ratio, float(error))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they are written to a file."""
@@ -79,7 +77,6 @@ class TrialFolder:
     folder: Path
     data: str
     n_folds: int
-    reference_microseconds: float
 
     def digest(self, config: RunConfig) -> str:
         """Name of the trial of a configuration."""
@@ -105,7 +102,6 @@ def open_search(
     frames: FrameSet,
     n_folds: int,
     overwrite: bool,
-    measure_reference: Callable[[], float] = measure_reference,
 ) -> TrialFolder:
     """Return the trials of a folder, which is new, or of the same search, or is emptied by `overwrite`.
 
@@ -130,20 +126,16 @@ def open_search(
             (folder / name).unlink(missing_ok=True)
         inside = []
     if inside:
-        before = read_json(folder / SEARCH)
-        reference = float(before.pop("reference_microseconds"))
-        changed = differing(before, state)
+        changed = differing(read_json(folder / SEARCH), state)
         if changed:
             raise ValueError(
                 f"a search must go on with the data and settings that it began with, got other {', '.join(changed)} "
                 f"for '{folder}'; restore them, name another --output, or start again with --overwrite"
             )
-    else:
-        reference = measure_reference()
     (folder / "trials").mkdir(exist_ok=True)
     remove_partials(folder / "trials")
-    write_json(folder / SEARCH, {**state, "reference_microseconds": reference}, indent=1)
-    return TrialFolder(folder, frames.digest(), n_folds, reference)
+    write_json(folder / SEARCH, state, indent=1)
+    return TrialFolder(folder, frames.digest(), n_folds)
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

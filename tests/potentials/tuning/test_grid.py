@@ -33,7 +33,7 @@ def test_the_starting_value_is_put_in_its_place() -> None:
 def test_values_that_make_the_same_configuration_are_one() -> None:
     """A section that is written out, and a number of another type."""
     base = configured(descriptor={"cutoff": 5, "optimal_basis": {"q_max": 3}})
-    grid = make_grid(base, ["descriptor.cutoff=4,5.0,5", "descriptor.optimal_basis={q_max: 2},{q_max: 3}"])
+    grid = make_grid(base, ["descriptor.cutoff=4,5.0,5,4.0", "descriptor.optimal_basis={q_max: 2},{q_max: 3}"])
     assert grid.values["descriptor.cutoff"] == (4, 5.0)
     assert grid.start == (1, 1)
 
