@@ -152,11 +152,13 @@ def child(
 
 
 def train(
-    config: str, data: str, folder: Path, name: str, *words: str, threads: int = 1
+    config: str, data: str, folder: Path, name: str, *words: str, threads: int = 1, python: Path | None = None
 ) -> tuple[Path, Finished | None]:
     """Model of a shipped config trained on `data`, in `folder`/`name`, and what the training took.
 
     A model that the same words have made there already is used again (then nothing was measured).
+
+    python: of another installation; None: this one
     """
     model, made_by = folder / name / "model.pt", folder / name / "made_by.txt"
     made = "\n".join([config, f"data.train={data}", "report.learning_curve=[]", *words])
@@ -164,7 +166,13 @@ def train(
         if made_by.is_file() and made_by.read_text(encoding="utf-8") == made:
             return model, None
         raise SystemExit(f"{model.parent} must hold a model of '{' '.join(made.split())}', got another one; remove it")
-    command = [sys.executable, "-m", "rhopot.potentials.commands", "train", str(CONFIGS / f"{config}.yaml")]
+    command = [
+        str(python or sys.executable),
+        "-m",
+        "rhopot.potentials.commands",
+        "train",
+        str(CONFIGS / f"{config}.yaml"),
+    ]
     finished = child([*command, f"output={model.parent}", *made.splitlines()[1:]], folder, threads)
     made_by.write_text(made, encoding="utf-8")
     return model, finished

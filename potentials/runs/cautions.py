@@ -136,6 +136,8 @@ def _missing_labels(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if not counts.get(name):
             there = data.get("not_fitted", {}).get(name)
             remedy = f". {there} training structures carry them, but `targets.{name}` is null" if there else ""
+            if name == "stress" and "wrong_stresses" in data:
+                remedy = f". {data['wrong_stresses'][:1].upper()}{data['wrong_stresses'][1:]}"
             yield title, text + remedy
 
 

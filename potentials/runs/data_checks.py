@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.structures.frames import TARGETS, frame_digest
+from rhopot.potentials.structures.stress_consistency import lint_stress
 
 
 def check_config_types(targets: Targets, frames: Iterable[Frame]) -> None:
@@ -62,6 +64,24 @@ def not_fitted(targets: Targets, frames: FrameSet) -> dict[str, int]:
     """Number of frames with labels of each quantity that is no target."""
     counts = {target: frames.count(target) for target in TARGETS if getattr(targets, target) is None}
     return {target: count for target, count in counts.items() if count}
+
+
+def wrong_stresses(targets: Targets, frames: FrameSet) -> str:
+    """Return a sentence where stresses that may be left out are not the derivatives of the energies, else "".
+
+    A constant pressure, as a small plane-wave basis leaves, a wrong sign or a wrong unit is a fault of all stresses of
+    a calculation. `required` stresses are not judged.
+    """
+    if targets.stress is None or targets.stress.required:
+        return ""
+    faults = [finding.sentence for finding in lint_stress(frames) if finding.severity != "info"]
+    remedy = "no stresses are fitted; targets.stress.required=true fits them all the same"
+    return f"{faults[0]}: {remedy}" if faults else ""
+
+
+def without_stresses(frames: FrameSet) -> FrameSet:
+    """Return the frames without their stresses."""
+    return replace(frames, frames=tuple(replace(frame, stress=None) for frame in frames))
 
 
 def labelled(frames: FrameSet) -> tuple[FrameSet, tuple[str, ...]]:

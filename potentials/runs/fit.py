@@ -224,6 +224,7 @@ def _card(
         "n_validation": len(data.validation),
         "fitted_to_validation": data.refit_on_validation,
         **({"not_fitted": dict(data.not_fitted)} if data.not_fitted else {}),
+        **({"wrong_stresses": data.wrong_stresses} if data.wrong_stresses else {}),
     }
     fit = {
         "regressor": {name: regressor[name] for name in report["regressor"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
@@ -14,6 +15,8 @@ from rhopot.potentials.runs.data_checks import (
     left_out,
     not_fitted,
     overlap,
+    without_stresses,
+    wrong_stresses,
 )
 from rhopot.potentials.structures import FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
@@ -28,6 +31,7 @@ class TrainingSet:
     refit_on_validation: the saved model is fitted to the validation part too; never one that was given as such.
     notes: what must be known of the data before the fit.
     not_fitted: number of frames with labels of each quantity that is no target.
+    wrong_stresses: why stresses were left out although they are a target, "" where they were not.
     """
 
     train: FrameSet
@@ -37,6 +41,7 @@ class TrainingSet:
     refit_on_validation: bool
     notes: tuple[str, ...] = ()
     not_fitted: Mapping[str, int] = field(default_factory=dict)
+    wrong_stresses: str = ""
 
 
 def load_training_set(
@@ -49,7 +54,8 @@ def load_training_set(
     train_source, validation_source: structures in place of the files that the configuration names
     """
     data = config.data
-    train, notes, unused, given = _read(config, train_source, validation_source)
+    read = _read(config, train_source, validation_source)
+    train, given = read.train, read.given
     if given is not None:
         validation, split = config.targets.kept(given), "given"
     else:
@@ -57,7 +63,7 @@ def load_training_set(
         by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
     check_validation(config.targets, train, validation, given is not None)
-    notes += overlap(train, validation)
+    notes = read.notes + overlap(train, validation)
     symbols = config.descriptor.symbols or tuple(train.symbols)
     for name, frames in (("train", train), ("validation", validation)):
         unknown = sorted(set(frames.symbols) - set(symbols))
@@ -67,20 +73,28 @@ def load_training_set(
                 "add training frames with them, or to descriptor.symbols"
             )
     refit_on_validation = given is None and data.split.refit
-    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused)
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, read.not_fitted, read.wrong)
 
 
 def load_frames(config: RunConfig) -> tuple[FrameSet, tuple[str, ...]]:
     """Read all training frames, without a validation part, with the labels that the targets ask for; and notes."""
     alone = config.model_copy(update={"data": config.data.model_copy(update={"validation": ()})})
-    train, notes, _, _ = _read(alone, None, None)
-    return train, notes
+    read = _read(alone, None, None)
+    return read.train, read.notes
 
 
-def _read(
-    config: RunConfig, train_source: Source | None, validation_source: Source | None
-) -> tuple[FrameSet, tuple[str, ...], Mapping[str, int], FrameSet | None]:
-    """Labelled training frames, notes, numbers of labels that are not fitted, and validation frames if given."""
+class _Read(NamedTuple):
+    """Labelled training frames, validation frames where they are given, and what is said of them in a `TrainingSet`."""
+
+    train: FrameSet
+    given: FrameSet | None
+    notes: tuple[str, ...]
+    not_fitted: Mapping[str, int]
+    wrong: str
+
+
+def _read(config: RunConfig, train_source: Source | None, validation_source: Source | None) -> _Read:
+    """Read both files, and take away the labels that are not fitted."""
     data = config.data
     if train_source is None and not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
@@ -92,10 +106,13 @@ def _read(
     notes = left_out(config.targets, train)
     unused = not_fitted(config.targets, train)
     train = config.targets.kept(train)
+    wrong = wrong_stresses(config.targets, train)
+    if wrong:
+        train, given = without_stresses(train), None if given is None else without_stresses(given)
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
-    return train, notes + unlabelled, unused, given
+    return _Read(train, given, (*notes, *((wrong,) if wrong else ()), *unlabelled), unused, wrong)
 
 
 def split_validation(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:

@@ -173,7 +173,7 @@ def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual:
         return DataFinding("error", "stress", "", f"{where} are {unit} {measured}")
     if abs(offset) > OFFSET_REPORTED:
         sense = "tensile" if gpa > 0 else "compressive"
-        sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}; weight them little"
+        sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}"
         return DataFinding("warning", "stress", "", sentence)
     return DataFinding("info", "stress", "", f"{where} agree with the energies {measured}")
 

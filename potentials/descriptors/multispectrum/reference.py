@@ -23,7 +23,7 @@ def graph_multispectrum(graph: AtomicGraph, table: RadialTable, terms: TermTable
 
 
 def multispectrum_jacobian(graph: AtomicGraph, table: RadialTable, terms: TermTables) -> tuple[Tensor, Tensor]:
-    """Return the invariants (C, F) and their derivative (E, 3, F), that of edge e's centre by edge vector e, in A^-1."""
+    """Return the invariants (C, F) and those of edge e's centre differentiated by edge vector e (E, 3, F), in A^-1."""
     with torch.no_grad():
         density = density_expansion(graph, table)
         own = density.index_select(0, edge_centres(graph.first_edge)).repeat_interleave(3, dim=0)

@@ -1,1 +1,1 @@
-"""Streaming least squares: ridge regression and sparse kernels from one triangular factor."""
+"""Streaming least squares: ridge regression and sparse kernels from sums over the frames."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from rhopot.potentials.files import read_arrays, write_arrays
 from rhopot.potentials.fitting.checkpoint import require_mark
@@ -31,21 +30,29 @@ class Checkpoint:
         self._resume = resume
         self._mark = mark
         self._size = size
+        self._latest, self._cost = time.monotonic(), 0.0
+
+    def due(self, last: bool = False) -> bool:
+        """Whether it is time for the next save: after `seconds`, later (up to ten times) where saves take long."""
+        least = self.seconds if last else max(self.seconds, min(20.0 * self._cost, 10.0 * self.seconds))
+        return self._path is not None and time.monotonic() - self._latest >= least
 
     def save(self, assembly: Assembly, done: int) -> None:
         """Write the state, atomically."""
         if self._path is None:
             return
+        begin = time.monotonic()
         write_arrays(
             self._path,
-            triangles=np.stack([qr.triangle for qr in assembly.triangles]),
-            n_rows=[qr.n_rows for qr in assembly.triangles],
+            **assembly.equations.state(),
             energies=assembly.energies,
             energy_folds=assembly.energy_folds,
             frames=assembly.frames,
             done=done,
             mark=self._mark,
         )
+        self._latest = time.monotonic()
+        self._cost = self._latest - begin
 
     def restore(self, assembly: Assembly) -> int:
         """Load the state into `assembly` and return the number of frames in it; 0 without a state to resume from."""
@@ -56,9 +63,7 @@ class Checkpoint:
             return 0
         state = read_arrays(self._path)
         require_mark(self._path, str(state["mark"]), self._mark, "fit", "data, settings or element energies")
-        for qr, triangle, n_rows in zip(assembly.triangles, state["triangles"], state["n_rows"], strict=True):
-            qr.triangle = np.asfortranarray(triangle)
-            qr.n_rows = int(n_rows)
+        assembly.equations.restore(state)
         assembly.energies, assembly.frames = state["energies"], state["frames"]
         assembly.energy_folds = state["energy_folds"]
         return int(state["done"])

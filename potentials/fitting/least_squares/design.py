@@ -7,23 +7,26 @@ and dp (E, 3, F) their derivatives by the edge vectors, the columns phi are
     kernel   phi_(a s)(i) = [a_i = a] (u_i . u_s)^zeta,  u = p / |p|     derivative zeta (u_i . u_s)^(zeta - 1) du . u_s
              du = (dp - u (u . dp)) / |p|
 
-and rows follow from the derivatives g as forces do (`graph.derivatives`); V * stress collects r (x) g. Sums over the
-edges of one centre (its own force row, its six strain components) are formed on the features, before the product with
-the sparse points, so that for kernels only the neighbours' rows cost O(E M).
+and rows follow from the derivatives g as forces do (`graph.derivatives`); V * stress collects r (x) g. For kernels,
+sums over the edges of one centre (its own force row, its strain) and over the edges to one neighbour (its periodic
+images in a small cell) are formed on the features, before the product with the sparse points: O(F) operations there
+save O(F M).
 
 Out: energy (n), forces (N, 3, n), strain (6, n) = V * stress in the order xx yy zz yz xz xy, per coefficient
-Cost: kernel O(E F M) operations in matrix products, memory O(batch); linear O(E F)
+Cost: kernel O(P F M) operations in matrix products for P <= E pairs of atoms, memory O(batch); linear O(E F), bound by
+      memory: the Jacobian is written once and read three times
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.descriptors.dot_product import integer_power, unit_rows
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.graph.derivatives import add_forces
@@ -62,15 +65,43 @@ class SpeciesBlock:
     neighbour: Tensor
     edge_row: Tensor
 
-    def centre_sums(self, gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def select(self, features: Tensor) -> SpeciesBlock:
+        """Return the same centres with the chosen rows of the features (F')."""
+        n_features = self.features.shape[1]
+        if len(features) == n_features and torch.equal(features, torch.arange(n_features)):
+            return self  # a copy of the Jacobian costs more than all that is done with it
+        return replace(self, features=self.features[:, features], edge_jacobian=self.edge_jacobian[:, :, features])
+
+    def strain(self) -> Tensor:
+        """Return the six components of sum_e r (x) g (6, F) over all edges."""
+        size, _, width = self.edge_jacobian.shape
+        return _voigt((self.edge_vectors.t() @ self.edge_jacobian.reshape(size, -1)).reshape(3, 3, width))
+
+    def centre_sums(self) -> tuple[Tensor, Tensor]:
         """Return sum_e g (C, 3, F) and the six components of sum_e r (x) g (C, 6, F) over the edges of each centre."""
-        size = len(self.centre)
-        force = gradients.new_zeros([size, 3, gradients.shape[2]]).index_add_(0, self.edge_row, gradients)
-        strain = gradients.new_zeros([size, 6, gradients.shape[2]])
-        for k, (a, b) in enumerate(ASE_VOIGT):
-            product = gradients[:, b] * self.edge_vectors[:, a, None]
-            strain[:, k].index_add_(0, self.edge_row, product)
-        return force, strain
+        size, _, width = self.edge_jacobian.shape
+        factors = torch.cat([torch.ones_like(self.edge_vectors[:, :1]), self.edge_vectors], dim=1).t()
+        counts = torch.bincount(self.edge_row, minlength=len(self.centre)).tolist()
+        sums = self.edge_jacobian.new_empty(len(self.centre), 4, 3 * width)
+        edges = zip(factors.split(counts, dim=1), self.edge_jacobian.reshape(size, -1).split(counts), strict=True)
+        for row, (factor, gradients) in enumerate(edges):  # a product for each centre reads its edges once
+            torch.matmul(factor, gradients, out=sums[row])
+        parts = sums.reshape(-1, 4, 3, width)
+        return parts[:, 0], _voigt(parts[:, 1:])
+
+    def pair_sums(self, n_atoms: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return sums of g (P, 3, F) over the edges of a centre to one atom, their rows of centres and atoms (P)."""
+        pairs, pair_of_edge = torch.unique(self.edge_row * n_atoms + self.neighbour, return_inverse=True)
+        if len(pairs) == len(self.neighbour):
+            return self.edge_jacobian, self.edge_row, self.neighbour
+        sums = self.edge_jacobian.new_zeros(len(pairs), *self.edge_jacobian.shape[1:])
+        sums.index_add_(0, pair_of_edge, self.edge_jacobian)
+        return sums, pairs // n_atoms, pairs % n_atoms
+
+
+def _voigt(outer: Tensor) -> Tensor:
+    """Return the six components (..., 6, F) of r (x) g (..., 3, 3, F)."""
+    return torch.stack([outer[..., a, b, :] for a, b in ASE_VOIGT], dim=-2)
 
 
 class Design(Protocol):
@@ -105,12 +136,12 @@ class LinearDesign:
         """Add the columns of `species`."""
         width = len(self.features)
         columns = slice(species * width, (species + 1) * width)
-        features = block.features.index_select(1, self.features)
-        gradients = block.edge_jacobian.index_select(2, self.features)
-        force, strain = block.centre_sums(gradients)
-        rows.energy[columns] += features.sum(0)
-        rows.strain[:, columns] += strain.sum(0)
-        add_forces(rows.forces[:, :, columns], block.centre, force, block.neighbour, gradients)
+        block = block.select(self.features)
+        rows.energy[columns] += block.features.sum(0)
+        rows.strain[:, columns] += block.strain()
+        force = block.edge_jacobian.new_zeros(len(block.centre), 3, width)
+        force.index_add_(0, block.edge_row, block.edge_jacobian)
+        add_forces(rows.forces[:, :, columns], block.centre, force, block.neighbour, block.edge_jacobian)
 
 
 class KernelDesign:
@@ -141,20 +172,25 @@ class KernelDesign:
         if len(points) == 0:
             return
         columns = slice(self.first_point[species], self.first_point[species + 1])
-        units, inverse = unit_rows(block.features.index_select(1, self.features))
+        block = block.select(self.features)
+        units, inverse = unit_rows(block.features)
         overlap = units @ points.t()
         lower = integer_power(overlap, self.zeta - 1)
-        gradients = block.edge_jacobian.index_select(2, self.features)
-        along = torch.einsum("ecf,ef->ec", gradients, units[block.edge_row])
-        gradients.addcmul_(along[:, :, None], units[block.edge_row][:, None, :], value=-1.0)
-        force, strain = block.centre_sums(gradients)
         scale = (self.zeta * lower) * inverse[:, None]
         rows.energy[columns] += (lower * overlap).sum(0)
+        force, strain = (_across(part, units) for part in block.centre_sums())
         strain_columns = _project(strain, points).mul_(scale[:, None, :])
         rows.strain[:, columns] += strain_columns.sum(0)
+        pairs, row, neighbour = block.pair_sums(len(rows.forces))
         of_centres = _project(force, points).mul_(scale[:, None, :])
-        of_edges = _project(gradients, points).mul_(scale[block.edge_row][:, None, :])
-        add_forces(rows.forces[:, :, columns], block.centre, of_centres, block.neighbour, of_edges)
+        of_pairs = _project(_across(pairs, units[row]), points).mul_(scale[row][:, None, :])
+        add_forces(rows.forces[:, :, columns], block.centre, of_centres, neighbour, of_pairs)
+
+
+def _across(gradients: Tensor, units: Tensor) -> Tensor:
+    """Return gradients (X, c, F) without their parts along unit rows u (X, F): g - u (u . g)."""
+    along = torch.bmm(gradients, units[:, :, None])
+    return torch.baddbmm(gradients, along, units[:, None, :], alpha=-1.0)
 
 
 def _project(gradients: Tensor, points: Tensor) -> Tensor:
@@ -164,28 +200,26 @@ def _project(gradients: Tensor, points: Tensor) -> Tensor:
     )
 
 
-def species_blocks(graph: AtomicGraph, features: Tensor, edge_jacobian: Tensor) -> Iterator[tuple[int, SpeciesBlock]]:
+def species_graphs(graph: AtomicGraph) -> Iterator[tuple[int, AtomicGraph]]:
     """Split a graph's centres by species."""
     centre_species = graph.species[graph.centre]
-    edge_row = edge_centres(graph.first_edge)
-    for a in torch.unique(centre_species).tolist():
-        chosen = centre_species == a
-        position = torch.cumsum(chosen, 0) - 1
-        rows, edges = torch.nonzero(chosen).flatten(), torch.nonzero(chosen[edge_row]).flatten()
-        if len(rows) == len(chosen):
-            yield (
-                a,
-                SpeciesBlock(features, edge_jacobian, graph.edge_vectors, graph.centre, graph.neighbour, edge_row),
-            )
-            return
+    found = torch.unique(centre_species).tolist()
+    if len(found) == 1:
+        yield found[0], graph
+        return
+    counts = graph.first_edge.diff()
+    edge_species = torch.repeat_interleave(centre_species, counts)
+    for a in found:
+        rows, edges = torch.nonzero(centre_species == a).flatten(), torch.nonzero(edge_species == a).flatten()
+        first = torch.cat([graph.first_edge.new_zeros(1), counts[rows].cumsum(0)])
         yield (
             a,
-            SpeciesBlock(
-                features[rows],
-                edge_jacobian[edges],
-                graph.edge_vectors[edges],
-                graph.centre[rows],
-                graph.neighbour[edges],
-                position[edge_row[edges]],
-            ),
+            AtomicGraph(graph.edge_vectors[edges], first, graph.neighbour[edges], graph.centre[rows], graph.species),
         )
+
+
+def species_block(descriptor: Descriptor, graph: AtomicGraph) -> SpeciesBlock:
+    """Return features and Jacobians of a graph whose centres are of one species."""
+    features, jacobian = descriptor.jacobian(graph)
+    edge_row = edge_centres(graph.first_edge)
+    return SpeciesBlock(features, jacobian, graph.edge_vectors, graph.centre, graph.neighbour, edge_row)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.descriptor import Descriptor
-from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, species_blocks
+from rhopot.potentials.fitting.least_squares.design import Design, DesignRows, species_block, species_graphs
 from rhopot.potentials.fitting.remainder import remainder
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, graphs
@@ -76,17 +76,20 @@ class LinearSystem:
         rows = DesignRows.zeros(n_atoms, self.design.n_columns)
         with torch.no_grad():
             for graph in parts:
-                features, jacobian = self.descriptor.jacobian(graph)
-                for species, block in species_blocks(graph, features, jacobian):
-                    self.design.add(rows, species, block)
+                for species, of_species in species_graphs(graph):
+                    self.design.add(rows, species, species_block(self.descriptor, of_species))
         return rows
 
     def equations(self, frame: Frame, targets: Targets) -> Equations | None:
         """Return the frame's equations for the targets it carries; None when there are none."""
         sigma = targets.sigmas(frame)
+        return self.of_rows(frame, *self.rows_and_remainder(frame, sigma), targets) if sigma else None
+
+    def of_rows(self, frame: Frame, rows: DesignRows, left: dict[str, Floats], targets: Targets) -> Equations | None:
+        """Return the equations of a frame's `rows_and_remainder`; None when it carries no target."""
+        sigma = targets.sigmas(frame)
         if not sigma:
             return None
-        rows, left = self.rows_and_remainder(frame, sigma)
         n_columns = self.design.n_columns
         matrices = {
             "energy": rows.energy.numpy()[None, :],
@@ -103,3 +106,9 @@ class LinearSystem:
         """Return the frame's `design_rows`, and `remainder` of the quantities asked for."""
         parts = self.graphs(frame)
         return self.design_rows(parts, len(frame)), remainder(frame, names, self.baseline, parts)
+
+
+def count_rows(frame: Frame, targets: Targets) -> int:
+    """Return the number of equations of a frame."""
+    sizes = {"energy": 1, "forces": 3 * len(frame.atoms), "stress": 6}
+    return sum(sizes[name] for name in targets.sigmas(frame))

@@ -1,11 +1,11 @@
-"""The two fits: choose columns, stream the equations into a triangle, solve, draw and calibrate members.
+"""The two fits: choose columns, stream the equations into sums, solve, draw and calibrate members.
 
     fit_linear   E = sum_i w[a_i] . p_i                       ridge
     fit_gap      E = sum_i sum_s c_s k(p_i, p_s)               sparse kernel (deterministic training conditional [1])
 
 Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design`
-are folded into one triangle (`qr`), so memory does not grow with the number of frames, and frames can be distributed
-over MPI ranks.
+are added to sums of squares (`normal_equations`), so memory does not grow with the number of frames, and frames can be
+distributed over MPI ranks.
 
 [1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
 """
@@ -41,10 +41,9 @@ from rhopot.potentials.fitting.least_squares.members import (
     member_departures,
 )
 from rhopot.potentials.fitting.least_squares.pool import candidate_pool
-from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 from rhopot.potentials.fitting.least_squares.select import select_columns, select_rows
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
-from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validation_errors
+from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validate
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
@@ -104,7 +103,7 @@ def _fit(
     _announce(problem, settings, system, columns, int(folds.max()) + 1)
     checkpoint = _checkpoint(problem, settings, columns, folds)
     coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
-    equations = assemble(
+    assembly = assemble(
         problem.train,
         folds,
         system,
@@ -116,43 +115,27 @@ def _fit(
         checkpoint,
     )
     clock.lap("assembly")
-    qr = equations.total()
-    posterior = solve(qr, coordinates)
+    posterior = solve(assembly.equations, coordinates)
     mean = communicator.broadcast(posterior.coefficients)
     clock.lap("solve")
-    predictions = validation_errors(problem.validation, system, coordinates, mean, communicator, progress)
+    predictions, unseen = validate(
+        problem.validation, system, coordinates, problem.targets, mean, assembly.equations, communicator, progress
+    )
     clock.lap("validation")
     weights, calibration = mean[:, None], None
     if problem.members:
-        found = _with_members(problem, equations, posterior, predictions) if communicator.rank == 0 else None
+        found = _with_members(problem, assembly, posterior, predictions) if communicator.rank == 0 else None
         weights, calibration = communicator.broadcast(found)
         clock.lap("members")
-    report = _report(problem, settings, qr, posterior, predictions, calibration)
+    n_rows = int(assembly.equations.n_rows.sum())
+    report = _report(problem, settings, n_rows, posterior, predictions, calibration)
     model = columns.model(weights)
     final = model
     if problem.refit_on_validation and len(problem.validation) > 0:
-        final = columns.model(weights + _shift_by_validation(problem, settings, system, coordinates, qr, mean)[:, None])
+        both = solve(assembly.equations.joined(unseen), coordinates).coefficients
+        final = columns.model(weights + (communicator.broadcast(both) - mean)[:, None])  # members keep their departures
         clock.lap("both parts")
     return FitResult(model, final, communicator.broadcast(report | {"seconds": clock.laps}))
-
-
-def _shift_by_validation(
-    problem: FitProblem,
-    settings: LeastSquaresSettings,
-    system: LinearSystem,
-    coordinates: Coordinates,
-    qr: SequentialQR,
-    mean: Floats,
-) -> Floats:
-    """Return the change of the coefficients (n) with a refit on the validation set; members keep their departures."""
-    nowhere = Checkpoint(
-        None, False, problem.communicator.rank, problem.communicator.size, "", settings.checkpoint_seconds
-    )
-    one_fold = np.zeros(len(problem.validation), dtype=np.int64)
-    rows = (settings.block_rows, problem.communicator, problem.progress, nowhere)
-    unseen = assemble(problem.validation, one_fold, system, coordinates, problem.targets, *rows).total()
-    qr.merge(unseen.triangle, unseen.n_rows)
-    return np.asarray(problem.communicator.broadcast(solve(qr, coordinates).coefficients) - mean)
 
 
 def _chosen_features(problem: FitProblem, settings: LeastSquaresSettings, pool: list[Floats]) -> Tensor:
@@ -245,11 +228,11 @@ def _checkpoint(
 
 
 def _with_members(
-    problem: FitProblem, equations: Assembly, posterior: Posterior, predictions: ValidationErrors
+    problem: FitProblem, assembly: Assembly, posterior: Posterior, predictions: ValidationErrors
 ) -> tuple[Floats, MemberCalibration]:
     """Return the mean and the calibrated member columns (n, 1 + K), and the calibration."""
     problem.progress.message("ensemble: leave-one-fold-out fits")
-    departures, evidence = jackknife(equations, posterior)
+    departures, evidence = jackknife(assembly, posterior)
     unseen = HeldOutEnergies.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
     calibration = calibrate_members(evidence.join(unseen).undetermined)
     members = member_departures(posterior, departures, calibration, problem.members, problem.seed)
@@ -260,20 +243,19 @@ def _with_members(
 def _report(
     problem: FitProblem,
     settings: LeastSquaresSettings,
-    qr: SequentialQR,
+    n_rows: int,
     posterior: Posterior,
     predictions: ValidationErrors,
     calibration: MemberCalibration | None,
 ) -> dict[str, Any]:
     """Return plain numbers about the fit (meaningful on rank 0)."""
-    misfit = float(np.hypot(np.linalg.norm(qr.factor @ posterior.mean - qr.target), qr.residual))
     return {
         "regressor": settings.model_dump(),
         "targets": problem.targets.model_dump(),
         "columns": len(posterior.coefficients),
         "rank": len(posterior.mean),
-        "equations": qr.n_rows,
-        "weighted_residual_rms": misfit / max(qr.n_rows, 1) ** 0.5,
+        "equations": n_rows,
+        "weighted_residual_rms": posterior.misfit / max(n_rows, 1) ** 0.5,
         "prior_norm": float(np.linalg.norm(posterior.mean)),
         "validation": predictions.metrics(),
         "calibration": None if calibration is None else asdict(calibration),

@@ -7,23 +7,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rhopot.potentials.fitting.least_squares.equations import LinearSystem
-from rhopot.potentials.fitting.least_squares.qr import SequentialQR
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
+from rhopot.potentials.fitting.least_squares.normal_equations import SAMPLE, NormalEquations
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
 
-# Rows of random numbers folded into a triangle to time it, and the time after which nothing is measured again.
+# Rows of random numbers added to sums to time it, and the time after which nothing is measured again.
 PROBE_ROWS = 128
 PROBE_SECONDS = 1.0
 # Operations of the solve, in n^3.
-SOLVE = 4.0
-
-
-def count_rows(frame: Frame, targets: Targets) -> int:
-    """Return the number of equations of a frame."""
-    sizes = {"energy": 1, "forces": 3 * len(frame.atoms), "stress": 6}
-    return sum(sizes[name] for name in targets.sigmas(frame))
+SOLVE = 8.0
 
 
 def forecast(
@@ -39,8 +33,8 @@ def forecast(
     """Return time and memory of a fit for this rank's frames.
 
     One frame is assembled: that of the middle atom when frames are ordered by size. Its time is scaled with the number
-    of atoms, that of the QR steps with the number of rows. The solve is counted as 4 n^3 operations at the speed of the
-    QR, and as many again for each of the `n_folds` folds of the members, beside n^3 / 3 for every pair of them.
+    of atoms, that of their sums with the number of rows. The solve, the preconditioner included, is counted as 8 n^3
+    operations at the speed of the sums, each of the `n_folds` folds of the members and every pair of them as n^3 / 3.
 
     both: the final model is fitted to both parts; evaluate: gives energy and forces of a frame by a model of the kind
     that is fitted.
@@ -86,16 +80,15 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _seconds_per_row(n: int) -> float:
-    """Return the time of folding a row of n columns into a triangle."""
-    qr = SequentialQR(n)
-    block = np.random.default_rng(0).standard_normal((PROBE_ROWS, n + 1))
-    return max(_seconds(lambda: qr.add(block)) / PROBE_ROWS, 1e-9)
+    """Return the time of adding a row of n columns to a sum."""
+    equations = NormalEquations(n, 1, PROBE_ROWS, np.eye(n + 1, order="F"))
+    block = np.random.default_rng(0).standard_normal((PROBE_ROWS, n + 1)) / n
+    return max(_seconds(lambda: equations.add(block, 0)) / PROBE_ROWS, 1e-9)
 
 
 def _member_operations(n: int, n_folds: int) -> float:
-    """Return the operations of the members' fits."""
-    pairs = n_folds * (n_folds - 1) / 2
-    return float(n) ** 3 * (SOLVE * n_folds + pairs / 3.0) if n_folds > 1 else 0.0
+    """Return the operations of the members' fits: without one fold, and without two."""
+    return float(n) ** 3 / 3.0 * n_folds * (n_folds + 1) / 2 if n_folds > 1 else 0.0
 
 
 def _peak_bytes(frames: Sequence[Frame], system: LinearSystem, block_rows: int, n_folds: int) -> float:
@@ -104,6 +97,6 @@ def _peak_bytes(frames: Sequence[Frame], system: LinearSystem, block_rows: int, 
     largest = max(len(frame.atoms) for frame in frames)
     batch = 3 * 8 * system.batch_edges * (3 * system.descriptor.n_features + 2 * n)
     frame_rows = 8 * n * (3 * largest + 7)
-    assembly = batch + 3 * frame_rows + 8 * n * (2 * block_rows + (1 + n_folds) * n)
-    solve = 8 * n * n * (5 + 2 * n_folds)
+    assembly = batch + 3 * frame_rows + 8 * n * (3 * max(block_rows, SAMPLE * n) + (1 + n_folds) * n)
+    solve = 8 * n * n * (6 + 2 * n_folds)
     return float(max(assembly, solve))

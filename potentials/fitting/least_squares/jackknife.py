@@ -1,11 +1,12 @@
-"""Jackknife: fits without one fold of the data each, from the triangles of the folds.
+"""Jackknife: fits without one fold of the data each, from the sums of the folds.
 
-With whitened coefficients u = S (w - w0) (see `solve`) and the triangle [R_g | q_g] of fold g,
+In the coordinates v of `normal_equations`, with the sums z^T z = C_g and z^T e = c_g of fold g, their like W of all
+folds with the prior, and v* the fit to all,
 
-    Z_g = R_g S^-1,    t_g = Z_g^T (R_g w0 - q_g),    (1 - Z_g^T Z_g) u_g = t_g
+    (W - C_g) (v_g - v*) = C_g v* - c_g
 
 is exactly the fit to all data but fold g, the prior included, and the fit without two folds follows from the sums of
-both. No equation is read again.
+both. No equation is read again. Rows that are held back from the sums are brought in as `narrow` says.
 
 The delete-a-group jackknife [1] estimates the covariance of a fit from these departures, whatever the errors are like:
 correlated within a fold, larger for some structures than for others, or due to a model that cannot follow the data,
@@ -18,7 +19,7 @@ without this fold claims, the jackknife's (from the fits without it and a second
 Both shrink as the root of the amount of data, errors of misfit do not: both are scaled by ((G - 1)/G)^(1/2) to the size
 of all folds.
 
-Cost: G (G - 1) / 2 factorisations of r^3 / 3 operations; memory 2 G r^2 numbers
+Cost: G (G + 1) / 2 factorisations of r^3 / 3 operations; memory (G + 4) r^2 numbers
 
 [1] B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans (SIAM, 1982), ch. 3, 6
 """
@@ -29,15 +30,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from rhopot.potentials.fitting.least_squares.assemble import Assembly
-from rhopot.potentials.fitting.least_squares.qr import SequentialQR
-from rhopot.potentials.fitting.least_squares.solve import Posterior
+from rhopot.potentials.fitting.least_squares.narrow import Narrow
+from rhopot.potentials.fitting.least_squares.normal_equations import NormalEquations, symmetric, whiten
+from rhopot.potentials.fitting.least_squares.solve import Posterior, prior_inverse
 
 Floats = NDArray[np.float64]
 
-# Added to 1 - Z^T Z, whose smallest eigenvalue is the prior's share and may vanish to rounding.
+# Added to the part of W that is left, whose smallest eigenvalue is the prior's share and may vanish to rounding.
 KEPT = 1e-12
 
 
@@ -77,56 +80,77 @@ def centred_departures(fits: Floats) -> Floats:
 
 def jackknife(assembly: Assembly, posterior: Posterior) -> tuple[Floats, HeldOutEnergies]:
     """Return the departures V (r, G) of the whitened coefficients, and the evidence of the kept energies."""
-    squares, pulls = _whitened_folds(assembly.triangles, posterior)
-    fits = _fits(squares, pulls)
-    rows = posterior.whiten(assembly.energies[:, :-1])
+    equations = assembly.equations
+    preconditioner = equations.triangle[:-1, :-1]
+    rest = _Rest(equations, posterior.mean)
+    rows = rest.narrow.rows(whiten(equations.triangle, assembly.energies)[:, :-1])
     errors = assembly.energies[:, :-1] @ posterior.mean - assembly.energies[:, -1]
-    evidence, shrink = NOTHING, np.sqrt(1.0 - 1.0 / len(fits))
-    for g in range(len(fits)):
+    count, evidence = len(equations.squares), NOTHING
+    fits = np.zeros((count, count, equations.n_columns))
+    variances = np.zeros(len(rows))
+    for g in range(count):
         unseen = assembly.energy_folds == g
-        whitened = solve_triangular(_factor(squares[g]), rows[unseen].T, lower=True)
+        fits[g, g], whitened = rest.fit(g, g, rows[unseen].T)
+        variances[unseen] = np.einsum("rm,rm->m", whitened, rows[unseen].T)
+        for h in range(g):
+            fits[g, h] = fits[h, g] = rest.fit(g, h)[0]
+    shrink = np.sqrt(1.0 - 1.0 / count)
+    for g in range(count):
+        unseen = assembly.energy_folds == g
         departures = centred_departures(np.delete(fits[g], g, axis=0))
         evidence = evidence.join(
             HeldOutEnergies(
                 errors[unseen] + rows[unseen] @ fits[g, g],
                 shrink * np.linalg.norm(rows[unseen] @ departures, axis=1),
-                shrink * np.linalg.norm(whitened, axis=0),
+                shrink * np.sqrt(np.maximum(variances[unseen], 0.0)),
             )
         )
-    return centred_departures(np.einsum("ggr->gr", fits)), evidence
+    alone = rest.narrow.rows(np.einsum("ggr->gr", fits)).T
+    return centred_departures((posterior.factor @ solve_triangular(preconditioner, alone)).T), evidence
 
 
-def _whitened_folds(triangles: list[SequentialQR], posterior: Posterior) -> tuple[list[Floats], list[Floats]]:
-    """Return Z^T Z (r, r) and t (r) of every fold."""
-    squares, pulls = [], []
-    for qr in triangles:
-        whitened = posterior.whiten(qr.factor)
-        squares.append(whitened.T @ whitened)
-        pulls.append(whitened.T @ (qr.factor @ posterior.mean - qr.target))
-    return squares, pulls
+class _Rest:
+    """The equations without some of the folds, in the coordinates x of `narrow`."""
 
+    def __init__(self, equations: NormalEquations, mean: Floats) -> None:
+        triangle = equations.triangle
+        held, groups = equations.held.all()
+        held = whiten(triangle, held)
+        self.narrow = Narrow(held[:, :-1])
+        prior = self.narrow.rows(prior_inverse(triangle[:-1, :-1]))
+        fitted = np.append(triangle[:-1, :-1] @ mean - triangle[:-1, -1], -1.0)
+        self._squares, self._pulls = [], []
+        for g, upper in enumerate(equations.squares):
+            square, mine = symmetric(upper), held[groups == g]
+            pull = self.narrow.rows((square @ fitted)[None, :-1])[0]
+            self._pulls.append(pull + self.narrow.rows(mine[:, :-1]).T @ (mine @ fitted))
+            self._squares.append(self.narrow.square(square[:-1, :-1], mine[:, :-1]))
+        self._whole = np.add.reduce([prior.T @ prior, *self._squares])
+        self._whole *= 1.0 + KEPT
+        self._first, self._left = -1, self._whole
+        self._work = np.empty_like(self._whole)
 
-def _fits(squares: list[Floats], pulls: list[Floats]) -> Floats:
-    """Return u (G, G, r) of the fits without folds g and h; without g alone where g = h."""
-    count = len(squares)
-    fits = np.zeros((count, count, len(pulls[0])))
-    for g in range(count):
-        fits[g, g] = cho_solve((_factor(squares[g]), True), pulls[g])
-        for h in range(g):
-            fits[g, h] = fits[h, g] = cho_solve((_factor(squares[g] + squares[h]), True), pulls[g] + pulls[h])
-    return fits
+    def fit(self, g: int, h: int, others: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return v - v* (r) of the fit without folds g and h (the same: without one), and (W - C)^-1 others (r, m).
 
-
-def _factor(square: Floats) -> Floats:
-    """Return the lower Cholesky factor of 1 - Z^T Z.
-
-    Raises:
-        ValueError: equations outweigh the prior by more than double precision holds.
-    """
-    try:
-        return np.asarray(cholesky((1.0 + KEPT) * np.eye(len(square)) - square, lower=True))
-    except np.linalg.LinAlgError as error:
-        raise ValueError(
-            "sigmas of targets must leave the prior some weight in fits without a fold of the data, got some that are "
-            "too small for double precision; take larger sigmas, a smaller regressor.prior, or uncertainty.members=0"
-        ) from error
+        Raises:
+            ValueError: equations outweigh the prior by more than double precision holds.
+        """
+        if g != self._first:
+            self._first, self._left = g, self._whole - self._squares[g]
+        pull = self._pulls[g]
+        if g == h:
+            self._work[:] = self._left
+        else:
+            np.subtract(self._left, self._squares[h], out=self._work)
+            pull = pull + self._pulls[h]
+        factor, info = dpotrf(self._work.T, clean=0, overwrite_a=1)  # symmetric, and in Fortran's order
+        if info != 0:
+            raise ValueError(
+                "sigmas of targets must leave the prior some weight in fits without a fold of the data, got some that "
+                "are too small for double precision; take larger sigmas, a smaller regressor.prior, or "
+                "uncertainty.members=0"
+            )
+        right = pull[:, None] if others is None else np.column_stack([pull, others])
+        found = dpotrs(factor, right)[0]
+        return found[:, 0], found[:, 1:]

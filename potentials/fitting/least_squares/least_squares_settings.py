@@ -21,7 +21,7 @@ class _Settings(BaseModel):
     batch_mib: PositiveFloat = 16.0
     """Memory for the derivatives of one batch of atoms; fastest where it fits into the last-level cache. [MiB]"""
     block_rows: PositiveInt = 2048
-    """Rows of the design matrix that each QR update takes."""
+    """Rows of the design matrix that are added to the normal equations at a time."""
     checkpoint_seconds: NonNegativeFloat = 30.0
     """Time between checkpoints. [s]"""
 

@@ -1,4 +1,4 @@
-"""Predictions for the validation set straight from its equations: errors, and the rows of its energies."""
+"""Predictions for the validation set straight from its equations: errors, the rows of its energies, and their sums."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.least_squares.assemble import add_ranks, compressed
 from rhopot.potentials.fitting.least_squares.coordinates import Coordinates
+from rhopot.potentials.fitting.least_squares.design import DesignRows
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem
+from rhopot.potentials.fitting.least_squares.normal_equations import NormalEquations
 from rhopot.potentials.fitting.map_frames import map_frames
 from rhopot.potentials.fitting.metrics import mean_absolute_errors
 from rhopot.potentials.fitting.progress import Progress
+from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
+from rhopot.potentials.structures.frames import TARGETS
 
 Floats = NDArray[np.float64]
 
@@ -35,26 +40,40 @@ class ValidationErrors:
         return mean_absolute_errors(self.energy_errors, self.force_errors)
 
 
-def validation_errors(
+def validate(
     frames: Sequence[Frame],
     system: LinearSystem,
     coordinates: Coordinates,
+    targets: Targets,
     coefficients: Floats,
+    seen: NormalEquations,
     communicator: Communicator,
     progress: Progress,
-) -> ValidationErrors:
-    """Return the predictions of coefficients (n), complete on rank 0 only."""
-    found = map_frames(
-        frames, lambda frame: _one(frame, system, coordinates, coefficients), communicator, progress, "validation"
-    )
+) -> tuple[ValidationErrors, NormalEquations]:
+    """Return the predictions of coefficients (n), and the frames' own equations, complete on rank 0 only.
+
+    seen: equations to which these may be added, with the same preconditioner on all ranks
+    """
+    unseen = NormalEquations(coordinates.rank, 1, seen.block_rows, seen.triangle)
+
+    def one(frame: Frame) -> ValidationErrors:
+        rows, left = system.rows_and_remainder(frame, TARGETS)
+        equations = system.of_rows(frame, rows, left, targets)
+        if equations is not None:
+            unseen.add(compressed(equations.weighted(), coordinates), 0)
+        return _errors(frame, rows, left, coordinates, coefficients)
+
+    found = map_frames(frames, one, communicator, progress, "validation")
+    add_ranks(unseen, communicator)
     parts = [ValidationErrors(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0)), *found]
     names = ("energy_errors", "energy_rows", "force_errors")
-    return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)), unseen
 
 
-def _one(frame: Frame, system: LinearSystem, coordinates: Coordinates, coefficients: Floats) -> ValidationErrors:
+def _errors(
+    frame: Frame, rows: DesignRows, left: dict[str, Floats], coordinates: Coordinates, coefficients: Floats
+) -> ValidationErrors:
     """Return the predictions of one frame."""
-    rows, left = system.rows_and_remainder(frame, ("energy", "forces"))
     n_columns = len(coefficients)
     energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
     if "energy" in left:

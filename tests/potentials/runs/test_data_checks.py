@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import trained_models
 from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.io import read, write
 
 from rhopot.export import read_card
@@ -251,3 +255,36 @@ def test_ready_configurations_without_energies(family: str, kept: str, tmp_path:
     write(tmp_path / "none.xyz", unlabelled, format="extxyz")
     with pytest.raises(DataError, match="forces or stress must be present in the data, got no label under a known key"):
         load_training_set(settings(family, f"data.train={tmp_path / 'none.xyz'}", "targets.energy=null"))
+
+
+def strained_copper(pressure: float) -> list[Atoms]:
+    """Strained cells of copper by effective medium theory, whose stresses are `pressure` (eV/A^3) too tensile."""
+    frames = []
+    for strain in np.linspace(-0.02, 0.02, 9):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain * np.diag([1.0, 0.8, 1.2])), scale_atoms=True)
+        atoms.rattle(0.01, seed=3)
+        atoms.calc = EMT()
+        stress = atoms.get_stress(voigt=False) + pressure * np.eye(3)
+        plain = atoms.copy()
+        plain.info.update(REF_energy=atoms.get_potential_energy(), REF_stress=stress, config_type="strained")
+        plain.arrays["REF_forces"] = atoms.get_forces()
+        frames.append(plain)
+    return frames
+
+
+@pytest.mark.parametrize("pressure", [0.0, 0.02])
+def test_stresses_that_contradict_the_energies_are_not_fitted(pressure: float, tmp_path: Path) -> None:
+    """0.02 eV/A^3 is 3.2 GPa; stresses that a configuration requires are fitted all the same."""
+    file = tmp_path / "copper.xyz"
+    write(file, strained_copper(pressure), format="extxyz")
+    data = load_training_set(settings("soap_linear", f"data.train={file}"))
+    required = load_training_set(settings("soap_linear", f"data.train={file}", "targets.stress=0.1"))
+    assert required.train.count("stress") == len(required.train)
+    if pressure == 0.0:
+        assert data.train.count("stress") == len(data.train)
+        assert not data.wrong_stresses
+        return
+    assert data.train.count("stress") == data.validation.count("stress") == 0
+    assert data.wrong_stresses in data.notes
+    assert re.match(r"stresses of config_type strained are 3\.2 GPa too tensile against", data.wrong_stresses)

@@ -130,10 +130,9 @@ template <class Work> void on_graph(const TermTensors& terms, const GraphArgumen
         const auto graph = a.graph<scalar_t>();
         const auto basis = a.basis<scalar_t>();
         const Plan<scalar_t> plan(terms, basis.l_max, int(a.width()));
-        over_centres<scalar_t>(a.n_centres(), k.graph_workspace(plan.terms, basis, a.most_edges()),
-                               [&](auto begin, auto end, auto* workspace) {
-            work(k, plan.terms, graph, basis, begin, end, workspace);
-        });
+        over_centres<scalar_t>(
+            a.n_centres(), k.graph_workspace(plan.terms, basis, a.most_edges()),
+            [&](auto begin, auto end, auto* workspace) { work(k, plan.terms, graph, basis, begin, end, workspace); });
     });
 }
 
@@ -217,7 +216,8 @@ void TermTensors::check(std::int64_t n_degrees, std::int64_t width) const {
 at::Tensor multispectrum(const TermTensors& terms, const at::Tensor& density, const at::Tensor& tangent) {
     const at::Tensor value = density.contiguous();
     at::Tensor features = at::empty({value.size(0), terms.n_features()}, value.options());
-    on_density(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
+    on_density(terms, value, contiguous(tangent),
+               [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
         k.values(plan, source, begin, end, out(features, workspace), workspace);
     });
     return features;
@@ -227,7 +227,8 @@ at::Tensor multispectrum_adjoint(const TermTensors& terms, const at::Tensor& den
                                  const at::Tensor& tangent) {
     const at::Tensor value = density.contiguous(), h = adjoint.contiguous();
     at::Tensor gradient = at::empty_like(value);
-    on_density(terms, value, contiguous(tangent), [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
+    on_density(terms, value, contiguous(tangent),
+               [&](auto& k, auto& plan, auto& source, auto begin, auto end, auto* workspace) {
         k.adjoint(plan, source, begin, end, in(h, workspace), out(gradient, workspace), workspace);
     });
     return gradient;

@@ -34,9 +34,7 @@ template <class T, bool DUAL> struct Multispectrum {
     }
 
     // numbers of c and d
-    std::ptrdiff_t density_size() const {
-        return WIDTH<T> * std::ptrdiff_t(terms.l_max + 1) * (terms.l_max + 1) * terms.width;
-    }
+    std::ptrdiff_t density_size() const { return WIDTH<T> * std::ptrdiff_t(terms.l_max + 1) * (terms.l_max + 1) * terms.width; }
     // c[lm, u] of degree l, m counted from 0
     RHOPOT_INLINE std::ptrdiff_t place(int l, int m, std::int64_t u) const {
         return WIDTH<T> * (std::ptrdiff_t(l * l + m) * terms.width + u);

@@ -29,7 +29,6 @@ at::Tensor multispectrum(const TermTensors& terms, const at::Tensor& density, co
 at::Tensor multispectrum_adjoint(const TermTensors& terms, const at::Tensor& density, const at::Tensor& adjoint,
                                  const at::Tensor& tangent = {});
 
-
 // p[C, F] and dp[E, 3, F] of the densities of a graph
 std::tuple<at::Tensor, at::Tensor> multispectrum_jacobian(const GraphArguments& a, const TermTensors& terms);
 // energies of a linear model with weights [1 or A, F, 1+K]; throws when they do not fit

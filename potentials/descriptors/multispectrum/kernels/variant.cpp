@@ -163,7 +163,12 @@ template <class T> struct LinearPack {
 
     LinearPack(const MultispectrumTerms<T>& terms, const Graph<T>& g, const Basis<T>& b, std::int64_t most_edges,
                const LinearResults<T>& r, Arena<T> arena)
-        : graph(g), basis(b), results(r), shape(b), spectrum(terms, arena), centre_memory(arena.next),
+        : graph(g),
+          basis(b),
+          results(r),
+          shape(b),
+          spectrum(terms, arena),
+          centre_memory(arena.next),
           centre_size(Centre<T>::size(b, most_edges)) {}
 
     // energies and what else is wanted of the centres at hand, with the weights w[F] of their species

@@ -1,4 +1,4 @@
-"""Streaming: memory that does not follow the number of frames, and blocks that fold when they are full."""
+"""Streaming: memory that does not follow the number of frames."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from labelled import frames
 
 from rhopot.potentials.fitting.communicator import SingleProcess
-from rhopot.potentials.fitting.least_squares.assemble import RowBuffer, assemble
+from rhopot.potentials.fitting.least_squares.assemble import assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
 from rhopot.potentials.fitting.least_squares.coordinates import DiagonalCoordinates
 from rhopot.potentials.fitting.least_squares.equations import Equations
-from rhopot.potentials.fitting.least_squares.qr import SequentialQR
+from rhopot.potentials.fitting.least_squares.normal_equations import NormalEquations
 from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 
@@ -29,8 +29,8 @@ class RandomProblem:
         return Equations({"forces": rows}, {"forces": 1.0})
 
 
-def peak_memory(repeats: int) -> tuple[int, SequentialQR]:
-    """Return the peak of traced bytes while 5 frames are assembled `repeats` times, and the triangle."""
+def peak_memory(repeats: int) -> tuple[int, NormalEquations]:
+    """Return the peak of traced bytes while 5 frames are assembled `repeats` times, and the equations."""
     train = frames(5) * repeats
     nowhere = Checkpoint(None, False, 0, 1, "", 30.0)
     unscaled = DiagonalCoordinates(np.ones(COLUMNS))
@@ -38,27 +38,14 @@ def peak_memory(repeats: int) -> tuple[int, SequentialQR]:
     tracemalloc.start()
     folds = np.arange(len(train)) % 3
     problem: Any = RandomProblem()
-    qr = assemble(train, folds, problem, unscaled, Targets(), 50, SingleProcess(), SilentProgress(), nowhere).total()
+    assembly = assemble(train, folds, problem, unscaled, Targets(), 50, SingleProcess(), SilentProgress(), nowhere)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return peak, qr
+    return peak, assembly.equations
 
 
 def test_memory_does_not_grow_with_the_number_of_frames() -> None:
     (few, small), (many, large) = peak_memory(2), peak_memory(40)
-    assert (small.n_rows, large.n_rows) == (2 * 5 * ROWS, 40 * 5 * ROWS)
+    assert (small.n_rows.sum(), large.n_rows.sum()) == (2 * 5 * ROWS, 40 * 5 * ROWS)
     more_rows = 8 * (COLUMNS + 1) * ROWS * 5 * 38  # bytes of the rows of the added frames
     assert many - few < 0.02 * more_rows
-
-
-def test_buffer_folds_full_blocks_only() -> None:
-    qr = SequentialQR(2)
-    buffer = RowBuffer(qr, 4)
-    rows = np.arange(9.0).reshape(3, 3)
-    buffer.add(rows)
-    assert (buffer.empty, qr.n_rows) == (False, 0)
-    buffer.add(rows)
-    assert (buffer.empty, qr.n_rows) == (True, 6)
-    buffer.add(rows)
-    buffer.flush()
-    assert qr.n_rows == 9

@@ -62,10 +62,12 @@ class ColumnZero(torch.nn.Module):
         return self.model(*graph, False)[:, 0]
 
 
+@pytest.mark.parametrize("periodic", [True, False])  # many images of each neighbor, and a single edge to each
 @pytest.mark.parametrize("case", [linear_case, gap_case])
-def test_rows_times_coefficients_equal_autograd_of_the_model(case) -> None:  # type: ignore[no-untyped-def]
+def test_rows_times_coefficients_equal_autograd_of_the_model(case, periodic: bool) -> None:  # type: ignore[no-untyped-def]
     design, model, weights = case()
     frame = frames(1, seed=5)[0]
+    frame.atoms.pbc = periodic
     rows = rows_of(problem(design), frame)
     parts = list(graphs(frame.atoms, SYMBOLS, CUTOFF, 10**6))
     energy, forces, virial = energy_forces_virial(ColumnZero(model), parts, len(frame.atoms))

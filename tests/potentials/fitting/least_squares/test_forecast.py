@@ -60,11 +60,11 @@ def test_every_stage_of_a_fit_is_in_the_forecast(clock: None) -> None:
         evaluate=lambda f: evaluated.append(len(f)),
     )
     row = 2 / forecast.PROBE_ROWS
-    solve = 4 * 10 / 2 * row
+    solve = 8 * 10 / 2 * row
     assert dict(expected.stages) == pytest.approx({
         "equations": 12 * 0.5 + 3 * row,
         "solve": solve,
-        "members": 3 * solve + 3 * (10 / 6) * row,
+        "members": (3 + 3) * (10 / 6) * row,
         "validation": 8 * 0.5,
         "fit to both parts": 8 * 0.5 + 2 * row + solve,
     })  # fmt: skip

@@ -28,7 +28,7 @@ from rhopot.potentials.fitting.least_squares.members import (
     member_departures,
     normals,
 )
-from rhopot.potentials.fitting.least_squares.qr import SequentialQR
+from rhopot.potentials.fitting.least_squares.normal_equations import NormalEquations
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 
 LINEAR = LinearSettings(prior=0.3, scaling=0.5)
@@ -39,10 +39,11 @@ def small_posterior() -> tuple[Posterior, np.ndarray, np.ndarray]:
     """Return the posterior of 30 equations for 5 coefficients, and its mean and covariance in closed form."""
     random = np.random.default_rng(0)
     a, y, scale = random.standard_normal((30, 5)), random.standard_normal(30), np.geomspace(0.1, 3, 5)
-    qr = SequentialQR(5)
-    qr.add(np.column_stack([a * scale, y]))
+    equations = NormalEquations(5, 1, 16)
+    equations.add(np.column_stack([a * scale, y]), 0)
+    equations.flush()
     covariance = np.linalg.inv(a.T @ a + np.diag(scale**-2))
-    return solve(qr, DiagonalCoordinates(scale)), covariance @ a.T @ y, covariance
+    return solve(equations, DiagonalCoordinates(scale)), covariance @ a.T @ y, covariance
 
 
 def test_posterior_equals_bayesian_linear_regression() -> None:
