@@ -192,6 +192,44 @@ def curves(
     return _save(figure, path, title)
 
 
+def pareto_front(
+    path: str | Path,
+    costs: Sequence[float],
+    panels: Mapping[str, Sequence[float]],
+    front: Sequence[int],
+    chosen: int | None = None,
+    budget: float | None = None,
+    title: str = "",
+) -> Path:
+    """Errors (label with unit -> values) against costs (us per atom and step), logarithmic; each in a panel of its own.
+
+    front: points of the front, joined in the first panel, whose error it is made of; chosen: the one with a ring
+    budget: highest cost, a dotted line
+    """
+    if not panels:
+        raise ValueError("panels must hold at least one error, got none; give labelled data")
+    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
+    x = np.asarray(costs)
+    every = np.atleast_1d(figure.subplots(1, len(panels)))
+    for axes, (label, values) in zip(every, panels.items(), strict=True):
+        y, line = np.asarray(values), "-" if axes is every[0] else ""
+        axes.loglog(x, y, "o", ms=4, color=FAINT, label="trials")
+        axes.loglog(x[list(front)], y[list(front)], f"{line}o", ms=4, lw=1.2, color=ACCENT, label="Pareto front")
+        if chosen is not None:
+            ring = {"ms": 10, "mfc": "none", "mew": 1.4, "color": SECOND, "label": "chosen"}
+            axes.loglog(x[chosen], y[chosen], "o", **ring)
+        if budget is not None:
+            axes.axvline(budget, color=INK, lw=0.8, ls=":", label="budget")
+        ends = [*x, *([] if budget is None else [budget])]
+        axes.set(xlabel="cost (µs per atom and step)", ylabel=label, xlim=(0.7 * min(ends), 1.4 * max(ends)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        _plain_decades(axes)
+    every[0].legend(frameon=False, fontsize=8)
+    return _save(figure, path, title)
+
+
 def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[str], title: str = "") -> Path:
     """Square matrix of numbers between 0 and about 1 as a heat map, each number in its field; names of the rows."""
     numbers = np.asarray(values, dtype=float)

@@ -66,6 +66,15 @@ def test_benchmark_of_the_measures_orders_the_bases(tmp_path: Path, capsys: pyte
     assert (tmp_path / "gfre_lithium_silicon.png").is_file()
 
 
+def test_benchmark_of_the_tuned_cost_prints_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example("benchmarks/tuned_cost")(["--output", str(tmp_path), "--repeats", "1", "--steps", "2", "--small"])
+    output = capsys.readouterr().out
+    assert re.search(
+        r"^soap_linear, cutoff=3.5 n_max=2 l_max=2 +\d+ +[\d.]+ +[\d.]+ +[\d.]+", output, flags=re.MULTILINE
+    )
+    assert "machine:" in output
+
+
 def test_benchmark_of_global_models_prints_speed_ups(
     trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

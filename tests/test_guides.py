@@ -70,7 +70,7 @@ def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], tmp_pat
 
 
 def test_families_compared(tmp_path: Path) -> None:
-    """As the page has it, but for the models' size: a `rhopot` that adds these tests' small settings to `train`."""
+    """As the page has it, but for the models' size: a `rhopot` that adds these tests' small settings."""
     for name, path in (("train", "Li4Si28_0"), ("validation", "Li12Si20_0"), ("test", "Li8Si24_0")):
         shutil.copy(DATA / f"{path}.xyz", tmp_path / f"{name}.xyz")
     quick = {"training.epochs=60": "training.epochs=5"}
@@ -83,10 +83,14 @@ def test_families_compared(tmp_path: Path) -> None:
     command.write_text(
         f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n\nfrom rhopot.potentials.commands import main\n\n"
         f"small = {small!r}\nwords = sys.argv[1:]\n"
-        "sys.exit(main([*words, *(small[Path(words[1]).stem] if words[0] == 'train' else [])]))\n"
+        "few = ['--points', '2', '--folds', '2', '--budget', '1000us', *small['soap_linear']]\n"
+        "added = {'train': small.get(Path(words[1]).stem, []), 'tune': few}\n"
+        "sys.exit(main([*words, *added.get(words[0], [])]))\n"
     )
     command.chmod(0o755)
-    (printed,) = run("which_family", tmp_path, first=command.parent)
+    tuned, printed = run("which_family", tmp_path, first=command.parent)
+    assert "at most 2 trials" in tuned
+    assert "run_tuned/model.pt is saved" in tuned
     assert printed.count("/model.pt is saved") == 3
     assert printed.count("on test.xyz") == 3
 

@@ -37,6 +37,7 @@ LAYERS = [
     "rhopot.potentials.lammps",
     "rhopot.potentials.properties",
     "rhopot.potentials.analysis",
+    "rhopot.potentials.tuning",
     "rhopot.potentials.verification",
     "rhopot.potentials.api",
     "rhopot.potentials.commands",

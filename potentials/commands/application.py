@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rhopot.potentials import threads
+from rhopot.potentials.commands.failures import (
+    Terminated,
+    is_usage,
+    leave,
+    let_first_rank_speak,
+    orderly_termination,
+    sentence,
+    with_notes,
+)
 
 app = typer.Typer(
     name="rhopot",
@@ -29,11 +33,7 @@ app = typer.Typer(
 data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=True)
 app.add_typer(data)
 
-# What the system answers where a file has no room: disk, quota, limit of the size of files.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 COMPLETION = "_RHOPOT_COMPLETE"
-SECONDS_TO_SPEAK = 2.0
-SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 Device = Annotated[str, typer.Option("--device", help="auto (a GPU where torch finds one), cpu or cuda.")]
@@ -185,6 +185,62 @@ def analyse(
 
 
 @app.command()
+def tune(
+    config: Annotated[
+        str,
+        typer.Argument(help="YAML configuration, or the name of a family (rhopot config).", metavar="CONFIG"),
+    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Labelled structures, as for train; KEY=VALUE changes the configuration that the search starts from, "
+            "e.g. data.split.by=group data.split.key=path for folds of whole groups.",
+            metavar="DATA... [KEY=VALUE...]",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", metavar="FOLDER")] = Path("tune"),
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="Highest cost in microseconds of processor time per atom and step, e.g. 10us; the most accurate "
+            "configuration within it is chosen. Without it: the knee of the front.",
+            metavar="TIME",
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            help="Values of a key in order of size, e.g. descriptor.cutoff=4,5,6; repeatable. Without it: those of the "
+            "family.",
+            metavar="KEY=V1,V2,...",
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Folds of the cross-validation.", metavar="K")] = 3,
+    points: Annotated[int, typer.Option("--points", help="Configurations that are tried at most.", metavar="N")] = 20,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget the trials in the folder.")] = False,
+) -> None:
+    """Search settings (basis, cutoff, body order, sparse set, sigmas) for the Pareto front of accuracy and cost.
+
+    Errors are those of cross-validation, costs are measured. Writes all trials, a plot of the front and config.yaml,
+    the configuration of the chosen point, which train takes. The same command again goes on with a stopped search.
+    """
+    from rhopot.potentials.commands.tune import tune as run
+
+    run(
+        config,
+        words or [],
+        output=output,
+        budget=budget,
+        grid=grid or [],
+        folds=folds,
+        points=points,
+        overwrite=overwrite,
+    )
+
+
+@app.command()
 def info(model: Model) -> None:
     """What a model file is: elements, range, units, settings, training data, errors, references."""
     from rhopot.potentials.commands.info import info as run
@@ -259,8 +315,9 @@ def data_lint(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0 done, 1 failed or refused, 2 wrong use, 3 a training whose model is saved but not all that describes it, 130
-    interrupted (Ctrl-C), 143 terminated (SIGTERM, as batch systems send it before the time is up).
+    0 done, 1 failed or refused, 2 wrong use, 3 incomplete (a training whose model is saved but not all that describes
+    it, a search whose budget no trial meets), 130 interrupted (Ctrl-C), 143 terminated (SIGTERM, as batch systems send
+    it before the time is up).
 
     A failure is one sentence on stderr; `--debug`, anywhere on the line, shows the traceback as well.
     """
@@ -269,25 +326,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads.settle()
     words = [word for word in words if word != "--debug"]
     try:
-        with _orderly_termination():
+        with orderly_termination():
             return _run(words)
     except typer.Exit as stop:
         return int(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort) as stop:
         terminated = isinstance(stop, Terminated)
-        print(f"rhopot: {_with_notes('terminated' if terminated else 'interrupted', stop)}", file=sys.stderr)
-        return _leave(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+        print(f"rhopot: {with_notes('terminated' if terminated else 'interrupted', stop)}", file=sys.stderr)
+        return leave(128 + (signal.SIGTERM if terminated else signal.SIGINT))
     except BrokenPipeError:  # the reader of the output has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (Python flushes it at the end)
-        return _leave(1)
+        return leave(1)
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # which has shown the help
             return 2
-        _let_first_rank_speak()
+        let_first_rank_speak()
         if debug:
             traceback.print_exc()
-        print(f"rhopot: {_with_notes(_sentence(error), error)}", file=sys.stderr)
-        return _leave(2 if _is_usage(error) else getattr(error, "exit_status", 1))
+        print(f"rhopot: {with_notes(sentence(error), error)}", file=sys.stderr)
+        return leave(2 if is_usage(error) else getattr(error, "exit_status", 1))
 
 
 def _run(words: list[str]) -> int:
@@ -301,80 +358,3 @@ def _run(words: list[str]) -> int:
     with command.make_context("rhopot", words) as context:
         status = command.invoke(context)
     return status if isinstance(status, int) else 0
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has come: the work ends as it does on Ctrl-C, with everything closed and no process left behind."""
-
-
-@contextmanager
-def _orderly_termination() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated`; only the main thread may ask for that."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _with_notes(sentence: str, error: BaseException) -> str:
-    """The sentence and what those that the error passed through had to add."""
-    return "; ".join([sentence, *getattr(error, "__notes__", [])])
-
-
-def _is_usage(error: Exception) -> bool:
-    """True for errors in the command line itself (click's or the copy of it that typer carries)."""
-    return type(error).__name__ in (
-        "UsageError",
-        "BadParameter",
-        "NoSuchOption",
-        "MissingParameter",
-        "BadArgumentUsage",
-    )
-
-
-def _sentence(error: Exception) -> str:
-    """Message of errors that are meant to be read; others say what they are and how to see more."""
-    formatted = getattr(error, "format_message", None)
-    if formatted is not None:
-        return str(formatted())
-    if isinstance(error, OSError) and error.filename and error.errno in FULL:
-        return f"'{error.filename}' could not be written: {error.strerror}; make room"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
-    if isinstance(error, ValueError | RuntimeError | ImportError) and str(error):
-        return str(error).strip()
-    return f"unexpected {type(error).__name__}: {error}; run again with --debug to see where"
-
-
-def _communicator() -> Any:
-    """MPI's communicator where this process is one of several that use it, else None."""
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized() or mpi.COMM_WORLD.Get_size() < 2:
-        return None
-    return mpi.COMM_WORLD
-
-
-def _let_first_rank_speak() -> None:
-    """Ranks but the first wait: where all fail alike, the first one's sentence is printed once and ends them all."""
-    communicator = _communicator()
-    under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
-    rank = int(os.environ["RANK"]) if under_torchrun else communicator.Get_rank() if communicator is not None else 0
-    if rank > 0:
-        time.sleep(SECONDS_TO_SPEAK if communicator is not None else SECONDS_UNDER_TORCHRUN)
-
-
-def _leave(status: int) -> int:
-    """Exit status; under MPI the other ranks are ended as well, for they would wait for this one for ever."""
-    communicator = _communicator()
-    if communicator is not None:
-        sys.stderr.flush()
-        communicator.Abort(status)
-    return status

@@ -118,6 +118,7 @@ class Family:
     defaults: values of the family's own for keys that a configuration leaves out, nested as in the file
     replaces: key that a configuration gives -> keys of the same section whose `defaults` then do not count
     shorthands: top-level keys that stand for keys of sections
+    tuning: dotted key -> values in order of size, which `rhopot tune` searches by default; empty: the user names them
     notes: what everybody who runs such a model has to know, shown by `rhopot info`
 
     Raises:
@@ -143,6 +144,7 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     replaces: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tuning: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

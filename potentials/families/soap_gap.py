@@ -45,4 +45,12 @@ FAMILY = Family(
         "regressor": {"zeta": 3, "delta": 3.0},
         "targets": expected_errors(energy=0.003, forces=0.05, stress=0.05),
     },
+    tuning={
+        "descriptor.cutoff": (4.0, 5.0, 5.75, 6.5, 7.25),
+        "descriptor.n_max": (4, 6, 8, 10, 12),
+        "descriptor.l_max": (3, 4, 6, 8, 10),
+        "regressor.n_sparse": (125, 250, 500, 1000, 2000),
+        "regressor.zeta": (1, 2, 3, 4),
+        "targets.energy.sigma": (0.001, 0.003, 0.01),
+    },
 )

@@ -36,4 +36,12 @@ FAMILY = Family(
         "descriptor": {"cutoff": 6.0, "cutoff_width": 2.0, "l_max": 8, "density_width": 0.3},
         "targets": expected_errors(energy=0.007, forces=0.1, stress=0.1),
     },
+    tuning={
+        "descriptor.cutoff": (4.0, 5.0, 6.0, 7.0),
+        "descriptor.n_max": (4, 6, 8, 10, 12),
+        "descriptor.l_max": (3, 4, 6, 8, 10),
+        "descriptor.optimal_basis": ({"q_max": 3}, {"q_max": 4}, {"q_max": 6}, {"q_max": 8}, None),
+        "targets.energy.sigma": (0.002, 0.007, 0.02),
+        "regressor.prior": (0.1, 0.3, 1.0, 3.0),
+    },
 )

@@ -22,10 +22,12 @@ UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[str]:
+def lock_folder(folder: Path, option: str = "output=...") -> Iterator[str]:
     """Hold the folder, which is made if it does not exist; yields a note for the reader, empty where all is well.
 
     A folder that was made here and is empty in the end is removed again, as are its parents.
+
+    option: how another folder is named, for messages
 
     Raises:
         ValueError: another process holds it, or it cannot be written.
@@ -33,14 +35,14 @@ def lock_folder(folder: Path) -> Iterator[str]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, note = _acquire(folder)
+        descriptor, note = _acquire(folder, option)
     except FileExistsError as error:
         raise ValueError(
-            f"output must be a folder, got the file '{error.filename}'; choose another output=..."
+            f"output must be a folder, got the file '{error.filename}'; choose another {option}"
         ) from error
     except OSError as error:
         raise ValueError(
-            f"output must be a folder that can be written, got '{folder}' ({error.strerror}); choose another output=..."
+            f"output must be a folder that can be written, got '{folder}' ({error.strerror}); choose another {option}"
         ) from error
     try:
         yield note
@@ -50,7 +52,7 @@ def lock_folder(folder: Path) -> Iterator[str]:
         _remove_empty(made)
 
 
-def _acquire(folder: Path) -> tuple[int, str]:
+def _acquire(folder: Path, option: str) -> tuple[int, str]:
     """Open file that holds the lock, and a note; ValueError where another process holds it."""
     path = folder / NAME
     while True:
@@ -62,7 +64,7 @@ def _acquire(folder: Path) -> tuple[int, str]:
             os.close(descriptor)
             raise ValueError(
                 f"output must be a folder that no other training is writing, got '{folder}', in use by "
-                f"{holder or 'another process'}; wait for it or choose another output=..."
+                f"{holder or 'another process'}; wait for it or choose another {option}"
             ) from error
         except OSError as error:
             if error.errno not in UNSUPPORTED:

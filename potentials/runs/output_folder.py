@@ -94,7 +94,7 @@ def open_folder(folder: Path, settings: RunConfig, data: TrainingSet, resume: bo
     remove_partials(folder)
     if stage.is_dir() and resume and (stage / "run.json").exists():
         before = read_json(stage / "run.json")
-        changed = [name for name in _differences(before, state) if not _free(name)]
+        changed = [name for name in differing(before, state) if not _free(name)]
         if changed:
             raise ValueError(
                 f"configuration must be that of the stopped training in '{folder}', got other {', '.join(changed)}; "
@@ -159,9 +159,9 @@ def _free(name: str) -> bool:
     return any(name == free or name.startswith(f"{free}.") for free in FREE)
 
 
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Dotted names of the entries that differ."""
+def differing(before: Any, now: Any, path: str = "") -> list[str]:
+    """Dotted names of the entries of two nested mappings that differ, without a leading `settings.`."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = sorted(set(before) | set(now))
-        return [d for n in names for d in _differences(before.get(n), now.get(n), f"{path}.{n}" if path else n)]
+        return [d for n in names for d in differing(before.get(n), now.get(n), f"{path}.{n}" if path else n)]
     return [] if before == now else [path.removeprefix("settings.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
@@ -53,6 +54,48 @@ def load_training_set(
     train_source, validation_source: structures in place of the files that the configuration names
     """
     data = config.data
+    read = _read(config, train_source, validation_source)
+    train, given = read.train, read.given
+    if given is not None:
+        validation, split = config.targets.kept(given), "given"
+    else:
+        train, validation = split_validation(train, config)
+        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
+        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
+    check_validation(config.targets, train, validation, given is not None)
+    notes = read.notes + overlap(train, validation)
+    symbols = config.descriptor.symbols or tuple(train.symbols)
+    for name, frames in (("train", train), ("validation", validation)):
+        unknown = sorted(set(frames.symbols) - set(symbols))
+        if unknown:
+            raise ValueError(
+                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
+                "add training frames with them, or to descriptor.symbols"
+            )
+    refit_on_validation = given is None and data.split.refit
+    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, read.not_fitted, read.wrong)
+
+
+def load_frames(config: RunConfig) -> tuple[FrameSet, tuple[str, ...]]:
+    """Read all training frames, without a validation part, with the labels that the targets ask for; and notes."""
+    alone = config.model_copy(update={"data": config.data.model_copy(update={"validation": ()})})
+    read = _read(alone, None, None)
+    return read.train, read.notes
+
+
+class _Read(NamedTuple):
+    """Labelled training frames, validation frames where they are given, and what is said of them in a `TrainingSet`."""
+
+    train: FrameSet
+    given: FrameSet | None
+    notes: tuple[str, ...]
+    not_fitted: Mapping[str, int]
+    wrong: str
+
+
+def _read(config: RunConfig, train_source: Source | None, validation_source: Source | None) -> _Read:
+    """Read both files, and take away the labels that are not fitted."""
+    data = config.data
     if train_source is None and not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
@@ -69,27 +112,10 @@ def load_training_set(
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
-    if given is not None:
-        validation, split = config.targets.kept(given), "given"
-    else:
-        train, validation = _split(train, config)
-        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
-        split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
-    check_validation(config.targets, train, validation, given is not None)
-    notes += ((wrong,) if wrong else ()) + unlabelled + overlap(train, validation)
-    symbols = config.descriptor.symbols or tuple(train.symbols)
-    for name, frames in (("train", train), ("validation", validation)):
-        unknown = sorted(set(frames.symbols) - set(symbols))
-        if unknown:
-            raise ValueError(
-                f"data.{name} must hold only the elements {', '.join(symbols)}, got {', '.join(unknown)} as well; "
-                "add training frames with them, or to descriptor.symbols"
-            )
-    refit_on_validation = given is None and data.split.refit
-    return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, unused, wrong)
+    return _Read(train, given, (*notes, *((wrong,) if wrong else ()), *unlabelled), unused, wrong)
 
 
-def _split(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
+def split_validation(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
     """Training and validation part; isolated atoms, which fix energies per element, always train."""
     split = config.data.split
     rows = [row for row, frame in enumerate(frames) if not is_isolated_atom(frame)]

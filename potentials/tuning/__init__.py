@@ -1,0 +1,1 @@
+"""The search of `rhopot tune`: configurations on a grid, their cross-validation errors and measured costs."""
