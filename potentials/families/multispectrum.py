@@ -62,7 +62,7 @@ FAMILY = Family(
         "targets": expected_errors(energy=0.007, forces=0.1, stress=0.1),
     },
     tuning={
-        "descriptor.cutoff": (4.0, 4.75, 5.5, 6.25, 7.0),
+        "descriptor.cutoff": (4.0, 5.0, 6.0, 7.0),
         "descriptor.optimal_basis.q_max": (4, 6, 8, 10, 12),
         "descriptor.n_three": (0, 250, 500, 1000, 2000, 4000),
         "descriptor.n_four": (0, 250, 500, 1000),

@@ -42,6 +42,8 @@ Floats = NDArray[np.float64]
 
 # Added to the part of W that is left, whose smallest eigenvalue is the prior's share and may vanish to rounding.
 KEPT = 1e-12
+# Share of a direction's weight that must be left in fits without folds.
+LEAST_LEFT = 4.0 * KEPT
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class _Rest:
             self._squares.append(self.narrow.square(square[:-1, :-1], mine[:, :-1]))
         self._whole = np.add.reduce([prior.T @ prior, *self._squares])
         self._whole *= 1.0 + KEPT
+        self._pivots = np.square(np.diag(dpotrf(self._whole.T, clean=0)[0]))
         self._first, self._left = -1, self._whole
         self._work = np.empty_like(self._whole)
 
@@ -145,7 +148,8 @@ class _Rest:
             np.subtract(self._left, self._squares[h], out=self._work)
             pull = pull + self._pulls[h]
         factor, info = dpotrf(self._work.T, clean=0, overwrite_a=1)  # symmetric, and in Fortran's order
-        if info != 0:
+        # where no more than `KEPT` of a direction's weight is left, its departure is rounding error
+        if info != 0 or bool(np.any(np.square(np.diag(factor)) < LEAST_LEFT * self._pivots)):
             raise ValueError(
                 "sigmas of targets must leave the prior some weight in fits without a fold of the data, got some that "
                 "are too small for double precision; take larger sigmas, a smaller regressor.prior, or "
