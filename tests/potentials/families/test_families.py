@@ -10,6 +10,7 @@ from rhopot.potentials.descriptors.gmp import GmpSettings
 from rhopot.potentials.families import find_family
 from rhopot.potentials.families.registry import OURS
 from rhopot.potentials.models import Networks, NetworkSettings
+from rhopot.testing import structures
 
 FEW, MORE = ("Li", "Si"), ("Li", "Si", "Ge")
 
@@ -44,7 +45,7 @@ def test_every_family_describes_itself_from_the_settings_of_a_card(name: str) ->
     title, *lines = family.describe(settings)
     assert title == family.title
     assert any("cutoff" in line or "widths" in line for line in lines), "how far it sees"
-    descriptor = family.descriptor_for(settings, (), FEW)
+    descriptor = family.descriptor_for(settings, [structures.skewed()], FEW)
     assert family.reach(descriptor.settings) > 0
     assert descriptor.n_features > 0
     assert all("doi:" in reference for reference in family.references)
