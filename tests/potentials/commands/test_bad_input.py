@@ -245,7 +245,9 @@ def test_evaluate_refuses_options_before_it_evaluates(
     ("words", "message"),
     [
         (["descriptor.cutoff=0.5", "descriptor.cutoff_width=0.4"], "descriptor.cutoff must reach neighbors of atoms"),
-        (["targets.energy=1.0e-12"], "sigmas of targets must leave the prior some weight"),
+        pytest.param(
+            ["targets.energy=1.0e-12"], "sigmas of targets must leave the prior some weight", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_settings_that_leave_nothing_to_fit(

@@ -21,6 +21,8 @@ from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.prototypes import sample_structure
 from rhopot.potentials.verification.check import check_model
 
+pytestmark = pytest.mark.slow
+
 MODEL = small_models.scattering()
 
 

@@ -23,6 +23,8 @@ from rhopot.potentials.runs.fit import TrainedModel, fit_model
 from rhopot.potentials.runs.training_set import load_training_set
 from rhopot.potentials.structures import DataError
 
+pytestmark = pytest.mark.slow
+
 DATA = trained_models.DATA / "Li20Si12_0.xyz"
 
 

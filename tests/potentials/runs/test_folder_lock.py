@@ -15,6 +15,8 @@ from train_process import RUN, mpirun, start
 from rhopot.potentials.commands import main
 from rhopot.potentials.runs.folder_lock import NAME, lock_folder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
 DATA = str(ROOT / "examples/data/lisi_gpaw/Li8Si24_0.xyz")

@@ -15,6 +15,8 @@ from rhopot.potentials.structures.prototypes import sample_structure, vacancy_ho
 from rhopot.potentials.verification.check import CheckResult, check_model
 from rhopot.potentials.verification.finite_differences import derivative, numerical_forces, numerical_stress
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ("Li", "Si")
 
 

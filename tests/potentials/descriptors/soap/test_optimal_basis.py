@@ -22,6 +22,8 @@ from rhopot.potentials.descriptors.soap.table import build_table
 from rhopot.potentials.families import find_family
 from rhopot.potentials.graph.atomic_graph import graphs
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).resolve().parents[4] / "examples" / "data" / "lisi_gpaw"
 SYMBOLS = ("Li", "Si")
 FRAMES = [frame for name in ("Li10Si22_0", "Li12Si20_0") for frame in ase.io.read(DATA / f"{name}.xyz", "::3")]

@@ -21,6 +21,8 @@ from rhopot.potentials.descriptors.soap.supervised_basis import density_weights,
 from rhopot.potentials.families.local import features_of_atoms
 from rhopot.potentials.structures import read_frames
 
+pytestmark = pytest.mark.slow
+
 Floats = NDArray[np.float64]
 
 DATA = Path(__file__).resolve().parents[4] / "examples" / "data" / "lisi_gpaw"

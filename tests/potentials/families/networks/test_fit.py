@@ -22,6 +22,8 @@ from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.graph.edge_cache import EdgeCache
 from rhopot.potentials.models.network_settings import NetworkSettings
 
+pytestmark = pytest.mark.slow
+
 TRAIN, VALIDATION = labelled.frames(24, seed=0), labelled.frames(8, seed=1)
 
 

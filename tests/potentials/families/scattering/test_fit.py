@@ -23,6 +23,8 @@ from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
 from rhopot.potentials.structures import Frame
 from rhopot.testing.spectrum import SmallSpectrum
 
+pytestmark = pytest.mark.slow
+
 TRAIN, UNSEEN = frames(24), frames(9, seed=1)
 
 

@@ -25,6 +25,8 @@ from rhopot.potentials.graph.edge_cache import EdgeCache
 from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.structures import Frame
 
+pytestmark = pytest.mark.slow
+
 FULL_GAP = GapSettings(zeta=4, delta=4.0, n_sparse=80, block_rows=100)
 
 
