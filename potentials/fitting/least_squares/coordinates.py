@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 
 # Least standard deviation that a feature is scaled by, as a fraction of the largest.
 LEAST_DEVIATION = 1e-6
+# Deviations of features that are all alike, as a fraction of the features.
+ROUNDING = 1e-12
 
 
 class Coordinates(Protocol):
@@ -98,6 +100,9 @@ def linear_coordinates(pool: Sequence[Floats], prior: float, scaling: float) -> 
     scales: list[Floats] = []
     for features in pool:
         deviation = features.std(axis=0) if len(features) else np.ones(features.shape[1])
+        magnitude = np.sqrt(np.square(features).mean(axis=0)) if len(features) else deviation
+        if deviation.max(initial=0.0) <= ROUNDING * magnitude.max(initial=0.0):
+            deviation = magnitude  # one environment alone, as of an isolated atom: nothing varies
         largest = float(deviation.max(initial=0.0)) or 1.0
         scales.append(prior / np.maximum(deviation, LEAST_DEVIATION * largest) ** scaling)
     return DiagonalCoordinates(np.concatenate(scales))
