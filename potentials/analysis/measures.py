@@ -73,7 +73,7 @@ class Reconstruction:
 
 
 def split_structures(structure: Integers, seed: int) -> Split:
-    """Return rows of two halves of the environments (as nearly as whole structures allow), drawn at random.
+    """Return rows of two halves of the environments, drawn at random; a structure is in one of them.
 
     structure: (N,) number of the structure that each environment is in
 

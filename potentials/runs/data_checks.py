@@ -70,11 +70,11 @@ def wrong_stresses(targets: Targets, frames: FrameSet) -> str:
     """Return a sentence where stresses that may be left out are not the derivatives of the energies, else "".
 
     A constant pressure, as a small plane-wave basis leaves, a wrong sign or a wrong unit is a fault of all stresses of
-    a calculation. `required` stresses are not judged.
+    a calculation. `required` stresses are not judged, nor are single frames, which `rhopot data lint` names.
     """
     if targets.stress is None or targets.stress.required:
         return ""
-    faults = [finding.sentence for finding in lint_stress(frames) if finding.severity != "info"]
+    faults = [finding.sentence for finding in lint_stress(frames) if finding.severity != "info" and not finding.frame]
     remedy = "no stresses are fitted; targets.stress.required=true fits them all the same"
     return f"{faults[0]}: {remedy}" if faults else ""
 

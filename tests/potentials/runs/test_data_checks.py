@@ -281,8 +281,9 @@ def test_stresses_that_contradict_the_energies_are_not_fitted(pressure: float, t
     file = tmp_path / "copper.xyz"
     write(file, strained_copper(pressure), format="extxyz")
     data = load_training_set(settings("soap_linear", f"data.train={file}"))
-    required = load_training_set(settings("soap_linear", f"data.train={file}", "targets.stress=0.1"))
-    assert required.train.count("stress") == len(required.train)
+    for word in ("targets.stress=0.1", "targets.stress.required=true"):
+        required = load_training_set(settings("soap_linear", f"data.train={file}", word))
+        assert required.train.count("stress") == len(required.train)
     if pressure == 0.0:
         assert data.train.count("stress") == len(data.train)
         assert not data.wrong_stresses
