@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+from refusals import refusal
 
 from rhopot.potentials.commands import main
 
@@ -25,15 +26,6 @@ def analysed(folder: Path, *words: str) -> dict[str, object]:
     assert main(["analyse", *words, "--output", str(folder)]) == 0
     found: dict[str, object] = json.loads((folder / "analysis.json").read_text())
     return found
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str, status: int = 1) -> str:
-    """The sentence of a refusal."""
-    assert main(["analyse", *words]) == status
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err + captured.out
-    assert len(captured.err.strip().splitlines()) == 1
-    return captured.err
 
 
 def test_families_bases_and_body_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,5 +114,5 @@ def test_bad_input_is_one_sentence(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert message in refused(capsys, *words)
+    assert message in refusal(capsys, ["analyse", *words])
     assert list(tmp_path.iterdir()) == []

@@ -12,23 +12,13 @@ import pytest
 import torch
 from ase import Atoms
 from ase.io import read, write
+from refusals import refusal
 
 from rhopot.potentials.commands import main
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "examples/configs/soap_linear.yaml")
 FRAMES = ROOT / "examples/data/lisi_gpaw/Li20Si12_0.xyz"
-
-
-def sentence(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
-    """The one line on stderr of a command that must fail."""
-    assert main(words) == 1
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err + captured.out
-    lines = captured.err.strip().splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("rhopot: ")
-    return lines[0]
 
 
 def nothing(frames: list[Atoms]) -> list[Atoms]:
@@ -97,7 +87,7 @@ def test_bad_data_stop_a_training(
     data = tmp_path / "data.xyz"
     write(data, spoil(read(FRAMES, ":")), format="extxyz")
     words = ["train", CONFIG, f"data.train={data}", f"output={tmp_path / 'run'}"]
-    assert message in sentence(capsys, words)
+    assert message in refusal(capsys, words)
     assert not (tmp_path / "run").exists()
 
 
@@ -109,7 +99,7 @@ def test_impossible_frames_are_named_by_every_command(
     write(data, spoil(read(FRAMES, ":")), format="extxyz")
     model = str(ROOT / "tests/data/format_1_linear.pt")
     for words in (["evaluate", model, str(data)], ["features", model, str(data), "-o", str(output)]):
-        assert sentence(capsys, words).startswith(f"rhopot: {data}, frame 3: ")
+        assert refusal(capsys, words).startswith(f"rhopot: {data}, frame 3: ")
     assert main(["data", "lint", str(data)]) == 1
     assert f"error [frames] {data}, frame 3: " in capsys.readouterr().out
     assert not output.exists()
@@ -123,18 +113,18 @@ def test_frames_that_a_model_cannot_take_are_named(tmp_path: Path, capsys: pytes
     frames[3].symbols[2] = "Xe"
     write(data, frames, format="extxyz")
     for model in (linear, scattering):
-        said = sentence(capsys, ["evaluate", model, str(data)])
+        said = refusal(capsys, ["evaluate", model, str(data)])
         assert said.startswith(f"rhopot: {data}, frame 3: elements must be among")
     frames = read(FRAMES, ":5")
     frames[3].positions[2, 0] += 1e7
     frames[3].pbc = False
     write(data, frames, format="extxyz")
-    said = sentence(capsys, ["evaluate", scattering, str(data)])
+    said = refusal(capsys, ["evaluate", scattering, str(data)])
     assert said.startswith(f"rhopot: {data}, frame 3: the box of a structure must be at most")
     config = str(ROOT / "examples/configs/scattering.yaml")
     train = ["train", config, f"data.train={data}", "descriptor.beta=0.6", f"output={tmp_path / 'run'}"]
     for words in (["features", scattering, str(data), "-o", str(output)], [*train, f"data.validation={FRAMES}"]):
-        said = sentence(capsys, words)
+        said = refusal(capsys, words)
         assert said.startswith(f"rhopot: {data}, frame 3: the grid of a structure must have at most 2e+08 points, got")
     assert not output.exists()
 
@@ -191,7 +181,7 @@ def test_bad_models_are_refused_by_every_command(
         ["features", str(model), str(FRAMES), "-o", str(output)],
         ["check", str(model), "--ranks", "1"],
     ):
-        assert message in sentence(capsys, words)
+        assert message in refusal(capsys, words)
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
 
 
@@ -205,7 +195,7 @@ def test_devices_that_are_not_there(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     model = str(ROOT / "tests/data/format_1_linear.pt")
-    assert message in sentence(capsys, [command, model, str(FRAMES), "--device", device])
+    assert message in refusal(capsys, [command, model, str(FRAMES), "--device", device])
 
 
 @pytest.mark.parametrize(
@@ -238,7 +228,7 @@ def test_evaluate_refuses_options_before_it_evaluates(
     write("forces.xyz", frames, format="extxyz")
     model = str(ROOT / "tests/data/format_1_linear.pt")
     monkeypatch.setattr("rhopot.potentials.commands.evaluate.predict_frames", None)
-    assert message in sentence(capsys, ["evaluate", model, str(FRAMES), *words])
+    assert message in refusal(capsys, ["evaluate", model, str(FRAMES), *words])
 
 
 @pytest.mark.parametrize(
@@ -255,4 +245,4 @@ def test_settings_that_leave_nothing_to_fit(
 ) -> None:
     """A cutoff in nm, and sigmas beyond double precision."""
     small = ["descriptor.n_max=2", "descriptor.l_max=1", "descriptor.cutoff=4.0", "descriptor.cutoff_width=1.5"]
-    assert message in sentence(capsys, ["train", CONFIG, f"data.train={FRAMES}", f"output={tmp_path}", *small, *words])
+    assert message in refusal(capsys, ["train", CONFIG, f"data.train={FRAMES}", f"output={tmp_path}", *small, *words])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ase import Atoms
+from refusals import refusal
 
 from rhopot.export import LoadedModel
 from rhopot.potentials.commands import main
@@ -46,15 +47,6 @@ def tuned(folder: Path, *words: str, status: int = 0) -> dict[str, Any]:
     assert main(["tune", *words, "--output", str(folder)]) == status
     found: dict[str, Any] = json.loads((folder / "tune.json").read_text())
     return found
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str, status: int = 1) -> str:
-    """The sentence of a refusal."""
-    assert main(["tune", *words]) == status
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err + captured.out
-    assert len(captured.err.strip().splitlines()) == 1
-    return captured.err
 
 
 @pytest.mark.slow
@@ -146,9 +138,11 @@ def test_a_finished_search_is_widened_and_chosen_from_anew(
     message = "a search must go on with the data and settings that it began with, got other "
     place = ["--output", str(folder)]
     capsys.readouterr()
-    assert f"{message}descriptor.cutoff for" in refused(capsys, *WORDS, "descriptor.cutoff=4", *place)
-    assert f"{message}data for" in refused(capsys, "soap_linear", DATA[0], *START, *GRID, "--folds", "2", *place)
-    assert f"{message}folds for" in refused(capsys, *WORDS[:-1], "3", *place)
+    assert f"{message}descriptor.cutoff for" in refusal(capsys, ["tune", *WORDS, "descriptor.cutoff=4", *place])
+    assert f"{message}data for" in refusal(
+        capsys, ["tune", "soap_linear", DATA[0], *START, *GRID, "--folds", "2", *place]
+    )
+    assert f"{message}folds for" in refusal(capsys, ["tune", *WORDS[:-1], "3", *place])
     # the same frames under another path are the same data
     copies = [shutil.copy(file, tmp_path) for file in DATA]
     monkeypatch.setattr(cross_validation, "fit_model", None)
@@ -170,7 +164,7 @@ def test_settings_that_cannot_be_fitted_are_a_failed_trial(tmp_path: Path, capsy
     assert found["front"] == [found["trials"][0]["digest"]]
     assert "cutoff=1.5: failed: " in capsys.readouterr().out
     words = ["soap_linear", *DATA, *START, "descriptor.cutoff=1.5", *cutoff, "--output", str(tmp_path / "refused")]
-    assert "the starting configuration must be one that can be fitted: " in refused(capsys, *words)
+    assert "the starting configuration must be one that can be fitted: " in refusal(capsys, ["tune", *words])
 
 
 @pytest.mark.slow
@@ -225,5 +219,5 @@ def test_bad_input_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/model.pt").touch()
-    assert message in refused(capsys, *words)
+    assert message in refusal(capsys, ["tune", *words])
     assert [file.name for file in tmp_path.rglob("*")] == ["full", "model.pt"]
