@@ -55,6 +55,17 @@ def test_benchmark_of_the_radial_basis_orders_the_bases(capsys: pytest.CaptureFi
     assert "4 of 16" in output
 
 
+def test_benchmark_of_the_elements_counts_features(capsys: pytest.CaptureFixture[str]) -> None:
+    example("benchmarks/elements")(["--elements", "1", "2", "4", "--cells", "1", "--repeats", "1"])
+    found = re.findall(r"^(.*?) +([124]) +(\d+) +[\d.]+ ", capsys.readouterr().out, flags=re.MULTILINE)
+    features = {(name, int(n)): int(count) for name, n, count in found}
+    width = [8 * n for n in (1, 2, 4)]
+    separate = [features["power spectrum, separate", n] for n in (1, 2, 4)]
+    assert separate == [u * (u + 1) // 2 * 9 for u in width], "radial functions of all elements in pairs, 9 degrees"
+    assert len({features["multispectrum", n] for n in (1, 2, 4)}) == 1
+    assert features["power spectrum, 2 pseudo-species", 4] == separate[1]
+
+
 def test_benchmark_of_the_measures_orders_the_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--sizes", "2", "4", "--full", "10", "--l-max", "2", "--environments", "600", "--output", str(tmp_path)]
     example("benchmarks/measures")(words)
