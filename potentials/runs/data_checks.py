@@ -10,7 +10,7 @@ from dataclasses import replace
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.structures.frames import TARGETS, frame_digest
-from rhopot.potentials.structures.stress_consistency import lint_stress
+from rhopot.potentials.structures.stress_consistency import contradiction
 
 
 def check_config_types(targets: Targets, frames: Iterable[Frame]) -> None:
@@ -70,13 +70,14 @@ def wrong_stresses(targets: Targets, frames: FrameSet) -> str:
     """Return a sentence where stresses that may be left out are not the derivatives of the energies, else "".
 
     A constant pressure, as a small plane-wave basis leaves, a wrong sign or a wrong unit is a fault of all stresses of
-    a calculation. `required` stresses are not judged, nor are single frames, which `rhopot data lint` names.
+    a calculation. Only what is certain counts, see `stress_consistency`; `rhopot data lint` warns of more. `required`
+    stresses are not judged.
     """
     if targets.stress is None or targets.stress.required:
         return ""
-    faults = [finding.sentence for finding in lint_stress(frames) if finding.severity != "info" and not finding.frame]
+    fault = contradiction(frames)
     remedy = "no stresses are fitted; targets.stress.required=true fits them all the same"
-    return f"{faults[0]}: {remedy}" if faults else ""
+    return f"{fault}: {remedy}" if fault else ""
 
 
 def without_stresses(frames: FrameSet) -> FrameSet:

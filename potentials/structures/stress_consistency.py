@@ -15,6 +15,11 @@ weighted by 1 / |w|:
 One frame with the wrong sign is found by the votes of its pairs: of the four choices (+-s_A, +-s_B), the one that
 fits must fit much better than the rest to count. Frames without such a partner (one cell, one volume, molecular
 dynamics at constant volume) cannot be tested at all, and the summary says so.
+
+The expansion leaves errors of third order, which grow with the stiffness and look like a pressure. What a training
+acts upon (`contradiction`) therefore rests on pairs without displacements, and on an offset without which they do not
+fit and that small and large strains agree on: that of a small basis is constant, that of the expansion grows with the
+square.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhopot.potentials.structures.findings import DataFinding
-from rhopot.potentials.structures.frames import Floats, FrameSet
+from rhopot.potentials.structures.frames import Floats, Frame, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 LARGEST_STRAIN = 0.06
@@ -39,12 +44,24 @@ LEAST_VOTES = 3
 ROBUST_ITERATIONS = 20
 RELIABLE = 0.15  # relative residual of the line below which single frames are accused
 DECISIVE = 0.35  # the best choice of signs leaves less than this share of the smaller work
+# What a contradiction is decided upon: pairs with displacements below this (A), this many, this residual; offsets that
+# lower the residual by this factor, and that differ between small and large strains by no more than that one.
+STILL = 1e-3
+DECIDING_PAIRS = 40
+DECIDING_RESIDUAL = 0.08
+DECIDING_OFFSET = 1.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
+EXPLAINED = 3.0
+SAME_OFFSET = 1.2
 OFFSET_REPORTED = 0.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
 
 
 @dataclass(frozen=True)
 class StrainedPair:
-    """Energy difference d without the work of the forces, work of either stress (half each), V tr(eps); all in eV."""
+    """Energy difference d without the work of the forces, work of either stress (half each), V tr(eps); all in eV.
+
+    displacement: the largest of an atom, in A
+    strain: norm of the strain between them
+    """
 
     a: int
     b: int
@@ -53,6 +70,8 @@ class StrainedPair:
     work_a: float
     work_b: float
     dilation: float
+    displacement: float
+    strain: float
 
 
 def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
@@ -85,6 +104,8 @@ def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
         work_a=0.5 * volumes[0] * float((left.stress * logarithmic).sum()),
         work_b=0.5 * volumes[1] * float((right.stress * logarithmic).sum()),
         dilation=volumes[1] - volumes[0],
+        displacement=float(np.abs(displacement).max()),
+        strain=float(np.linalg.norm(logarithmic)),
     )
 
 
@@ -92,7 +113,7 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
     """Pairs that can be compared and whose stresses do measurable work."""
     families: dict[tuple[bytes, str], list[int]] = defaultdict(list)
     for i, frame in enumerate(frames):
-        if frame.stress is not None and frame.energy is not None and frame.atoms.pbc.all():
+        if frame.stress is not None and frame.energy is not None and frame.atoms.pbc.all() and frame.stress.any():
             families[frame.atoms.numbers.tobytes(), frame.config_type].append(i)
     pairs = []
     for members in families.values():
@@ -125,6 +146,9 @@ def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
     for pair in find_pairs(frames):
         pairs[frames[pair.a].config_type].append(pair)
     for config_type, members in by_type.items():
+        if _are_all_zero([frames[i] for i in members]):
+            yield DataFinding("error", "stress", "", _all_zero(config_type))
+            continue
         if len(pairs[config_type]) < LEAST_PAIRS:
             sentence = (
                 f"stresses of config_type {config_type} ({len(members)} frames) cannot be tested against energies: "
@@ -140,20 +164,78 @@ def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
         yield _line(config_type, len(pairs[config_type]), scale, offset, residual)
 
 
+def contradiction(frames: FrameSet) -> str:
+    """Return a sentence where stresses are certainly not the derivatives of the energies, else ""."""
+    pairs: dict[str, list[StrainedPair]] = defaultdict(list)
+    for pair in find_pairs(frames):
+        if pair.displacement <= STILL:
+            pairs[frames[pair.a].config_type].append(pair)
+    for config_type in sorted({frame.config_type for frame in frames}):
+        if _are_all_zero([frame for frame in frames if frame.config_type == config_type]):
+            return _all_zero(config_type)
+        compared = pairs[config_type]
+        if len(compared) < DECIDING_PAIRS:
+            continue
+        scale, offset, residual = fit_line(compared)
+        finding = _line(config_type, len(compared), scale, offset, residual)
+        if residual > DECIDING_RESIDUAL or finding.severity == "info":
+            continue
+        large = abs(offset) >= DECIDING_OFFSET
+        if not 0.5 < scale < 2.0 or (large and _is_constant_offset(compared, scale, offset)):
+            return finding.sentence
+    return ""
+
+
+def _is_constant_offset(pairs: list[StrainedPair], scale: float, offset: float) -> bool:
+    """Whether pairs whose volumes differ need the offset, and those of small and of large strain agree on it."""
+    ordered = sorted(pairs, key=lambda pair: pair.strain)
+    told = np.cumsum([(pair.dilation / pair.strain) ** 2 for pair in ordered])
+    first, half = np.searchsorted(told, [0.1 * told[-1], 0.5 * told[-1]])
+    halves = ordered[first:half], ordered[half:]
+    if min(map(len, halves)) < LEAST_PAIRS:
+        return False
+    small, large = (fit_line(part)[1] for part in halves)
+    needed = _residual(ordered[first:], scale, 0.0) > EXPLAINED * _residual(ordered[first:], scale, offset)
+    return needed and small * large > 0 and max(abs(small), abs(large)) <= SAME_OFFSET * min(abs(small), abs(large))
+
+
+def _are_all_zero(frames: list[Frame]) -> bool:
+    """Whether several crystals have stresses that are all zero; those of isolated atoms are."""
+    crystals = [f.stress for f in frames if f.stress is not None and f.atoms.pbc.all() and len(f) > 1]
+    return len(crystals) >= LEAST_PAIRS and not np.any(crystals)
+
+
+def _all_zero(config_type: str) -> str:
+    return f"stresses of config_type {config_type} are all zero, which no calculation gives"
+
+
 def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
     """(scale, offset in eV/A^3, relative residual) of d = scale w + offset V tr(eps), robust to a minority of pairs."""
-    d = np.array([pair.energy for pair in pairs])
-    w = np.array([pair.work_a + pair.work_b for pair in pairs])
-    volume = np.array([pair.dilation for pair in pairs])
-    weight = 1.0 / (np.abs(np.array([pair.work_a for pair in pairs])) + np.abs([pair.work_b for pair in pairs]))
+    d, w, volume, weight = _columns(pairs)
     rows = np.stack([w, volume], axis=1) * weight[:, None]
     target = d * weight
     trust = np.ones(len(pairs))
     for _ in range(ROBUST_ITERATIONS):  # least absolute deviations by reweighting
         solution = np.linalg.lstsq(rows * trust[:, None], target * trust, rcond=1e-8)[0]
         trust = 1.0 / np.sqrt(np.maximum(np.abs(rows @ solution - target), 1e-3))
-    residual = np.median(np.abs(rows @ solution - target)) / max(float(np.median(np.abs(target))), 1e-300)
-    return float(solution[0]), float(solution[1]), float(residual)
+    scale, offset = map(float, solution)
+    return scale, offset, _residual(pairs, scale, offset)
+
+
+def _residual(pairs: list[StrainedPair], scale: float, offset: float) -> float:
+    """Median deviation from a line, relative to the median energy difference."""
+    d, w, volume, weight = _columns(pairs)
+    missed = np.median(np.abs(scale * w + offset * volume - d) * weight)
+    return float(missed / max(float(np.median(np.abs(d) * weight)), 1e-300))
+
+
+def _columns(pairs: list[StrainedPair]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Energy difference, work, dilation and weight of each pair."""
+    d = np.array([pair.energy for pair in pairs])
+    w = np.array([pair.work_a + pair.work_b for pair in pairs])
+    volume = np.array([pair.dilation for pair in pairs])
+    weight = 1.0 / (np.abs(np.array([pair.work_a for pair in pairs])) + np.abs([pair.work_b for pair in pairs]))
+    return d, w, volume, weight
 
 
 def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> DataFinding:

@@ -196,7 +196,7 @@ def test_validation_without_labels_is_refused_at_the_start(files: dict[str, Path
             settings("soap_linear", f"data.train={files['all']}", f"data.validation={tmp_path / 'bare.xyz'}")
         )
     for atoms in bare:
-        atoms.info["REF_stress"] = [0.0] * 6
+        atoms.info["REF_stress"] = [0.01] * 6
     write(tmp_path / "few.xyz", read(DATA, ":1") + bare * 6, format="extxyz")
     with pytest.raises(ValueError, match="the validation set must carry energy or forces, got none in the 3 frames"):
         load_training_set(settings("soap_linear", f"data.train={tmp_path / 'few.xyz'}"))
@@ -262,7 +262,7 @@ def test_ready_configurations_without_energies(family: str, kept: str, tmp_path:
 def strained_copper(pressure: float) -> list[Atoms]:
     """Strained cells of copper by effective medium theory, whose stresses are `pressure` (eV/A^3) too tensile."""
     frames = []
-    for strain in np.linspace(-0.02, 0.02, 9):
+    for strain in np.linspace(-0.02, 0.02, 13):
         atoms = bulk("Cu", cubic=True)
         atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain * np.diag([1.0, 0.8, 1.2])), scale_atoms=True)
         atoms.rattle(0.01, seed=3)

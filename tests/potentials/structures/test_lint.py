@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from rhopot.potentials.structures import DataFinding, Frame, FrameSet, lint, read_frames
-from rhopot.potentials.structures.stress_consistency import find_pairs, fit_line
+from rhopot.potentials.structures.stress_consistency import contradiction, find_pairs, fit_line
 
 PROJECT_DATA = Path(__file__).parents[3] / "examples" / "data" / "lisi_gpaw"
 
@@ -162,3 +163,47 @@ def test_energy_outlier_and_second_source(sound: FrameSet) -> None:
     mixed = [f for f in faults(FrameSet(sound[8:].frames + other.frames)) if f.check == "sources"]
     assert len(mixed) == 1
     assert "Cu: energies of config_types other and strained lie 1000.0 eV/atom apart" in mixed[0].sentence
+
+
+def strained(element: str, rattle: float, strain: float, shape: str) -> FrameSet:
+    """Exact energies, forces and stresses of 16 strained cells by effective medium theory."""
+    rng = np.random.default_rng(5)
+    frames = []
+    for index in range(16):
+        atoms = bulk(element, cubic=True)
+        if shape == "volumes":
+            deformation = np.eye(3) * (1.0 + strain * (index / 7.5 - 1.0))
+        else:
+            deformation = rng.uniform(-strain, strain, (3, 3))
+            deformation = np.eye(3) + 0.5 * (deformation + deformation.T)
+        atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+        atoms.rattle(rattle, rng=rng)
+        frames.append(emt_frame(atoms, index))
+    return FrameSet(tuple(frames))
+
+
+@pytest.mark.parametrize("element", ["Cu", "Ni", "Pt", "Al"])
+@pytest.mark.parametrize("shape", ["volumes", "all components"])
+@pytest.mark.parametrize("strain", [0.01, 0.03, 0.05, 0.06])
+@pytest.mark.parametrize("rattle", [0.0, 0.01, 0.05])
+def test_exact_stresses_are_never_said_to_contradict(element: str, shape: str, strain: float, rattle: float) -> None:
+    """The third order that the comparison of two frames neglects is no fault of the stresses."""
+    assert contradiction(strained(element, rattle, strain, shape)) == ""
+
+
+@pytest.mark.parametrize("element", ["Cu", "Al"])
+@pytest.mark.parametrize("shape", ["volumes", "all components"])
+@pytest.mark.parametrize(
+    ("scale", "offset", "message"),
+    [
+        (1.0, 0.02, r"are 3\.[123] GPa too tensile"),
+        (1.0, -0.02, r"are 3\.[123] GPa too compressive"),
+        (-1.0, 0.0, "wrong sign"),
+        (160.2, 0.0, "in GPa"),
+        (0.0, 0.0, "are all zero, which no calculation gives"),
+    ],
+)
+def test_contradictions_are_certain(element: str, shape: str, scale: float, offset: float, message: str) -> None:
+    frames = stressed(strained(element, 0.0, 0.02, shape), list(range(16)), scale, offset)
+    assert re.search(message, contradiction(frames))
+    assert any(re.search(message, finding.sentence) for finding in faults(frames))
