@@ -80,6 +80,31 @@ def test_fold_that_alone_knows_a_direction_leaves_the_prior() -> None:
     np.testing.assert_allclose(difference, expected, rtol=1e-4, atol=1e-4 * abs(whole).max())
 
 
+@pytest.mark.parametrize("size", [1, 3, 10])
+@pytest.mark.parametrize("exponent", [1, 2, 3, 4, 5, 6, 7])
+def test_directions_that_one_fold_alone_knows_are_right_or_refused(size: int, exponent: int) -> None:
+    """Deviations of all rows equal those of refits by Householder reflections, however heavy the fold's equations."""
+    random = np.random.default_rng(0)
+    n, rank = 400, 40
+    folds = np.arange(n) % FOLDS
+    a = random.standard_normal((n, rank))
+    a[:, :size] = np.where((folds == 2)[:, None], 10.0**exponent * random.standard_normal((n, size)), 0.0)
+    a = a @ np.linalg.qr(random.standard_normal((rank, rank)))[0].T
+    y = a @ random.standard_normal(rank) + random.standard_normal(n)
+    if exponent >= 3 and (exponent > 3 or size > 1):
+        with pytest.raises(ValueError, match="sigmas of targets must leave the prior some weight"):
+            jackknife(*assembled(a, y, folds))
+        return
+    alone = []
+    for g in range(FOLDS):
+        q, r = np.linalg.qr(np.vstack([a[folds != g], np.eye(rank)]))
+        alone.append(np.linalg.solve(r, q.T @ np.append(y[folds != g], np.zeros(rank))))
+    expected = a @ centred_departures(np.array(alone))
+    assembly, posterior = assembled(a, y, folds)
+    found = a @ posterior.expand(jackknife(assembly, posterior)[0])
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1), rtol=1e-3)
+
+
 def test_jackknife_covariance_equals_that_of_repeated_experiments_with_correlated_errors() -> None:
     """Frames of 8 rows share one error: the textbook posterior is too sure, the jackknife is not."""
     random = np.random.default_rng(3)
