@@ -270,10 +270,11 @@ def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: st
 
 
 def _plain_decades(axes: Axes) -> None:
-    """Label a logarithmic y axis at 1, 2, 5 of each decade, with room for one of them at least."""
+    """Label a logarithmic y axis in plain numbers, with room for two of them at least."""
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, high / 2.0), high)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    widened = max(1.0, (2.0 * low / high) ** 0.5)
+    axes.set_ylim(low / widened, high * widened)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.grid(color=FAINT, alpha=0.3, lw=0.6)

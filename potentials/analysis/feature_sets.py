@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,21 @@ PLAIN: dict[str, type[BaseModel]] = {"radial_spectrum": SoapSettings, "sorted_di
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A validated feature set: its source as it was written, the changes to it, and what features are made from."""
+    """A validated feature set: its source as it was written, the changes to it, and what features are made from.
+
+    in_full: its name is the whole path of its file, where another set has a file of the same name
+    """
 
     source: str
     changes: tuple[str, ...]
     described: RunConfig | ModelCard | BaseModel
+    in_full: bool = False
 
     @property
     def name(self) -> str:
         """Source and changes in short: `soap_linear n_max=4`."""
         words = [change.removeprefix("descriptor.").strip() for change in self.changes]
-        return " ".join([Path(self.source).name, *words])
+        return " ".join([self.source if self.in_full else Path(self.source).name, *words])
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def read_words(words: Sequence[str]) -> tuple[list[FeatureSet], list[str]]:
             f"{', '.join(_names())}), got {got}; see rhopot analyse --help"
         )
     sets = [_validated(source, common, changes) for source, changes in named]
+    short = [one.name for one in sets]
+    sets = [replace(one, in_full=short.count(one.name) > 1) for one in sets]
     names = [one.name for one in sets]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rhopot.potentials import plots
 from rhopot.potentials.analysis.compare import MEASURES, Comparison, compare, draw_sample
 from rhopot.potentials.analysis.feature_sets import read_words
+from rhopot.potentials.analysis.measures import NEIGHBORS
 from rhopot.potentials.analysis.selection import checked_method, is_supervised
 from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console, table
@@ -20,10 +21,16 @@ from rhopot.potentials.runs.features import keys_for
 from rhopot.potentials.structures import AUTO, UNLABELLED, Keys, read_frames
 
 WORDS = {
-    "gfre": "GFRE, global reconstruction error: what a linear map from the row's set misses of the column's",
-    "gfrd": "GFRD, global reconstruction distortion: how much that map stretches the space",
-    "lfre": "LFRE, local reconstruction error: what is missed where the map may vary from place to place",
+    "gfre": "GFRE, global reconstruction error of a linear map from the row's set to the column's",
+    "gfrd": "GFRD, distortion: by how much the sets weigh differently what both know",
+    "lfre": f"LFRE, the same of a map for each environment, from its {NEIGHBORS} nearest neighbors in feature space",
 }
+
+SCALE = (
+    "Errors relative to the standard deviation of the column's features, on structures that the map was not fitted "
+    "to: 0, all is known; about 1, nothing. They depend on the number of environments: compare those of one run. LFRE, "
+    "from few environments each, exceeds GFRE where the relation is linear."
+)
 
 
 def analyse(
@@ -77,7 +84,7 @@ def _print(console: Console, found: Comparison) -> None:
     rows = [
         [f"{k + 1} {one.name}", f"{one.n_features}", _number(one.residual_variance)] for k, one in enumerate(found.sets)
     ]
-    console.print(table("", ("feature set", "features", "residual variance"), rows))
+    console.print(table("", ("feature set", "features", "variance lost by its radial basis"), rows))
     columns = ("from \\ of", *(f"{k + 1}" for k in range(len(found.sets))))
     for name in MEASURES if len(found.sets) > 1 else ():
         values = getattr(found, name)
@@ -85,6 +92,8 @@ def _print(console: Console, found: Comparison) -> None:
             continue
         body = [[f"{k + 1} {found.sets[k].name}", *map(_number, row)] for k, row in enumerate(values)]
         console.print(table(WORDS[name], columns, body))
+    if len(found.sets) > 1:
+        console.print(SCALE)
     if found.selections:
         body = [
             [one.set, f"{one.n_features}", one.method, *(_number(getattr(one, name)) for name in MEASURES)]

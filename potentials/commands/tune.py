@@ -25,7 +25,7 @@ from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.training_set import load_frames
 from rhopot.potentials.tuning.cost import TIMED, timed_structure
 from rhopot.potentials.tuning.grid import Grid, make_grid
-from rhopot.potentials.tuning.pareto import cheapest
+from rhopot.potentials.tuning.pareto import EQUAL_COST, cheapest
 from rhopot.potentials.tuning.trials import ENERGY, FORCES, Trial, open_search
 from rhopot.potentials.tuning.tune import Tuning, kind_of
 from rhopot.potentials.tuning.tune import tune as search
@@ -151,17 +151,29 @@ def _print(console: Console, found: Tuning) -> None:
     unit = found.reference_microseconds
     rows: list[list[str | Text]] = []
     for k, trial, cost in sorted(usable, key=lambda one: one[2].ratio):
-        mark = "chosen" if k == found.chosen else "front" if k in found.front else ""
+        mark = (
+            "front, chosen"
+            if k == found.chosen and k in found.front
+            else "chosen"
+            if k == found.chosen
+            else "front"
+            if k in found.front
+            else ""
+        )
         half = 0.5 * (cost.quartiles[1] - cost.quartiles[0]) * unit
         numbers = [f"{trial.errors[name]:.3g}" if name in trial.errors else "-" for name in (ENERGY, FORCES)]
         row = [_changes(trial), f"{cost.ratio * unit:.3g} ± {half:.1g}", *numbers, mark]
         rows.append([Text(cell, style="bold" if mark else "") for cell in row])
     columns = ("configuration", "us per atom and step", LABELS[ENERGY], LABELS[FORCES], "")
     console.print(table("trials by cost", columns, rows))
+    console.print(
+        f"front: {LABELS[found.objective]} against cost; costs within {EQUAL_COST:.0%} of each other count as equal. "
+        "Trials are named by what differs from the starting configuration"
+    )
     times = [cost.reference_microseconds / unit for _, _, cost in usable]
     console.print(
-        f"costs are ratios to a reference calculation, times {unit:.3g} us, the least time that it took; its median "
-        f"was {min(times):.2f} to {max(times):.2f} of that in the trials"
+        f"cost: time of the model over that of a reference calculation, measured in turn, times {unit:.3g} us, the "
+        f"shortest time of the reference; its median in a trial was {min(times):.2f} to {max(times):.2f} times that"
     )
     if max(times) > DISTURBED:
         console.print("note: other programs used the processor; costs are accurate to some 5 %")

@@ -37,7 +37,7 @@ def _fit(problem: FitProblem, settings: FamilySettings) -> FitResult:
 
 FAMILY = Family(
     name="multispectrum",
-    title="ridge regression on multispectra of up to four neighbors",
+    title="ridge regression on multispectra, invariants of order 1 to 4",
     references=(NICE, OPTIMAL_BASIS, SCALING),
     kind="local",
     n_layers=1,

@@ -35,3 +35,10 @@ class MultispectrumSettings(SoapSettings):
                 "lower them or raise l_max"
             )
         return self
+
+    def describe(self) -> list[str]:
+        """Say in a few lines what the settings mean."""
+        two = "all" if self.n_two is None else f"the {self.n_two} largest"
+        higher = [f"{self.n_three} of order 3 (degrees up to {self.l_three})"] if self.n_three else []
+        higher += [f"{self.n_four} of order 4 (degrees up to {self.l_four})"] if self.n_four else []
+        return [*super().describe(), ", ".join([f"invariants: {two} of order 2", *higher])]

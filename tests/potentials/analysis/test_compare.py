@@ -37,6 +37,15 @@ def test_changes_belong_to_the_set_before_them_or_to_all() -> None:
     assert sets[0].described.descriptor.l_max == 8, "the family's own default"
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "config.yaml" for folder in ("one", "other")]
+    for file, n_max in zip(files, (3, 4), strict=True):
+        file.parent.mkdir()
+        file.write_text(f"family: soap_linear\ndescriptor: {{n_max: {n_max}}}\n", encoding="utf-8")
+    sets, _ = read_words([*map(str, files), "sorted_distances"])
+    assert [one.name for one in sets] == [*map(str, files), "sorted_distances"]
+
+
 def test_two_body_features_are_the_degree_0_of_the_density() -> None:
     """Identities: p . p' = (c . c')^2 of power spectra with l_max = 0, and a complete optimal basis is a rotation."""
     frames = FRAMES[:2]

@@ -46,7 +46,13 @@ def test_families_bases_and_body_orders(tmp_path: Path, capsys: pytest.CaptureFi
     for name in ("gfre.png", "gfre_size.png"):
         assert (tmp_path / name).read_bytes()[:4] == PNG
     output = capsys.readouterr().out
-    for words in ("3 soap_linear l_max=2 n_max=4", "GFRE, global", "GFRD, global", "LFRE, local", "residual variance"):
+    for words in (
+        "3 soap_linear l_max=2 n_max=4",
+        "GFRE, global",
+        "GFRD, distortion",
+        "LFRE, the same",
+        "variance lost",
+    ):
         assert words in output
     assert sorted(file.name for file in tmp_path.iterdir()) == ["analysis.json", "gfre.png", "gfre_size.png"]
 
