@@ -24,7 +24,7 @@ PROGRAM = ROOT / "tests/potentials/density/without_python"
 FORMATS = ROOT / "tests/data"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer"
 INSTRUCTION_SETS = ("baseline", "v3", "v4")
-WITH_MEMBERS = ("linear", "gap", "network", "gmp_network", "scattering")
+WITH_MEMBERS = ("linear", "multispectrum", "gap", "network", "gmp_network", "scattering")
 MODELS = (*WITH_MEMBERS, "symmetry_network")
 
 

@@ -14,6 +14,8 @@ from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
+from rhopot.potentials.descriptors.multispectrum.multispectrum import Multispectrum, learn
+from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import MultispectrumSettings
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
@@ -54,6 +56,18 @@ def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> Loade
     weights = 0.05 * _normal(11, len(SYMBOLS), descriptor.n_features, 1 + N_MEMBERS)
     module = LinearModel(descriptor, weights, list(BASELINE.values())).to(dtype)
     return LoadedModel(card=_card("soap_linear", dtype, {"regressor": "linear"}), module=module, name="linear")
+
+
+def multispectrum(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
+    """Linear model with two members on invariants of orders up to 4; basis and terms are learnt from `toy.skewed`."""
+    basis = {"optimal_basis": {"q_max": 2}, "species_mode": "mixed"}
+    orders = {"l_three": 2, "n_three": 12, "l_four": 1, "n_four": 6}
+    settings = MultispectrumSettings.model_validate({**HYPERS.model_dump(), **basis, **orders})
+    descriptor = Multispectrum(learn(settings, [toy.skewed()]), reference=reference)
+    weights = 0.05 * _normal(12, len(SYMBOLS), descriptor.n_features, 1 + N_MEMBERS)
+    module = LinearModel(descriptor, weights, list(BASELINE.values())).to(dtype)
+    card = _card("multispectrum", dtype, {"regressor": "linear"})
+    return LoadedModel(card=card, module=module, name="multispectrum")
 
 
 def gap(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
