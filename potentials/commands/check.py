@@ -65,8 +65,8 @@ def check(
     failed = [finding.name for finding in findings if not finding.passed]
     if failed:
         raise RuntimeError(
-            f"check failed in {len(failed)} of {len(findings)} comparisons: the file does not give the same numbers "
-            f"everywhere ({'; '.join(failed)})"
+            f"check failed in {len(failed)} of {len(findings)} comparisons, whose limits the table gives: "
+            f"{'; '.join(failed)}"
         )
     console.print(f"all {len(findings)} comparisons within their limits")
     structures = training_structures(card) if structure is None else [atoms]

@@ -24,6 +24,8 @@ class ConfigError(ValueError):
 
 # Keys that hold paths: text, whatever it looks like to YAML (a folder may be called 001).
 PATHS: tuple[KeyPath, ...] = (("output",), ("data", "train"), ("data", "validation"))
+# Sections that may be written as a number, and the key that it then stands for.
+NUMBERS: dict[KeyPath, str] = {("targets", target): "sigma" for target in ("energy", "forces", "stress")}
 # How the place of a value from the command line begins; others begin with the name of the file.
 OVERRIDE = "override "
 
@@ -157,6 +159,8 @@ def _apply(document: Document, override: str) -> None:
         if child is None:
             child = parent[str(part)] = {}
             document.origin.setdefault(keys[: depth + 1], place)
+        if isinstance(child, int | float) and keys[: depth + 1] in NUMBERS:
+            child = parent[str(part)] = {NUMBERS[keys[: depth + 1]]: child}
         if not isinstance(child, dict):
             raise ConfigError(f"{place}: {dotted(keys[: depth + 1])} is a single value here and has no keys below it")
         parent = child

@@ -58,7 +58,7 @@ class SoapSettings(LocalDescriptorSettings):
     species_mode: Literal["separate", "mixed"] = "separate"
     """separate: one channel per species; mixed: all species share n_pseudo n_max channels."""
     n_pseudo: int = Field(2, ge=1)
-    """Pseudo-species of the mixed mode, where no coupling matrix is given."""
+    """Pseudo-species of the mixed mode; not used with an optimal basis, which mixes the species itself."""
     optimal_basis: OptimalBasis | None = None
     """Contraction of the n_max primitive functions, learnt from the training data; null: they are used as they are."""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)

@@ -98,6 +98,16 @@ def test_faults_name_line_and_key(tmp_path: Path, old: str, new: str, message: s
     assert message in fault(tmp_path, GOOD.replace(old, new, 1))
 
 
+def test_keys_below_a_target_that_the_file_writes_as_a_number(tmp_path: Path) -> None:
+    """`energy: 0.001` stands for its sigma, so its other keys can be set on the command line."""
+    changes = ["targets.energy.config_type={liquid: 0.01}", "targets.forces.sigma=0.3"]
+    targets = load_config(write(tmp_path, GOOD), changes).targets
+    assert targets.energy is not None
+    assert targets.forces is not None
+    assert (targets.energy.sigma, targets.energy.config_type) == (0.001, {"liquid": 0.01})
+    assert (targets.forces.sigma, targets.forces.config_type) == (0.3, {"liquid": 0.2})
+
+
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     lines = fault(tmp_path, GOOD.replace("output:", "outptu:").replace("zeta:", "zetta:")).splitlines()
     assert [line.split(":")[0] for line in lines] == ["run.yaml, line 2", "run.yaml, line 11"]
