@@ -166,6 +166,8 @@ class RunConfig(Section):
     """Name of the family."""
     output: Annotated[Path, BeforeValidator(_at_home)] = Path("run")
     """Folder of the results."""
+    append: Annotated[Path, BeforeValidator(_at_home)] | None = None
+    """Output folder of a finished training whose equations are used again: data.train are the new frames."""
     seed: int = Field(default=0, ge=0)
     """Seed of all random numbers."""
     dtype: Literal["float64", "float32"] = "float64"

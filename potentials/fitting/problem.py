@@ -30,6 +30,8 @@ class FitProblem:
     baseline: energy of each symbol in eV; pair: pair baseline or None
     members: number K of member columns; seed: of selection and draws
     search: finds the neighbours of the frames' atoms; by default they are kept
+    appended_to: equations of an earlier fit (`least_squares.kept_equations`) to the first frames of `train`, with the
+        same descriptor, symbols, targets and baseline; None: the fit starts with none
     folder: where checkpoints go (None: nowhere), and stay until its owner removes them; resume: start from them
     """
 
@@ -43,6 +45,7 @@ class FitProblem:
     refit_on_validation: bool = False
     members: int = 16
     seed: int = 0
+    appended_to: Path | None = None
     folder: Path | None = None
     resume: bool = False
     progress: Progress = field(default_factory=SilentProgress)

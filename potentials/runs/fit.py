@@ -7,7 +7,7 @@ rank runs the same code; the fit distributes frames over the ranks. Nothing is w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,7 +70,10 @@ def fit_model(
     """Fit the configured family to `data`; checkpoints go into `folder`."""
     family = find_family(config.family)
     labelled = [frame.labelled_atoms() for frame in data.train]
-    made = make_descriptor(family, config.descriptor, labelled, data.symbols)
+    equations = None
+    if data.earlier is not None:
+        equations, config = data.earlier.equations, data.earlier.complete(config)
+    made = make_descriptor(family, config.descriptor, () if data.earlier else labelled, data.symbols)
     if communicator.size > 1:  # what is learnt from data may differ between processors in the last digits
         made = make_descriptor(family, communicator.broadcast(made.settings), (), data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})
@@ -82,6 +85,8 @@ def fit_model(
     config = _with_distances(config, data.symbols, shortest, reach)
     pair = _pair(config, data, reach)
     baseline = _baseline(config, data, pair)
+    if data.earlier is not None:
+        baseline = replace(baseline, method=f"of {data.earlier.folder}")
     members = config.uncertainty.members if data.validation.count("energy") >= FEWEST_ERRORS else 0
     problem = FitProblem(
         train=data.train,
@@ -94,6 +99,7 @@ def fit_model(
         refit_on_validation=data.refit_on_validation,
         members=members,
         seed=config.seed,
+        appended_to=equations,
         folder=folder,
         resume=resume,
         progress=progress if progress is not None else SilentProgress(),

@@ -50,7 +50,7 @@ def learning_curve(
         lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
     asked = [repr(fraction) for fraction in sorted(config.report.learning_curve)]
     for name in asked:
-        part = replace(data, train=_subset(data.train, float(name), config), refit_on_validation=False)
+        part = replace(data, train=_subset(data.train, float(name), config), refit_on_validation=False, earlier=None)
         if name in points or set(part.train.symbols) != set(data.train.symbols):
             continue
         bars = _BarsOnly(progress, f"{len(part.train)} frames") if progress is not None else None

@@ -10,13 +10,16 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rhopot.export import ModelFileError, read_card
 from rhopot.export.card import installed_version
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.files import reading, remove_partials, write_json, write_text
-from rhopot.potentials.runs.training_set import TrainingSet
+from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
+
+if TYPE_CHECKING:
+    from rhopot.potentials.runs.training_set import TrainingSet
 
 # Everything a training leaves beside its model.
 RESULTS = (
@@ -26,6 +29,7 @@ RESULTS = (
     "parity.png",
     "learning_curve.png",
     "selection.png",
+    EQUATIONS,
     "epochs.csv",
     "epochs.png",
     "tensorboard",
@@ -124,6 +128,8 @@ def keep_fitted(folder: Path, fitted: dict[str, Any]) -> None:
     text = json.dumps(fitted) + "\n"
     remove_results(folder)
     (folder / "checkpoint" / "model.pt").replace(folder / "model.pt")
+    if (folder / "checkpoint" / EQUATIONS).exists():
+        (folder / "checkpoint" / EQUATIONS).replace(folder / EQUATIONS)
     write_text(folder / "checkpoint" / "fitted.json", text)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +19,11 @@ from rhopot.potentials.runs.data_checks import (
     without_stresses,
     wrong_stresses,
 )
-from rhopot.potentials.structures import FrameSet, read_frames
+from rhopot.potentials.runs.earlier import Earlier, check_same, find_earlier, new_frames, together
+from rhopot.potentials.structures import Frame, FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
+from rhopot.potentials.structures.frames import DataError
+from rhopot.potentials.structures.keys import Key
 from rhopot.potentials.structures.read import Source
 from rhopot.potentials.structures.split import split_fraction, split_groups
 
@@ -32,6 +36,7 @@ class TrainingSet:
     notes: what must be known of the data before the fit.
     not_fitted: number of frames with labels of each quantity that is no target.
     wrong_stresses: why stresses were left out although they are a target, "" where they were not.
+    earlier: the training that this one goes on from; its training frames are the first ones.
     """
 
     train: FrameSet
@@ -42,6 +47,7 @@ class TrainingSet:
     notes: tuple[str, ...] = ()
     not_fitted: Mapping[str, int] = field(default_factory=dict)
     wrong_stresses: str = ""
+    earlier: Earlier | None = None
 
 
 def load_training_set(
@@ -53,6 +59,9 @@ def load_training_set(
 
     train_source, validation_source: structures in place of the files that the configuration names
     """
+    earlier = find_earlier(config)
+    if earlier is not None:
+        return _appended(config, earlier, train_source, validation_source)
     data = config.data
     read = _read(config, train_source, validation_source)
     train, given = read.train, read.given
@@ -76,8 +85,60 @@ def load_training_set(
     return TrainingSet(train, validation, symbols, split, refit_on_validation, notes, read.not_fitted, read.wrong)
 
 
+def _appended(
+    config: RunConfig, earlier: Earlier, train_source: Source | None, validation_source: Source | None
+) -> TrainingSet:
+    """Return the training set of an earlier training with new frames at the end of both parts."""
+    before = load_training_set(earlier.config)
+    check_same(earlier, before.train)
+    known = (*before.train, *before.validation)
+    read = _read(config, train_source, validation_source, known, before.train.used)
+    added, n_known = new_frames(read.train, known)
+    if len(added) == 0:
+        raise DataError(f"data.train must hold new frames, got {n_known} that are all in '{earlier.folder}' already")
+    unknown = sorted(set(added.symbols) - set(before.symbols))
+    if unknown:
+        raise DataError(
+            f"data.train must hold only the elements of '{earlier.folder}' ({', '.join(before.symbols)}), got "
+            f"{', '.join(unknown)} as well; train from scratch"
+        )
+    if read.given is not None:
+        held_out = new_frames(config.targets.kept(read.given), (*known, *added))[0]
+        train = added
+    else:
+        train, held_out = _split_some(added, config)
+    if before.wrong_stresses:
+        train, held_out = without_stresses(train), without_stresses(held_out)
+    doubles = f"; {n_known} of the new frames are among them and not added again" if n_known else ""
+    note = (
+        f"appended to '{earlier.folder}': the equations of its {len(before.train)} training frames are kept, "
+        f"{len(train)} frames are added to them, {len(held_out)} to the validation set{doubles}"
+    )
+    return TrainingSet(
+        together(before.train, train),
+        together(before.validation, held_out),
+        before.symbols,
+        before.split,
+        before.refit_on_validation,
+        (note, *dict.fromkeys((*before.notes, *read.notes))),
+        dict(Counter(before.not_fitted) + Counter(read.not_fitted)),
+        before.wrong_stresses or read.wrong,
+        earlier,
+    )
+
+
+def _split_some(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
+    """Training and validation part of frames that are added; few of them, or those of one group, all train."""
+    split = config.data.split
+    groups = {frame.group for frame in frames}
+    enough = len(groups) > 1 if split.by == "group" else round(split.fraction * len(frames)) > 0
+    return split_validation(frames, config, least=0) if enough and len(frames) > 1 else (frames, frames.subset([]))
+
+
 def load_frames(config: RunConfig) -> tuple[FrameSet, tuple[str, ...]]:
     """Read all training frames, without a validation part, with the labels that the targets ask for; and notes."""
+    if config.append is not None:
+        raise ValueError(f"append is for a single training, got '{config.append}'; leave it out")
     alone = config.model_copy(update={"data": config.data.model_copy(update={"validation": ()})})
     read = _read(alone, None, None)
     return read.train, read.notes
@@ -93,16 +154,26 @@ class _Read(NamedTuple):
     wrong: str
 
 
-def _read(config: RunConfig, train_source: Source | None, validation_source: Source | None) -> _Read:
-    """Read both files, and take away the labels that are not fitted."""
+def _read(
+    config: RunConfig,
+    train_source: Source | None,
+    validation_source: Source | None,
+    before: Sequence[Frame] = (),
+    preferred: Mapping[str, Key] | None = None,
+) -> _Read:
+    """Read both files, and take away the labels that are not fitted.
+
+    before, preferred: frames that these are added to, and the keys of their labels
+    """
     data = config.data
     if train_source is None and not data.train:
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
-    train = read_frames(list(data.train) if train_source is None else train_source, data.keys, group_key)
+    source = list(data.train) if train_source is None else train_source
+    train = read_frames(source, data.keys, group_key, preferred=preferred)
     held_out = validation_source if validation_source is not None else list(data.validation) or None
     given = read_frames(held_out, data.keys, preferred=train.used) if held_out is not None else None
-    check_config_types(config.targets, [*train, *(given or ())])
+    check_config_types(config.targets, [*before, *train, *(given or ())])
     notes = left_out(config.targets, train)
     unused = not_fitted(config.targets, train)
     train = config.targets.kept(train)
@@ -115,15 +186,18 @@ def _read(config: RunConfig, train_source: Source | None, validation_source: Sou
     return _Read(train, given, (*notes, *((wrong,) if wrong else ()), *unlabelled), unused, wrong)
 
 
-def split_validation(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
-    """Training and validation part; isolated atoms, which fix energies per element, always train."""
+def split_validation(frames: FrameSet, config: RunConfig, least: int = FEWEST_ERRORS) -> tuple[FrameSet, FrameSet]:
+    """Training and validation part, this of at least `least` frames drawn one by one.
+
+    Isolated atoms, which fix energies per element, always train.
+    """
     split = config.data.split
     rows = [row for row, frame in enumerate(frames) if not is_isolated_atom(frame)]
     others = frames.subset(rows) if len(rows) > 1 else frames
     if split.by == "group":
         validation = split_groups(others, split.fraction, config.seed)[1]
     else:
-        fraction = min(max(split.fraction, FEWEST_ERRORS / len(others)), 0.5)
+        fraction = min(max(split.fraction, least / len(others)), 0.5)
         validation = split_fraction(others, fraction, config.seed)[1]
     held_out = {id(frame) for frame in validation}
     return frames.subset([row for row, frame in enumerate(frames) if id(frame) not in held_out]), validation

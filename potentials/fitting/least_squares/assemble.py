@@ -42,13 +42,14 @@ KEPT_ENERGIES = 1000
 class Assembly:
     """All equations: sums per fold, and kept energy rows [x | y] (m, r + 1) in eV per atom with their folds (m).
 
-    frames (m): the positions of the kept rows' frames in the data.
+    frames (m): the positions of the kept rows' frames in the data; n_frames: number of all frames.
     """
 
     equations: NormalEquations
     energies: Floats
     energy_folds: Integers
     frames: Integers
+    n_frames: int = 0
 
     @staticmethod
     def empty(rank: int, n_folds: int, block_rows: int, triangle: Floats | None = None) -> Assembly:
@@ -62,6 +63,14 @@ class Assembly:
         self.energy_folds = np.append(self.energy_folds, fold)
         self.frames = np.append(self.frames, frame)
 
+    def appended(self, later: Assembly) -> Assembly:
+        """Return these equations and those of later frames, assembled from this preconditioner on."""
+        energies = np.concatenate([self.energies, later.energies])
+        folds, frames = np.append(self.energy_folds, later.energy_folds), np.append(self.frames, later.frames)
+        kept = np.sort(np.fromiter(_kept(np.argsort(folds, kind="stable")), dtype=np.int64))
+        equations = self.equations.appended(later.equations)
+        return Assembly(equations, energies[kept], folds[kept], frames[kept], later.n_frames)
+
 
 def assemble(
     frames: Sequence[Frame],
@@ -73,12 +82,18 @@ def assemble(
     communicator: Communicator,
     progress: Progress,
     checkpoint: Checkpoint,
+    earlier: Assembly | None = None,
 ) -> Assembly:
-    """Return the equations of all frames on rank 0 (and of this rank's share elsewhere); folds (frames): 0, 1, ..."""
-    n_folds = int(folds.max()) + 1
+    """Return the equations of all frames on rank 0 (and of this rank's share elsewhere); folds (frames): 0, 1, ...
+
+    earlier: equations of other frames, the first ones of the data, which these are added to
+    """
+    first = 0 if earlier is None else earlier.n_frames
+    n_folds = max(int(folds.max(initial=0)) + 1, 1 if earlier is None else len(earlier.equations.squares))
     share = [(k, frames[k]) for k in _order(frames, folds, targets, coordinates.rank, communicator)]
     kept = _kept(np.argsort(folds, kind="stable")) if n_folds > 1 else set()
-    assembly = Assembly.empty(coordinates.rank, n_folds, block_rows)
+    triangle = None if earlier is None else earlier.equations.triangle
+    assembly = Assembly.empty(coordinates.rank, n_folds, block_rows, triangle)
     done = checkpoint.restore(assembly)
     if done:
         progress.message(f"resumed: {done} of {len(share)} frames were assembled before")
@@ -90,11 +105,13 @@ def assemble(
             assembly.equations.add(compressed(equations.weighted(), coordinates), int(folds[k]))
             if k in kept and "energy" in equations.rows:
                 energies = equations.rows["energy"] / len(frame.atoms)
-                assembly.keep(compressed(energies, coordinates), int(folds[k]), k)
+                assembly.keep(compressed(energies, coordinates), int(folds[k]), first + k)
         progress.advance("equations", position + 1)
         if checkpoint.due(position + 1 == len(share)):
             checkpoint.save(assembly, position + 1)
-    return _merge(assembly, communicator)
+    merged = _merge(assembly, communicator)
+    merged.n_frames = first + len(frames)
+    return merged if earlier is None or communicator.rank != 0 else earlier.appended(merged)
 
 
 def _order(

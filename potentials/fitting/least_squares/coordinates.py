@@ -48,22 +48,22 @@ class DiagonalCoordinates:
 
     def __init__(self, scale: Floats) -> None:
         self.rank = len(scale)
-        self._scale = scale
+        self.scale = scale
 
     def compress(self, matrix: Floats) -> Floats:
         """Return matrix (m, n) times T."""
-        return matrix * self._scale
+        return matrix * self.scale
 
     def expand(self, weights: Floats) -> Floats:
         """Return T times weights (n, k)."""
-        return self._scale[:, None] * weights
+        return self.scale[:, None] * weights
 
 
 class BlockCoordinates:
     """T = block diagonal, one block (M_a, r_a) per element."""
 
     def __init__(self, blocks: Sequence[Floats]) -> None:
-        self._blocks = list(blocks)
+        self.blocks = list(blocks)
         self._rows = np.cumsum([0, *(len(block) for block in blocks)])
         self._columns = np.cumsum([0, *(block.shape[1] for block in blocks)])
         self.rank = int(self._columns[-1])
@@ -73,13 +73,13 @@ class BlockCoordinates:
         # By torch, not NumPy: the equations before and after come from torch, and while its threads work, those of
         # NumPy's BLAS would go on spinning for the cores and double the time.
         columns = torch.from_numpy(matrix).split(np.diff(self._rows).tolist(), dim=1)
-        parts = [part @ torch.from_numpy(block) for part, block in zip(columns, self._blocks, strict=True)]
+        parts = [part @ torch.from_numpy(block) for part, block in zip(columns, self.blocks, strict=True)]
         return torch.cat(parts, dim=1).numpy()
 
     def expand(self, weights: Floats) -> Floats:
         """Return T times weights (r, k)."""
         columns = self._columns
-        return np.concatenate([block @ weights[columns[a] : columns[a + 1]] for a, block in enumerate(self._blocks)])
+        return np.concatenate([block @ weights[columns[a] : columns[a + 1]] for a, block in enumerate(self.blocks)])
 
 
 def kernel_coordinates(points: Sequence[torch.Tensor], zeta: int, delta: float, tolerance: float) -> BlockCoordinates:

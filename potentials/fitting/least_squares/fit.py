@@ -13,8 +13,9 @@ distributed over MPI ranks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,19 @@ from rhopot.potentials.fitting.checkpoint import problem_fingerprint
 from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.least_squares.assemble import Assembly, assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
-from rhopot.potentials.fitting.least_squares.coordinates import Coordinates, kernel_coordinates, linear_coordinates
+from rhopot.potentials.fitting.least_squares.coordinates import (
+    BlockCoordinates,
+    Coordinates,
+    DiagonalCoordinates,
+    kernel_coordinates,
+    linear_coordinates,
+)
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.forecast import forecast
 from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, jackknife
+from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
+from rhopot.potentials.fitting.least_squares.kept_equations import KeptEquations, read_equations, write_equations
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.least_squares.members import (
     FOLDS,
@@ -55,40 +64,59 @@ Floats = NDArray[np.float64]
 LeastSquaresSettings = LinearSettings | GapSettings
 
 
+# Arrays that columns are made of: features that are used, sparse points of each element, coordinates.
+Arrays = dict[str, NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class _Columns:
-    """The chosen columns: design, coordinates, arrays that identify them, and how coefficients make a model."""
+    """The chosen columns: design, coordinates, and how coefficients make a model."""
 
     design: Design
     coordinates: Coordinates
-    identity: list[NDArray[Any]]
     model: Callable[[Floats], nn.Module]
 
 
 def fit_linear(problem: FitProblem, settings: LinearSettings) -> FitResult:
     """Return the ridge-regularised linear model of the problem's training data."""
-    return _fit(problem, settings, lambda pool, features: _linear_columns(problem, settings, pool, features))
+    return _fit(
+        problem,
+        settings,
+        lambda pool: {"scale": linear_coordinates(pool, settings.prior, settings.scaling).scale},
+        lambda arrays: _linear_columns(problem, arrays),
+    )
 
 
 def fit_gap(problem: FitProblem, settings: GapSettings) -> FitResult:
     """Return the sparse-kernel model of the problem's training data."""
-    return _fit(problem, settings, lambda pool, features: _gap_columns(problem, settings, pool, features))
+    return _fit(
+        problem,
+        settings,
+        lambda pool: _sparse_points(problem, settings, pool),
+        lambda arrays: _gap_columns(problem, settings, arrays),
+    )
 
 
 def _fit(
-    problem: FitProblem, settings: LeastSquaresSettings, choose: Callable[[list[Floats], Tensor], _Columns]
+    problem: FitProblem,
+    settings: LeastSquaresSettings,
+    choose: Callable[[list[Floats]], Arrays],
+    make: Callable[[Arrays], _Columns],
 ) -> FitResult:
-    """Run the stages that both regressors share."""
+    """Run the stages that both regressors share.
+
+    choose: candidate features of each element -> arrays, on rank 0; make: these and `features` -> columns
+    """
     check_members(problem.members, sum("energy" in problem.targets.sigmas(frame) for frame in problem.train))
-    folds = (
-        fold_numbers(problem.train, FOLDS, problem.seed)
-        if problem.members
-        else np.zeros(len(problem.train), dtype=np.int64)
-    )
     clock = _Clock()
-    pool = candidate_pool(problem, settings.pool)
-    features = _chosen_features(problem, settings, pool)
-    columns = choose([part[:, features.numpy()] for part in pool], features)
+    earlier = None if problem.appended_to is None else _earlier(problem, problem.appended_to, settings.block_rows)
+    arrays = _choose(problem, settings, choose) if earlier is None else earlier.columns
+    columns = make(arrays)
+    n_earlier = 0 if earlier is None else len(earlier.folds)
+    later = problem.train[n_earlier:]
+    folds = np.zeros(len(later), dtype=np.int64)
+    if problem.members and len(later):
+        folds = fold_numbers(later, FOLDS, problem.seed)
     clock.lap("selection")
     baseline = EnergyBaseline(problem.baseline, problem.pair)
     system = LinearSystem(
@@ -100,11 +128,11 @@ def _fit(
         settings.batch_mib,
         problem.search,
     )
-    _announce(problem, settings, system, columns, int(folds.max()) + 1)
-    checkpoint = _checkpoint(problem, settings, columns, folds)
+    _announce(problem, later, settings, system, columns, int(folds.max(initial=0)) + 1)
+    checkpoint = _checkpoint(problem, settings, arrays, folds)
     coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     assembly = assemble(
-        problem.train,
+        later,
         folds,
         system,
         coordinates,
@@ -113,7 +141,11 @@ def _fit(
         communicator,
         progress,
         checkpoint,
+        None if earlier is None else earlier.assembly,
     )
+    if settings.keep_equations and problem.folder is not None and communicator.rank == 0:
+        every = folds if earlier is None else np.append(earlier.folds, folds)
+        write_equations(problem.folder / EQUATIONS, KeptEquations(assembly, every, arrays))
     clock.lap("assembly")
     posterior = solve(assembly.equations, coordinates)
     mean = communicator.broadcast(posterior.coefficients)
@@ -138,37 +170,51 @@ def _fit(
     return FitResult(model, final, communicator.broadcast(report | {"seconds": clock.laps}))
 
 
-def _chosen_features(problem: FitProblem, settings: LeastSquaresSettings, pool: list[Floats]) -> Tensor:
-    """Return the rows of the features that the fit uses, the same on every rank."""
-    n_features = problem.descriptor.n_features
-    if settings.n_features is None:
-        return torch.arange(n_features)
-    chosen = None
+def _earlier(problem: FitProblem, file: Path, block_rows: int) -> KeptEquations:
+    """Return the equations that this fit goes on from.
+
+    Raises:
+        ValueError: they have no folds, and the model is to have members.
+    """
+    earlier = read_equations(file, block_rows)
+    if problem.members and len(earlier.assembly.equations.squares) == 1:
+        raise ValueError(
+            f"uncertainty.members must be 0, got {problem.members}: the fit that is appended to has none, and its "
+            "equations no folds"
+        )
+    return earlier
+
+
+def _choose(problem: FitProblem, settings: LeastSquaresSettings, choose: Callable[[list[Floats]], Arrays]) -> Arrays:
+    """Return the arrays of the columns, the same on every rank."""
+    pool = candidate_pool(problem, settings.pool)
+    found: Arrays | None = None
     if problem.communicator.rank == 0:
-        chosen = select_columns(np.concatenate(pool), settings.n_features, settings.feature_method, problem.seed)
-    return torch.from_numpy(problem.communicator.broadcast(chosen))
+        features = np.arange(problem.descriptor.n_features)
+        if settings.n_features is not None:
+            features = select_columns(np.concatenate(pool), settings.n_features, settings.feature_method, problem.seed)
+        found = {"features": features, **choose([part[:, features] for part in pool])}
+    return dict(problem.communicator.broadcast(found))
 
 
-def _linear_columns(problem: FitProblem, settings: LinearSettings, pool: list[Floats], features: Tensor) -> _Columns:
+def _linear_columns(problem: FitProblem, arrays: Arrays) -> _Columns:
     """Return one column per element and feature."""
     n_species, n_features = len(problem.symbols), problem.descriptor.n_features
+    features = torch.from_numpy(arrays["features"])
 
     def model(weights: Floats) -> nn.Module:
         full = torch.zeros([n_species, n_features, weights.shape[1]], dtype=torch.float64)
         full[:, features] = torch.from_numpy(weights).reshape(n_species, len(features), -1)
         return LinearModel(problem.descriptor, full, problem.baseline, problem.pair)
 
-    coordinates = linear_coordinates(pool, settings.prior, settings.scaling)
-    return _Columns(LinearDesign(n_species, features), coordinates, [features.numpy()], model)
+    return _Columns(LinearDesign(n_species, features), DiagonalCoordinates(arrays["scale"]), model)
 
 
-def _gap_columns(problem: FitProblem, settings: GapSettings, pool: list[Floats], features: Tensor) -> _Columns:
+def _gap_columns(problem: FitProblem, settings: GapSettings, arrays: Arrays) -> _Columns:
     """Return one column per sparse point of each element."""
-    found = None
-    if problem.communicator.rank == 0:
-        chosen = _sparse_points(problem, settings, pool)
-        found = chosen, kernel_coordinates(chosen, settings.zeta, settings.delta, settings.rank_tolerance)
-    points, coordinates = problem.communicator.broadcast(found)
+    features = torch.from_numpy(arrays["features"])
+    points = [torch.from_numpy(arrays[f"points_{symbol}"]) for symbol in problem.symbols]
+    coordinates = BlockCoordinates([arrays[f"block_{symbol}"] for symbol in problem.symbols])
     design = KernelDesign(points, settings.zeta, features)
 
     def model(weights: Floats) -> nn.Module:
@@ -176,11 +222,11 @@ def _gap_columns(problem: FitProblem, settings: GapSettings, pool: list[Floats],
         kept = None if settings.n_features is None else features
         return GapModel(problem.descriptor, points, parts, settings.zeta, problem.baseline, problem.pair, kept)
 
-    return _Columns(design, coordinates, [features.numpy(), *(part.numpy() for part in points)], model)
+    return _Columns(design, coordinates, model)
 
 
-def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats]) -> list[Tensor]:
-    """Return the normalised sparse points of each element."""
+def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats]) -> Arrays:
+    """Return the normalised sparse points of each element and their coordinates."""
     points: list[Tensor] = []
     for symbol, features in zip(problem.symbols, pool, strict=True):
         count = settings.n_sparse if isinstance(settings.n_sparse, int) else settings.n_sparse.get(symbol)
@@ -194,15 +240,24 @@ def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats
                 f"{symbol}: {len(chosen)} distinct environments for {count} sparse points, all are taken"
             )
         points.append(units[torch.from_numpy(chosen)].contiguous())
-    return points
+    blocks = kernel_coordinates(points, settings.zeta, settings.delta, settings.rank_tolerance).blocks
+    arrays: Arrays = {}
+    for symbol, part, block in zip(problem.symbols, points, blocks, strict=True):
+        arrays |= {f"points_{symbol}": part.numpy(), f"block_{symbol}": block}
+    return arrays
 
 
 def _announce(
-    problem: FitProblem, settings: LeastSquaresSettings, system: LinearSystem, columns: _Columns, n_folds: int
+    problem: FitProblem,
+    later: Sequence[Frame],
+    settings: LeastSquaresSettings,
+    system: LinearSystem,
+    columns: _Columns,
+    n_folds: int,
 ) -> None:
-    """Report the forecast of time and memory."""
+    """Report the forecast of time and memory; later: frames whose equations are not kept from an earlier fit."""
     train, validation = (
-        [frame for _, frame in round_robin(part, problem.communicator)] for part in (problem.train, problem.validation)
+        [frame for _, frame in round_robin(part, problem.communicator)] for part in (later, problem.validation)
     )
     model = columns.model(np.zeros((system.design.n_columns, 1)))
 
@@ -217,10 +272,10 @@ def _announce(
 
 
 def _checkpoint(
-    problem: FitProblem, settings: LeastSquaresSettings, columns: _Columns, folds: NDArray[np.int64]
+    problem: FitProblem, settings: LeastSquaresSettings, arrays: Arrays, folds: NDArray[np.int64]
 ) -> Checkpoint:
     """Return where this fit's state goes."""
-    mark = problem_fingerprint(problem, problem.train, [settings.model_dump_json()], [folds, *columns.identity])
+    mark = problem_fingerprint(problem, problem.train, [settings.model_dump_json()], [folds, *arrays.values()])
     communicator = problem.communicator
     return Checkpoint(
         problem.folder, problem.resume, communicator.rank, communicator.size, mark, settings.checkpoint_seconds

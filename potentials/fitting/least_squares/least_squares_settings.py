@@ -24,6 +24,8 @@ class _Settings(BaseModel):
     """Rows of the design matrix that are added to the normal equations at a time."""
     checkpoint_seconds: NonNegativeFloat = 30.0
     """Time between checkpoints. [s]"""
+    keep_equations: bool = False
+    """Keep the sums of the equations in the output folder, so that `append` can add frames to them."""
 
 
 class LinearSettings(_Settings):

@@ -41,6 +41,8 @@ from rhopot.potentials.fitting.least_squares.qr import SequentialQR
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Sums of groups, rows that are held back with their groups, and numbers of rows.
+_Part = tuple[list[Floats], tuple[Floats, Integers], Integers]
 
 # Rows of the sample, per column.
 SAMPLE = 2
@@ -125,11 +127,13 @@ class NormalEquations:
 
     def joined(self, other: NormalEquations) -> NormalEquations:
         """Return these equations and others, which went on from this triangle, as one group."""
-        both = NormalEquations(self.n_columns, 1, self.block_rows, self.triangle)
-        both.merge(*self._as_one_group())
-        if other.triangle is not self.triangle:
-            both.rebase(other.triangle)
-        both.merge(*other._as_one_group())
+        return self._together(other, self._as_one_group(), other._as_one_group())
+
+    def appended(self, other: NormalEquations) -> NormalEquations:
+        """Return these equations and others, which went on from this triangle, group by group."""
+        count = max(len(self.squares), len(other.squares))
+        both = self._together(other, self._in_groups(count), other._in_groups(count))
+        both.flush()
         return both
 
     def total(self) -> Floats:
@@ -163,7 +167,21 @@ class NormalEquations:
             part.take()
             part.add(arrays[name], arrays[f"{name}_groups"])
 
-    def _as_one_group(self) -> tuple[list[Floats], tuple[Floats, Integers], Integers]:
+    def _together(self, other: NormalEquations, mine: _Part, others: _Part) -> NormalEquations:
+        both = NormalEquations(self.n_columns, len(mine[0]), self.block_rows, self.triangle)
+        both.merge(*mine)
+        if other.triangle is not self.triangle:
+            both.rebase(other.triangle)
+        both.merge(*others)
+        return both
+
+    def _in_groups(self, count: int) -> _Part:
+        """Sums, held rows and numbers of rows with empty groups up to `count`."""
+        empty = [np.zeros((self.n_columns + 1, self.n_columns + 1)) for _ in range(count - len(self.squares))]
+        n_rows = np.append(self.n_rows, np.zeros(len(empty), dtype=np.int64))
+        return [*self.squares, *empty], self.held.all(), n_rows
+
+    def _as_one_group(self) -> _Part:
         rows, groups = self.held.all()
         return [self.total()], (rows, np.zeros_like(groups)), self.n_rows.sum(keepdims=True)
 
