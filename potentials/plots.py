@@ -251,7 +251,7 @@ def named_front(
     on, off = list(front), [k for k in range(len(points)) if k not in set(front)]
     axes.loglog(x[off], y[off], "o", ms=5, color=INK)
     axes.loglog(x[on], y[on], "-o", ms=5, lw=1.2, color=ACCENT, label="Pareto front")
-    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.6 * x.min(), 1.8 * x.max()), ylim=(0.7 * y.min(), 1.3 * y.max()))
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.6 * x.min(), 2.2 * x.max()), ylim=(0.7 * y.min(), 1.3 * y.max()))
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
