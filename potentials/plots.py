@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter, StrMethodFormatter
 from matplotlib.transforms import Bbox
 from scipy.interpolate import PchipInterpolator
@@ -313,7 +314,7 @@ def _name_points(
     marks = [Bbox.from_bounds(px - 6, py - 6, 12, 12) for px, py in pixels]
     taken: list[Bbox] = []
     for k in np.argsort(x, kind="stable"):
-        places = []
+        places: list[tuple[int, int, Annotation, Bbox]] = []
         for dx, dy in ((8, 0), (0, 9), (0, -9), (-8, 0), (7, 7), (7, -7), (-7, 7), (-7, -7), (0, 20), (0, -20)):
             sides = ("left", "center", "right")[1 - np.sign(dx)], ("bottom", "center", "top")[1 - np.sign(dy)]
             label = axes.annotate(

@@ -13,6 +13,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from examples_at_hand import EXAMPLES, example
+from measure import Time
 
 from rhopot.export import TrainingData, evaluate
 from rhopot.potentials.structures import read_frames
@@ -38,7 +39,15 @@ def silicon(path: Path) -> Path:
     return path
 
 
-def test_errors_from_lammps_are_those_of_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def seconds(style: str, *size: object, kernels: str | None) -> Time:
+    """Times of a step that differ by pair style: a run of a few steps may be measured as 0 s."""
+    cpu = {"rhopot": 2.0, "sw": 1.0, "snap": 10.0, "pod": 5.0}[style.split()[1]]
+    return Time(cpu, cpu * (3.0 if kernels == "baseline" else 1.0))
+
+
+def test_errors_from_lammps_are_those_of_the_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = silicon(tmp_path / "silicon.xyz")
     frames = read_frames(str(data))
     model = small_models.linear()
@@ -47,8 +56,10 @@ def test_errors_from_lammps_are_those_of_the_labels(tmp_path: Path, capsys: pyte
     model = replace(model, card=model.card.model_copy(update={"training_data": trained}))
     small_models.write(model, tmp_path / "small" / "model.pt")
     words = [str(data), str(tmp_path / "small" / "model.pt"), "--output", str(tmp_path / "out"), *QUICK]
+    main = example("benchmarks/pareto")
+    monkeypatch.setitem(main.__globals__, "md", seconds)  # type: ignore[attr-defined]
     for _ in range(2):  # the second time with the fit of the first
-        example("benchmarks/pareto")([*words, "--fit", "pod, 3 bodies"])
+        main([*words, "--fit", "pod, 3 bodies"])
         output = capsys.readouterr().out
         errors = {
             name.strip(): (float(energy), float(forces))
@@ -57,9 +68,18 @@ def test_errors_from_lammps_are_those_of_the_labels(tmp_path: Path, capsys: pyte
         assert set(errors) == {"small", "sw", "snap", "qsnap", "pod, 3 bodies"}
         assert errors.pop("small") == (0.0, 0.0)
         assert all(forces > 1.0 for _, forces in errors.values())
+        assert re.findall(r"^(\w+) .*\*$", output, re.MULTILINE) == ["sw", "small"], "the front"
         assert "errors on 2 held-out frames, 8 for training" in output
     assert read_frames(str(tmp_path / "out" / "train.xyz")).digest() == trained.hash
     assert (tmp_path / "out" / "pareto.png").is_file()
+
+
+def test_a_time_of_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = example("benchmarks/pareto")
+    monkeypatch.setitem(main.__globals__, "md", lambda *size, **settings: Time(0.0, 0.0))  # type: ignore[attr-defined]
+    words = [str(silicon(tmp_path / "silicon.xyz")), "--output", str(tmp_path / "out"), "--fit", *QUICK]
+    with pytest.raises(SystemExit, match="--steps must be enough for a measurable time, got 2 and 0 s for"):
+        main(words)
 
 
 def test_a_model_of_other_data_is_refused(trained_run: Path, tmp_path: Path) -> None:

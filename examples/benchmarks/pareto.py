@@ -190,6 +190,10 @@ def row(
     """Costs and errors of a potential."""
     scale = 1e6 / (8 * options.cells**3 * options.steps)
     costs = [scale * median_cpu(found) for (one, _), found in times.items() if one == name]
+    if min(costs) <= 0.0:
+        raise SystemExit(
+            f"--steps must be enough for a measurable time, got {options.steps} and 0 s for '{name}'; raise it"
+        )
     return Row(name, costs[0], costs[-1] if (name, None) not in times else None, *errors)
 
 
