@@ -13,7 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.text import Annotation
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, ScalarFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
 from scipy.interpolate import PchipInterpolator
 
 INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
@@ -230,6 +232,36 @@ def pareto_front(
     return _save(figure, path, title)
 
 
+def named_front(
+    path: str | Path,
+    points: Mapping[str, tuple[float, float]],
+    front: Sequence[int],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+) -> Path:
+    """Named points (x, y), both axes logarithmic, and the front that some of them make, as a line.
+
+    points: name -> (x, y), the name is written beside the point; front: positions of the points on it, in order of x
+    """
+    if not points:
+        raise ValueError("points must hold at least one point, got none; give a potential")
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    x, y = (np.array(column, dtype=float) for column in zip(*points.values(), strict=True))
+    on, off = list(front), [k for k in range(len(points)) if k not in set(front)]
+    axes.loglog(x[off], y[off], "o", ms=5, color=INK)
+    axes.loglog(x[on], y[on], "-o", ms=5, lw=1.2, color=ACCENT, label="Pareto front")
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.6 * x.min(), 2.2 * x.max()), ylim=(0.7 * y.min(), 1.3 * y.max()))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    _plain_decades(axes)
+    axes.legend(frameon=False, fontsize=9)
+    _name_points(figure, axes, list(points), x, y, on)
+    return _save(figure, path, title)
+
+
 def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[str], title: str = "") -> Path:
     """Square matrix of numbers between 0 and about 1 as a heat map, each number in its field; names of the rows."""
     numbers = np.asarray(values, dtype=float)
@@ -267,6 +299,40 @@ def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: st
     axes.set_ylabel(label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _name_points(
+    figure: Figure, axes: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, front: Sequence[int]
+) -> None:
+    """Write each name where it meets no other name, no point and, if possible, not the line through `front`."""
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    pixels = axes.transData.transform(np.column_stack([x, y]))
+    line = pixels[list(front)]
+    steps = np.linspace(0.0, 1.0, 50)[:, None, None]
+    along = (line[:-1] + steps * (line[1:] - line[:-1])).reshape(-1, 2)
+    marks = [Bbox.from_bounds(px - 6, py - 6, 12, 12) for px, py in pixels]
+    taken: list[Bbox] = []
+    for k in np.argsort(x, kind="stable"):
+        places: list[tuple[int, int, Annotation, Bbox]] = []
+        for dx, dy in ((8, 0), (0, 9), (0, -9), (-8, 0), (7, 7), (7, -7), (-7, 7), (-7, -7), (0, 20), (0, -20)):
+            sides = ("left", "center", "right")[1 - np.sign(dx)], ("bottom", "center", "top")[1 - np.sign(dy)]
+            label = axes.annotate(
+                names[k], (x[k], y[k]), (dx, dy), textcoords="offset points", fontsize=8, color=INK,
+                ha=sides[0], va=sides[1],
+            )  # fmt: skip
+            box = label.get_window_extent()
+            others = [mark for j, mark in enumerate(marks) if j != k]
+            cost = 100 * sum(box.overlaps(other) for other in taken + others)
+            cost += 300 * (not (axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1))
+            cost += 300 * (not (axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1))
+            cost += int(box.count_contains(along))
+            places.append((cost, len(places), label, box))
+        best = min(places, key=lambda place: place[:2])
+        for place in places:
+            if place is not best:
+                place[2].remove()
+        taken.append(best[3])
 
 
 def _plain_decades(axes: Axes) -> None:

