@@ -245,12 +245,18 @@ def test_one_member_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "gmp_snn", "bpnn", "scattering"])
+@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "multispectrum", "gmp_snn", "bpnn", "scattering"])
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
     config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])
     assert config.family == name
     assert config.data.train == ("my.xyz.gz",)
+
+
+def test_configuration_for_molecules_loads() -> None:
+    config = load_config(CONFIGS.parent / "rmd17" / "multispectrum.yaml", ["data.train=ethanol.xyz.gz"])
+    assert config.family == "multispectrum"
+    assert config.targets.stress is None
 
 
 @pytest.mark.parametrize("value", ["inf", ".inf", "nan", ".nan", "-1", "0", "1e-300", "-.inf", "No", "true"])
