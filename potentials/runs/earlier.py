@@ -79,6 +79,10 @@ def find_earlier(config: RunConfig) -> Earlier | None:
         raise ValueError(f"output must be another folder than append, got '{folder}' for both")
     found = Earlier(folder, load_config(folder / "config.yaml"), read_card(folder / "model.pt"))
     _check_settings(config, found)
+    if not found.config.data.train:
+        raise ValueError(
+            f"append must be a training whose data are files, got '{folder}', which was given structures in memory"
+        )
     return found
 
 
