@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rhopot.export import ModelCard, read_card
 from rhopot.potentials.config import RunConfig, load_config
 from rhopot.potentials.config.schema import BaselineSettings
@@ -24,6 +26,8 @@ from rhopot.potentials.structures.frames import DataError, frame_digest
 
 # Settings that may differ from those of RUN: nothing that its equations are made with depends on them.
 FREE = ("regressor.block_rows", "regressor.batch_mib", "regressor.checkpoint_seconds", "regressor.keep_equations")
+# Settings whose null stands for what RUN took from its data; every other null means that there is none.
+FROM_DATA = ("descriptor.symbols", "descriptor.optimal_basis.q_max", "descriptor.optimal_basis.contraction")
 COMPARED = ("family", "descriptor", "regressor", "targets", "baseline")
 
 
@@ -79,6 +83,7 @@ def find_earlier(config: RunConfig) -> Earlier | None:
         raise ValueError(f"output must be another folder than append, got '{folder}' for both")
     found = Earlier(folder, load_config(folder / "config.yaml"), read_card(folder / "model.pt"))
     _check_settings(config, found)
+    _check_ancestors(config, found)
     if not found.config.data.train:
         raise ValueError(
             f"append must be a training whose data are files, got '{folder}', which was given structures in memory"
@@ -87,10 +92,11 @@ def find_earlier(config: RunConfig) -> Earlier | None:
 
 
 def _check_settings(config: RunConfig, earlier: Earlier) -> None:
-    """Refuse settings that the equations were not made with; null stands for what was taken from the data."""
+    """Refuse settings that the equations were not made with."""
     before, now = ({name: one.model_dump(mode="json")[name] for name in COMPARED} for one in (earlier.config, config))
     for name in differing(before, now):
-        if name not in FREE and _at(now, name) is not None:
+        from_data = name in FROM_DATA or name.startswith("baseline.pair.")
+        if name not in FREE and not (from_data and _at(now, name) is None):
             raise ValueError(
                 f"{name} must be that of '{earlier.folder}' ({_at(before, name)!r}), which this training is appended "
                 f"to, got {_at(now, name)!r}; take '{earlier.folder / 'config.yaml'}', or train from scratch"
@@ -100,6 +106,24 @@ def _check_settings(config: RunConfig, earlier: Earlier) -> None:
             "append must be left out where baseline.pair is two_body, which is fitted to the training data; "
             "train from scratch"
         )
+
+
+def _check_ancestors(config: RunConfig, earlier: Earlier) -> None:
+    """Refuse to overwrite a training that this one goes on from, directly or not."""
+    seen, one = {config.output.resolve()}, earlier.config
+    while one.append is not None:
+        if one.append.resolve() in seen:
+            raise ValueError(
+                f"output must be no folder that '{earlier.folder}' was appended to, directly or not, got "
+                f"'{one.append}'; take another one, or train from scratch"
+            )
+        seen.add(one.append.resolve())
+        if not (one.append / "config.yaml").exists():
+            raise ValueError(
+                f"append must be a training whose data can be read again, got '{earlier.folder}', which was appended "
+                f"to '{one.append}', which is not there; restore that folder, or train from scratch"
+            )
+        one = load_config(one.append / "config.yaml")
 
 
 def _at(values: Any, name: str) -> Any:
@@ -118,15 +142,30 @@ def check_same(earlier: Earlier, train: FrameSet) -> None:
 
 
 def new_frames(frames: FrameSet, known: Sequence[Frame]) -> tuple[FrameSet, int]:
-    """Return the frames that are not among the known ones, each once, and the number of the others."""
-    seen = {frame_digest(frame, labels=False) for frame in known}
+    """Return the frames that are not among the known ones, each once, and the number of the others.
+
+    Raises:
+        DataError: a frame has the structure of a known one, and other labels.
+    """
+    seen = {frame_digest(frame, labels=False): frame for frame in known}
     kept = []
     for row, frame in enumerate(frames):
         digest = frame_digest(frame, labels=False)
         if digest not in seen:
             kept.append(row)
-        seen.add(digest)
+        elif _other_labels(frame, seen[digest]):
+            raise DataError(
+                f"{frame.name} must have the labels of the same structure that was trained on before "
+                f"({seen[digest].name}), got others; leave it out, or train from scratch"
+            )
+        seen.setdefault(digest, frame)
     return frames.subset(kept), len(frames) - len(kept)
+
+
+def _other_labels(one: Frame, other: Frame) -> bool:
+    """Whether energies or forces of the same structure differ."""
+    pairs = ((one.energy, other.energy), (one.forces, other.forces))
+    return any(a is not None and b is not None and not np.allclose(a, b, rtol=0, atol=1e-6) for a, b in pairs)
 
 
 def together(before: FrameSet, later: FrameSet) -> FrameSet:

@@ -96,17 +96,18 @@ def _appended(
     added, n_known = new_frames(read.train, known)
     if len(added) == 0:
         raise DataError(f"data.train must hold new frames, got {n_known} that are all in '{earlier.folder}' already")
-    unknown = sorted(set(added.symbols) - set(before.symbols))
-    if unknown:
-        raise DataError(
-            f"data.train must hold only the elements of '{earlier.folder}' ({', '.join(before.symbols)}), got "
-            f"{', '.join(unknown)} as well; train from scratch"
-        )
     if read.given is not None:
         held_out = new_frames(config.targets.kept(read.given), (*known, *added))[0]
         train = added
     else:
-        train, held_out = _split_some(added, config)
+        train, held_out = _split_some(added, config, before)
+    for name, frames in (("train", train), ("validation", held_out)):
+        unknown = sorted(set(frames.symbols) - set(before.symbols))
+        if unknown:
+            raise DataError(
+                f"data.{name} must hold only the elements of '{earlier.folder}' ({', '.join(before.symbols)}), got "
+                f"{', '.join(unknown)} as well; train from scratch"
+            )
     if before.wrong_stresses:
         train, held_out = without_stresses(train), without_stresses(held_out)
     doubles = f"; {n_known} of the new frames are among them and not added again" if n_known else ""
@@ -118,8 +119,8 @@ def _appended(
         together(before.train, train),
         together(before.validation, held_out),
         before.symbols,
-        before.split,
-        before.refit_on_validation,
+        before.split if read.given is None else f"{before.split}; given",
+        before.refit_on_validation and read.given is None,
         (note, *dict.fromkeys((*before.notes, *read.notes))),
         dict(Counter(before.not_fitted) + Counter(read.not_fitted)),
         before.wrong_stresses or read.wrong,
@@ -127,12 +128,21 @@ def _appended(
     )
 
 
-def _split_some(frames: FrameSet, config: RunConfig) -> tuple[FrameSet, FrameSet]:
-    """Training and validation part of frames that are added; few of them, or those of one group, all train."""
+def _split_some(frames: FrameSet, config: RunConfig, before: TrainingSet) -> tuple[FrameSet, FrameSet]:
+    """Training and validation part of frames that are added; few of them, or those of one group, all train.
+
+    In a split by group, frames of a group of the earlier training go where that group is.
+    """
     split = config.data.split
-    groups = {frame.group for frame in frames}
-    enough = len(groups) > 1 if split.by == "group" else round(split.fraction * len(frames)) > 0
-    return split_validation(frames, config, least=0) if enough and len(frames) > 1 else (frames, frames.subset([]))
+    if split.by != "group":
+        enough = len(frames) > 1 and round(split.fraction * len(frames)) > 0
+        return split_validation(frames, config, least=0) if enough else (frames, frames.subset([]))
+    trained, held_out = ({frame.group for frame in part} for part in (before.train, before.validation))
+    others = frames.subset([k for k, frame in enumerate(frames) if frame.group not in trained | held_out])
+    if len({frame.group for frame in others}) > 1:
+        held_out |= {frame.group for frame in split_validation(others, config, least=0)[1]}
+    rows = [k for k, frame in enumerate(frames) if frame.group in held_out - trained]
+    return frames.subset(sorted(set(range(len(frames))) - set(rows))), frames.subset(rows)
 
 
 def load_frames(config: RunConfig) -> tuple[FrameSet, tuple[str, ...]]:

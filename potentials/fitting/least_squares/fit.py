@@ -41,7 +41,12 @@ from rhopot.potentials.fitting.least_squares.equations import LinearSystem
 from rhopot.potentials.fitting.least_squares.forecast import forecast
 from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, jackknife
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
-from rhopot.potentials.fitting.least_squares.kept_equations import KeptEquations, read_equations, write_equations
+from rhopot.potentials.fitting.least_squares.kept_equations import (
+    KeptEquations,
+    equations_mark,
+    read_equations,
+    write_equations,
+)
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.least_squares.members import (
     FOLDS,
@@ -114,9 +119,7 @@ def _fit(
     columns = make(arrays)
     n_earlier = 0 if earlier is None else len(earlier.folds)
     later = problem.train[n_earlier:]
-    folds = np.zeros(len(later), dtype=np.int64)
-    if problem.members and len(later):
-        folds = fold_numbers(later, FOLDS, problem.seed)
+    folds = _folds(problem, later, earlier)
     clock.lap("selection")
     baseline = EnergyBaseline(problem.baseline, problem.pair)
     system = LinearSystem(
@@ -144,8 +147,9 @@ def _fit(
         None if earlier is None else earlier.assembly,
     )
     if settings.keep_equations and problem.folder is not None and communicator.rank == 0:
+        mark = equations_mark(problem, problem.train)
         every = folds if earlier is None else np.append(earlier.folds, folds)
-        write_equations(problem.folder / EQUATIONS, KeptEquations(assembly, every, arrays))
+        write_equations(problem.folder / EQUATIONS, KeptEquations(assembly, every, arrays, mark))
     clock.lap("assembly")
     posterior = solve(assembly.equations, coordinates)
     mean = communicator.broadcast(posterior.coefficients)
@@ -182,7 +186,26 @@ def _earlier(problem: FitProblem, file: Path, block_rows: int) -> KeptEquations:
             f"uncertainty.members must be 0, got {problem.members}: the fit that is appended to has none, and its "
             "equations no folds"
         )
+    if earlier.mark != equations_mark(problem, problem.train[: len(earlier.folds)]):
+        raise ValueError(
+            f"'{file}' must hold the equations of its folder's model, got others; make that training again"
+        )
     return earlier
+
+
+def _folds(problem: FitProblem, later: Sequence[Frame], earlier: KeptEquations | None) -> NDArray[np.int64]:
+    """Return the folds of frames whose equations are not kept; those with the most frames where there are fewest."""
+    n_folds = FOLDS if earlier is None else len(earlier.assembly.equations.squares)
+    if len(later) == 0 or n_folds == 1 or (earlier is None and not problem.members):
+        return np.zeros(len(later), dtype=np.int64)
+    drawn = fold_numbers(later, n_folds, problem.seed)
+    if earlier is None:
+        return drawn
+    emptiest = np.argsort(np.bincount(earlier.folds, minlength=n_folds), kind="stable")
+    largest = np.argsort(-np.bincount(drawn, minlength=n_folds), kind="stable")
+    place = np.empty(n_folds, dtype=np.int64)
+    place[largest] = emptiest
+    return place[drawn]
 
 
 def _choose(problem: FitProblem, settings: LeastSquaresSettings, choose: Callable[[list[Floats]], Arrays]) -> Arrays:

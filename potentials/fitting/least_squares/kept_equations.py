@@ -9,6 +9,7 @@ Size: 4 (folds + 1) n^2 bytes for n unknowns, 8 n for each row that is held back
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.files import read_arrays, write_arrays
+from rhopot.potentials.fitting.checkpoint import fingerprint
 from rhopot.potentials.fitting.least_squares.assemble import Assembly
+from rhopot.potentials.fitting.problem import FitProblem
+from rhopot.potentials.structures import Frame
 
 Integers = NDArray[np.int64]
 
@@ -28,11 +32,25 @@ COLUMN = "column_"
 
 @dataclass(frozen=True)
 class KeptEquations:
-    """Equations of a fit, the fold of each of its frames, and the arrays that its columns are made of."""
+    """Equations of a fit, the fold of each of its frames, the arrays that its columns are made of, their `mark`."""
 
     assembly: Assembly
     folds: Integers
     columns: dict[str, NDArray[Any]]
+    mark: str
+
+
+def equations_mark(problem: FitProblem, frames: Sequence[Frame]) -> str:
+    """Return a digest of all that the equations of some frames of a problem are made with."""
+    settings = getattr(problem.descriptor, "settings", None)
+    texts = [
+        problem.targets.model_dump_json(),
+        repr([float(energy) for energy in problem.baseline]),
+        "" if settings is None else settings.model_dump_json(),
+        *problem.symbols,
+    ]
+    tables = [] if problem.pair is None else [np.round(t.numpy(), 8) for t in problem.pair.state_dict().values()]
+    return fingerprint(tables, texts, frames)
 
 
 def write_equations(file: Path, kept: KeptEquations) -> None:
@@ -45,6 +63,7 @@ def write_equations(file: Path, kept: KeptEquations) -> None:
         file,
         **state,
         version=VERSION,
+        mark=kept.mark,
         squares=np.stack([square[upper] for square in squares]),
         energies=kept.assembly.energies,
         energy_folds=kept.assembly.energy_folds,
@@ -60,7 +79,10 @@ def read_equations(file: Path, block_rows: int) -> KeptEquations:
     Raises:
         ValueError: the file is damaged, or of another version.
     """
-    arrays = read_arrays(file)
+    try:
+        arrays = read_arrays(file)
+    except ValueError as error:
+        raise ValueError(f"'{file}' must be whole, got a damaged file; make that training again") from error
     if int(arrays.get("version", 0)) != VERSION:
         raise ValueError(f"'{file}' must hold equations of version {VERSION}, got others; train from scratch")
     n_groups, size = len(arrays["squares"]), len(arrays["triangle"])
@@ -72,4 +94,4 @@ def read_equations(file: Path, block_rows: int) -> KeptEquations:
     assembly.energies, assembly.energy_folds = arrays["energies"], arrays["energy_folds"]
     assembly.frames, assembly.n_frames = arrays["frames"], len(arrays["folds"])
     columns = {name.removeprefix(COLUMN): array for name, array in arrays.items() if name.startswith(COLUMN)}
-    return KeptEquations(assembly, arrays["folds"], columns)
+    return KeptEquations(assembly, arrays["folds"], columns, str(arrays["mark"]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trained_models
+import yaml
 from ase import Atoms
 from ase.io import read, write
 from refusals import refusal
@@ -122,6 +123,9 @@ def test_on_two_ranks_as_on_one(runs: dict[str, Path], tmp_path: Path) -> None:
         ("regressor.prior=0.5", "regressor.prior must be that of '{run}' (0.1), which this training is appended to"),
         ("descriptor.cutoff=5", "descriptor.cutoff must be that of '{run}' (4.5)"),
         ("targets.forces=0.3", "targets.forces"),
+        ("targets.stress=null", "targets.stress must be that of '{run}'"),
+        ("baseline.pair=null", "baseline.pair must be that of '{run}'"),
+        ("descriptor.scaling={rate: 1, scale: 3, exponent: 4}", "descriptor.scaling must be that of '{run}'"),
         ("append=nowhere", "append must be the output folder of a finished training, got 'nowhere'"),
         ("output={run}", "output must be another folder than append"),
         ("", "data.train must hold new frames, got 40 that are all in '{run}' already"),
@@ -132,7 +136,7 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     run = runs["soap_linear"]
     overwrite = ["--overwrite"] if change.startswith("output") else []
-    more = [change.format(run=run)] if change else []
+    more = [change.replace("{run}", str(run))] if change else []
     said = refusal(capsys, [*appended(run, tmp_path / "more", NEW if change else OLD, *more), *overwrite])
     assert sentence.format(run=run) in said
     assert not (tmp_path / "more").exists()
@@ -161,6 +165,43 @@ def test_other_elements_other_data_and_missing_equations_are_refused(
     assert not (tmp_path / "more" / "checkpoint").exists()
 
 
+def test_labels_that_have_changed_and_ancestors_are_refused(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["soap_linear"], run)
+    atoms = read(OLD[0])
+    atoms.info["REF_energy"] += 0.1
+    write(tmp_path / "changed.xyz", atoms, format="extxyz")
+    said = refusal(capsys, appended(run, tmp_path / "more", [str(tmp_path / "changed.xyz")]))
+    assert "must have the labels of the same structure that was trained on before" in said
+    assert main(appended(run, tmp_path / "more", [NEW[0]])) == 0
+    said = refusal(capsys, [*appended(tmp_path / "more", run, [NEW[1]]), "--overwrite"])
+    assert f"output must be no folder that '{tmp_path / 'more'}' was appended to" in said
+    assert (run / "model.pt").exists()
+
+
+def test_a_validation_set_that_is_given_is_not_fitted(runs: dict[str, Path], tmp_path: Path) -> None:
+    given = f"data.validation={[NEW[1]]}"
+    assert main(appended(runs["soap_linear"], tmp_path / "more", [NEW[0]], given)) == 0
+    summary = read_card(tmp_path / "more" / "model.pt").training_data.summary
+    assert not summary["fitted_to_validation"]
+    assert summary["split"].endswith("; given")
+
+
 def test_families_without_equations_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, ["train", *trained_models.arguments("bpnn", tmp_path / "more", "append=run")])
     assert "append must be left out for bpnn, whose fit is no sum of equations, got run" in said
+
+
+def test_a_training_on_structures_in_memory_cannot_be_read_again(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["soap_linear"], run)
+    text = (run / "config.yaml").read_text()
+    settings = yaml.safe_load(text)
+    settings["data"]["train"] = []  # as rhopot.potentials.train writes it for a list of Atoms
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    said = refusal(capsys, appended(run, tmp_path / "more", NEW))
+    assert f"append must be a training whose data are files, got '{run}', which was given structures in memory" in said

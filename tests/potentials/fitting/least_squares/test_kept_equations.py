@@ -13,9 +13,11 @@ from rhopot.potentials.fitting.least_squares.fit import fit_gap, fit_linear
 from rhopot.potentials.fitting.least_squares.kept_equations import (
     NAME,
     KeptEquations,
+    equations_mark,
     read_equations,
     write_equations,
 )
+from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
 
 pytestmark = pytest.mark.slow
@@ -30,7 +32,13 @@ def without_frames(file: Path, target: Path) -> Path:
     rank, folds = kept.assembly.equations.n_columns, len(kept.assembly.equations.squares)
     prior = np.asfortranarray(np.diag([*np.ones(rank), 0.0]))
     write_equations(
-        target, KeptEquations(Assembly.empty(rank, folds, 20, prior), np.zeros(0, dtype=np.int64), kept.columns)
+        target,
+        KeptEquations(
+            Assembly.empty(rank, folds, 20, prior),
+            np.zeros(0, dtype=np.int64),
+            kept.columns,
+            equations_mark(fit_problem(frames(1)), []),
+        ),
     )
     return target
 
@@ -65,6 +73,7 @@ def test_appended_frames_give_the_fit_from_scratch(fit, settings, members: int, 
         assert kept.assembly.frames.tolist() == list(range(40))
         columns = {len(read_equations(one / NAME, 20).assembly.equations.squares) for one in files}
         assert columns == {10}
+        assert set(np.bincount(kept.folds)) == {4}, "folds stay balanced"
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -77,13 +86,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assembly.keep(random.standard_normal((1, 6)), 2, 4)
     folds = np.array([0, 1, 2, 1, 2])
     file = tmp_path / "equations.npz"
-    write_equations(file, KeptEquations(assembly, folds, {"features": np.arange(5), "scale": np.ones(5)}))
+    write_equations(file, KeptEquations(assembly, folds, {"features": np.arange(5), "scale": np.ones(5)}, "a mark"))
     found = read_equations(file, 8)
     for name, array in assembly.equations.state().items():
         np.testing.assert_array_equal(found.assembly.equations.state()[name], array)
     assert found.assembly.equations.held.count == 1
     for name in ("energies", "energy_folds", "frames"):
         np.testing.assert_array_equal(getattr(found.assembly, name), getattr(assembly, name))
+    assert found.mark == "a mark"
     assert list(found.columns) == ["features", "scale"]
     np.testing.assert_array_equal(found.folds, folds)
 
@@ -95,6 +105,16 @@ def test_equations_without_folds_give_no_members(tmp_path: Path) -> None:
         ValueError, match=r"uncertainty\.members must be 0, got 4: the fit that is appended to has none"
     ):
         fit(fit_problem(frames(20), members=4, appended_to=tmp_path / NAME), settings)
+
+
+def test_equations_of_other_frames_targets_or_energies_are_refused(tmp_path: Path) -> None:
+    fit, settings = FITS[0]
+    fit(fit_problem(frames(15), folder=tmp_path), settings)
+    others = ({"train": frames(20, seed=1)}, {"baseline": (-1.0, -4.0)}, {"targets": Targets(energy=0.1)})
+    for other in others:
+        problem = fit_problem(**{"train": frames(20), "appended_to": tmp_path / NAME, **other})
+        with pytest.raises(ValueError, match="must hold the equations of its folder's model, got others"):
+            fit(problem, settings)
 
 
 def test_damaged_files_and_other_versions_are_refused(tmp_path: Path) -> None:
