@@ -213,7 +213,7 @@ def tune(
         typer.Option(
             "--grid",
             help="Values of a key in order of size, e.g. descriptor.cutoff=4,5,6; repeatable. Without it: those of the "
-            "family. The starting configuration is tried first, also where its values are no others of the grid.",
+            "family. The starting configuration is tried first, whether its values are in the grid or not.",
             metavar="KEY=V1,V2,...",
         ),
     ] = None,

@@ -151,15 +151,8 @@ def _print(console: Console, found: Tuning) -> None:
     unit = found.reference_microseconds
     rows: list[list[str | Text]] = []
     for k, trial, cost in sorted(usable, key=lambda one: one[2].ratio):
-        mark = (
-            "front, chosen"
-            if k == found.chosen and k in found.front
-            else "chosen"
-            if k == found.chosen
-            else "front"
-            if k in found.front
-            else ""
-        )
+        marks = {"front": k in found.front, "chosen": k == found.chosen}
+        mark = ", ".join(word for word, holds in marks.items() if holds)
         half = 0.5 * (cost.quartiles[1] - cost.quartiles[0]) * unit
         numbers = [f"{trial.errors[name]:.3g}" if name in trial.errors else "-" for name in (ENERGY, FORCES)]
         row = [_changes(trial), f"{cost.ratio * unit:.3g} ± {half:.1g}", *numbers, mark]

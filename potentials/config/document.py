@@ -23,7 +23,7 @@ class ConfigError(ValueError):
 
 
 # Keys that hold paths: text, whatever it looks like to YAML (a folder may be called 001).
-PATHS: tuple[KeyPath, ...] = (("output",), ("data", "train"), ("data", "validation"))
+PATHS: tuple[KeyPath, ...] = (("output",), ("append",), ("data", "train"), ("data", "validation"))
 # Sections that may be written as a number, and the key that it then stands for.
 NUMBERS: dict[KeyPath, str] = {("targets", target): "sigma" for target in ("energy", "forces", "stress")}
 # How the place of a value from the command line begins; others begin with the name of the file.

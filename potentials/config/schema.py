@@ -46,7 +46,7 @@ def _as_list(value: Any) -> Any:
 def _at_home(value: Any) -> Any:
     """A folder, with `~` written out."""
     if not isinstance(value, str | Path):
-        raise ValueError(f"must be the path of a folder, got {value!r}; write output=my_run")
+        raise ValueError(f"must be the path of a folder, got {value!r}; write it as text, my_run for instance")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:

@@ -27,7 +27,12 @@ from rhopot.potentials.structures.frames import DataError, frame_digest
 # Settings that may differ from those of RUN: nothing that its equations are made with depends on them.
 FREE = ("regressor.block_rows", "regressor.batch_mib", "regressor.checkpoint_seconds", "regressor.keep_equations")
 # Settings whose null stands for what RUN took from its data; every other null means that there is none.
-FROM_DATA = ("descriptor.symbols", "descriptor.optimal_basis.q_max", "descriptor.optimal_basis.contraction")
+FROM_DATA = (
+    "descriptor.symbols",
+    "descriptor.optimal_basis.q_max",
+    "descriptor.optimal_basis.residual_variance",
+    "descriptor.optimal_basis.contraction",
+)
 COMPARED = ("family", "descriptor", "regressor", "targets", "baseline")
 
 

@@ -139,7 +139,7 @@ def _split_some(frames: FrameSet, config: RunConfig, before: TrainingSet) -> tup
         return split_validation(frames, config, least=0) if enough else (frames, frames.subset([]))
     trained, held_out = ({frame.group for frame in part} for part in (before.train, before.validation))
     others = frames.subset([k for k, frame in enumerate(frames) if frame.group not in trained | held_out])
-    if len({frame.group for frame in others}) > 1:
+    if len({frame.group for frame in others if not is_isolated_atom(frame)}) > 1:
         held_out |= {frame.group for frame in split_validation(others, config, least=0)[1]}
     rows = [k for k, frame in enumerate(frames) if frame.group in held_out - trained]
     return frames.subset(sorted(set(range(len(frames))) - set(rows))), frames.subset(rows)

@@ -131,7 +131,8 @@ def _fit(
         settings.batch_mib,
         problem.search,
     )
-    _announce(problem, later, settings, system, columns, int(folds.max(initial=0)) + 1)
+    n_folds = int(folds.max(initial=0)) + 1 if earlier is None else len(earlier.assembly.equations.squares)
+    _announce(problem, later, settings, system, columns, n_folds)
     checkpoint = _checkpoint(problem, settings, arrays, folds)
     coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     assembly = assemble(

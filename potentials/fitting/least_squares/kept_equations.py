@@ -4,7 +4,7 @@ A file holds the sums of all folds (upper triangles), the kept energies, the fol
 were chosen (see `fit`): features, sparse points, coordinates. A fit that goes on takes them as they are, so that its
 equations are those of one fit to all frames with the same columns, baseline and descriptor.
 
-Size: 4 (folds + 1) n^2 bytes for n unknowns, 8 n for each row that is held back or kept.
+Size: 4 (folds + 2) n^2 bytes for n unknowns, 8 n for each row that is held back or kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class KeptEquations:
 
 
 def equations_mark(problem: FitProblem, frames: Sequence[Frame]) -> str:
-    """Return a digest of all that the equations of some frames of a problem are made with."""
+    """Return a digest of all that the equations of some frames of a problem are made with.
+
+    Of the descriptor its settings, not its tables, which may differ between processors in the last digits.
+    """
     settings = getattr(problem.descriptor, "settings", None)
     texts = [
         problem.targets.model_dump_json(),

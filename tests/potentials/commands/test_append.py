@@ -17,7 +17,9 @@ from train_process import RUN, mpirun, start
 
 from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
+from rhopot.potentials.config import load_config
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME, read_equations
+from rhopot.potentials.runs.training_set import load_training_set
 
 pytestmark = pytest.mark.slow
 
@@ -187,6 +189,62 @@ def test_a_validation_set_that_is_given_is_not_fitted(runs: dict[str, Path], tmp
     summary = read_card(tmp_path / "more" / "model.pt").training_data.summary
     assert not summary["fitted_to_validation"]
     assert summary["split"].endswith("; given")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_configuration_that_a_training_began_with_will_do(
+    family: str, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """What it leaves null is what the training took from its data."""
+    first, *changes = words(family, tmp_path / "more", f"append={runs[family]}")[1:]
+    changes[changes.index(f"data.train={OLD}")] = f"data.train={NEW}"
+    data = load_training_set(load_config(first, changes))
+    assert data.earlier is not None
+    assert len(data.train) + len(data.validation) == 60
+
+
+def test_groups_stay_in_their_part(tmp_path: Path) -> None:
+    """New frames of a group go where it is; those of new groups are split; isolated atoms train."""
+    halves = []
+    for name in (*OLD, *NEW):
+        frames = read(name, ":")
+        halves.append((frames[:7], frames[7:]))
+    atom = Atoms("Li", cell=[12, 12, 12], pbc=True)
+    atom.info |= {"REF_energy": -1.0, "REF_stress": np.zeros((3, 3)), "path": "free", "config_type": "IsolatedAtom"}
+    atom.arrays["REF_forces"] = np.zeros((1, 3))
+    old = [frame for half in halves[:4] for frame in half[0]]
+    write(tmp_path / "old.xyz", old, format="extxyz")
+    write(tmp_path / "new.xyz", [frame for half in halves for frame in half[1]] + [atom], format="extxyz")
+    groups = "data.split={by: group, key: path, fraction: 0.25}"
+    run = tmp_path / "run"
+    first = words("soap_linear", run, "uncertainty.members=0", groups)
+    first[first.index(f"data.train={OLD}")] = f"data.train={tmp_path / 'old.xyz'}"
+    assert main(first) == 0
+    for file, n_new in (("new.xyz", 2), ("one.xyz", 0)):
+        if file == "one.xyz":  # a single new group beside an isolated atom
+            write(tmp_path / file, [*halves[4][1], atom], format="extxyz")
+        changes = appended(run, tmp_path / "more", [str(tmp_path / file)])[2:]
+        data = load_training_set(load_config(run / "config.yaml", changes))
+        parts = {frame.group for frame in data.train}, {frame.group for frame in data.validation}
+        assert not parts[0] & parts[1]
+        assert "free" in parts[0]
+        held_out = {frame.group for frame in load_training_set(load_config(run / "config.yaml")).validation}
+        assert held_out <= parts[1]
+        assert len(parts[1] - held_out) <= n_new
+        if n_new:
+            assert len([frame for frame in data.validation if frame.group in held_out]) == 10 * len(held_out)
+
+
+def test_elements_of_given_validation_frames_are_those_of_the_training(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    atoms = Atoms("Ge2", [[0, 0, 0], [0, 0, 2.4]], cell=[5, 5, 5], pbc=True)
+    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -9.0, np.zeros((2, 3))
+    write(tmp_path / "ge.xyz", atoms, format="extxyz")
+    given = f"data.validation={tmp_path / 'ge.xyz'}"
+    said = refusal(capsys, appended(runs["soap_linear"], tmp_path / "more", NEW, given))
+    assert "data.validation must hold only the elements of" in said
+    assert not (tmp_path / "more" / "checkpoint").exists()
 
 
 def test_families_without_equations_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
