@@ -92,11 +92,19 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Words of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", help="silicon frames with energies and forces (mlearn)")
-    parser.add_argument("models", type=Path, nargs="*", help="model files trained on train.xyz in the output folder")
+    parser.add_argument(
+        "models", type=Path, nargs="*", default=(), help="model files trained on train.xyz in the output folder"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the split, the fits and the plot")
-    parser.add_argument("--fit", nargs="*", choices=tuple(PODS), default=tuple(PODS), help="potentials to fit")
+    parser.add_argument(
+        "--fit",
+        nargs="*",
+        choices=tuple(PODS),
+        default=tuple(PODS),
+        help="potentials to fit (default: all; none without a name)",
+    )
     parser.add_argument("--cells", type=int, default=5, help="cubic cells along each direction (8 atoms each)")
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=50, help="steps of a timed run (default: %(default)s)")
     parser.add_argument("--repeats", type=count, default=5, help="interleaved runs (default: %(default)s)")
     return parser.parse_args(words)
 

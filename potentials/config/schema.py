@@ -181,6 +181,12 @@ class RunConfig(Section):
     uncertainty: UncertaintySettings = UncertaintySettings()
     report: ReportSettings = ReportSettings()
 
+    @model_validator(mode="after")
+    def _two_folders(self) -> RunConfig:
+        if self.append is not None and self.append.resolve() == self.output.resolve():
+            raise ValueError(f"output must be another folder than append, got '{self.output}' for both; name a new one")
+        return self
+
     @property
     def family_settings(self) -> FamilySettings:
         """The three sections that the family's fit takes."""

@@ -60,13 +60,14 @@ class Earlier:
         return file
 
     def complete(self, config: RunConfig) -> RunConfig:
-        """Return the configuration with what this training took from its data."""
+        """Return the configuration with what this training took from its data; it keeps its equations too."""
         fitted: Any = self.card.fit["baseline"]
         baseline = {"elements": dict(self.card.baseline_energies or {}), "pair": fitted["pair"]}
         return config.model_copy(
             update={
                 "descriptor": type(config.descriptor).model_validate(dict(self.card.descriptor)),
                 "baseline": BaselineSettings.model_validate(baseline),
+                "regressor": config.regressor.model_copy(update={"keep_equations": True}),
             }
         )
 
@@ -81,11 +82,12 @@ def find_earlier(config: RunConfig) -> Earlier | None:
     if folder is None:
         return None
     if not hasattr(config.regressor, "keep_equations"):
-        raise ValueError(f"append must be left out for {config.family}, whose fit is no sum of equations, got {folder}")
+        raise ValueError(
+            f"append must be left out for {config.family}, whose fit is no sum of equations, got {folder}; "
+            "train anew with all data in data.train"
+        )
     if not (folder / "model.pt").exists() or (folder / "checkpoint").is_dir() or not (folder / "config.yaml").exists():
         raise ValueError(f"append must be the output folder of a finished training, got '{folder}'")
-    if folder.resolve() == config.output.resolve():
-        raise ValueError(f"output must be another folder than append, got '{folder}' for both")
     found = Earlier(folder, load_config(folder / "config.yaml"), read_card(folder / "model.pt"))
     _check_settings(config, found)
     _check_ancestors(config, found)
@@ -140,9 +142,11 @@ def _at(values: Any, name: str) -> Any:
 def check_same(earlier: Earlier, train: FrameSet) -> None:
     """Refuse training data of an earlier training that are not those any more."""
     if train.digest() != earlier.card.training_data.hash:
+        count = earlier.card.training_data.summary["n_frames"]
         raise DataError(
-            f"training data of '{earlier.folder}' must be those that it was trained on, got others; restore its files "
-            "(named in its config.yaml), or train from scratch"
+            f"training data of '{earlier.folder}' must be the {count} frames that it was trained on, got {len(train)} "
+            f"from {', '.join(earlier.config.data.train)}; restore these files (a pattern must match no new ones), or "
+            "train from scratch"
         )
 
 

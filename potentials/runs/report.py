@@ -180,7 +180,11 @@ def _data_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     size = f"{least} atoms each" if least == most else f"{least} to {most} atoms each"
     groups = f", in {data['n_groups']} groups" if data.get("n_groups") else ""
     yield "Elements", ", ".join(report["symbols"])
-    yield "Training set", f"{data['n_frames']} structures, {size}{groups}"
+    earlier = report["settings"].get("append")
+    appended = (
+        f", added in part to those of `{earlier}`, whose energies per element and repulsion are kept" if earlier else ""
+    )
+    yield "Training set", f"{data['n_frames']} structures, {size}{groups}{appended}"
     yield "Config types", ", ".join(f"{name} ({count})" for name, count in data["config_types"].items())
     keys = {name: _several(key) for name, key in data["keys"].items()}
     yield (

@@ -77,6 +77,7 @@ def test_new_frames_are_added(
     assert report["training_data"]["summary"]["n_frames"] == n_train + 18
     assert report["fit"]["equations"] == before["fit"]["equations"] + 18 * (1 + 96 + 6)
     assert report["errors"]["validation"]["n_frames"] == before["errors"]["validation"]["n_frames"] + 2
+    assert f"added in part to those of `{run}`" in (folder / "report.md").read_text(encoding="utf-8")
     kept, more = read_equations(run / NAME, 100), read_equations(folder / NAME, 100)
     for name, array in kept.columns.items():
         np.testing.assert_array_equal(more.columns[name], array)
@@ -158,7 +159,7 @@ def test_other_elements_other_data_and_missing_equations_are_refused(
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("Li16Si16_0", "Li16Si16_1"))
     said = refusal(capsys, appended(run, tmp_path / "more", NEW))
-    assert f"training data of '{run}' must be those that it was trained on, got others" in said
+    assert f"training data of '{run}' must be the 36 frames that it was trained on, got 36 from" in said
     shutil.copy(runs["soap_linear"] / "config.yaml", config)
     (run / NAME).unlink()
     said = refusal(capsys, appended(run, tmp_path / "more", NEW))
@@ -188,7 +189,7 @@ def test_a_validation_set_that_is_given_is_not_fitted(runs: dict[str, Path], tmp
     assert main(appended(runs["soap_linear"], tmp_path / "more", [NEW[0]], given)) == 0
     summary = read_card(tmp_path / "more" / "model.pt").training_data.summary
     assert not summary["fitted_to_validation"]
-    assert summary["split"].endswith("; given")
+    assert summary["split"].endswith("; 10 given")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
