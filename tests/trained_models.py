@@ -18,25 +18,17 @@ PATHS = ("Li4Si28_0", "Li12Si20_0", "Li8Si24_0", "Li16Si16_0")
 
 _SOAP = ("descriptor.n_max=3", "descriptor.l_max=2", "descriptor.cutoff=4.5", "descriptor.cutoff_width=1.5",
          "uncertainty.members=4", "report.learning_curve=[]")  # fmt: skip
+_MULTISPECTRUM = ("descriptor.n_max=6", "descriptor.optimal_basis={q_max: 4}", "descriptor.l_max=2",
+                  "descriptor.l_three=2", "descriptor.l_four=2", "descriptor.n_three=60", "descriptor.n_four=20",
+                  "descriptor.cutoff=4.5", "descriptor.cutoff_width=1.5", "uncertainty.members=4",
+                  "report.learning_curve=[]")  # fmt: skip
 _NETWORK = ("regressor.hidden=[12, 12]", "training.epochs=60", "uncertainty.members=3", "training.dtype=float64")
 SETTINGS: dict[str, tuple[str, ...]] = {
     # A small prior: with 1 these few frames leave coefficients so large that lithium atoms attract each other at 1 A.
     "soap_linear": (*_SOAP, "regressor.prior=0.1"),
     "soap_gap": (*_SOAP, "regressor.n_sparse=60"),
-    "multispectrum": (
-        "descriptor.n_max=6",
-        "descriptor.optimal_basis={q_max: 4}",
-        "descriptor.l_max=2",
-        "descriptor.l_three=2",
-        "descriptor.l_four=2",
-        "descriptor.n_three=60",
-        "descriptor.n_four=20",
-        "descriptor.cutoff=4.5",
-        "descriptor.cutoff_width=1.5",
-        "regressor.prior=0.1",
-        "uncertainty.members=4",
-        "report.learning_curve=[]",
-    ),
+    "multispectrum": (*_MULTISPECTRUM, "regressor.prior=0.1"),
+    "multispectrum_gap": (*_MULTISPECTRUM, "regressor.n_sparse=60"),
     "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
     "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
     "scattering": (

@@ -6,6 +6,7 @@ E = sum_i w[a_i] . p_i with weights w of each element a (settings: `least_square
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ase import Atoms
 
@@ -22,8 +23,17 @@ from rhopot.potentials.fitting.problem import FitProblem, FitResult
 NICE = "J. Nigam, S. Pozdnyakov, M. Ceriotti, J. Chem. Phys. 153, 121101 (2020), doi:10.1063/5.0021116"
 OPTIMAL_BASIS = "A. Goscinski et al., J. Chem. Phys. 155, 104106 (2021), doi:10.1063/5.0057229"
 
+DESCRIPTOR: dict[str, Any] = {
+    "cutoff": 6.0,
+    "cutoff_width": 2.0,
+    "l_max": 4,
+    "density_width": 0.3,
+    "scaling": {"rate": 1.0, "scale": 3.0, "exponent": 4},
+    "species_mode": "mixed",
+}
 
-def _multispectrum(settings: MultispectrumSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> Multispectrum:
+
+def multispectrum(settings: MultispectrumSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> Multispectrum:
     """The multispectrum of these settings; its radial basis and the choice of its terms are learnt from the frames."""
     operators.load()
     complete = settings.with_symbols(symbols)
@@ -45,19 +55,12 @@ FAMILY = Family(
     members_make_prediction=False,
     descriptor_settings=MultispectrumSettings,
     regressor_settings=LinearSettings,
-    descriptor_for=_multispectrum,
+    descriptor_for=multispectrum,
     fit=_fit,
     features=features_of_atoms,
     defaults={
         **REPULSION,
-        "descriptor": {
-            "cutoff": 6.0,
-            "cutoff_width": 2.0,
-            "l_max": 4,
-            "density_width": 0.3,
-            "scaling": {"rate": 1.0, "scale": 3.0, "exponent": 4},
-            "species_mode": "mixed",
-        },
+        "descriptor": DESCRIPTOR,
         "regressor": {"scaling": 1.0},
         "targets": expected_errors(energy=0.007, forces=0.1, stress=0.1),
     },

@@ -22,6 +22,7 @@ OURS = {
     "soap_linear": "rhopot.potentials.families.soap_linear:FAMILY",
     "soap_gap": "rhopot.potentials.families.soap_gap:FAMILY",
     "multispectrum": "rhopot.potentials.families.multispectrum:FAMILY",
+    "multispectrum_gap": "rhopot.potentials.families.multispectrum_gap:FAMILY",
     "gmp_snn": "rhopot.potentials.families.gmp_snn:FAMILY",
     "bpnn": "rhopot.potentials.families.bpnn:FAMILY",
     "scattering": "rhopot.potentials.families.scattering.family:FAMILY",

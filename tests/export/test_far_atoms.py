@@ -85,8 +85,10 @@ def test_fragments_far_apart_are_each_as_alone(family: str, trained_model: Calla
         moved = TETRAMER.copy()
         moved.positions[:, axis] += distance
         apart = TRIMER + moved
-        assert calc.get_property("energy", apart) == pytest.approx(energy, abs=1e-11)
-        np.testing.assert_allclose(calc.get_forces(apart), np.concatenate(forces), rtol=0, atol=1e-11)
+        # products of matrices of another shape round otherwise, and coefficients of a sparse kernel are large
+        close = 1e-9 if family == "multispectrum_gap" else 1e-11
+        assert calc.get_property("energy", apart) == pytest.approx(energy, abs=close)
+        np.testing.assert_allclose(calc.get_forces(apart), np.concatenate(forces), rtol=0, atol=close)
 
 
 def test_far_atoms_do_not_fill_the_memory_with_a_grid(trained_model: Callable[[str], Path]) -> None:

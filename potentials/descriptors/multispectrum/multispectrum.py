@@ -21,7 +21,7 @@ from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import M
 from rhopot.potentials.descriptors.multispectrum.tables import TermTables, term_tables
 from rhopot.potentials.descriptors.multispectrum.terms import choose_terms
 from rhopot.potentials.descriptors.soap.optimal_basis import density_covariance, learn_basis
-from rhopot.potentials.descriptors.soap.table import build_table
+from rhopot.potentials.descriptors.soap.table import build_table, coupling_of
 from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
 
@@ -125,13 +125,10 @@ def learn(settings: MultispectrumSettings, frames: Sequence[ase.Atoms]) -> Multi
     n_species, n = covariance.n_species, covariance.n_radial
     blocks = covariance.values.reshape(-1, n_species, n, n_species, n)
     degrees = 2.0 * np.arange(settings.l_max + 1) + 1.0
-    if learnt.optimal_basis is None:
-        square = np.einsum("lanan->lan", blocks).reshape(len(degrees), -1)
+    u = coupling_of(learnt, settings.l_max)
+    if settings.species_mode == "mixed":
+        square = np.einsum("lqan,lanbm,lqbm->lq", u, blocks, u)
     else:
-        u = np.array(learnt.optimal_basis.contraction)
-        if settings.species_mode == "mixed":
-            square = np.einsum("lqan,lanbm,lqbm->lq", u, blocks, u)
-        else:
-            square = np.einsum("lqan,lanam,lqam->laq", u, blocks, u).reshape(len(degrees), -1)
+        square = np.einsum("lqan,lanam,lqam->laq", u, blocks, u).reshape(len(degrees), -1)
     sizes = np.sqrt(np.maximum(square, 0.0) / degrees[:, None])
     return learnt.model_copy(update={"sizes": tuple(tuple(float(x) for x in row) for row in sizes)})

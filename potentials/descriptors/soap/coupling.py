@@ -8,34 +8,14 @@ One array of shape (L+1, Q, A, N) covers every case:
 - separate species, contracted basis: U^{al}_{qn}, fewer functions Q < N per species                     [1, eq. 2.4]
 - mixed: all species fill the same Q channels, U^l_{q; an}, any coupling of species and radial index    [1, eq. 2.7]
 
-The default of the mixed mode couples species alone, q = (b, n), through pseudo-species b                [1, eq. 1.26]
+Without a contraction the mixed mode couples species alone, q = (b, n), through pseudo-species b          [1, eq. 1.26]
 
-    U[l, (b, n), a, n'] = W_ba delta_nn',     kappa = sum_b lambda_b v_b v_b^T,     W_ba ~ sqrt(lambda_b) v_b(a)
+    U[l, (b, n), a, n'] = W_ba delta_nn'                                             W: see `pseudo_species`
 
-with kappa_ab = exp(-(d_a - d_b)^2 / (2 s^2)), d covalent radii, s = 0.3 A: elements of like size are alike. Columns of
-W have norm one, so that every element's density counts the same. It is a start; an optimised U replaces it.
-
-[1] A. J. Goscinski, PhD thesis, EPFL (2023); alchemical similarity: doi:10.1039/C8CP05921G
+[1] A. J. Goscinski, PhD thesis, EPFL (2023)
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from ase.data import atomic_numbers, covalent_radii
-
-LIKENESS = 0.3  # s in A
-
-
-def pseudo_species(symbols: Sequence[str], n_pseudo: int) -> np.ndarray:
-    """Return W (B, A), B = min(n_pseudo, A): weight of each element in each pseudo-species, columns of norm one."""
-    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
-    similarity = np.exp(-0.5 * ((radii[:, None] - radii) / LIKENESS) ** 2)
-    values, vectors = np.linalg.eigh(similarity)
-    keep = np.argsort(values)[::-1][: min(n_pseudo, len(radii))]
-    weights = np.sqrt(np.maximum(values[keep], 0.0))[:, None] * vectors[:, keep].T
-    signs = np.sign(weights[np.arange(len(keep)), np.abs(weights).argmax(axis=1)])
-    weights *= np.where(signs == 0, 1.0, signs)[:, None]
-    return weights / np.linalg.norm(weights, axis=0)
 
 
 def separate_coupling(n_species: int, n_max: int, l_max: int) -> np.ndarray:
@@ -43,10 +23,9 @@ def separate_coupling(n_species: int, n_max: int, l_max: int) -> np.ndarray:
     return np.broadcast_to(np.eye(n_max)[None, :, None, :], (l_max + 1, n_max, n_species, n_max)).copy()
 
 
-def mixed_coupling(symbols: Sequence[str], n_pseudo: int, n_max: int, l_max: int) -> np.ndarray:
-    """Return the default U (L+1, B N, A, N) of the mixed mode (module equation)."""
-    weights = pseudo_species(symbols, n_pseudo)
-    coupling = np.einsum("ba,qn->bqan", weights, np.eye(n_max)).reshape(-1, len(symbols), n_max)
+def mixed_coupling(weights: np.ndarray, n_max: int, l_max: int) -> np.ndarray:
+    """Return U (L+1, B N, A, N) of pseudo-species with weights (B, A) (module equation)."""
+    coupling = np.einsum("ba,qn->bqan", weights, np.eye(n_max)).reshape(-1, weights.shape[1], n_max)
     return np.repeat(coupling[None], l_max + 1, axis=0)
 
 

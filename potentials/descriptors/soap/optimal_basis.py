@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhopot.potentials.descriptors.soap.primitive_density import densities, evenly, primitive_table
+from rhopot.potentials.descriptors.soap.pseudo_species import weights_by_variance
 from rhopot.potentials.descriptors.soap.soap_settings import OptimalBasis, SoapSettings
 from rhopot.potentials.descriptors.soap.supervised_basis import density_weights, supervised_rows
 
@@ -139,7 +140,7 @@ def residual_variances(
 def learn_basis(
     settings: SoapSettings, frames: Sequence[ase.Atoms], covariance: DensityCovariance | None = None
 ) -> SoapSettings:
-    """Return complete settings: with the contraction learnt from `frames` where it is asked for and not yet known.
+    """Return complete settings: contraction or pseudo-species learnt from `frames` where asked for and not yet known.
 
     covariance: that of the frames, where it is known already
 
@@ -148,6 +149,10 @@ def learn_basis(
             the primitive basis has.
     """
     basis = settings.optimal_basis
+    if basis is None and settings.pseudo_species == "learnt" and settings.pseudo_weights is None:
+        found = covariance or density_covariance(settings, frames)
+        weights = weights_by_variance(found.values, found.n_species, settings.n_pseudo)
+        return settings.model_copy(update={"pseudo_weights": tuple(map(tuple, weights.tolist()))})
     if basis is None or basis.contraction is not None:
         return settings
     covariance, mixed = covariance or density_covariance(settings, frames), settings.species_mode == "mixed"
@@ -157,7 +162,7 @@ def learn_basis(
     if q_max is None:
         assert basis.residual_variance is not None  # one of the two is given
         q_max = int(np.argmax(variances <= basis.residual_variance)) + 1
-    learnt = OptimalBasis.model_validate(
+    contracted = OptimalBasis.model_validate(
         {
             "q_max": q_max,
             "residual_variance": float(variances[q_max - 1]) if q_max <= len(variances) else 0.0,
@@ -165,7 +170,7 @@ def learn_basis(
             "contraction": contraction(covariance, q_max, mixed, rows).tolist(),
         }
     )
-    return settings.model_copy(update={"optimal_basis": learnt})
+    return settings.model_copy(update={"optimal_basis": contracted})
 
 
 def _supervised(

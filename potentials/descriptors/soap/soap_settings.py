@@ -59,6 +59,10 @@ class SoapSettings(LocalDescriptorSettings):
     """separate: one channel per species; mixed: all species share n_pseudo n_max channels."""
     n_pseudo: int = Field(2, ge=1)
     """Pseudo-species of the mixed mode; not used with an optimal basis, which mixes the species itself."""
+    pseudo_species: Literal["radii", "learnt"] = "radii"
+    """They join elements of like covalent radius, or keep most of the density's variance in the training data."""
+    pseudo_weights: tuple[tuple[float, ...], ...] | None = None
+    """Weights (B, A) of the elements in learnt pseudo-species; null: from the training data. [1]"""
     optimal_basis: OptimalBasis | None = None
     """Contraction of the n_max primitive functions, learnt from the training data; null: they are used as they are."""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
@@ -70,6 +74,12 @@ class SoapSettings(LocalDescriptorSettings):
             raise ValueError(
                 f"density_width must be at least a hundredth of the cutoff ({self.cutoff:g} A), got "
                 f"{self.density_width:g}; use density: delta for points"
+            )
+        if self.pseudo_species == "learnt" and (self.species_mode == "separate" or self.optimal_basis is not None):
+            found = "species_mode: separate" if self.species_mode == "separate" else "an optimal basis"
+            raise ValueError(
+                f"pseudo_species must be radii where no pseudo-species are used, got learnt with {found}; write "
+                "species_mode: mixed and optimal_basis: null"
             )
         return self
 
@@ -86,13 +96,27 @@ class SoapSettings(LocalDescriptorSettings):
         functions = f"{self.n_max} {self.radial_basis.upper()} radial functions"
         if self.optimal_basis is not None:
             functions = self._describe_contraction(self.optimal_basis, functions)
+        channels = "" if self.species_mode == "separate" or self.optimal_basis is not None else self._describe_pseudo()
         lines = [
             f"{density} within {self.cutoff:g} A, central-atom weight {self.center_weight:g}",
             f"{functions}, angular degrees up to {self.l_max}",
             f"cutoff function: {self.cutoff_fn.describe()}",
-            f"{self.species_mode} species channels",
+            f"{self.species_mode} species channels{channels}",
         ]
         return lines if self.scaling is None else [*lines, self.scaling.describe()]
+
+    def _describe_pseudo(self) -> str:
+        """Say what the pseudo-species are."""
+        count = f": {self.n_pseudo} pseudo-species"
+        if self.pseudo_species == "radii":
+            return f"{count} by covalent radii"
+        if self.pseudo_weights is None:
+            return f"{count} learnt from the training data"
+        rows = (
+            " ".join(f"{weight:+.2f} {symbol}" for weight, symbol in zip(row, self.symbols, strict=True))
+            for row in self.pseudo_weights
+        )
+        return f": learnt pseudo-species {', '.join(rows)}"
 
     def _describe_contraction(self, basis: OptimalBasis, primitive: str) -> str:
         """Say how the primitive functions are contracted."""

@@ -14,6 +14,7 @@ from rhopot.potentials.density.basis import DvrBasis, GtoBasis
 from rhopot.potentials.density.radial import RadialFunctions, contract
 from rhopot.potentials.density.spline import SplineTable, tabulate
 from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, separate_coupling
+from rhopot.potentials.descriptors.soap.pseudo_species import weights_by_radii
 from rhopot.potentials.descriptors.soap.soap_settings import OptimalBasis, SoapSettings
 
 TAIL = 3.0  # sigma by which the DVR interval exceeds the cutoff
@@ -53,21 +54,40 @@ def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None 
     """
     if not settings.symbols:
         raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
-    n_species = len(settings.symbols)
-    separate = settings.species_mode == "separate"
-    basis = settings.optimal_basis
-    if coupling is None and basis is not None:
-        coupling = _learnt(basis)[: l_max + 1]
-    if coupling is not None:
-        matrix = checked_coupling(coupling, n_species, settings.n_max, l_max)
-    elif separate:
-        matrix = separate_coupling(n_species, settings.n_max, l_max)
+    if coupling is None:
+        matrix = coupling_of(settings, l_max)
     else:
-        matrix = mixed_coupling(settings.symbols, settings.n_pseudo, settings.n_max, l_max)
+        matrix = checked_coupling(coupling, len(settings.symbols), settings.n_max, l_max)
     functions = radial_functions(settings, l_max)
     table = tabulate(lambda r: contract(functions(r), matrix), functions.cutoff_function, settings.tolerance)
-    channel = np.arange(n_species) if separate else np.zeros(n_species, dtype=int)
-    return SoapTable(table, channel, n_species if separate else 1)
+    n_channels = len(settings.symbols) if settings.species_mode == "separate" else 1
+    return SoapTable(table, np.arange(len(settings.symbols)) % n_channels, n_channels)
+
+
+def coupling_of(settings: SoapSettings, l_max: int) -> np.ndarray:
+    """Return the coupling U (L+1, Q, A, N) of `settings` to degree `l_max` (see `coupling`).
+
+    Raises:
+        ValueError: an optimal basis or pseudo-species that have not been learnt.
+    """
+    n_species = len(settings.symbols)
+    if settings.optimal_basis is not None:
+        learnt = _learnt(settings.optimal_basis)[: l_max + 1]
+        return checked_coupling(learnt, n_species, settings.n_max, l_max)
+    if settings.species_mode == "separate":
+        return separate_coupling(n_species, settings.n_max, l_max)
+    return mixed_coupling(_pseudo_weights(settings), settings.n_max, l_max)
+
+
+def _pseudo_weights(settings: SoapSettings) -> np.ndarray:
+    """Return the weights (B, A) of the elements in the pseudo-species."""
+    if settings.pseudo_species == "radii":
+        return weights_by_radii(settings.symbols, settings.n_pseudo)
+    if settings.pseudo_weights is None:
+        raise ValueError(
+            "pseudo_species must be learnt from data first, got no weights; use learn_basis(settings, frames)"
+        )
+    return np.array(settings.pseudo_weights)
 
 
 def _learnt(basis: OptimalBasis) -> np.ndarray:

@@ -23,7 +23,7 @@ from rhopot.potentials.runs.training_set import load_training_set
 
 pytestmark = pytest.mark.slow
 
-FAMILIES = ("soap_linear", "soap_gap", "multispectrum")
+FAMILIES = ("soap_linear", "soap_gap", "multispectrum", "multispectrum_gap")
 OLD = [str(trained_models.DATA / f"{name}.xyz") for name in ("Li4Si28_0", "Li12Si20_0", "Li8Si24_0", "Li16Si16_0")]
 NEW = [str(trained_models.DATA / f"{name}.xyz") for name in ("Li20Si12_0", "Li24Si8_0")]
 QUICK = ("report.stability=null", "report.train_frames=1", "report.learning_curve=[]", "data.split={by: fraction}")

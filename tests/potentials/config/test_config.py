@@ -86,7 +86,8 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
         (
             "family: soap_gap",
             "family: soap_gab",
-            "line 1: family must be one of soap_linear, soap_gap, multispectrum, gmp_snn, bpnn, scattering, got",
+            "line 1: family must be one of soap_linear, soap_gap, multispectrum, multispectrum_gap, gmp_snn, bpnn, "
+            "scattering, got",
         ),
         ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
         ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),
@@ -245,7 +246,9 @@ def test_one_member_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("name", ["soap_linear", "soap_gap", "multispectrum", "gmp_snn", "bpnn", "scattering"])
+@pytest.mark.parametrize(
+    "name", ["soap_linear", "soap_gap", "multispectrum", "multispectrum_gap", "gmp_snn", "bpnn", "scattering"]
+)
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
     config = load_config(root / "examples" / "configs" / f"{name}.yaml", ["data.train=my.xyz.gz", "output=run1"])

@@ -25,6 +25,7 @@ QUICK = {
     "soap_linear": ("uncertainty.members=0",),
     "soap_gap": ("uncertainty.members=0", "regressor.n_sparse=20"),
     "multispectrum": ("uncertainty.members=0",),
+    "multispectrum_gap": ("uncertainty.members=0", "regressor.n_sparse=20"),
     "gmp_snn": ("training.epochs=3",),
     "bpnn": ("training.epochs=3",),
     "scattering": ("regressor.n_members=2", "uncertainty.members=0", "report.train_frames=3"),

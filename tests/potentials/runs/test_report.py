@@ -84,7 +84,7 @@ def test_the_lines_for_ase_and_lammps_run(folder: Path, tmp_path: Path, monkeypa
     exec(code(text, "python"), names)
     energy = names["atoms"].get_potential_energy()
     atoms.calc = RhopotCalculator(folder / "model.pt")
-    assert energy == atoms.get_potential_energy()
+    assert energy == pytest.approx(atoms.get_potential_energy(), rel=1e-11)
     names["atoms"] = atoms
     for line in re.findall(r"`(from rhopot\.potentials[^`]*|write_data\([^`]*)`", text):
         exec(line, names)

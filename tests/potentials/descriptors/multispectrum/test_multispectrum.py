@@ -35,6 +35,13 @@ class TestSeparate(DescriptorContract):
         return Multispectrum(learnt(species_mode="separate", n_two=30, n_four=0))
 
 
+class TestPseudoSpecies(DescriptorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def descriptor(cls) -> nn.Module:
+        return Multispectrum(learnt(species_mode="mixed", optimal_basis=None, n_max=3, n_two=30, n_pseudo=1))
+
+
 class TestPrimitive(DescriptorContract):
     @pytest.fixture(scope="class")
     @classmethod

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from ase.data import atomic_numbers, covalent_radii
 from pydantic import ValidationError
 
 from rhopot.potentials.descriptors.soap import RadialSpectrum, SoapPowerSpectrum, SoapSettings
-from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling, pseudo_species
+from rhopot.potentials.descriptors.soap.coupling import checked_coupling, mixed_coupling
 
 
 @pytest.mark.parametrize(
@@ -59,20 +58,10 @@ def test_description_says_what_was_chosen() -> None:
         assert words in text
 
 
-def test_pseudo_species_put_like_elements_together() -> None:
-    weights = pseudo_species(["H", "C", "N", "Cs"], 2)
-    assert weights.shape == (2, 4)
-    np.testing.assert_allclose(np.linalg.norm(weights, axis=0), 1.0)
-    likeness = weights.T @ weights
-    assert likeness[1, 2] > 0.99
-    assert likeness[1, 3] < 0.5
-    assert pseudo_species(["Si"], 3).shape == (1, 1)
-
-
 def test_mixed_coupling_couples_species_alone() -> None:
-    coupling = mixed_coupling(["Li", "Si"], 2, 3, 1)
+    weights = np.array([[0.6, 0.8], [0.8, -0.6]])
+    coupling = mixed_coupling(weights, 3, 1)
     assert coupling.shape == (2, 6, 2, 3)
-    weights = pseudo_species(["Li", "Si"], 2)
     np.testing.assert_allclose(coupling[1, 3 + 2, 0], [0.0, 0.0, weights[1, 0]])
 
 
@@ -85,11 +74,3 @@ def test_coupling_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_coupling_with_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="coupling must be finite"):
         checked_coupling(np.full((4, 2, 3), np.nan), 2, 3, 1)
-
-
-def test_all_pseudo_species_together_are_the_likeness_of_radii() -> None:
-    symbols = ["H", "C", "Si"]
-    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
-    likeness = np.exp(-0.5 * ((radii[:, None] - radii) / 0.3) ** 2)
-    weights = pseudo_species(symbols, 3)
-    np.testing.assert_allclose(weights.T @ weights, likeness, atol=1e-12)
