@@ -44,15 +44,32 @@ def test_benchmark_prints_ratios(trained_run: Path, capsys: pytest.CaptureFixtur
     assert "machine:" in output
 
 
-def test_benchmark_of_the_radial_basis_orders_the_bases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_of_the_radial_basis_orders_the_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--sizes", "2", "4", "--every", "10", "--cells", "1", "--steps", "2", "--repeats", "1"]
+    words += ["--output", str(tmp_path)]
     example("benchmarks/radial_basis")(words)
     output = capsys.readouterr().out
     rows = re.findall(r"^ *(\d+) +([\d.]+) +([\d.]+) +([\d.]+) *$", output, flags=re.MULTILINE)
     numbers = {int(size): tuple(float(number) for number in row) for size, *row in rows}
     assert set(numbers) == {4, 8}
     assert all(primitive > separate > mixed for primitive, separate, mixed in numbers.values())
+    assert "lithium_silicon: mixed <= separate <= primitive at every size: yes" in output
+    assert {file.name for file in tmp_path.glob("*.png")} == {
+        "residual_variance_lithium_silicon.png",
+        *(f"optimal_functions_lithium_silicon_{q}.png" for q in (1, 2, 3)),
+    }
     assert "4 of 16" in output
+
+
+def test_benchmark_of_the_basis_size_compares_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A two-body model on one function of each element has smaller errors with that of PCovR than with a primitive one."""
+    example("benchmarks/basis_size")(["--gap", "--two-body", "1", "--folds", "1", "--output", str(tmp_path)])
+    output = capsys.readouterr().out
+    rows = re.findall(rf"^1 +{' +'.join([r'([0-9.]+), [0-9.]+'] * 4)}", output, flags=re.MULTILINE)
+    assert len(rows) == 2, "linear and kernel"
+    gto, _, _, supervised = map(float, rows[0])
+    assert supervised < 0.9 * gto
+    assert len(list(tmp_path.glob("basis_size_two_body_*.png"))) == 4
 
 
 def test_benchmark_of_the_elements_counts_features(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,14 @@
-"""Optimal radial basis: the variance that a truncated basis loses, and the cost of a step, on the shipped Li-Si data.
+"""Optimal radial basis: the variance that a truncated basis loses, its functions, and the cost of a step.
 
-    python examples/benchmarks/radial_basis.py [--sizes 2 4 6 8] [--every 5] [--cells 5] [--steps 50] [--repeats 5]
+    python examples/benchmarks/radial_basis.py [--data Si_train.xyz.gz] [--sizes 2 4 6 8] [--every 5] [--cells 5]
+        [--steps 50] [--repeats 5] [--output runs/benchmarks]
 
-Residual variance of the density against the number of radial functions: primitive (GTO), optimal with a principal
-component analysis for each species, and optimal with one for all species together. Then, in interleaved runs of LAMMPS
-on one core, linear models with 4 primitive functions of each species and with 4 contracted from 16.
+As Figs. 2.1 and 2.2 of A. J. Goscinski, PhD thesis, EPFL (2023), for the silicon frames, where they are given, and the
+shipped Li-Si data: residual variance of the density against the number of radial functions, primitive (GTO), optimal
+with a principal component analysis for each species, and optimal with one for all species together (tables, plots);
+and plots of the first optimal functions from 6 to 24 primitive GTO and DVR functions, which converge to the same. Then,
+in interleaved runs of LAMMPS on one core, linear models with 4 primitive functions of each species and with 4
+contracted from 16.
 """
 
 from __future__ import annotations
@@ -21,14 +25,19 @@ import numpy as np
 from measure import LITHIUM_SILICON, arguments, interleaved, machine, md, median_cpu, rhopot_style, train, verdict
 from rich.table import Table
 
-from rhopot.potentials import operators
+from rhopot.potentials import operators, plots
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.descriptors.soap import SoapSettings
-from rhopot.potentials.descriptors.soap.optimal_basis import density_covariance, residual_variances
+from rhopot.potentials.descriptors.soap.optimal_basis import density_covariance, learn_basis, residual_variances
+from rhopot.potentials.descriptors.soap.soap_settings import OptimalBasis
+from rhopot.potentials.descriptors.soap.table import build_table
 
 SETTINGS = SoapSettings(
-    cutoff=6.0, cutoff_width=2.0, n_max=16, l_max=8, density_width=0.3, symbols=("Li", "Si")
+    cutoff=6.0, cutoff_width=2.0, n_max=16, l_max=8, density_width=0.3
 )  # of `soap_linear`, with more functions
+KINDS = ("primitive", "optimal, separate", "optimal, mixed")
+SHOWN = 3  # optimal functions of degree 0 that are drawn, each in a plot of its own
+PRIMITIVE = {"GTO, 6": ("gto", 6), "GTO, 24": ("gto", 24), "DVR, 12": ("dvr", 12), "DVR, 24": ("dvr", 24)}
 Q_MAX = 4
 COST = 1.05
 
@@ -42,29 +51,67 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=50)
     options = parser.parse_args(words)
     operators.load()
-    files = sorted(LITHIUM_SILICON.glob("*.xyz"))
-    frames = [frame for file in files for frame in ase.io.read(file, f"::{options.every}")]
+    options.output.mkdir(parents=True, exist_ok=True)
     console = make_console()
-    title = f"residual variance, {len(frames)} frames, against {SETTINGS.n_max} primitive functions of each species"
-    columns = ("functions of both species", "primitive", "optimal, separate", "optimal, mixed")
-    console.print(table(title, columns, lost_variance(frames, options.sizes)))
+    files = sorted(LITHIUM_SILICON.glob("*.xyz"))
+    data = {"lithium_silicon": [frame for file in files for frame in ase.io.read(file, f"::{options.every}")]}
+    if options.data:
+        data["silicon"] = ase.io.read(options.data, f"::{options.every}")
+    for name, frames in data.items():
+        symbols = sorted({symbol for atoms in frames for symbol in atoms.get_chemical_symbols()})
+        settings = SETTINGS.with_symbols(symbols)
+        lost = lost_variance(settings, frames, options.sizes)
+        title = (
+            f"{name}: residual variance, {len(frames)} frames, of {settings.n_max} primitive functions of each species"
+        )
+        rows = [[f"{size}", *(f"{number:.2g}" for number in numbers)] for size, numbers in lost.items()]
+        console.print(table(title, ("functions of all species", *KINDS), rows))
+        holds = all(mixed <= separate <= primitive for primitive, separate, mixed in lost.values())
+        console.print(f"{name}: mixed <= separate <= primitive at every size: {'yes' if holds else 'NO'}")
+        curves = {kind: (list(lost), [numbers[k] for numbers in lost.values()]) for k, kind in enumerate(KINDS)}
+        plot = options.output / f"residual_variance_{name}.png"
+        plots.curves(plot, curves, "radial functions of all species", "residual variance")
+        for file in (plot, *draw_functions(options.output / f"optimal_functions_{name}", settings, frames)):
+            console.print(f"plot: {file}")
     with tempfile.TemporaryDirectory() as folder:
         console.print(cost(Path(folder), [str(file) for file in files[:3]], options))
     console.print(machine())
 
 
-def lost_variance(frames: Sequence[ase.Atoms], sizes: Sequence[int]) -> list[list[str]]:
-    """Rows of the first table."""
-    covariance = density_covariance(SETTINGS, frames)
+def lost_variance(
+    settings: SoapSettings, frames: Sequence[ase.Atoms], sizes: Sequence[int]
+) -> dict[int, tuple[float, float, float]]:
+    """Residual variances of each kind by the number of functions of all species together."""
+    n_species = len(settings.symbols)
+    covariance = density_covariance(settings, frames)
     everything = float(np.trace(covariance.values, axis1=1, axis2=2).sum())
     separate, mixed = (residual_variances(covariance, mixed=mode) for mode in (False, True))
-    rows = []
+    found = {}
     for n in sizes:
-        kept = density_covariance(SETTINGS.model_copy(update={"n_max": n}), frames).values
+        kept = density_covariance(settings.model_copy(update={"n_max": n}), frames).values
         primitive = 1.0 - float(np.trace(kept, axis1=1, axis2=2).sum()) / everything
-        numbers = (primitive, separate[n - 1], mixed[2 * n - 1])
-        rows.append([f"{2 * n}", *(f"{number:.2g}" for number in numbers)])
-    return rows
+        found[n_species * n] = (primitive, float(separate[n - 1]), float(mixed[n_species * n - 1]))
+    return found
+
+
+def draw_functions(stem: Path, settings: SoapSettings, frames: Sequence[ase.Atoms]) -> list[Path]:
+    """Draw the optimal functions of degree 0 of the last species, contracted from several primitive bases."""
+    radius = np.linspace(0.0, settings.cutoff, 301)
+    found: dict[int, dict[str, np.ndarray]] = {q: {} for q in range(SHOWN)}
+    for name, (basis, n_max) in PRIMITIVE.items():
+        primitive = settings.model_copy(update={"n_max": n_max, "radial_basis": basis})
+        learnt = learn_basis(primitive.model_copy(update={"optimal_basis": OptimalBasis(q_max=SHOWN)}), frames)
+        values = build_table(learnt, 0).table.values[-1, :, 0, 0]
+        knots = np.linspace(0.0, settings.cutoff, len(values))
+        for q, curves in found.items():
+            function = np.interp(radius, knots, values[:, q])
+            curves[name] = function * np.sign(function[np.abs(function).argmax()])
+    return [
+        plots.lines(
+            Path(f"{stem}_{q + 1}.png"), radius, curves, "distance (A)", f"optimal function {q + 1} of degree 0"
+        )
+        for q, curves in found.items()
+    ]
 
 
 def cost(folder: Path, files: Sequence[str], options: argparse.Namespace) -> Table:
