@@ -62,7 +62,7 @@ def test_benchmark_of_the_radial_basis_orders_the_bases(tmp_path: Path, capsys: 
 
 
 def test_benchmark_of_the_basis_size_compares_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A two-body model on one function of each element has smaller errors with that of PCovR than with a primitive one."""
+    """A two-body model on one function of each element has smaller errors with PCovR than with a primitive basis."""
     example("benchmarks/basis_size")(["--gap", "--two-body", "1", "--folds", "1", "--output", str(tmp_path)])
     output = capsys.readouterr().out
     rows = re.findall(rf"^1 +{' +'.join([r'([0-9.]+), [0-9.]+'] * 4)}", output, flags=re.MULTILINE)
