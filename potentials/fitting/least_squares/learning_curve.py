@@ -111,7 +111,7 @@ def _equations(
 ) -> NormalEquations:
     """Return the equations of a part."""
     found = equations.part(part.folds)
-    for k in part.isolated:
+    for k in part.isolated.tolist():
         of_atom = system.equations(problem.train[k], problem.targets)
         if of_atom is not None:
             found.add(compressed(of_atom.weighted(), coordinates), 0)
