@@ -1,8 +1,8 @@
 """Validation errors against the number of training frames: fits to fractions of the training set.
 
 Where the fit makes the points itself (`points_of_fit`), they are taken from it: a least-squares fit with members solves
-for nested parts of its sums (`fitting.least_squares.learning_curve`), with the features, sparse points and energies per
-element of all training frames. Else every point is a fit of its own, which chooses them from its part.
+for nested parts of its sums (`fitting.least_squares.learning_curve`), with the descriptor, features, sparse points and
+baselines of all training frames. Else every point is a fit of its own, which takes them from its part.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def describe_points(report: Mapping[str, Any], fractions: Sequence[float]) -> It
     if points_of_fit(report, fractions):
         yield (
             "The smaller fits are to whole folds of the training data, as many as come nearest to the fractions of "
-            "`report.learning_curve`, with the features, sparse points and energies per element of the fit to all."
+            "`report.learning_curve`, with the descriptor, features, sparse points and baselines of the fit to all."
         )
 
 

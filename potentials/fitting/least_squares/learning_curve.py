@@ -4,8 +4,10 @@ The folds of the jackknife (`fold_numbers`: whole groups, or frames of every con
 random order, and a point is the fit to as many of them, from the first on, as hold the number of frames nearest to its
 fraction of the training set. So the parts are nested. The isolated atoms of the other folds are added to each.
 
-Features, sparse points, coordinates and energies per element are those of the fit to all frames: the curve is that of
-one regression with more and more equations. Features and sparse points know structures of all frames and no label.
+Descriptor, features, sparse points, coordinates and baselines are those of the fit to all frames: the curve is that of
+one regression with more and more equations. The choice of features and sparse points knows all structures and no label.
+The energies per element, a supervised radial basis and a two-body baseline do know labels of all training frames, none
+of the validation set.
 
 The sums are preconditioned by a sample of all folds (`normal_equations`), so that directions that a part does not
 determine keep the prior's share of W alone. Where that share is lost to rounding, there is no curve.
