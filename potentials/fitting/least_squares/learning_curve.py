@@ -122,7 +122,7 @@ def _equations(
 
 
 def _elements(frames: Sequence[Frame], chosen: NDArray[np.bool_]) -> set[int]:
-    return {int(z) for k in np.flatnonzero(chosen) for z in frames[k].atoms.numbers}
+    return {int(z) for k in np.flatnonzero(chosen).tolist() for z in frames[k].atoms.numbers}
 
 
 def _whole_groups(frames: Sequence[Frame], folds: Integers, alone: NDArray[np.bool_]) -> bool:
