@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ase
@@ -10,6 +11,13 @@ import numpy as np
 from torch import nn
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials.fitting.least_squares.assemble import Assembly
+from rhopot.potentials.fitting.least_squares.kept_equations import (
+    KeptEquations,
+    equations_mark,
+    read_equations,
+    write_equations,
+)
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
@@ -71,3 +79,20 @@ def outputs(model: nn.Module, test: list[Frame]) -> np.ndarray:
     loaded = LoadedModel(card=toy.card(cutoff=CUTOFF), module=model)
     results = evaluate(loaded, [frame.atoms for frame in test])
     return np.concatenate([np.append(r.energy / len(r.energies), r.forces.ravel()) for r in results])
+
+
+def without_frames(file: Path, target: Path) -> Path:
+    """A file of the same columns without any frame: a fit that goes on from it is one from scratch."""
+    kept = read_equations(file, 20)
+    rank, folds = kept.assembly.equations.n_columns, len(kept.assembly.equations.squares)
+    prior = np.asfortranarray(np.diag([*np.ones(rank), 0.0]))
+    write_equations(
+        target,
+        KeptEquations(
+            Assembly.empty(rank, folds, 20, prior),
+            np.zeros(0, dtype=np.int64),
+            kept.columns,
+            equations_mark(fit_problem(frames(1)), []),
+        ),
+    )
+    return target

@@ -1,7 +1,7 @@
 """Time and memory of a fit of a ready least-squares configuration, stage by stage, on two cores.
 
-    python examples/benchmarks/training.py --data my.xyz [--family soap_linear] [--threads 2] [--stress 0.02]
-        [--before /path/to/python]
+    python examples/benchmarks/training.py --data my.xyz [--family soap_linear] [--threads 2] [--before /path/to/python]
+        [--settings targets.stress=0.02 ...]
 
 The whole command is measured: reading, choosing columns, equations, members, evaluation, saving with its check. The
 stages are those of the fit, in wall time; `before` is a Python with another version of rhopot, which runs right before.
@@ -27,7 +27,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__)
     parser.add_argument("--family", choices=("soap_gap", "soap_linear"), default="soap_gap")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--stress", type=float, default=0.02, help="sigma of the virial in eV/atom")
+    parser.add_argument(
+        "--settings",
+        nargs="*",
+        default=["targets.stress=0.02", "report.learning_curve=[]"],
+        help="what differs from the ready configuration (default: %(default)s); nothing: nothing",
+    )
     parser.add_argument("--before", type=Path, help="Python of another installation of rhopot, for comparison")
     options = parser.parse_args(words)
     options.repeats = 1
@@ -35,10 +40,16 @@ def main(words: Sequence[str] | None = None) -> None:
     pythons = {"now": None, **({"before": options.before} if options.before else {})}
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
+        settings = ("report.learning_curve=[0.25, 0.5]", *options.settings)  # `train` leaves the curve out
         for name in sorted(pythons):
-            stress = (f"targets.stress={options.stress}",)
             model, finished = train(
-                options.family, options.data, Path(folder), name, *stress, threads=options.threads, python=pythons[name]
+                options.family,
+                options.data,
+                Path(folder),
+                name,
+                *settings,
+                threads=options.threads,
+                python=pythons[name],
             )
             assert finished is not None  # the folder was empty
             found[name] = stages(finished, model.parent)

@@ -145,7 +145,7 @@ class ReportSettings(Section):
     """What the report contains."""
 
     learning_curve: tuple[Fraction, ...] = (0.25, 0.5)
-    """Fractions of the training data that are fitted as well, for a learning curve; empty: none. [1]"""
+    """Fractions of the training data, fitted for a learning curve (least squares: nearest folds); empty: none. [1]"""
     train_frames: PositiveInt | None = None
     """Training frames, evenly chosen, on which training errors are evaluated; null: all."""
     stability: HotDynamicsSettings | None = HotDynamicsSettings()

@@ -28,6 +28,7 @@ class FitProblem:
     refit_on_validation: make a final model too, fitted to both parts once the errors are known
     descriptor: features in float64 (see `descriptors.descriptor`); symbols: elements in the model's order
     baseline: energy of each symbol in eV; pair: pair baseline or None
+    fractions: of the training frames; the fit adds the learning curve of fits to them where that costs it little
     members: number K of member columns; seed: of selection and draws
     search: finds the neighbours of the frames' atoms; by default they are kept
     appended_to: equations of an earlier fit (`least_squares.kept_equations`) to the first frames of `train`, with the
@@ -43,6 +44,7 @@ class FitProblem:
     baseline: Sequence[float]
     pair: nn.Module | None = None
     refit_on_validation: bool = False
+    fractions: Sequence[float] = ()
     members: int = 16
     seed: int = 0
     appended_to: Path | None = None
@@ -73,7 +75,8 @@ class FitResult:
 
     model: fitted to the training set, the one that all numbers in `report` describe
     final: the model that is saved: refitted on the validation set as well where the problem asks for it, else `model`
-    report: plain numbers about the fit
+    report: plain numbers about the fit; "learning_curve": for each of the problem's `fractions` (its `repr`), if for
+        any, {"n_frames", "errors"} of a fit to nested parts, errors as in "validation"
     force_calibration: of the predicted uncertainty of forces, from a fit that has better evidence than errors of the
         model on the validation set; None leaves it to the caller
     """

@@ -63,11 +63,12 @@ def fit_model(
     data: TrainingSet,
     communicator: Communicator,
     *,
+    fractions: Sequence[float] = (),
     progress: Progress | None = None,
     folder: Path | None = None,
     resume: bool = False,
 ) -> TrainedModel:
-    """Fit the configured family to `data`; checkpoints go into `folder`."""
+    """Fit the configured family to `data`; checkpoints go into `folder`, `fractions` to the `FitProblem`."""
     family = find_family(config.family)
     labelled = [frame.labelled_atoms() for frame in data.train]
     equations = None
@@ -97,6 +98,7 @@ def fit_model(
         baseline=baseline.energies,
         pair=pair,
         refit_on_validation=data.refit_on_validation,
+        fractions=fractions,
         members=members,
         seed=config.seed,
         appended_to=equations,

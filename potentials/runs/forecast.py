@@ -12,13 +12,13 @@ from rhopot.potentials.runs.training_set import TrainingSet
 def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet) -> Forecast:
     """Return the forecast with the learning curve and the error tables, as far as the fit knows what they take.
 
-    A point of the curve has its part of the equations, a solve, and the validation. The tables evaluate the model on
-    the frames of both parts, on one process.
+    A point of the curve that the fit does not make itself has its part of the equations, a solve, and the validation.
+    The tables evaluate the model on the frames of both parts, on one process.
     """
     if not fit.seconds_per_atom:
         return fit
     after: dict[str, float] = {}
-    if config.report.learning_curve:
+    if config.report.learning_curve and "learning curve" not in fit.stages:
         each = fit.stages["solve"] + fit.stages["validation"]
         after["learning curve"] = sum(part * fit.stages["equations"] + each for part in config.report.learning_curve)
     evaluated = min(1.0, (config.report.train_frames or len(data.train)) / len(data.train))

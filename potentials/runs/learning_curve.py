@@ -1,8 +1,13 @@
-"""Validation errors against the number of training frames: fits to fractions of the training set."""
+"""Validation errors against the number of training frames: fits to fractions of the training set.
+
+Where the fit makes the points itself (`points_of_fit`), they are taken from it: a least-squares fit with members solves
+for nested parts of its sums (`fitting.least_squares.learning_curve`), with the descriptor, features, sparse points and
+baselines of all training frames. Else every point is a fit of its own, which takes them from its part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +31,13 @@ class LearningCurve:
     errors: dict[str, list[float]]
 
 
+def points_of_fit(report: Mapping[str, Any], fractions: Sequence[float]) -> dict[str, Any]:
+    """Return the points that a fit made itself, from its report: those of all fractions or, made in one way, none."""
+    made = report.get("learning_curve", {})
+    asked = [repr(fraction) for fraction in fractions]
+    return {name: made[name] for name in asked} if set(asked) <= set(made) else {}
+
+
 def learning_curve(
     config: RunConfig,
     data: TrainingSet,
@@ -41,7 +53,7 @@ def learning_curve(
     the isolated atoms.
 
     full: validation errors of the full fit
-    known: points of an earlier call, as it gave them to `keep`, that are not fitted again
+    known: points of the fit itself, or of an earlier call as it gave them to `keep`, that are not fitted again
     keep: takes all points after each fit: number of frames and errors by fraction
     """
     points: dict[str, Any] = dict(known or {})
@@ -63,6 +75,15 @@ def learning_curve(
     return LearningCurve(
         [point["n_frames"] for point in found], {name: [point["errors"][name] for point in found] for name in names}
     )
+
+
+def describe_points(report: Mapping[str, Any], fractions: Sequence[float]) -> Iterator[str]:
+    """Say how the points were made, where the fit made them itself."""
+    if points_of_fit(report, fractions):
+        yield (
+            "The smaller fits are to whole folds of the training data, as many as come nearest to the fractions of "
+            "`report.learning_curve`, with the descriptor, features, sparse points and baselines of the fit to all."
+        )
 
 
 class _BarsOnly(SilentProgress):

@@ -19,11 +19,12 @@ from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import rank_of_deviations
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
+from rhopot.potentials.runs.learning_curve import describe_points
 from rhopot.potentials.runs.next_steps import next_steps
 from rhopot.potentials.runs.stability import CRITERION
 
 # Parts of a fit's report that are shown elsewhere: settings, tables and plots of their own, and the error table.
-SHOWN = ("regressor", "training", "targets", "epochs", "selection", "networks", "validation")
+SHOWN = ("regressor", "training", "targets", "epochs", "selection", "networks", "validation", "learning_curve")
 # Settings of memory, files and time, on which no error depends.
 TECHNICAL = (
     "batch_mib", "block_rows", "cache", "cache_gib", "checkpoint_seconds", "device", "pool", "tensorboard",
@@ -266,6 +267,7 @@ def _quality(report: dict[str, Any]) -> Iterator[str]:
         yield CRITERION
     if report["learning_curve"]:
         yield from _learning_curve(report["learning_curve"])
+        yield from describe_points(report["fit"], report["settings"]["report"]["learning_curve"])
     if report["fit"].get("epochs"):
         yield from _epochs(report["fit"])
     if "selection" in report["fit"]:

@@ -26,7 +26,7 @@ from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.runs.fit import TrainedModel, fit_model
 from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.forecast import whole_run
-from rhopot.potentials.runs.learning_curve import LearningCurve, learning_curve
+from rhopot.potentials.runs.learning_curve import LearningCurve, learning_curve, points_of_fit
 from rhopot.potentials.runs.output_folder import (
     IN_SHELL,
     Words,
@@ -150,7 +150,15 @@ def _fit(
     if communicator.rank == 0:
         stage.mkdir(parents=True, exist_ok=True)
     with FitProgress(console, lambda fit: whole_run(fit, settings, data)) as progress:
-        trained = fit_model(settings, data, communicator, progress=progress, folder=stage, resume=resume)
+        trained = fit_model(
+            settings,
+            data,
+            communicator,
+            fractions=settings.report.learning_curve,
+            progress=progress,
+            folder=stage,
+            resume=resume,
+        )
     fitted = {"report": trained.report, "forecasts": progress.forecasts[:1], "ranks": communicator.size}
     if communicator.rank == 0:
         _save(folder, trained, data, console)
@@ -186,19 +194,19 @@ def _learning_curve(
     communicator: Communicator,
     console: Console,
 ) -> LearningCurve:
-    """Fits to parts of the training data; those made before a stop are not made again."""
+    """Points of the fit, or fits to parts of the training data; those made before a stop are not made again."""
     file = folder / "checkpoint" / "learning_curve.json"
-    known = read_json(file) if communicator.rank == 0 and file.exists() else {}
+    known = points_of_fit(fitted["report"], settings.report.learning_curve)
+    if not known:
+        known = communicator.broadcast(read_json(file) if communicator.rank == 0 and file.exists() else {})
+        console.print("learning curve: fits to parts of the training data")
 
     def keep(points: Mapping[str, Any]) -> None:
         if communicator.rank == 0:
             write_json(file, points)
 
-    console.print("learning curve: fits to parts of the training data")
     with FitProgress(console) as progress:
-        return learning_curve(
-            settings, data, communicator, fitted["report"]["validation"], progress, communicator.broadcast(known), keep
-        )
+        return learning_curve(settings, data, communicator, fitted["report"]["validation"], progress, known, keep)
 
 
 @contextmanager

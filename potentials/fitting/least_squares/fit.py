@@ -47,6 +47,7 @@ from rhopot.potentials.fitting.least_squares.kept_equations import (
     read_equations,
     write_equations,
 )
+from rhopot.potentials.fitting.least_squares.learning_curve import curve_parts, curve_points, fit_parts
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.least_squares.members import (
     FOLDS,
@@ -120,6 +121,8 @@ def _fit(
     n_earlier = 0 if earlier is None else len(earlier.folds)
     later = problem.train[n_earlier:]
     folds = _folds(problem, later, earlier)
+    every = folds if earlier is None else np.append(earlier.folds, folds)
+    parts = curve_parts(problem.train, every, problem.fractions, problem.seed)
     clock.lap("selection")
     baseline = EnergyBaseline(problem.baseline, problem.pair)
     system = LinearSystem(
@@ -132,7 +135,7 @@ def _fit(
         problem.search,
     )
     n_folds = int(folds.max(initial=0)) + 1 if earlier is None else len(earlier.assembly.equations.squares)
-    _announce(problem, later, settings, system, columns, n_folds)
+    _announce(problem, later, settings, system, columns, n_folds, len(parts))
     checkpoint = _checkpoint(problem, settings, arrays, folds)
     coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     assembly = assemble(
@@ -149,14 +152,23 @@ def _fit(
     )
     if settings.keep_equations and problem.folder is not None and communicator.rank == 0:
         mark = equations_mark(problem, problem.train)
-        every = folds if earlier is None else np.append(earlier.folds, folds)
         write_equations(problem.folder / EQUATIONS, KeptEquations(assembly, every, arrays, mark))
     clock.lap("assembly")
     posterior = solve(assembly.equations, coordinates)
     mean = communicator.broadcast(posterior.coefficients)
     clock.lap("solve")
+    of_parts = fit_parts(parts, problem, assembly.equations, system, coordinates)
+    if parts:
+        clock.lap("learning curve")
     predictions, unseen = validate(
-        problem.validation, system, coordinates, problem.targets, mean, assembly.equations, communicator, progress
+        problem.validation,
+        system,
+        coordinates,
+        problem.targets,
+        np.column_stack([mean, of_parts]),
+        assembly.equations,
+        communicator,
+        progress,
     )
     clock.lap("validation")
     weights, calibration = mean[:, None], None
@@ -166,6 +178,8 @@ def _fit(
         clock.lap("members")
     n_rows = int(assembly.equations.n_rows.sum())
     report = _report(problem, settings, n_rows, posterior, predictions, calibration)
+    if of_parts.shape[1]:
+        report["learning_curve"] = curve_points(parts, predictions)
     model = columns.model(weights)
     final = model
     if problem.refit_on_validation and len(problem.validation) > 0:
@@ -278,6 +292,7 @@ def _announce(
     system: LinearSystem,
     columns: _Columns,
     n_folds: int,
+    n_points: int,
 ) -> None:
     """Report the forecast of time and memory; later: frames whose equations are not kept from an earlier fit."""
     train, validation = (
@@ -289,7 +304,15 @@ def _announce(
         energy_forces_virial(lambda graph: model(*graph, False)[:, 0], system.graphs(frame), len(frame))
 
     expected = forecast(
-        train, validation, system, problem.targets, settings.block_rows, n_folds, problem.refit_on_validation, evaluate
+        train,
+        validation,
+        system,
+        problem.targets,
+        settings.block_rows,
+        n_folds,
+        problem.refit_on_validation,
+        evaluate,
+        n_points,
     )
     if problem.communicator.rank == 0:
         problem.progress.forecast(expected)
@@ -312,7 +335,7 @@ def _with_members(
     """Return the mean and the calibrated member columns (n, 1 + K), and the calibration."""
     problem.progress.message("ensemble: leave-one-fold-out fits")
     departures, evidence = jackknife(assembly, posterior)
-    unseen = HeldOutEnergies.of(predictions.energy_errors, posterior.whiten(predictions.energy_rows), departures)
+    unseen = HeldOutEnergies.of(predictions.energy_errors[:, 0], posterior.whiten(predictions.energy_rows), departures)
     calibration = calibrate_members(evidence.join(unseen).undetermined)
     members = member_departures(posterior, departures, calibration, problem.members, problem.seed)
     mean = posterior.coefficients[:, None]

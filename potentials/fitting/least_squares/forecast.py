@@ -29,6 +29,7 @@ def forecast(
     n_folds: int = 1,
     both: bool = False,
     evaluate: Callable[[Frame], object] | None = None,
+    n_points: int = 0,
 ) -> Forecast:
     """Return time and memory of a fit for this rank's frames.
 
@@ -37,7 +38,7 @@ def forecast(
     operations at the speed of the sums, each of the `n_folds` folds of the members and every pair of them as n^3 / 3.
 
     both: the final model is fitted to both parts; evaluate: gives energy and forces of a frame by a model of the kind
-    that is fitted.
+    that is fitted; n_points: of a learning curve, a solve each.
     """
     n = system.design.n_columns
     if not train:
@@ -55,6 +56,8 @@ def forecast(
         "members": _member_operations(n, n_folds) * per_operation,
         "validation": per_atom * unseen_atoms,
     }
+    if n_points:
+        stages["learning curve"] = n_points * solve
     if both and validation:
         unseen_rows = sum(count_rows(frame, targets) for frame in validation)
         stages["fit to both parts"] = per_atom * unseen_atoms + per_row * unseen_rows + solve

@@ -136,6 +136,15 @@ class NormalEquations:
         both.flush()
         return both
 
+    def part(self, groups: Integers) -> NormalEquations:
+        """Return the equations of some groups as one group."""
+        rows, group_of_row = self.held.all()
+        rows = rows[np.isin(group_of_row, groups)]
+        one = NormalEquations(self.n_columns, 1, self.block_rows, self.triangle)
+        square = np.asarray(sum(self.squares[g] for g in groups))
+        one.merge([square], (rows, np.zeros(len(rows), dtype=np.int64)), self.n_rows[groups].sum(keepdims=True))
+        return one
+
     def total(self) -> Floats:
         """Return the upper triangle of the sum (n + 1, n + 1) of all groups, without the rows that are held back."""
         return np.asarray(np.sum(self.squares, axis=0))

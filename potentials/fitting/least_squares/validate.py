@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ValidationErrors:
-    """Errors of the prediction: energies (V) in eV per atom, one per frame, and forces (components) in eV/A.
+    """Errors of K predictions: energies (V, K) in eV per atom, one per frame, and forces (components, K) in eV/A.
 
     energy_rows (V, r): how these energies depend on the coordinates w of the coefficients.
     """
@@ -35,9 +35,9 @@ class ValidationErrors:
     energy_rows: Floats
     force_errors: Floats
 
-    def metrics(self) -> dict[str, float]:
-        """Return mean absolute errors in meV per atom and meV/A, where there is anything to compare."""
-        return mean_absolute_errors(self.energy_errors, self.force_errors)
+    def metrics(self, k: int = 0) -> dict[str, float]:
+        """Return mean absolute errors of prediction k in meV per atom and meV/A, where there is anything to compare."""
+        return mean_absolute_errors(self.energy_errors[:, k], self.force_errors[:, k])
 
 
 def validate(
@@ -50,7 +50,7 @@ def validate(
     communicator: Communicator,
     progress: Progress,
 ) -> tuple[ValidationErrors, NormalEquations]:
-    """Return the predictions of coefficients (n), and the frames' own equations, complete on rank 0 only.
+    """Return the predictions of coefficients (n, K), and the frames' own equations, complete on rank 0 only.
 
     seen: equations to which these may be added, with the same preconditioner on all ranks
     """
@@ -65,7 +65,8 @@ def validate(
 
     found = map_frames(frames, one, communicator, progress, "validation")
     add_ranks(unseen, communicator)
-    parts = [ValidationErrors(np.zeros(0), np.zeros((0, coordinates.rank)), np.zeros(0)), *found]
+    none = np.zeros((0, coefficients.shape[1]))
+    parts = [ValidationErrors(none, np.zeros((0, coordinates.rank)), none), *found]
     names = ("energy_errors", "energy_rows", "force_errors")
     return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)), unseen
 
@@ -74,12 +75,13 @@ def _errors(
     frame: Frame, rows: DesignRows, left: dict[str, Floats], coordinates: Coordinates, coefficients: Floats
 ) -> ValidationErrors:
     """Return the predictions of one frame."""
-    n_columns = len(coefficients)
-    energy, energy_errors, force_errors = np.zeros((0, n_columns)), np.zeros(0), np.zeros(0)
+    n_columns, n_predictions = coefficients.shape
+    energy, none = np.zeros((0, n_columns)), np.zeros((0, n_predictions))
+    energy_errors = force_errors = none
     if "energy" in left:
         energy = rows.energy.numpy()[None, :] / len(frame.atoms)
-        energy_errors = energy @ coefficients - left["energy"] / len(frame.atoms)
+        energy_errors = energy @ coefficients - left["energy"].reshape(-1, 1) / len(frame.atoms)
     if "forces" in left:
         forces = rows.forces.numpy()[frame.free].reshape(-1, n_columns)
-        force_errors = forces @ coefficients - left["forces"][frame.free].reshape(-1)
+        force_errors = forces @ coefficients - left["forces"][frame.free].reshape(-1, 1)
     return ValidationErrors(energy_errors, coordinates.compress(energy), force_errors)

@@ -24,12 +24,14 @@ here = find_communicator()
 train, validation, test = frames(13), frames(5, seed=4), frames(4, seed=5)
 found = {"size": here.size}
 for name, fit, settings in (("linear", fit_linear, LINEAR), ("gap", fit_gap, GAP.model_copy(update={"pool": 20}))):
-    result = fit(fit_problem(train, validation, communicator=here, members=4), settings)
+    result = fit(fit_problem(train, validation, communicator=here, members=4, fractions=(0.3, 0.6)), settings)
     found[name] = outputs(result.model, test)
     loaded = LoadedModel(card=toy.card(4, cutoff=CUTOFF), module=result.model)
     tested = evaluate(loaded, [frame.atoms for frame in test], gradients=False, members=True)
     found[name + "_deviations"] = [one.energy_uncertainty() for one in tested]
     found[name + "_equations"] = result.report["equations"]
+    curve = result.report["learning_curve"].values()
+    found[name + "_curve"] = [[point["n_frames"], *point["errors"].values()] for point in curve]
     if name == "gap":
         found["points"] = result.model.points.numpy()
 np.savez(f"{sys.argv[1]}-{here.rank}.npz", **found)
@@ -56,6 +58,8 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
             np.testing.assert_allclose(found[name][::13], alone[name][::13], rtol=0, atol=1e-8)  # eV per atom
             np.testing.assert_allclose(found[name], alone[name], rtol=0, atol=1e-7)  # eV/A
             np.testing.assert_allclose(found[name + "_deviations"], alone[name + "_deviations"], rtol=1e-4)
+            assert found[name + "_curve"].shape == (2, 3)  # frames, energies in meV per atom, forces in meV/A
+            np.testing.assert_allclose(found[name + "_curve"], alone[name + "_curve"], rtol=0, atol=1e-4)
 
 
 def test_frames_are_distributed_round_robin() -> None:

@@ -58,6 +58,7 @@ def test_every_stage_of_a_fit_is_in_the_forecast(clock: None) -> None:
         n_folds=3,
         both=True,
         evaluate=lambda f: evaluated.append(len(f)),
+        n_points=2,
     )
     row = 2 / forecast.PROBE_ROWS
     solve = 8 * 10 / 2 * row
@@ -66,6 +67,7 @@ def test_every_stage_of_a_fit_is_in_the_forecast(clock: None) -> None:
         "solve": solve,
         "members": (3 + 3) * (10 / 6) * row,
         "validation": 8 * 0.5,
+        "learning curve": 2 * solve,
         "fit to both parts": 8 * 0.5 + 2 * row + solve,
     })  # fmt: skip
     assert set(evaluated) == {4}
@@ -83,6 +85,8 @@ def test_the_run_around_the_fit_is_in_the_forecast() -> None:
         "about 109 s (equations 40, solve 2, members 8, validation 4, learning curve 42, error tables 13) and 1 MiB "
         "for 10 coefficients from 20 equations; saving, plots and the stability run are not in it"
     )
+    made = Forecast(10, 20, {**fit.stages, "learning curve": 4.0}, 2.0**20, 0.5)
+    assert whole_run(made, RunConfig(family="soap_linear"), data).stages["learning curve"] == 4.0
     bare = RunConfig(family="soap_linear", report={"learning_curve": [], "train_frames": 1})
     assert whole_run(fit, bare, data).stages["error tables"] == 0.5 * 16
     assert "learning curve" not in whole_run(fit, bare, data).stages

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import GAP, LINEAR, fit_problem, frames, outputs
+from labelled import GAP, LINEAR, fit_problem, frames, outputs, without_frames
 
 from rhopot.potentials.fitting.least_squares.assemble import Assembly
 from rhopot.potentials.fitting.least_squares.fit import fit_gap, fit_linear
 from rhopot.potentials.fitting.least_squares.kept_equations import (
     NAME,
     KeptEquations,
-    equations_mark,
     read_equations,
     write_equations,
 )
@@ -24,23 +23,6 @@ pytestmark = pytest.mark.slow
 
 FITS = [(fit_linear, LINEAR.model_copy(update={"keep_equations": True})),
         (fit_gap, GAP.model_copy(update={"keep_equations": True}))]  # fmt: skip
-
-
-def without_frames(file: Path, target: Path) -> Path:
-    """A file of the same columns without any frame: a fit that goes on from it is one from scratch."""
-    kept = read_equations(file, 20)
-    rank, folds = kept.assembly.equations.n_columns, len(kept.assembly.equations.squares)
-    prior = np.asfortranarray(np.diag([*np.ones(rank), 0.0]))
-    write_equations(
-        target,
-        KeptEquations(
-            Assembly.empty(rank, folds, 20, prior),
-            np.zeros(0, dtype=np.int64),
-            kept.columns,
-            equations_mark(fit_problem(frames(1)), []),
-        ),
-    )
-    return target
 
 
 @pytest.mark.parametrize(("fit", "settings"), FITS)
