@@ -190,7 +190,10 @@ def curves(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(ScalarFormatter())
     _plain_decades(axes)
-    axes.legend(frameon=False, fontsize=8)
+    if len(points) > 4:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    else:
+        axes.legend(frameon=False, fontsize=8)
     return _save(figure, path, title)
 
 

@@ -32,6 +32,7 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
     "lines": lambda path: plots.lines(path, X, {"a": Y, "b": -Y}, "x", "y"),
     "curves": lambda path: plots.curves(path, {"a": ([1, 10], [1.0, 0.1]), "b": ([2, 9], [0.0, 0.3])}, "F", "GFRE"),
+    "six curves": lambda path: plots.curves(path, {f"{k}": ([1, 10], [1.0 + k, 0.1]) for k in range(6)}, "F", "GFRE"),
     "named front": lambda path: plots.named_front(path, {"a": (1, 3.0), "b": (2, 1.0), "c": (3, 2)}, [0, 1], "x", "y"),
     "matrix": lambda path: plots.matrix(path, [[0.0, 0.7], [0.2, 0.0]], ["a b", "c"], "title"),
     "time series": lambda path: plots.time_series(path, X, {"energy (eV)": {"a": Y}, "T (K)": {"b": X}}, "title"),
