@@ -56,11 +56,11 @@ class SoapSettings(LocalDescriptorSettings):
     center_weight: float = Field(1.0, ge=0)
     """Weight of the central atom's own density. [1]"""
     species_mode: Literal["separate", "mixed"] = "separate"
-    """separate: one channel per species; mixed: all species share n_pseudo n_max channels."""
+    """separate: radial functions of each species; mixed: those of pseudo-species, or of an optimal basis for all."""
     n_pseudo: int = Field(2, ge=1)
     """Pseudo-species of the mixed mode; not used with an optimal basis, which mixes the species itself."""
     pseudo_species: Literal["radii", "learnt"] = "radii"
-    """They join elements of like covalent radius, or keep most of the density's variance in the training data."""
+    """Pseudo-species join elements of like covalent radius, or keep most of the variance of the training data."""
     pseudo_weights: tuple[tuple[float, ...], ...] | None = None
     """Weights (B, A) of the elements in learnt pseudo-species; null: from the training data. [1]"""
     optimal_basis: OptimalBasis | None = None

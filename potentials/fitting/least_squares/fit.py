@@ -5,7 +5,8 @@
 
 Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design`
 are added to sums of squares (`normal_equations`), so memory does not grow with the number of frames, and frames can be
-distributed over MPI ranks.
+distributed over MPI ranks. With many coefficients for the equations and no members, the kernel of the equations is
+solved instead (`row_kernel`).
 
 [1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
 """
@@ -37,8 +38,8 @@ from rhopot.potentials.fitting.least_squares.coordinates import (
     linear_coordinates,
 )
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
-from rhopot.potentials.fitting.least_squares.equations import LinearSystem
-from rhopot.potentials.fitting.least_squares.forecast import forecast
+from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
+from rhopot.potentials.fitting.least_squares.forecast import forecast, forecast_rows
 from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, jackknife
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
 from rhopot.potentials.fitting.least_squares.kept_equations import (
@@ -56,9 +57,10 @@ from rhopot.potentials.fitting.least_squares.members import (
     member_departures,
 )
 from rhopot.potentials.fitting.least_squares.pool import candidate_pool
+from rhopot.potentials.fitting.least_squares.row_kernel import RowFit, fit_rows, row_kernel_pays
 from rhopot.potentials.fitting.least_squares.select import select_columns, select_rows
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
-from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validate
+from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validate, validation_errors
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
@@ -134,6 +136,8 @@ def _fit(
         settings.batch_mib,
         problem.search,
     )
+    if not settings.keep_equations and row_kernel_pays(problem, columns.coordinates.rank):
+        return _fit_rows(problem, settings, columns, system, clock)
     n_folds = int(folds.max(initial=0)) + 1 if earlier is None else len(earlier.assembly.equations.squares)
     _announce(problem, later, settings, system, columns, n_folds, len(parts))
     checkpoint = _checkpoint(problem, settings, arrays, folds)
@@ -177,7 +181,9 @@ def _fit(
         weights, calibration = communicator.broadcast(found)
         clock.lap("members")
     n_rows = int(assembly.equations.n_rows.sum())
-    report = _report(problem, settings, n_rows, posterior, predictions, calibration)
+    report = _report(problem, settings, len(mean), n_rows, posterior, predictions) | {
+        "calibration": None if calibration is None else asdict(calibration)
+    }
     if of_parts.shape[1]:
         report["learning_curve"] = curve_points(parts, predictions)
     model = columns.model(weights)
@@ -187,6 +193,24 @@ def _fit(
         final = columns.model(weights + (communicator.broadcast(both) - mean)[:, None])  # members keep their departures
         clock.lap("both parts")
     return FitResult(model, final, communicator.broadcast(report | {"seconds": clock.laps}))
+
+
+def _fit_rows(
+    problem: FitProblem, settings: LeastSquaresSettings, columns: _Columns, system: LinearSystem, clock: _Clock
+) -> FitResult:
+    """Go on with many coefficients for the equations."""
+    coordinates, progress = columns.coordinates, problem.progress
+    progress.forecast(forecast_rows(problem, system, coordinates.rank, _evaluation(problem, columns, system)))
+    found = fit_rows(problem, system, coordinates)
+    mean, both = (coordinates.expand(w[:, None]) for w in (found.mean, found.both))
+    clock.lap("solve")
+    predictions = validation_errors(problem.validation, system, coordinates, mean, problem.communicator, progress)
+    clock.lap("validation")
+    n_rows = sum(count_rows(frame, problem.targets) for frame in problem.train)
+    report = _report(problem, settings, len(mean), n_rows, found, predictions)
+    model = columns.model(mean)
+    final = columns.model(both) if problem.refit_on_validation and len(problem.validation) > 0 else model
+    return FitResult(model, final, report | {"calibration": None, "seconds": clock.laps})
 
 
 def _earlier(problem: FitProblem, file: Path, block_rows: int) -> KeptEquations:
@@ -298,11 +322,6 @@ def _announce(
     train, validation = (
         [frame for _, frame in round_robin(part, problem.communicator)] for part in (later, problem.validation)
     )
-    model = columns.model(np.zeros((system.design.n_columns, 1)))
-
-    def evaluate(frame: Frame) -> None:
-        energy_forces_virial(lambda graph: model(*graph, False)[:, 0], system.graphs(frame), len(frame))
-
     expected = forecast(
         train,
         validation,
@@ -311,11 +330,19 @@ def _announce(
         settings.block_rows,
         n_folds,
         problem.refit_on_validation,
-        evaluate,
+        _evaluation(problem, columns, system),
         n_points,
     )
     if problem.communicator.rank == 0:
         problem.progress.forecast(expected)
+
+
+def _evaluation(problem: FitProblem, columns: _Columns, system: LinearSystem) -> Callable[[Frame], object]:
+    """Return what gives energy and forces of a frame by a model of the kind that is fitted."""
+    model = columns.model(np.zeros((system.design.n_columns, 1)))
+    return lambda frame: energy_forces_virial(
+        lambda graph: model(*graph, False)[:, 0], system.graphs(frame), len(frame)
+    )
 
 
 def _checkpoint(
@@ -345,22 +372,21 @@ def _with_members(
 def _report(
     problem: FitProblem,
     settings: LeastSquaresSettings,
+    n_columns: int,
     n_rows: int,
-    posterior: Posterior,
+    solution: Posterior | RowFit,
     predictions: ValidationErrors,
-    calibration: MemberCalibration | None,
 ) -> dict[str, Any]:
     """Return plain numbers about the fit (meaningful on rank 0)."""
     return {
         "regressor": settings.model_dump(),
         "targets": problem.targets.model_dump(),
-        "columns": len(posterior.coefficients),
-        "rank": len(posterior.mean),
+        "columns": n_columns,
+        "rank": len(solution.mean),
         "equations": n_rows,
-        "weighted_residual_rms": posterior.misfit / max(n_rows, 1) ** 0.5,
-        "prior_norm": float(np.linalg.norm(posterior.mean)),
+        "weighted_residual_rms": solution.misfit / max(n_rows, 1) ** 0.5,
+        "prior_norm": float(np.linalg.norm(solution.mean)),
         "validation": predictions.metrics(),
-        "calibration": None if calibration is None else asdict(calibration),
     }
 
 

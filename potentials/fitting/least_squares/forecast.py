@@ -9,6 +9,8 @@ import numpy as np
 
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
 from rhopot.potentials.fitting.least_squares.normal_equations import SAMPLE, NormalEquations
+from rhopot.potentials.fitting.least_squares.row_kernel import expected_bytes, expected_seconds, n_rows
+from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame
@@ -63,6 +65,24 @@ def forecast(
         stages["fit to both parts"] = per_atom * unseen_atoms + per_row * unseen_rows + solve
     evaluation = 0.0 if evaluate is None else _seconds(lambda: evaluate(middle)) / len(middle)
     return Forecast(n, rows, stages, _peak_bytes(train, system, block_rows, n_folds), evaluation)
+
+
+def forecast_rows(
+    problem: FitProblem, system: LinearSystem, rank: int, evaluate: Callable[[Frame], object]
+) -> Forecast:
+    """Return time and memory of a fit through the kernel of its equations; arguments: see `forecast`."""
+    middle = _middle(problem.train)
+    per_atom = _seconds(lambda: system.equations(middle, problem.targets)) / len(middle)
+    train, more = n_rows(problem)
+    unseen_atoms = sum(len(frame) for frame in problem.validation)
+    atoms = sum(len(frame) for frame in problem.train) + (unseen_atoms if more else 0)
+    stages = {
+        "equations": per_atom * atoms,
+        "solve": expected_seconds(train + more, rank),
+        "validation": per_atom * unseen_atoms,
+    }
+    evaluation = _seconds(lambda: evaluate(middle)) / len(middle)
+    return Forecast(system.design.n_columns, train, stages, expected_bytes(train + more, rank), evaluation)
 
 
 def _middle(frames: Sequence[Frame]) -> Frame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,19 +56,37 @@ def validate(
     """
     unseen = NormalEquations(coordinates.rank, 1, seen.block_rows, seen.triangle)
 
-    def one(frame: Frame) -> ValidationErrors:
-        rows, left = system.rows_and_remainder(frame, TARGETS)
+    def add(frame: Frame, rows: DesignRows, left: dict[str, Floats]) -> None:
         equations = system.of_rows(frame, rows, left, targets)
         if equations is not None:
             unseen.add(compressed(equations.weighted(), coordinates), 0)
+
+    errors = validation_errors(frames, system, coordinates, coefficients, communicator, progress, add)
+    add_ranks(unseen, communicator)
+    return errors, unseen
+
+
+def validation_errors(
+    frames: Sequence[Frame],
+    system: LinearSystem,
+    coordinates: Coordinates,
+    coefficients: Floats,
+    communicator: Communicator,
+    progress: Progress,
+    use: Callable[[Frame, DesignRows, dict[str, Floats]], None] = lambda frame, rows, left: None,
+) -> ValidationErrors:
+    """Return the predictions of coefficients (n, K), complete on rank 0 only; use: is given each frame's rows too."""
+
+    def one(frame: Frame) -> ValidationErrors:
+        rows, left = system.rows_and_remainder(frame, TARGETS)
+        use(frame, rows, left)
         return _errors(frame, rows, left, coordinates, coefficients)
 
     found = map_frames(frames, one, communicator, progress, "validation")
-    add_ranks(unseen, communicator)
     none = np.zeros((0, coefficients.shape[1]))
     parts = [ValidationErrors(none, np.zeros((0, coordinates.rank)), none), *found]
     names = ("energy_errors", "energy_rows", "force_errors")
-    return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)), unseen
+    return ValidationErrors(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def _errors(
