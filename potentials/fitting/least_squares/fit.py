@@ -5,8 +5,8 @@
 
 Both minimise  sum_rows ((A x - y) / sigma)^2 + |w|^2  in the coordinates w of `coordinates`; the equations of `design`
 are added to sums of squares (`normal_equations`), so memory does not grow with the number of frames, and frames can be
-distributed over MPI ranks. With many coefficients for the equations and no members, the kernel of the equations is
-solved instead (`row_kernel`).
+distributed over MPI ranks. With many coefficients for the equations and no members, the Gram matrix of the equations is
+solved instead (`gram_matrix`).
 
 [1] J. Quinonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)
 """
@@ -40,6 +40,7 @@ from rhopot.potentials.fitting.least_squares.coordinates import (
 from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
 from rhopot.potentials.fitting.least_squares.forecast import forecast, forecast_rows
+from rhopot.potentials.fitting.least_squares.gram_matrix import RowFit, fit_rows, gram_matrix_pays
 from rhopot.potentials.fitting.least_squares.jackknife import HeldOutEnergies, jackknife
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
 from rhopot.potentials.fitting.least_squares.kept_equations import (
@@ -57,7 +58,6 @@ from rhopot.potentials.fitting.least_squares.members import (
     member_departures,
 )
 from rhopot.potentials.fitting.least_squares.pool import candidate_pool
-from rhopot.potentials.fitting.least_squares.row_kernel import RowFit, fit_rows, row_kernel_pays
 from rhopot.potentials.fitting.least_squares.select import select_columns, select_rows
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validate, validation_errors
@@ -136,7 +136,7 @@ def _fit(
         settings.batch_mib,
         problem.search,
     )
-    if not settings.keep_equations and row_kernel_pays(problem, columns.coordinates.rank):
+    if not settings.keep_equations and gram_matrix_pays(problem, columns.coordinates.rank):
         return _fit_rows(problem, settings, columns, system, clock)
     n_folds = int(folds.max(initial=0)) + 1 if earlier is None else len(earlier.assembly.equations.squares)
     _announce(problem, later, settings, system, columns, n_folds, len(parts))

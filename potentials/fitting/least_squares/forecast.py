@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
+from rhopot.potentials.fitting.least_squares.gram_matrix import expected_bytes, expected_seconds, n_rows
 from rhopot.potentials.fitting.least_squares.normal_equations import SAMPLE, NormalEquations
-from rhopot.potentials.fitting.least_squares.row_kernel import expected_bytes, expected_seconds, n_rows
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.fitting.targets import Targets

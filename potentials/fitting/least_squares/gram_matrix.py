@@ -1,4 +1,4 @@
-"""The mean of a fit with many coefficients for its equations, from the kernel of the equations.
+"""The mean of a fit with many coefficients for its equations, from the Gram matrix of the equations.
 
 In the coordinates w of `coordinates` (prior N(0, 1)) the weighted equations are A w = y, A (m, r). The mean of the
 posterior lies in the space of the rows,
@@ -36,7 +36,7 @@ from rhopot.potentials.structures import Frame
 
 Floats = NDArray[np.float64]
 
-# Coordinates from which on the kernel is used: sums of fewer take little time, and are saved in checkpoints.
+# Coordinates from which on the Gram matrix is used: sums of fewer take little time, and are saved in checkpoints.
 FEWEST_COORDINATES = 4000
 # Equations for each coordinate, up to which it is.
 MOST_ROWS = 2.0
@@ -54,8 +54,8 @@ class RowFit:
     misfit: float
 
 
-def row_kernel_pays(problem: FitProblem, rank: int) -> bool:
-    """Whether the kernel of the equations is less work than sums over the coordinates, and the mean is all of it."""
+def gram_matrix_pays(problem: FitProblem, rank: int) -> bool:
+    """Whether the Gram matrix is less work than sums over the coordinates, and the mean is all that is asked for."""
     alone = problem.members == 0 and problem.appended_to is None and problem.communicator.size == 1
     return alone and rank >= FEWEST_COORDINATES and sum(n_rows(problem)) <= MOST_ROWS * rank
 
@@ -65,9 +65,9 @@ def fit_rows(problem: FitProblem, system: LinearSystem, coordinates: Coordinates
     n_train, n_more = n_rows(problem)
     frames = [*problem.train, *(problem.validation if n_more else ())]
     matrix, targets = _rows(frames, n_train + n_more, system, coordinates, problem)
-    factor = _kernel(matrix, problem.progress)
+    factor = _gram_matrix(matrix, problem.progress)
     factor.diagonal().add_(1.0)
-    problem.progress.message("Cholesky factorization of the kernel of the equations")
+    problem.progress.message("Cholesky factorization of the Gram matrix")
     torch.linalg.cholesky(factor, out=factor)
     everything = _solve(factor, matrix, targets, n_train + n_more)
     own = _solve(factor, matrix, targets, n_train) if n_more else everything
@@ -76,7 +76,7 @@ def fit_rows(problem: FitProblem, system: LinearSystem, coordinates: Coordinates
 
 
 def expected_seconds(n_rows: int, rank: int) -> float:
-    """Return the time of kernel and factorization, by that of one product."""
+    """Return the time of the Gram matrix and its factorization, by that of one product."""
     sample = torch.ones(min(BLOCK, 512), rank, dtype=torch.float64)
     begin = time.perf_counter()
     torch.mm(sample, sample.t())
@@ -85,7 +85,7 @@ def expected_seconds(n_rows: int, rank: int) -> float:
 
 
 def expected_bytes(n_rows: int, rank: int) -> float:
-    """Return the memory of the rows and their kernel."""
+    """Return the memory of the rows and their Gram matrix."""
     return 8.0 * n_rows * (rank + n_rows + BLOCK)
 
 
@@ -115,18 +115,18 @@ def _rows(
     return matrix, targets
 
 
-def _kernel(matrix: Tensor, progress: Progress) -> Tensor:
+def _gram_matrix(matrix: Tensor, progress: Progress) -> Tensor:
     """Return A A^T (m, m), of which the lower triangle is complete."""
     m = len(matrix)
-    kernel = torch.empty(m, m, dtype=torch.float64).t()  # columns in memory, as the factorization wants them
+    gram = torch.empty(m, m, dtype=torch.float64).t()  # columns in memory, as the factorization wants them
     begins = range(0, m, BLOCK)
-    progress.start("kernel of the equations", len(begins))
+    progress.start("Gram matrix of the equations", len(begins))
     for done, begin in enumerate(begins, 1):
         rows = matrix[begin : begin + BLOCK]
         for other in range(0, begin + 1, BLOCK):
-            kernel[begin : begin + BLOCK, other : other + BLOCK] = rows @ matrix[other : other + BLOCK].t()
-        progress.advance("kernel of the equations", done)
-    return kernel
+            gram[begin : begin + BLOCK, other : other + BLOCK] = rows @ matrix[other : other + BLOCK].t()
+        progress.advance("Gram matrix of the equations", done)
+    return gram
 
 
 def _solve(factor: Tensor, matrix: Tensor, targets: Tensor, n_used: int) -> Tensor:
