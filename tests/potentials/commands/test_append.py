@@ -146,13 +146,18 @@ def test_what_does_not_go_together_is_refused(
     assert (run / "model.pt").exists()
 
 
+def germanium(folder: Path) -> str:
+    """A labelled frame of an element that no training here has."""
+    atoms = Atoms("Ge2", [[0, 0, 0], [0, 0, 2.4]], cell=[5, 5, 5], pbc=True)
+    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -9.0, np.zeros((2, 3))
+    write(folder / "ge.xyz", atoms, format="extxyz")
+    return str(folder / "ge.xyz")
+
+
 def test_other_elements_other_data_and_missing_equations_are_refused(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    atoms = Atoms("Ge2", [[0, 0, 0], [0, 0, 2.4]], cell=[5, 5, 5], pbc=True)
-    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -9.0, np.zeros((2, 3))
-    write(tmp_path / "ge.xyz", atoms, format="extxyz")
-    said = refusal(capsys, appended(runs["soap_linear"], tmp_path / "more", [str(tmp_path / "ge.xyz")]))
+    said = refusal(capsys, appended(runs["soap_linear"], tmp_path / "more", [germanium(tmp_path)]))
     assert "(Li, Si), got Ge as well; train from scratch" in said
     run = tmp_path / "run"
     shutil.copytree(runs["soap_linear"], run)
@@ -239,10 +244,7 @@ def test_groups_stay_in_their_part(tmp_path: Path) -> None:
 def test_elements_of_given_validation_frames_are_those_of_the_training(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    atoms = Atoms("Ge2", [[0, 0, 0], [0, 0, 2.4]], cell=[5, 5, 5], pbc=True)
-    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -9.0, np.zeros((2, 3))
-    write(tmp_path / "ge.xyz", atoms, format="extxyz")
-    given = f"data.validation={tmp_path / 'ge.xyz'}"
+    given = f"data.validation={germanium(tmp_path)}"
     said = refusal(capsys, appended(runs["soap_linear"], tmp_path / "more", NEW, given))
     assert "data.validation must hold only the elements of" in said
     assert not (tmp_path / "more" / "checkpoint").exists()
