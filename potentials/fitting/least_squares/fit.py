@@ -15,29 +15,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from rhopot.potentials.descriptors.dot_product import unit_rows
 from rhopot.potentials.fitting.calibration import check_members
 from rhopot.potentials.fitting.checkpoint import problem_fingerprint
 from rhopot.potentials.fitting.communicator import round_robin
 from rhopot.potentials.fitting.least_squares.assemble import Assembly, assemble
 from rhopot.potentials.fitting.least_squares.checkpoint import Checkpoint
-from rhopot.potentials.fitting.least_squares.coordinates import (
-    BlockCoordinates,
-    Coordinates,
-    DiagonalCoordinates,
-    kernel_coordinates,
-    linear_coordinates,
+from rhopot.potentials.fitting.least_squares.columns import (
+    Arrays,
+    Columns,
+    LeastSquaresSettings,
+    choose_arrays,
+    gap_columns,
+    linear_columns,
+    sparse_points,
 )
-from rhopot.potentials.fitting.least_squares.design import Design, KernelDesign, LinearDesign
+from rhopot.potentials.fitting.least_squares.coordinates import linear_coordinates
 from rhopot.potentials.fitting.least_squares.equations import LinearSystem, count_rows
 from rhopot.potentials.fitting.least_squares.forecast import forecast, forecast_rows
 from rhopot.potentials.fitting.least_squares.gram_matrix import RowFit, fit_rows, gram_matrix_pays
@@ -49,7 +48,7 @@ from rhopot.potentials.fitting.least_squares.kept_equations import (
     read_equations,
     write_equations,
 )
-from rhopot.potentials.fitting.least_squares.learning_curve import curve_parts, curve_points, fit_parts
+from rhopot.potentials.fitting.least_squares.learning_curve import CurvePart, curve_parts, curve_points, fit_parts
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.least_squares.members import (
     FOLDS,
@@ -57,32 +56,14 @@ from rhopot.potentials.fitting.least_squares.members import (
     calibrate_members,
     member_departures,
 )
-from rhopot.potentials.fitting.least_squares.pool import candidate_pool
-from rhopot.potentials.fitting.least_squares.select import select_columns, select_rows
 from rhopot.potentials.fitting.least_squares.solve import Posterior, solve
 from rhopot.potentials.fitting.least_squares.validate import ValidationErrors, validate, validation_errors
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.derivatives import energy_forces_virial
 from rhopot.potentials.models.baseline import EnergyBaseline
-from rhopot.potentials.models.gap import GapModel
-from rhopot.potentials.models.linear import LinearModel
 from rhopot.potentials.structures import Frame, fold_numbers
 
 Floats = NDArray[np.float64]
-LeastSquaresSettings = LinearSettings | GapSettings
-
-
-# Arrays that columns are made of: features that are used, sparse points of each element, coordinates.
-Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The chosen columns: design, coordinates, and how coefficients make a model."""
-
-    design: Design
-    coordinates: Coordinates
-    model: Callable[[Floats], nn.Module]
 
 
 def fit_linear(problem: FitProblem, settings: LinearSettings) -> FitResult:
@@ -91,7 +72,7 @@ def fit_linear(problem: FitProblem, settings: LinearSettings) -> FitResult:
         problem,
         settings,
         lambda pool: {"scale": linear_coordinates(pool, settings.prior, settings.scaling).scale},
-        lambda arrays: _linear_columns(problem, arrays),
+        lambda arrays: linear_columns(problem, arrays),
     )
 
 
@@ -100,8 +81,8 @@ def fit_gap(problem: FitProblem, settings: GapSettings) -> FitResult:
     return _fit(
         problem,
         settings,
-        lambda pool: _sparse_points(problem, settings, pool),
-        lambda arrays: _gap_columns(problem, settings, arrays),
+        lambda pool: sparse_points(problem, settings, pool),
+        lambda arrays: gap_columns(problem, settings, arrays),
     )
 
 
@@ -109,7 +90,7 @@ def _fit(
     problem: FitProblem,
     settings: LeastSquaresSettings,
     choose: Callable[[list[Floats]], Arrays],
-    make: Callable[[Arrays], _Columns],
+    make: Callable[[Arrays], Columns],
 ) -> FitResult:
     """Run the stages that both regressors share.
 
@@ -118,19 +99,13 @@ def _fit(
     check_members(problem.members, sum("energy" in problem.targets.sigmas(frame) for frame in problem.train))
     clock = _Clock()
     earlier = None if problem.appended_to is None else _earlier(problem, problem.appended_to, settings.block_rows)
-    arrays = _choose(problem, settings, choose) if earlier is None else earlier.columns
+    arrays = choose_arrays(problem, settings, choose) if earlier is None else earlier.columns
     columns = make(arrays)
-    n_earlier = 0 if earlier is None else len(earlier.folds)
-    later = problem.train[n_earlier:]
-    folds = _folds(problem, later, earlier)
-    every = folds if earlier is None else np.append(earlier.folds, folds)
-    parts = curve_parts(problem.train, every, problem.fractions, problem.seed)
     clock.lap("selection")
-    baseline = EnergyBaseline(problem.baseline, problem.pair)
     system = LinearSystem(
         problem.descriptor,
         columns.design,
-        baseline,
+        EnergyBaseline(problem.baseline, problem.pair),
         problem.symbols,
         problem.descriptor.cutoff,
         settings.batch_mib,
@@ -138,25 +113,55 @@ def _fit(
     )
     if not settings.keep_equations and gram_matrix_pays(problem, columns.coordinates.rank):
         return _fit_rows(problem, settings, columns, system, clock)
+    assembly, parts = _assemble(problem, settings, earlier, arrays, columns, system)
+    return _fit_sums(problem, settings, columns, system, assembly, parts, clock)
+
+
+def _assemble(
+    problem: FitProblem,
+    settings: LeastSquaresSettings,
+    earlier: KeptEquations | None,
+    arrays: Arrays,
+    columns: Columns,
+    system: LinearSystem,
+) -> tuple[Assembly, list[CurvePart]]:
+    """Return the sums of all equations, kept where the settings ask for it, and the parts of the learning curve."""
+    n_earlier = 0 if earlier is None else len(earlier.folds)
+    later = problem.train[n_earlier:]
+    folds = _folds(problem, later, earlier)
+    every = folds if earlier is None else np.append(earlier.folds, folds)
+    parts = curve_parts(problem.train, every, problem.fractions, problem.seed)
     n_folds = int(folds.max(initial=0)) + 1 if earlier is None else len(earlier.assembly.equations.squares)
     _announce(problem, later, settings, system, columns, n_folds, len(parts))
-    checkpoint = _checkpoint(problem, settings, arrays, folds)
-    coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     assembly = assemble(
         later,
         folds,
         system,
-        coordinates,
+        columns.coordinates,
         problem.targets,
         settings.block_rows,
-        communicator,
-        progress,
-        checkpoint,
+        problem.communicator,
+        problem.progress,
+        _checkpoint(problem, settings, arrays, folds),
         None if earlier is None else earlier.assembly,
     )
-    if settings.keep_equations and problem.folder is not None and communicator.rank == 0:
+    if settings.keep_equations and problem.folder is not None and problem.communicator.rank == 0:
         mark = equations_mark(problem, problem.train)
         write_equations(problem.folder / EQUATIONS, KeptEquations(assembly, every, arrays, mark))
+    return assembly, parts
+
+
+def _fit_sums(
+    problem: FitProblem,
+    settings: LeastSquaresSettings,
+    columns: Columns,
+    system: LinearSystem,
+    assembly: Assembly,
+    parts: Sequence[CurvePart],
+    clock: _Clock,
+) -> FitResult:
+    """Go on from the sums of the equations."""
+    coordinates, communicator, progress = columns.coordinates, problem.communicator, problem.progress
     clock.lap("assembly")
     posterior = solve(assembly.equations, coordinates)
     mean = communicator.broadcast(posterior.coefficients)
@@ -196,7 +201,7 @@ def _fit(
 
 
 def _fit_rows(
-    problem: FitProblem, settings: LeastSquaresSettings, columns: _Columns, system: LinearSystem, clock: _Clock
+    problem: FitProblem, settings: LeastSquaresSettings, columns: Columns, system: LinearSystem, clock: _Clock
 ) -> FitResult:
     """Go on with many coefficients for the equations."""
     coordinates, progress = columns.coordinates, problem.progress
@@ -247,74 +252,12 @@ def _folds(problem: FitProblem, later: Sequence[Frame], earlier: KeptEquations |
     return place[drawn]
 
 
-def _choose(problem: FitProblem, settings: LeastSquaresSettings, choose: Callable[[list[Floats]], Arrays]) -> Arrays:
-    """Return the arrays of the columns, the same on every rank."""
-    pool = candidate_pool(problem, settings.pool)
-    found: Arrays | None = None
-    if problem.communicator.rank == 0:
-        features = np.arange(problem.descriptor.n_features)
-        if settings.n_features is not None:
-            features = select_columns(np.concatenate(pool), settings.n_features, settings.feature_method, problem.seed)
-        found = {"features": features, **choose([part[:, features] for part in pool])}
-    return dict(problem.communicator.broadcast(found))
-
-
-def _linear_columns(problem: FitProblem, arrays: Arrays) -> _Columns:
-    """Return one column per element and feature."""
-    n_species, n_features = len(problem.symbols), problem.descriptor.n_features
-    features = torch.from_numpy(arrays["features"])
-
-    def model(weights: Floats) -> nn.Module:
-        full = torch.zeros([n_species, n_features, weights.shape[1]], dtype=torch.float64)
-        full[:, features] = torch.from_numpy(weights).reshape(n_species, len(features), -1)
-        return LinearModel(problem.descriptor, full, problem.baseline, problem.pair)
-
-    return _Columns(LinearDesign(n_species, features), DiagonalCoordinates(arrays["scale"]), model)
-
-
-def _gap_columns(problem: FitProblem, settings: GapSettings, arrays: Arrays) -> _Columns:
-    """Return one column per sparse point of each element."""
-    features = torch.from_numpy(arrays["features"])
-    points = [torch.from_numpy(arrays[f"points_{symbol}"]) for symbol in problem.symbols]
-    coordinates = BlockCoordinates([arrays[f"block_{symbol}"] for symbol in problem.symbols])
-    design = KernelDesign(points, settings.zeta, features)
-
-    def model(weights: Floats) -> nn.Module:
-        parts = torch.from_numpy(weights).split([len(part) for part in points])
-        kept = None if settings.n_features is None else features
-        return GapModel(problem.descriptor, points, parts, settings.zeta, problem.baseline, problem.pair, kept)
-
-    return _Columns(design, coordinates, model)
-
-
-def _sparse_points(problem: FitProblem, settings: GapSettings, pool: list[Floats]) -> Arrays:
-    """Return the normalised sparse points of each element and their coordinates."""
-    points: list[Tensor] = []
-    for symbol, features in zip(problem.symbols, pool, strict=True):
-        count = settings.n_sparse if isinstance(settings.n_sparse, int) else settings.n_sparse.get(symbol)
-        if count is None:
-            raise ValueError(f"n_sparse must name every element, got none for {symbol}; add it or give one number")
-        units = unit_rows(torch.from_numpy(features))[0]
-        units = units[(units * units).sum(1) > 0]
-        chosen = select_rows(units.numpy(), count, settings.sparse_method, problem.seed)
-        if len(chosen) < count:
-            problem.progress.message(
-                f"{symbol}: {len(chosen)} distinct environments for {count} sparse points, all are taken"
-            )
-        points.append(units[torch.from_numpy(chosen)].contiguous())
-    blocks = kernel_coordinates(points, settings.zeta, settings.delta, settings.rank_tolerance).blocks
-    arrays: Arrays = {}
-    for symbol, part, block in zip(problem.symbols, points, blocks, strict=True):
-        arrays |= {f"points_{symbol}": part.numpy(), f"block_{symbol}": block}
-    return arrays
-
-
 def _announce(
     problem: FitProblem,
     later: Sequence[Frame],
     settings: LeastSquaresSettings,
     system: LinearSystem,
-    columns: _Columns,
+    columns: Columns,
     n_folds: int,
     n_points: int,
 ) -> None:
@@ -337,7 +280,7 @@ def _announce(
         problem.progress.forecast(expected)
 
 
-def _evaluation(problem: FitProblem, columns: _Columns, system: LinearSystem) -> Callable[[Frame], object]:
+def _evaluation(problem: FitProblem, columns: Columns, system: LinearSystem) -> Callable[[Frame], object]:
     """Return what gives energy and forces of a frame by a model of the kind that is fitted."""
     model = columns.model(np.zeros((system.design.n_columns, 1)))
     return lambda frame: energy_forces_virial(
