@@ -282,6 +282,27 @@ def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[
     return _save(figure, path, title)
 
 
+def bars(
+    path: str | Path,
+    labels: Sequence[str],
+    values: Mapping[str, Sequence[float]],
+    errors: Sequence[float],
+    ylabel: str,
+    title: str = "",
+) -> Path:
+    """Groups of bars, one for each label, with error bars: name -> values in the order of the labels."""
+    figure, axes = _single()
+    width = 0.8 / len(values)
+    for k, (name, heights) in enumerate(values.items()):
+        x = np.arange(len(labels)) + (k - 0.5 * (len(values) - 1)) * width
+        axes.bar(x, heights, width, yerr=errors, capsize=3, color=(ACCENT, SECOND, INK, FAINT)[k % 4], label=name)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(ylabel=ylabel, title=title)
+    if len(values) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    return _save(figure, path)
+
+
 def time_series(
     path: str | Path, time: np.ndarray, panels: Mapping[str, Mapping[str, np.ndarray]], title: str = ""
 ) -> Path:

