@@ -137,6 +137,27 @@ def energy_volume(
     return _save(figure, path)
 
 
+def equations_of_state(
+    path: str | Path,
+    energies: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    moduli: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    title: str = "",
+) -> Path:
+    """Energies (eV/atom) and bulk moduli (GPa) against the volume (Å³/atom): by phase, (volumes, values)."""
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    lowest = min(float(values.min()) for _, values in energies.values())
+    for k, name in enumerate(energies):
+        color = (ACCENT, SECOND, INK, FAINT)[k % 4]
+        volumes, values = energies[name]
+        left.plot(volumes, values - lowest, "o-", ms=3, lw=1.2, color=color, label=name)
+        right.plot(*moduli[name], "o-", ms=3, lw=1.2, color=color, label=name)
+    left.set(xlabel="volume (Å³/atom)", ylabel="energy above the lowest (eV/atom)")
+    right.set(xlabel="volume (Å³/atom)", ylabel="bulk modulus -V dP/dV (GPa)")
+    left.legend(frameon=False, fontsize=9)
+    return _save(figure, path, title)
+
+
 def energy_path(
     path: str | Path,
     distances: np.ndarray,

@@ -17,19 +17,20 @@ AGREEMENT = 1e-3  # relative difference between the engines
 NEGLIGIBLE = 1e-3  # of the largest constant: what symmetry makes zero is not shown
 
 
-def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: float) -> None:
+def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: float | None) -> None:
     """Print, plot and write the elastic constants of one crystal."""
     task = PropertyTask("elastic", options, {"strain": strain, "clamped": clamped, "fmax": fmax})
     name = next(iter(task.structures))
-    crystal = task.relaxed(name, task.structure, fmax=fmax)
+    force = task.fmax if fmax is None else fmax
+    crystal = task.relaxed(name, task.structure, fmax=force)
     plan = plan_strains(crystal, strain)
     if task.potential.pair is not None:
-        task.lammps(f"elastic_{name}").write_in_cells(crystal, plan.cells, relax=not clamped, fmax=fmax)
+        task.lammps(f"elastic_{name}").write_in_cells(crystal, plan.cells, relax=not clamped, fmax=force)
 
     def compute(engine: Engine, atoms: Atoms, advance: Advance) -> ElasticConstants:
-        return elastic_constants(atoms, engine, strain=strain, relax=not clamped, fmax=fmax, advance=advance)
+        return elastic_constants(atoms, engine, strain=strain, relax=not clamped, fmax=force, advance=advance)
 
-    found = task.measure(name, crystal, ElasticConstants, compute, total=len(plan.cells), fmax=fmax)
+    found = task.measure(name, crystal, ElasticConstants, compute, total=len(plan.cells), fmax=force)
     rows = [*_constants(found), *_moduli(found)]
     lengths = ", ".join(f"{length:.4f}" for length in crystal.cell.lengths())
     task.console.print(
@@ -49,12 +50,15 @@ def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: flo
     task.finish({name: rows}, {**further, "constants": constants})
 
 
+_DIAGONAL_FIRST = [(k, k) for k in range(6)] + [(i, j) for i in range(6) for j in range(i + 1, 6)]
+
+
 def _constants(found: Measured[ElasticConstants]) -> Iterator[Quantity]:
     """Constants that are not zero, one of those that are equal."""
     matrix = found.main.constants
     scale = np.abs(matrix).max()
     shown: list[float] = []
-    for i, j in [(k, k) for k in range(6)] + [(i, j) for i in range(6) for j in range(i + 1, 6)]:
+    for i, j in _DIAGONAL_FIRST:
         value = matrix[i, j]
         if abs(value) < NEGLIGIBLE * scale or any(abs(value - other) < NEGLIGIBLE * scale for other in shown):
             continue

@@ -8,9 +8,40 @@ import typer
 
 from rhopot.potentials.commands.property_options import PropertyOptions, property_command
 
+Fmax = Annotated[
+    float | None,
+    typer.Option(
+        "--fmax",
+        help="Largest force in eV/A to which structures are relaxed [default: 1e-6; 1e-3 for a model in float32].",
+        min=0.0,
+        show_default=False,
+    ),
+]
+
 
 def add_properties(app: typer.Typer) -> None:
     """Add a command for each property to the application."""
+
+    @property_command(app, "eos", "bulk-modulus")
+    def eos(
+        options: PropertyOptions,
+        extent: Annotated[
+            float, typer.Option("--extent", help="Volumes are sampled within +- this part of V0.", min=0.001, max=0.5)
+        ] = 0.09,
+        points: Annotated[int, typer.Option("--points", help="Number of volumes.", min=5)] = 19,
+        fit_extent: Annotated[
+            float, typer.Option("--fit-extent", help="The parabola is fitted within +- this part of V0.", min=0.001)
+        ] = 0.04,
+        relax: Annotated[bool, typer.Option("--relax", help="Relax atoms at every volume, the cell fixed.")] = False,
+        fmax: Fmax = None,
+    ) -> None:
+        """Energy against volume: V0, bulk modulus by a parabola and by Birch-Murnaghan, K against volume.
+
+        Several structures are several phases in one plot: rhopot eos model.pt --prototype diamond --prototype bcc.
+        """
+        from rhopot.potentials.commands.eos import eos as run
+
+        run(options, extent=extent, points=points, fit_extent=fit_extent, relax=relax, fmax=fmax)
 
     @property_command(app, "elastic")
     def elastic(
@@ -19,13 +50,11 @@ def add_properties(app: typer.Typer) -> None:
         clamped: Annotated[
             bool, typer.Option("--clamped", help="Leave atoms where the strain puts them (clamped ions).")
         ] = False,
-        fmax: Annotated[
-            float, typer.Option("--fmax", help="Largest force in eV/A to which atoms and cell are relaxed.")
-        ] = 1e-5,
+        fmax: Fmax = None,
     ) -> None:
         """Elastic constants of a crystal: C_ij, polycrystal moduli, stability.
 
-        The crystal is relaxed first; strains that symmetry gives are left out. rhopot elastic model.pt --prototype diamond
+        The crystal is relaxed first; strains that symmetry gives are left out.
         """
         from rhopot.potentials.commands.elastic import elastic as run
 

@@ -67,7 +67,7 @@ _OPTIONS: dict[str, Any] = {
             float | None,
             typer.Option(
                 "--lattice",
-                help="Lattice constant of --prototype in A before it is relaxed; by default a guess from covalent radii.",
+                help="Lattice constant of --prototype in A before it is relaxed; by default from covalent radii.",
                 metavar="A",
             ),
         ],

@@ -1,7 +1,7 @@
 """One run of a property command: potential, structures and engines, results that are kept, tables and files.
 
-A folder receives `VERB.json` (numbers), `VERB.png` (plot), `in.*` and `*.data` (the LAMMPS input that the property stands
-for, written also where ASE computes) and `stages.json`, with which the same command goes on where it was stopped.
+A folder receives `VERB.json` (numbers), `VERB.png` (plot), `in.*` and `*.data` (the LAMMPS input that the property
+stands for, written also where ASE computes), and `stages.json`, with which the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from rhopot.potentials.structures.prototypes import prototype
 
 Result = TypeVar("Result")
 
-FMAX = 1e-5  # eV/A, to which crystals are relaxed before a property is computed
+FMAX = (1e-6, 1e-3)  # eV/A, to which crystals are relaxed before a property is computed; float64, float32
+OTHER_CRYSTAL = 0.2  # relative change of the volume at which a member's crystal is not the one that is measured
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,24 @@ class PropertyTask:
         task = {
             "verb": verb,
             "potential": self.potential.identity,
-            "structures": {name: plain(_bare(atoms)) for name, atoms in self.structures.items()},
+            "structures": {name: _identity(atoms) for name, atoms in self.structures.items()},
             "settings": self.settings,
         }
         self.kept = Kept(self.folder, task, overwrite=options.overwrite)
         self.console.print(f"{self.potential.name}: {verb} of {', '.join(self.structures)}; output in {self.folder}")
+
+    @property
+    def fmax(self) -> float:
+        """Largest force in eV/A to which structures are relaxed unless the user says so: what the precision allows."""
+        return self.limit(*FMAX)
+
+    def limit(self, of_float64: float, of_float32: float) -> float:
+        """The limit that goes with the precision of the potential."""
+        return of_float64 if self.potential.dtype == "float64" else of_float32
+
+    def is_prototype(self, name: str) -> bool:
+        """True for a structure that --prototype made."""
+        return name in self.options.prototype
 
     @property
     def structure(self) -> Atoms:
@@ -158,7 +172,7 @@ class PropertyTask:
         return LammpsEngine(self.potential.pair, self.folder, ranks=self.options.ranks, stem=stem)
 
     def relaxed(
-        self, name: str, atoms: Atoms, *, cell: CellRelaxation = "full", fmax: float = FMAX, keep_symmetry: bool = True
+        self, name: str, atoms: Atoms, *, cell: CellRelaxation = "full", fmax: float, keep_symmetry: bool = True
     ) -> Atoms:
         """The structure relaxed by the first engine, its input `in.relax_NAME`."""
         engine = self.engine(self.engines[0], f"relax_{name}")
@@ -176,7 +190,7 @@ class PropertyTask:
         *,
         total: int,
         cell: CellRelaxation | None = "full",
-        fmax: float = FMAX,
+        fmax: float,
     ) -> Measured[Result]:
         """Compute a property of a structure with each engine and each member; finished parts are kept.
 
@@ -188,14 +202,34 @@ class PropertyTask:
             with bar(self.console, f"{name}, {engine}", total) as advance:
                 made = self.engine(engine, f"{self.verb}_{name}")
                 by_engine[engine] = self.kept.get(f"{name}: {engine}", kind, lambda: compute(made, start, advance))  # noqa: B023
-        members = []
+        return Measured(by_engine, self._members(name, start, kind, compute, cell, fmax))
+
+    def _members(
+        self,
+        name: str,
+        start: Atoms,
+        kind: type[Result],
+        compute: Callable[[Engine, Atoms, Advance], Result],
+        cell: CellRelaxation | None,
+        fmax: float,
+    ) -> list[Result]:
+        """Results of the members; a member for which the structure does not exist is left out, and it is said."""
         makers = self.potential.members if self.options.members else ()
+        found: list[Result] = []
+        failed: list[str] = []
         with bar(self.console, f"{name}, members", len(makers)) as advance:
             for k, make in enumerate(makers):
-                stage = f"{name}: member {k}"
-                members.append(self.kept.get(stage, kind, lambda: self._member(make(), start, cell, fmax, compute)))  # noqa: B023
+                one = self.kept.attempt(
+                    f"{name}: member {k}",
+                    kind,
+                    lambda: self._member(make(), start, cell, fmax, compute),  # noqa: B023
+                )
+                (failed if isinstance(one, str) else found).append(one)  # type: ignore[arg-type]
                 advance(k + 1)
-        return Measured(by_engine, members)
+        if failed:
+            rest = "" if 2 * len(found) > len(makers) else "; too few are left for an error bar"
+            self.console.print(f"note: {name}: {len(failed)} of {len(makers)} members failed ({failed[0]}){rest}")
+        return found if 2 * len(found) > len(makers) else []
 
     @staticmethod
     def _member(
@@ -207,6 +241,11 @@ class PropertyTask:
     ) -> Result:
         engine = AseEngine(calculator)
         own = start if cell is None else engine.relaxed(start, cell=cell, fmax=fmax, keep_symmetry=True)
+        if all(start.pbc) and abs(own.get_volume() / start.get_volume() - 1.0) > OTHER_CRYSTAL:
+            raise ValueError(
+                f"volume must stay within {OTHER_CRYSTAL:.0%} of {start.get_volume() / len(start):.4g} A^3/atom, got "
+                f"{own.get_volume() / len(own):.4g}"
+            )
         return compute(engine, own, lambda done: None)
 
     def finish(self, quantities: Mapping[str, Sequence[Quantity]], further: Mapping[str, Any] | None = None) -> None:
@@ -232,7 +271,8 @@ class PropertyTask:
             write_json(file, finite(plain(numbers)), indent=2)
         self.console.print(f"numbers: {', '.join(map(str, files))}")
         differing = [
-            f"{row.name} of {name} by {row.difference:.2g}{'' if row.relative else f' {row.unit}'} (limit {row.limit:g})"
+            f"{row.name} of {name} by {row.difference:.2g}{' relative' if row.relative else f' {row.unit}'}, "
+            f"limit {row.limit:g}"
             for name, rows in quantities.items()
             for row in rows
             if not row.agrees
@@ -301,8 +341,8 @@ def read_structure(path: Path) -> Atoms:
     return atoms
 
 
-def _bare(atoms: Atoms) -> Atoms:
-    """Copy without results: labels do not change what is computed."""
-    copy = atoms.copy()
-    copy.calc = None
-    return copy
+def _identity(atoms: Atoms) -> dict[str, Any]:
+    """What results depend on of a structure."""
+    arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
+    arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta()}
+    return {name: array.tolist() for name, array in arrays.items()}

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials.lammps.deformed_cells import MAX_STEPS, minimize, print_state, printed_state
+from rhopot.potentials.lammps.deformed_cells import minimize, print_state, printed_state
 from rhopot.potentials.lammps.input_decks import BAR_PER_EV_PER_CUBIC_ANGSTROM, DataFile, header, number
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump
@@ -20,8 +20,8 @@ from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats
 
 TAG = "rhopot_relaxed"
 DUMP = "relaxed.dump"
-# Line searches of the minimizations of a cell, each from where the one before ended. By energies, the search stops where
-# rounding hides their differences; by forces, it gets further but must begin near the minimum.
+# Line searches of the minimizations of a cell, each from where the one before ended. By energies, the search stops
+# where rounding hides their differences; by forces, it gets further but must begin near the minimum.
 ROUNDS = ("quadratic", "quadratic", "quadratic", "forcezero", "forcezero", "forcezero")
 BAR_PER_GPA = BAR_PER_EV_PER_CUBIC_ANGSTROM / GPA_PER_EV_PER_CUBIC_ANGSTROM
 
@@ -57,7 +57,7 @@ def relaxation_input(
 
 
 def read_relaxed(run: LammpsRun, folder: Path, data: DataFile, atoms: Atoms) -> tuple[Atoms, Floats]:
-    """Copy of `atoms` with the positions and the cell that LAMMPS left in `folder`, in the axes of ASE, and the rotation."""
+    """Copy of `atoms` with the positions and the cell that LAMMPS left in `folder`, and the rotation to its axes."""
     xlo, ylo, zlo, lx, ly, lz, xy, xz, yz = run.printed(f"{TAG}_box")
     lattice = np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]])
     positions = read_dump(folder / DUMP, ["xu", "yu", "zu"]) - [xlo, ylo, zlo]

