@@ -19,6 +19,7 @@ from matplotlib.transforms import Bbox
 from scipy.interpolate import PchipInterpolator
 
 INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
+PALETTE = (ACCENT, SECOND, INK, FAINT, "#15803d", "#a21caf", "#b45309", "#0e7490")
 MANY_POINTS = 300  # beyond this number, points of a scatter plot are drawn small and transparent
 
 
@@ -137,6 +138,16 @@ def energy_volume(
     return _save(figure, path)
 
 
+def volume_curves(path: str | Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
+    """Energies (eV/atom) above the lowest of each curve against the volume (Å³/atom): by name, (volumes, energies)."""
+    figure, axes = _single()
+    for k, (name, (volumes, energies)) in enumerate(curves.items()):
+        axes.plot(volumes, 1000 * energies, "o-", ms=3, lw=1.2, color=PALETTE[k % len(PALETTE)], label=name)
+    axes.set(xlabel="volume (Å³/atom)", ylabel="energy above the minimum (meV/atom)", title=title)
+    axes.legend(frameon=False, fontsize=9)
+    return _save(figure, path)
+
+
 def equations_of_state(
     path: str | Path,
     energies: Mapping[str, tuple[np.ndarray, np.ndarray]],
@@ -148,7 +159,7 @@ def equations_of_state(
     left, right = figure.subplots(1, 2)
     lowest = min(float(values.min()) for _, values in energies.values())
     for k, name in enumerate(energies):
-        color = (ACCENT, SECOND, INK, FAINT)[k % 4]
+        color = PALETTE[k % len(PALETTE)]
         volumes, values = energies[name]
         left.plot(volumes, values - lowest, "o-", ms=3, lw=1.2, color=color, label=name)
         right.plot(*moduli[name], "o-", ms=3, lw=1.2, color=color, label=name)
@@ -307,16 +318,16 @@ def bars(
     path: str | Path,
     labels: Sequence[str],
     values: Mapping[str, Sequence[float]],
-    errors: Sequence[float],
+    errors: Mapping[str, Sequence[float]],
     ylabel: str,
     title: str = "",
 ) -> Path:
-    """Groups of bars, one for each label, with error bars: name -> values in the order of the labels."""
+    """Groups of bars, one for each label, with error bars: name -> values, errors in the order of the labels."""
     figure, axes = _single()
     width = 0.8 / len(values)
     for k, (name, heights) in enumerate(values.items()):
         x = np.arange(len(labels)) + (k - 0.5 * (len(values) - 1)) * width
-        axes.bar(x, heights, width, yerr=errors, capsize=3, color=(ACCENT, SECOND, INK, FAINT)[k % 4], label=name)
+        axes.bar(x, heights, width, yerr=errors[name], capsize=2, color=PALETTE[k % len(PALETTE)], label=name)
     axes.set_xticks(range(len(labels)), labels)
     axes.set(ylabel=ylabel, title=title)
     if len(values) > 1:

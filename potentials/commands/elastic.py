@@ -42,7 +42,7 @@ def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: flo
     constants = {engine: each.constants for engine, each in found.by_engine.items()}
     labels = [row.name for row in rows[: len(rows) - len(_MODULI)]]
     values = {engine: [row.values[engine] for row in rows[: len(labels)]] for engine in task.engines}
-    errors = [row.deviation or 0.0 for row in rows[: len(labels)]]
+    errors = {engine: [row.deviation or 0.0 for row in rows[: len(labels)]] for engine in task.engines}
     picture = plots.bars(
         task.folder / "elastic.png", labels, values, errors, "elastic constant (GPa)", task.potential.name
     )

@@ -315,7 +315,10 @@ def _potential(options: PropertyOptions) -> tuple[Potential, list[str]]:
 
 def _structures(options: PropertyOptions, files: Sequence[str], potential: Potential) -> dict[str, Atoms]:
     """Structures by the name of their file or prototype."""
-    found = {Path(file).stem: read_structure(Path(file)) for file in files}
+    found: dict[str, Atoms] = {}
+    for file in files:
+        name = Path(file).name.split(".")[0] or "structure"
+        found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
     if options.prototype:
         symbols = options.symbol.split(",") if options.symbol else list(potential.symbols)
         found |= {name: prototype(name, symbols, options.lattice) for name in options.prototype}

@@ -20,9 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.spacegroup.symmetrize import check_symmetry
+from ase.utils import spglib_new_errorhandling
 
 from rhopot.potentials.properties.engine import Advance, Engine, silent
 from rhopot.potentials.units import ASE_VOIGT, GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_voigt, to_voigt
@@ -155,8 +156,8 @@ def force_constant(crystal: Atoms, calculator: Calculator, displacement: float, 
 
 def point_group(crystal: Atoms) -> Floats:
     """Return the Cartesian rotations (n, 3, 3) of the operations that map the crystal onto itself."""
-    found = check_symmetry(crystal, symprec=SYMMETRY)
-    fractional = np.eye(3, dtype=int)[None] if found is None else np.unique(found.rotations, axis=0)
+    cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
+    fractional = np.unique(spglib_new_errorhandling(spglib.get_symmetry)(cell, symprec=SYMMETRY)["rotations"], axis=0)
     columns = crystal.cell.array.T
     # Of a cell that has its symmetry within SYMMETRY only, the nearest orthogonal matrices.
     left, _, right = np.linalg.svd(columns @ fractional @ np.linalg.inv(columns))
