@@ -19,9 +19,7 @@ pytestmark = pytest.mark.slow
 
 RUNS = {
     "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),
-    "ase_neb/run": (["--images", "1", "--steps", "5"], {"barrier.png", "band.xyz"}, "eV forward"),
     "elastic_constants/run": (["--strains", "1e-3", "1e-2", "--displacements", "0.01"], {"constants.csv"}, "C44"),
-    "lammps_neb/run": (["--images", "3", "--steps", "10"], {"barrier.png", "in.neb"}, "eV forward"),
     "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "free energy of the bottleneck"),
     "nve_drift/run": (["--steps", "100", "--cells", "2"], {"drift.png", "in.nve"}, "meV/atom/ps"),
 }

@@ -118,7 +118,8 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
 
 def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    eos, elastic, python = run("properties", tmp_path)
+    eos, elastic, neb, python = run("properties", tmp_path)
+    assert "forward barrier" in neb
     assert "K (Birch-Murnaghan)" in eos
     assert "stable against strain" in elastic
     assert python.count("GPa") == 3

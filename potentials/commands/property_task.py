@@ -159,7 +159,7 @@ class PropertyTask:
         """The structure, of commands that take one."""
         return next(iter(self.structures.values()))
 
-    def engine(self, name: str, stem: str) -> Engine:
+    def engine(self, name: str, stem: str) -> AseEngine | LammpsEngine:
         """The engine of that name; the input of LAMMPS is called `in.STEM`."""
         if name == "lammps":
             return self.lammps(stem)

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from rhopot.potentials.lammps.band import band_table, lammps_neb, read_images, write_final_image
 from rhopot.potentials.lammps.deformed_cells import deformed_cells_input, read_deformed_cells, stress_of
 from rhopot.potentials.lammps.displaced_atoms import displaced_atoms_input, read_displaced_atoms
 from rhopot.potentials.lammps.input_decks import DataFile, write_data
@@ -88,6 +89,29 @@ class LammpsEngine:
             results["stress"] = to_voigt(stress_of(np.array(pressures), rotation))
         relaxed.calc = SinglePointCalculator(relaxed, **results)
         return relaxed
+
+    def write_band(self, initial: Atoms, final: Atoms, images: int, *, fmax: float, steps: int) -> tuple[str, DataFile]:
+        """Write the input of `band`."""
+        data = self._write_data(initial)
+        write_final_image(self.folder / f"{self.stem}.final", final, data)
+        text = lammps_neb(
+            data, self.pair, f"{self.stem}.final", steps=steps, climb_steps=steps, fmax=fmax, images=images + 2
+        )
+        return self._write(text), data
+
+    def band(
+        self, initial: Atoms, final: Atoms, images: int, *, fmax: float, steps: int
+    ) -> tuple[Floats, Floats, float]:
+        """Positions (images + 2, N, 3), energies (images + 2,) and the largest force left of a climbing band.
+
+        Each image runs on as many ranks as the engine has.
+        """
+        text, data = self.write_band(initial, final, images, fmax=fmax, steps=steps)
+        name, total = f"in.{self.stem}", images + 2
+        partition = ["-partition", f"{total}x{self.ranks}"]
+        run_lammps(text, self.folder, ranks=total * self.ranks, arguments=partition, name=name, timeout=None)
+        left = float(band_table(self.folder / f"{name}.log")[-1][1])
+        return (*read_images(self.folder, data, total), left)
 
     def _require_relaxed(self, largest: float, fmax: float, atoms: Atoms) -> None:
         if not largest <= fmax:

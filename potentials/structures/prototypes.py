@@ -59,6 +59,19 @@ def prototype(name: str, symbols: Sequence[str], lattice: float | None = None) -
     return bulk(formula, name, a=lattice)
 
 
+# Conventional cells in terms of the primitive ones of `ase.build.bulk`.
+_FACE_CENTERED = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
+_CONVENTIONAL = {
+    **dict.fromkeys(("fcc", "diamond", "zincblende", "rocksalt", "fluorite"), _FACE_CENTERED),
+    "bcc": ((0, 1, 1), (1, 0, 1), (1, 1, 0)),
+}
+
+
+def conventional(name: str, primitive: Atoms) -> Atoms:
+    """Conventional (cubic) cell of a prototype's primitive cell; hexagonal ones stay as they are."""
+    return make_supercell(primitive, np.array(_CONVENTIONAL.get(name, np.eye(3, dtype=int))))
+
+
 def sample_structure(symbols: Sequence[str], seed: int = 0, min_atoms: int = 64) -> Atoms:
     """Periodic, triclinic, disordered crystal of `symbols` with reasonable distances (A).
 

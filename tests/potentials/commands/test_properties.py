@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 import tersoff
 import trained_models
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from refusals import refusal
 
+from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
 from rhopot.potentials.lammps.process import run_lammps
 from rhopot.potentials.properties.potential import with_paths
@@ -48,6 +51,26 @@ def test_trained_models_agree_in_both_engines(
     assert found["K (parabola)"]["standard_deviation"] > 0.0
     voigt = numbers(tmp_path / "elastic", "elastic")
     assert voigt["bulk modulus (Hill)"]["ase"] == pytest.approx(found["K (parabola)"]["ase"], rel=0.1)
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_barriers_of_trained_models_agree_in_both_engines(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A vacancy hop: both ends are the same by symmetry, and the members' barriers are those of their calculators."""
+    model = str(trained_model(family))
+    words = ["neb", model, *SILICON, "--repeat", "1", "--images", "1", "--engine", "both", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    found = numbers(tmp_path / "neb", "neb", "path")
+    assert found["forward barrier"]["difference"] < 1e-3
+    assert found["last - first energy"]["ase"] == pytest.approx(0.0, abs=1e-4)
+    images = ase.io.read(tmp_path / "neb" / "band.xyz", ":")
+    energies = []
+    for image in images:
+        image.calc = RhopotCalculator(model)
+        energies.append(image.calc.get_property("energy_members", image))
+    members = np.array(energies)[1] - np.array(energies)[0]
+    np.testing.assert_allclose(found["forward barrier"]["members"], members, atol=1e-6)
 
 
 # ---- any potential -------------------------------------------------------------------------------------------------
@@ -182,6 +205,29 @@ def test_several_phases(tmp_path: Path) -> None:
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 
+def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Energies of the same potential, shifted: no error but the shift, which is taken out, and a spoiled image."""
+    words = ["neb", "--calculator", "ase.calculators.emt:EMT", "--prototype", "fcc", "--symbol", "Cu"]
+    words += ["--images", "3", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    images = ase.io.read(tmp_path / "neb" / "band.xyz", ":")
+    for k, image in enumerate(images):
+        image.calc = EMT()
+        energy = image.get_potential_energy() + 7.0 + (0.05 if k == 1 else 0.0)
+        image.calc = None
+        image.info["REF_energy"] = energy
+    ase.io.write(tmp_path / "path.xyz", images)
+    assert main([*words[:-1], str(tmp_path / "along"), "--along", str(tmp_path / "path.xyz")]) == 0
+    found = numbers(tmp_path / "along", "neb", "path")
+    assert found["error along it, shift-aligned"]["ase"] == pytest.approx(50.0 / 5, abs=1e-4)
+    assert found["barrier along the given path"]["ase"] == pytest.approx(found["forward barrier"]["ase"], abs=1e-6)
+    barrier = found["forward barrier"]["ase"]
+    assert barrier == pytest.approx(found["backward barrier"]["ase"], abs=2e-3)
+    assert 0.3 < barrier < 1.2
+    said = refusal(capsys, [*words[:-1], str(tmp_path / "few"), "--steps", "2"])
+    assert "band must converge to 0.01 eV/A within 2 steps, got a largest force of" in said
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -197,6 +243,8 @@ def test_several_phases(tmp_path: Path) -> None:
         (["elastic", *TERSOFF[:3], "cubic", "--symbol", "Si"], "prototype must be one of sc, bcc"),
         (["eos", *TERSOFF[:2], "--prototype", "diamond", "--symbol", "Xx"], "symbols of prototype diamond must be 1"),
         (["eos", *TERSOFF, "--points", "7"], "points must leave 5 or more within"),
+        (["neb", *TERSOFF, "--prototype", "fcc", "--repeat", "2,2"], "--repeat must be one or three numbers"),
+        (["neb", *TERSOFF, "--along", "nothing.xyz"], "--along must be a file, got 'nothing.xyz'"),
         (["eos", *TERSOFF, "nothing.cif"], "structure must be a file, got 'nothing.cif'"),
     ],
 )
@@ -208,4 +256,5 @@ def test_bad_input_gets_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert sentence in refusal(capsys, words)
+    status = 2 if sentence.startswith("--repeat") else 1
+    assert sentence in refusal(capsys, words, status)

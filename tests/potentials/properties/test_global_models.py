@@ -16,7 +16,7 @@ from rhopot.potentials.lammps.input_decks import lammps_frame, static, write_dat
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.properties.equation_of_state import at_least_energy, equation_of_state
 from rhopot.potentials.properties.md import run_dynamics
-from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
+from rhopot.potentials.properties.neb import nudged_elastic_band
 from rhopot.potentials.runs.evaluation import predict_frames
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.prototypes import sample_structure
@@ -102,9 +102,7 @@ def test_dynamics_conserve_energy() -> None:
 
 def test_images_of_a_band_share_what_is_prepared() -> None:
     calculator = RhopotCalculator(MODEL)
-    atoms = toy.slab()
-    atoms.calc = calculator
-    initial = relax_end_point(toy.slab(), calculator, steps=3)
+    initial = toy.slab()
     final = initial.copy()
     final.positions[0] += (0.3, 0.2, 0.1)
     band = nudged_elastic_band(initial, final, calculator, images=2, steps=3, climb=False)

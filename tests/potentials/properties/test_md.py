@@ -10,8 +10,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from rhopot.potentials.lammps.band import read_lammps_band
 from rhopot.potentials.properties.md import energy_drift, run_dynamics
-from rhopot.potentials.properties.neb import nudged_elastic_band, read_lammps_band, relax_end_point
+from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
 from rhopot.potentials.structures.prototypes import vacancy_hop
 
 
