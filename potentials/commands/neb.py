@@ -137,7 +137,7 @@ def _read_path(file: Path) -> tuple[list[Atoms], np.ndarray]:
     """Structures of a path and their reference energies (eV)."""
     if not file.is_file():
         raise ValueError(f"--along must be a file, got '{file}'; check the name")
-    images = ase.io.read(file, ":")
+    images: list[Atoms] = list(ase.io.iread(file, ":"))
     energies = []
     for image in images:
         known = [image.info[key] for key in ("REF_energy", "energy") if key in image.info]

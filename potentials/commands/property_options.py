@@ -163,7 +163,7 @@ def property_command(app: typer.Typer, *names: str) -> Callable[[Callable[..., N
         parameters = [shared[0], *keyword, *shared[1:]]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in parameters}
-        del command.__wrapped__  # type: ignore[attr-defined]
+        del command.__wrapped__
         for k, name in enumerate(names):
             app.command(name, hidden=k > 0)(command)
         return run

@@ -53,7 +53,7 @@ class ElasticConstants:
     @property
     def eigenvalues(self) -> Floats:
         """Eigenvalues (6,) of C in GPa, ascending."""
-        return np.linalg.eigvalsh(self.constants)
+        return np.asarray(np.linalg.eigvalsh(self.constants), dtype=np.float64)
 
     @property
     def stable(self) -> bool:
@@ -67,7 +67,7 @@ class ElasticConstants:
         Ostoja-Starzewski, Phys. Rev. Lett. 101, 055504 (2008), doi:10.1103/PhysRevLett.101.055504).
         """
         voigt_bulk, voigt_shear = _voigt(self.constants)
-        reuss_bulk, reuss_shear = _reuss(np.linalg.inv(self.constants))
+        reuss_bulk, reuss_shear = _reuss(np.asarray(np.linalg.inv(self.constants), dtype=np.float64))
         bulk, shear = 0.5 * (voigt_bulk + reuss_bulk), 0.5 * (voigt_shear + reuss_shear)
         return {
             "bulk_voigt": voigt_bulk,
