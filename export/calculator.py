@@ -12,6 +12,8 @@ Where the model carries members, `calc.get_property(name, atoms)` gives
     energy_uncertainty  eV                  standard deviation of the members' total energies
     forces_uncertainty  eV/A (N,)           calibrated standard deviation of the members' forces on each atom, per
                                             Cartesian component
+    forces_error        eV/A (N,)           radius that the error of the force vector on an atom stays within for 90%
+                                            of the atoms in validation data (`rhopot.potentials.fitting.force_radii`)
     energy_members      eV (K,)             total energies of the members
     forces_members      eV/A (K', N, 3)     forces of the first K' members
     stress_members      eV/A^3 (K', 6)      stresses of the same members
@@ -69,7 +71,7 @@ from rhopot.potentials import units
 from rhopot.potentials.graph.verlet import VerletList
 
 _GRADIENTS = {"forces", "stress", "stresses"}
-_OF_MEMBER_FORCES = {"forces_uncertainty", "forces_members"}
+_OF_MEMBER_FORCES = {"forces_error", "forces_uncertainty", "forces_members"}
 _OF_MEMBERS = {"energy_uncertainty", "energy_members", "stress_members", *_OF_MEMBER_FORCES}
 _OF_ATOMS = {"energies", "stresses"}
 
@@ -197,6 +199,7 @@ class RhopotCalculator(Calculator):
             "energy_uncertainty": result.energy_uncertainty(),
             "energy_members": result.energy_members(),
             "forces_uncertainty": result.forces_uncertainty,
+            "forces_error": result.forces_error,
             "forces_members": result.member_forces,
             "stress": _voigt(result.stress(atoms)),
             "stresses": _voigt(result.stresses(atoms)),
@@ -248,7 +251,13 @@ class RhopotCalculator(Calculator):
                 f"{' and '.join(of_members)} must be asked of all members together, got the calculator of member "
                 f"{self._member} of '{model.name}'; make one without member="
             )
-        return self._refusal_of_global(wanted) if self._is_global else None
+        refusal = self._refusal_of_global(wanted) if self._is_global else None
+        if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:
+            return (
+                f"forces_error must be asked of a model whose force errors are calibrated, '{model.name}' has no "
+                "uncertainty.force_radii; train it again with this version and forces in the validation set"
+            )
+        return refusal
 
     def _refusal_of_global(self, wanted: AbstractSet[str]) -> str | None:
         """Why something wanted cannot be had of a global model with the members that are asked for."""

@@ -39,6 +39,7 @@ from rhopot.export.results import (
     Evaluation,
     Floats,
     force_deviations,
+    force_radii,
     n_force_members,
     require_finite,
     require_member,
@@ -206,11 +207,13 @@ def _force_deviations(model: LoadedModel, atoms: ase.Atoms, prepared: torch.Tens
         virials = np.stack([_virial(atoms, each[:n_atoms], each[n_atoms:]) for each in found])
     else:
         found = _member_sum(model, atoms, prepared, "member_gradients", (count,), n_atoms, n_shares)
-    forces = -found[:, :n_atoms]
+    forces, species = -found[:, :n_atoms], species_of(model, atoms)
+    deviations = force_deviations(model, species, forces)
     return {
         "member_forces": forces,
         "member_virials": virials,
-        "forces_uncertainty": force_deviations(model, species_of(model, atoms), forces),
+        "forces_uncertainty": deviations,
+        "forces_error": force_radii(model, species, deviations),
     }
 
 

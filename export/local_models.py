@@ -23,6 +23,7 @@ from rhopot.export.results import (
     Evaluation,
     Floats,
     force_deviations,
+    force_radii,
     n_force_members,
     require_finite,
     require_member,
@@ -162,11 +163,13 @@ def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], requ
         result = _assemble(edges, found.energies[atoms], of_edges, request)
         if found.members is not None:
             of_members = found.members.forces[:, atoms].numpy().copy()
+            deviations = force_deviations(model, species[atoms], of_members)
             result = replace(
                 result,
                 member_forces=of_members,
                 member_virials=found.members.virials[:, number].numpy().copy(),
-                forces_uncertainty=force_deviations(model, species[atoms], of_members),
+                forces_uncertainty=deviations,
+                forces_error=force_radii(model, species[atoms], deviations),
             )
         results.append(result)
         first_atom, first_edge = first_atom + size, first_edge + edges.n_edges

@@ -34,6 +34,8 @@ class Evaluation:
     member_forces   (K', N, 3) eV/A of the first K' members, `FORCE_MEMBERS` at most, as differentiation gives them
     member_virials  (K', 3, 3) eV of the same members; None for global models written before members had them
     forces_uncertainty  (N,) eV/A, standard deviation of the members' forces on each atom (see `force_deviations`)
+    forces_error    (N,) eV/A, radius that 90% of the force errors are expected within (see `force_radii`); None too
+                    where the model does not know it
 
     Results of a single member (`member=k` of `evaluate`) have that member's energies, forces and virials alone.
     """
@@ -47,6 +49,7 @@ class Evaluation:
     member_forces: Floats | None = None
     member_virials: Floats | None = None
     forces_uncertainty: Floats | None = None
+    forces_error: Floats | None = None
 
     def stress(self, atoms: ase.Atoms) -> Floats | None:
         """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""
@@ -91,6 +94,21 @@ def force_deviations(model: LoadedModel, species: NDArray[np.int64], member_forc
     factors = model.card.uncertainty.force_factors
     of_species = np.array([factors.get(symbol, 1.0) for symbol in model.card.symbols])
     return np.asarray(of_species[species] * np.sqrt(np.var(member_forces, axis=0).mean(axis=1)))
+
+
+def force_radii(model: LoadedModel, species: NDArray[np.int64], deviations: Floats) -> Floats | None:
+    """Radii (N,) in eV/A that 90% of the errors of forces on atoms stay within; None where the card has none.
+
+    radius_i = m sqrt(sigma_i^2 + f^2), with the card's m and f of the element of atom i (`species`, N) and the
+    `force_deviations` sigma (N,). It is for the length of the error vector |F - F_reference|.
+    """
+    known = model.card.uncertainty.force_radii
+    if not known:
+        return None
+    multiples, floors = (
+        np.array([getattr(known[symbol], name) for symbol in model.card.symbols]) for name in ("multiple", "floor")
+    )
+    return np.asarray(multiples[species] * np.hypot(deviations, floors[species]))
 
 
 def require_member(model: LoadedModel, member: int) -> int:
