@@ -172,13 +172,20 @@ class PropertyTask:
         return LammpsEngine(self.potential.pair, self.folder, ranks=self.options.ranks, stem=stem)
 
     def relaxed(
-        self, name: str, atoms: Atoms, *, cell: CellRelaxation = "full", fmax: float, keep_symmetry: bool = True
+        self,
+        name: str,
+        atoms: Atoms,
+        *,
+        cell: CellRelaxation = "full",
+        fmax: float | None = None,
+        keep_symmetry: bool = True,
     ) -> Atoms:
-        """The structure relaxed by the first engine, its input `in.relax_NAME`."""
+        """The structure relaxed by the first engine, its input `in.relax_NAME`; to `self.fmax` where none is given."""
+        force = self.fmax if fmax is None else fmax
         engine = self.engine(self.engines[0], f"relax_{name}")
         stage = f"{name}: relaxed by {self.engines[0]}"
         return self.kept.get(
-            stage, Atoms, lambda: engine.relaxed(atoms, cell=cell, fmax=fmax, keep_symmetry=keep_symmetry)
+            stage, Atoms, lambda: engine.relaxed(atoms, cell=cell, fmax=force, keep_symmetry=keep_symmetry)
         )
 
     def measure(
@@ -190,7 +197,7 @@ class PropertyTask:
         *,
         total: int,
         cell: CellRelaxation | None = "full",
-        fmax: float,
+        fmax: float | None = None,
     ) -> Measured[Result]:
         """Compute a property of a structure with each engine and each member; finished parts are kept.
 
@@ -202,7 +209,7 @@ class PropertyTask:
             with bar(self.console, f"{name}, {engine}", total) as advance:
                 made = self.engine(engine, f"{self.verb}_{name}")
                 by_engine[engine] = self.kept.get(f"{name}: {engine}", kind, lambda: compute(made, start, advance))  # noqa: B023
-        return Measured(by_engine, self._members(name, start, kind, compute, cell, fmax))
+        return Measured(by_engine, self._members(name, start, kind, compute, cell, self.fmax if fmax is None else fmax))
 
     def _members(
         self,
