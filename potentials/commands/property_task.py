@@ -193,7 +193,11 @@ class PropertyTask:
         with bar(self.console, f"{name}, members", len(makers)) as advance:
             for k, make in enumerate(makers):
                 stage = f"{name}: member {k}"
-                members.append(self.kept.get(stage, kind, lambda: self._member(make(), start, cell, fmax, compute)))  # noqa: B023
+                try:
+                    members.append(self.kept.get(stage, kind, lambda: self._member(make(), start, cell, fmax, compute)))  # noqa: B023
+                except ValueError as error:
+                    error.add_note(f"with ensemble member {k} of the model (--no-members leaves the error bar out)")
+                    raise
                 advance(k + 1)
         return Measured(by_engine, members)
 

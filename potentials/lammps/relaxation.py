@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials.lammps.deformed_cells import MAX_STEPS, minimize, print_state, printed_state
+from rhopot.potentials.lammps.deformed_cells import minimize, print_state, printed_state
 from rhopot.potentials.lammps.input_decks import BAR_PER_EV_PER_CUBIC_ANGSTROM, DataFile, header, number
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump
@@ -33,7 +33,7 @@ def relaxation_input(
     data: DataFile, pair: PairStyle, *, cell: CellRelaxation, fmax: float, pressure_gpa: float = 0.0
 ) -> str:
     """Input that relaxes the positions and, unless it is `fixed`, the cell of the structure of `data`."""
-    lines = ["change_box all triclinic", *printed_state()]
+    lines = ["change_box all triclinic", *printed_state(), "thermo 1"]
     if cell != "fixed":
         pressure = number(pressure_gpa * BAR_PER_GPA)
         for search in ROUNDS:
