@@ -73,9 +73,15 @@ def learning_curve(
 
 
 def epochs(
-    path: str | Path, numbers: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
+    path: str | Path,
+    numbers: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    title: str = "",
+    xlabel: str = "epoch",
 ) -> Path:
-    """Losses and errors over the epochs of a training, logarithmic; label with unit -> curves by name.
+    """Losses and errors over the epochs of a training or the steps of an optimizer, logarithmic.
+
+    panels: label with unit -> curves by name.
 
     Values that are not positive numbers are left out, and panels that hold no other.
     """
@@ -90,7 +96,7 @@ def epochs(
     x = np.asarray(numbers)
     for axes, (label, curves) in zip(np.atleast_1d(figure.subplots(1, len(kept))), kept.items(), strict=True):
         _draw(axes, x, curves, label)
-        axes.set(xlabel="epoch", yscale="log")
+        axes.set(xlabel=xlabel, yscale="log")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         _plain_decades(axes)
     return _save(figure, path, title)

@@ -23,19 +23,29 @@ class LammpsRun:
 
     def thermo(self) -> dict[str, np.ndarray]:
         """Columns of the last thermo table, by name."""
-        lines = self.text.splitlines()
-        starts = [k for k, line in enumerate(lines) if line.split()[:1] == ["Step"]]
-        if not starts:
+        tables = self._tables()
+        if not tables:
             raise ValueError("the LAMMPS output must hold a thermo table, got none; set thermo and run")
-        names = lines[starts[-1]].split()
-        rows = []
-        for line in lines[starts[-1] + 1 :]:
-            words = line.split()
-            if line.startswith("Loop time"):
-                break
-            if len(words) == len(names) and _is_number(words[0]):
-                rows.append([float(word) for word in words])
+        names, rows = tables[-1]
         return {name: np.array([row[k] for row in rows]) for k, name in enumerate(names)}
+
+    def column(self, name: str) -> list[float]:
+        """One column of all thermo tables that have it, one after the other."""
+        return [row[names.index(name)] for names, rows in self._tables() if name in names for row in rows]
+
+    def _tables(self) -> list[tuple[list[str], list[list[float]]]]:
+        """Names of the columns and rows of each thermo table."""
+        tables: list[tuple[list[str], list[list[float]]]] = []
+        inside = False
+        for words in (line.split() for line in self.text.splitlines()):
+            if words[:1] == ["Step"]:
+                tables.append((words, []))
+                inside = True
+            elif words[:2] == ["Loop", "time"]:
+                inside = False
+            elif inside and len(words) == len(tables[-1][0]) and _is_number(words[0]):
+                tables[-1][1].append([float(word) for word in words])
+        return tables
 
     def printed(self, tag: str) -> list[float]:
         """Numbers of the line that starts with `tag`."""

@@ -33,7 +33,7 @@ def relaxation_input(
     data: DataFile, pair: PairStyle, *, cell: CellRelaxation, fmax: float, pressure_gpa: float = 0.0
 ) -> str:
     """Input that relaxes the positions and, unless it is `fixed`, the cell of the structure of `data`."""
-    lines = ["change_box all triclinic", *printed_state()]
+    lines = ["change_box all triclinic", *printed_state(), "thermo 1"]
     if cell != "fixed":
         pressure = number(pressure_gpa * BAR_PER_GPA)
         for search in ROUNDS:

@@ -7,9 +7,10 @@ stresses in eV/A^3 (tensile positive), pressures in GPa.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -42,6 +43,17 @@ class Cells:
     stresses: Floats
 
 
+@dataclass
+class History:
+    """What an optimizer went through, step by step: energies in eV and largest forces in eV/A.
+
+    Of a cell that relaxes, ASE's forces hold the stress times the volume per atom as well, as those of LAMMPS do not.
+    """
+
+    energies: list[float] = field(default_factory=list)
+    forces: list[float] = field(default_factory=list)
+
+
 class Engine(Protocol):
     """A program that evaluates structures with one potential."""
 
@@ -69,11 +81,12 @@ class Engine(Protocol):
         fmax: float = 1e-3,
         pressure: float = 0.0,
         keep_symmetry: bool = False,
+        history: History | None = None,
     ) -> Atoms:
         """Return a copy with the positions and, unless it is `fixed`, the cell at the nearest minimum of the enthalpy.
 
         cell: `isotropic` keeps its shape, `full` relaxes all components; pressure in GPa, at which the cell relaxes.
-        The copy carries its energy, forces and stress (`SinglePointCalculator`).
+        The copy carries its energy, forces and stress (`SinglePointCalculator`); `history` receives the steps.
 
         Raises:
             ValueError: atoms or cell do not relax to `fmax` (eV/A), with what is left.
@@ -125,6 +138,7 @@ class AseEngine:
         fmax: float = 1e-3,
         pressure: float = 0.0,
         keep_symmetry: bool = False,
+        history: History | None = None,
     ) -> Atoms:
         """See `Engine.relaxed`; the Frechet derivative of the logarithm of the strain for cells (ASE)."""
         moving = atoms.copy()
@@ -133,26 +147,39 @@ class AseEngine:
         if keep_symmetry:
             moving.set_constraint([*moving.constraints, FixSymmetry(moving, verbose=False)])
         optimizer = BFGS if len(moving) <= MANY_ATOMS else LBFGS
-        if cell == "fixed":
-            converge(optimizer(moving, logfile=None), moving, fmax)
-            return frozen(moving, atoms)
-        of_cell = FrechetCellFilter(
-            moving,
-            hydrostatic_strain=cell == "isotropic",
-            scalar_pressure=pressure / GPA_PER_EV_PER_CUBIC_ANGSTROM,
-        )
-        # The filter's coordinates of the cell are the logarithm of its strain times the number of atoms.
-        longest = min(0.2, LARGEST_STRAIN * len(moving))
-        converge(optimizer(of_cell, logfile=None, maxstep=longest), moving, fmax)
+        free: Any = moving
+        longest = 0.2
+        if cell != "fixed":
+            free = FrechetCellFilter(
+                moving,
+                hydrostatic_strain=cell == "isotropic",
+                scalar_pressure=pressure / GPA_PER_EV_PER_CUBIC_ANGSTROM,
+            )
+            # The filter's coordinates of the cell are the logarithm of its strain times the number of atoms.
+            longest = min(longest, LARGEST_STRAIN * len(moving))
+        with warnings.catch_warnings():
+            # Of the filter, for errors of 1e-12 in a strain that only guides the optimizer.
+            warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+            converge(optimizer(free, logfile=None, maxstep=longest), moving, fmax, history)
         return frozen(moving, atoms)
 
 
-def converge(optimizer: Optimizer, atoms: Atoms, fmax: float) -> None:
+def converge(optimizer: Optimizer, atoms: Atoms, fmax: float, history: History | None = None) -> None:
     """Run an optimizer to its end; ValueError where it does not get there."""
+
+    def left() -> float:
+        # Of a cell that relaxes, the optimizer's forces hold the stress times the volume per atom as well.
+        return float(np.linalg.norm(optimizer.atoms.get_forces(), axis=1).max())
+
+    def record() -> None:
+        if history is not None:
+            history.energies.append(float(atoms.get_potential_energy()))
+            history.forces.append(left())
+
+    optimizer.attach(record)
     if not optimizer.run(fmax=fmax, steps=MAX_STEPS):
-        left = float(np.abs(atoms.get_forces()).max())
         raise ValueError(
-            f"structure must relax to {fmax:g} eV/A within {MAX_STEPS} steps, got a largest force of {left:.2g} eV/A "
+            f"structure must relax to {fmax:g} eV/A within {MAX_STEPS} steps, got a largest force of {left():.2g} eV/A "
             f"for {atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
         )
 

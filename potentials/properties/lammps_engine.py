@@ -17,8 +17,8 @@ from rhopot.potentials.lammps.input_decks import DataFile, write_data
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.lammps.relaxation import DUMP, TAG, CellRelaxation, read_relaxed, relaxation_input
-from rhopot.potentials.properties.engine import Advance, Cells, silent
-from rhopot.potentials.units import Floats, to_voigt
+from rhopot.potentials.properties.engine import Advance, Cells, History, silent
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, to_voigt
 
 
 class LammpsEngine:
@@ -76,6 +76,7 @@ class LammpsEngine:
         fmax: float = 1e-3,
         pressure: float = 0.0,
         keep_symmetry: bool = False,
+        history: History | None = None,
     ) -> Atoms:
         """See `Engine.relaxed`; symmetry is kept as far as the forces have it: LAMMPS enforces none."""
         text, data = self.write_relaxed(atoms, cell=cell, fmax=fmax, pressure=pressure)
@@ -83,6 +84,10 @@ class LammpsEngine:
         energy, *pressures, largest = run.printed(TAG)
         self._require_relaxed(largest, fmax, atoms)
         relaxed, rotation = read_relaxed(run, self.folder, data, atoms)
+        if cell != "fixed":
+            self._require_pressure(stress_of(np.array(pressures), rotation), pressure, cell, fmax, relaxed)
+        if history is not None:
+            history.energies, history.forces = run.column("PotEng"), run.column("Fmax")
         forces = read_dump(self.folder / DUMP, ["fx", "fy", "fz"]) @ rotation
         results = {"energy": energy, "forces": forces}
         if all(atoms.pbc):
@@ -117,6 +122,20 @@ class LammpsEngine:
         if not largest <= fmax:
             raise ValueError(
                 f"structure must relax to {fmax:g} eV/A in LAMMPS, got a largest force of {largest:.2g} eV/A for "
+                f"{atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
+            )
+
+    @staticmethod
+    def _require_pressure(stress: Floats, pressure: float, cell: CellRelaxation, fmax: float, atoms: Atoms) -> None:
+        """Refuse a cell whose stress times the volume per atom is above `fmax`, as ASE measures it."""
+        excess = stress * GPA_PER_EV_PER_CUBIC_ANGSTROM + pressure * np.eye(3)
+        if cell == "isotropic":
+            excess = np.eye(3) * np.trace(excess) / 3.0
+        left = float(np.abs(excess).max())
+        limit = fmax * len(atoms) / atoms.get_volume() * GPA_PER_EV_PER_CUBIC_ANGSTROM
+        if not left <= limit:
+            raise ValueError(
+                f"cell must relax to {pressure:g} GPa within {limit:.2g} GPa in LAMMPS, got {left:.2g} GPa off for "
                 f"{atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
             )
 

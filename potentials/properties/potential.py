@@ -29,6 +29,7 @@ class Potential:
     members: makes the calculators of the ensemble members, none where there are none
     identity: what results depend on, for results that are kept; the hash of the file of a model
     symbols: elements, of a model; dtype: precision, which limits how far forces can be relaxed
+    reach: A, the distance up to which atoms act on each other directly, of a local model; None where it is not known
     """
 
     name: str
@@ -38,6 +39,7 @@ class Potential:
     members: tuple[Maker, ...] = ()
     symbols: tuple[str, ...] = ()
     dtype: str = "float64"
+    reach: float | None = None
 
     @classmethod
     def of_model(cls, model: str | Path, device: str = "cpu") -> Potential:
@@ -56,6 +58,7 @@ class Potential:
             pair=PairStyle.of_model(path.resolve(), f"device {device}" if device != "cpu" else ""),
             symbols=loaded.card.symbols,
             dtype=loaded.card.dtype,
+            reach=loaded.card.cutoff * loaded.card.n_layers if loaded.card.kind == "local" else None,
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 
