@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials.lammps.deformed_cells import MAX_STEPS, minimize, print_state, printed_state
+from rhopot.potentials.lammps.deformed_cells import minimize, print_state, printed_state
 from rhopot.potentials.lammps.input_decks import BAR_PER_EV_PER_CUBIC_ANGSTROM, DataFile, header, number
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ase.calculators.calculator import Calculator
@@ -14,6 +14,7 @@ from rhopot.export import RhopotCalculator, load_model
 from rhopot.export.global_models import knows_member_forces
 from rhopot.export.results import n_force_members
 from rhopot.potentials.lammps.pair_style import PairStyle
+from rhopot.potentials.runs.stability import known_distances
 
 Maker = Callable[[], Calculator]
 
@@ -27,6 +28,7 @@ class Potential:
     members: makes the calculators of the ensemble members, none where there are none
     identity: what results depend on, for results that are kept; the hash of the file of a model
     symbols: elements, of a model
+    shortest: shortest distance in A that a model knows of each pair of elements, `Li-Si` in alphabetical order
     """
 
     name: str
@@ -35,6 +37,7 @@ class Potential:
     pair: PairStyle | None
     members: tuple[Maker, ...] = ()
     symbols: tuple[str, ...] = ()
+    shortest: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_model(cls, model: str | Path, device: str = "cpu") -> Potential:
@@ -52,6 +55,7 @@ class Potential:
             calculator=lambda: RhopotCalculator(loaded),
             pair=PairStyle.of_model(path.resolve(), f"device {device}" if device != "cpu" else ""),
             symbols=loaded.card.symbols,
+            shortest={"-".join(sorted(pair.split("-"))): r for pair, r in known_distances(loaded.card).items()},
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 
