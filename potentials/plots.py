@@ -355,9 +355,10 @@ def time_series(
 
 
 def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: str) -> None:
-    for color, (name, y) in zip((ACCENT, SECOND, INK, FAINT), curves.items(), strict=False):
+    for k, (name, y) in enumerate(curves.items()):
         known = np.isfinite(y)
-        axes.plot(x[known], np.asarray(y)[known], lw=1.2, color=color, label=name)
+        color, style = (ACCENT, SECOND, INK, FAINT)[k % 4], ("-", "--", ":", "-.")[k // 4 % 4]
+        axes.plot(x[known], np.asarray(y)[known], style, lw=1.2, color=color, label=name)
     axes.set_ylabel(label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rhopot.potentials.commands.dynamics_application import add_dynamics
 from rhopot.potentials.commands.property_options import PropertyOptions, property_command
 
 Fmax = Annotated[
@@ -193,6 +194,8 @@ def add_properties(app: typer.Typer) -> None:
             supercell, displacement, mesh, tolerance, max_temperature, temperature_step, qha, volume_range, volumes
         )
         run(options, settings)
+
+    add_dynamics(app)
 
 
 def three_numbers(option: str, text: str) -> tuple[int, int, int]:

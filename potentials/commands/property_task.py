@@ -7,7 +7,7 @@ stands for, written also where ASE computes), and `stages.json`, with which the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +51,7 @@ class Quantity:
     """A number of each engine and the standard deviation over the members, for tables and comparisons.
 
     limit: largest accepted difference between the engines, relative to the number where `relative`; None: not compared
+    errors: standard errors of the numbers of each engine, where they are averages
     """
 
     name: str
@@ -59,6 +60,7 @@ class Quantity:
     members: list[float]
     limit: float | None = None
     relative: bool = False
+    errors: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -92,11 +94,19 @@ class Quantity:
         """True where the engines agree within the limit, or are not compared."""
         return self.limit is None or self.difference is None or self.difference <= self.limit
 
+    def shown(self, engine: str) -> str:
+        """The number of an engine, with its error where it is an average."""
+        if engine not in self.values:
+            return ""
+        error = f" +- {self.errors[engine]:.2g}" if engine in self.errors else ""
+        return f"{self.values[engine]:.6g}{error}"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "unit": self.unit,
             **self.values,
+            "standard_errors": dict(self.errors),
             "standard_deviation": self.deviation,
             "members": self.members,
             "difference": self.difference,
@@ -291,10 +301,10 @@ class PropertyTask:
         columns = ["", *self.engines, *(["difference", "limit"] if len(self.engines) > 1 else []), "+-", "unit"]
         lines: list[list[str | Text]] = []
         for row in rows:
-            line: list[str | Text] = [row.name, *(f"{row.values[engine]:.6g}" for engine in self.engines)]
+            line: list[str | Text] = [row.name, *(row.shown(engine) for engine in self.engines)]
             if len(self.engines) > 1:
                 limit = "" if row.limit is None else f"{row.limit:.0e}{' relative' if row.relative else ''}"
-                difference = f"{row.difference:.1e}"
+                difference = "" if row.difference is None else f"{row.difference:.1e}"
                 line += [difference if row.agrees else Text(difference, style="red"), limit]
             line += ["" if row.deviation is None else f"{row.deviation:.2g}", row.unit]
             lines.append(line)

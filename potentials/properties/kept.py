@@ -44,6 +44,11 @@ class Kept:
                 "model, structure or setting; name another with --output, or give --overwrite"
             )
 
+    @property
+    def key(self) -> str:
+        """Hash of the task, for files of other kinds that hold parts of its results."""
+        return self._key
+
     def __contains__(self, stage: str) -> bool:
         return stage in self._stages
 
@@ -78,11 +83,18 @@ class Kept:
 
 
 def plain(value: Any) -> Any:
-    """Plain values of a result: dataclasses as objects, arrays as lists, structures as extended XYZ."""
+    """Plain values of a result: dataclasses as objects, arrays as lists, structures as a row of ASE's JSON database."""
     if isinstance(value, Atoms):
         text = io.StringIO()
         ase.io.write(text, value, format="json")
-        return {"atoms": text.getvalue()}
+        row = json.loads(text.getvalue())
+        row["1"] |= {
+            "ctime": 0.0,
+            "mtime": 0.0,
+            "unique_id": "0" * 32,
+            "user": None,
+        }  # of this moment: no part of a task
+        return {"atoms": json.dumps(row)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, np.ndarray):

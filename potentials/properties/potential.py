@@ -6,8 +6,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ase.calculators.calculator import Calculator
@@ -16,6 +16,7 @@ from rhopot.export import RhopotCalculator, load_model
 from rhopot.export.global_models import knows_member_forces
 from rhopot.export.results import n_force_members
 from rhopot.potentials.lammps.pair_style import PairStyle
+from rhopot.potentials.runs.stability import known_distances
 
 Maker = Callable[[], Calculator]
 
@@ -30,6 +31,7 @@ class Potential:
     identity: what results depend on, for results that are kept; the hash of the file of a model
     symbols: elements, of a model; dtype: precision, which limits how far forces can be relaxed
     reach: A, the distance up to which atoms act on each other directly, of a local model; None where it is not known
+    shortest: shortest distance in A that a model knows of each pair of elements, `Li-Si` in alphabetical order
     """
 
     name: str
@@ -40,6 +42,7 @@ class Potential:
     symbols: tuple[str, ...] = ()
     dtype: str = "float64"
     reach: float | None = None
+    shortest: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_model(cls, model: str | Path, device: str = "cpu") -> Potential:
@@ -59,6 +62,7 @@ class Potential:
             symbols=loaded.card.symbols,
             dtype=loaded.card.dtype,
             reach=loaded.card.cutoff * loaded.card.n_layers if loaded.card.kind == "local" else None,
+            shortest={"-".join(sorted(pair.split("-"))): r for pair, r in known_distances(loaded.card).items()},
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 

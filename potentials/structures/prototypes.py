@@ -107,6 +107,24 @@ def enlarged(atoms: Atoms, min_atoms: int) -> Atoms:
     return atoms.repeat(tuple(int(k) for k in repeats))
 
 
+def repeats_for(atoms: Atoms, min_atoms: int) -> tuple[int, int, int]:
+    """Repetitions of a supercell of at least `min_atoms` atoms: the shortest periodic edge grows by one cell at a time.
+
+    Raises:
+        ValueError: more atoms are wanted of a structure without periodic directions.
+    """
+    repeats = np.ones(3, dtype=int)
+    lengths = np.where(atoms.pbc, atoms.cell.lengths(), np.inf)
+    while len(atoms) * repeats.prod() < min_atoms:
+        if not atoms.pbc.any():
+            raise ValueError(
+                f"atoms must be at most {len(atoms)} for a structure without periodic directions, got {min_atoms}; "
+                "leave --atoms out"
+            )
+        repeats[int(np.argmin(lengths * repeats))] += 1
+    return int(repeats[0]), int(repeats[1]), int(repeats[2])
+
+
 def vacancy_hop(crystal: Atoms, removed: int | None = None) -> tuple[Atoms, Atoms]:
     """End points of a vacancy hop in a periodic crystal: the nearest neighbour moves into the empty site.
 
