@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -351,6 +352,37 @@ def time_series(
         _draw(axes, time, curves, label)
     rows[-1].set_xlabel("time (ps)")
     figure.align_ylabels()
+    return _save(figure, path, title)
+
+
+def fitted_displacements(
+    path: str | Path, series: Mapping[str, tuple[np.ndarray, np.ndarray, Any]], title: str
+) -> Path:
+    """Mean squared displacements (Å²) over times (ps), dashed where a line was fitted: name -> (times, values, fit).
+
+    fit: an object with `coefficient` (cm²/s), `intercept` (Å²), `first` and `last` (ps)
+    """
+    figure, axes = _single()
+    for k, (name, (time, values, fit)) in enumerate(series.items()):
+        color, shown = (ACCENT, SECOND, INK, FAINT)[k % 4], time <= 2.0 * fit.last
+        axes.plot(time[shown], values[shown], lw=1.2, color=color, alpha=0.6, label=name)
+        ends = np.array([fit.first, fit.last])
+        axes.plot(ends, fit.intercept + 6e4 * fit.coefficient * ends, "--", lw=1.6, color=color)
+    axes.set(xlabel="time (ps)", ylabel="mean squared displacement (Å²)")
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path, title)
+
+
+def arrhenius(path: str | Path, points: Mapping[str, tuple[Any, Any, Any, Any]], title: str) -> Path:
+    """Diffusion coefficients (cm²/s) over 1000/T, logarithmic: name -> (temperatures, values, errors, line(T))."""
+    figure, axes = _single()
+    for k, (name, (kelvins, values, errors, line)) in enumerate(points.items()):
+        color, t = (ACCENT, SECOND, INK, FAINT)[k % 4], np.asarray(kelvins)
+        axes.errorbar(1000.0 / t, values, yerr=errors, fmt="o", ms=5, capsize=3, color=color, label=name)
+        dense = np.linspace(1000.0 / t.max(), 1000.0 / t.min(), 50)
+        axes.plot(dense, line(1000.0 / dense), lw=1.2, color=color)
+    axes.set(xlabel="1000 / temperature (1/K)", ylabel="diffusion coefficient (cm²/s)", yscale="log")
+    axes.legend(frameon=False, fontsize=9)
     return _save(figure, path, title)
 
 

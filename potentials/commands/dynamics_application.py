@@ -120,3 +120,55 @@ def add_dynamics(app: typer.Typer) -> None:
             skip=skip,
             adf_cutoff=adf_cutoff,
         )
+
+    @property_command(app, "diffusion")
+    def diffusion(
+        options: PropertyOptions,
+        temperatures: Annotated[
+            str | None, typer.Option("--temperatures", help="K, a run for each: 600,800,1000.", metavar="K,K")
+        ] = None,
+        run: Annotated[
+            list[Path] | None,
+            typer.Option("--run", help="Instead: a finished folder of rhopot md, repeatable.", metavar="FOLDER"),
+        ] = None,
+        charge: Annotated[
+            list[str] | None,
+            typer.Option("--charge", help="Li=1: conductivity of these ions, repeatable.", metavar="X=NUMBER"),
+        ] = None,
+        ballistic: Annotated[
+            float, typer.Option("--ballistic", help="ps, shortest time that is fitted; it must be past free flight.")
+        ] = 1.0,
+        blocks: Annotated[int, typer.Option("--blocks", help="Of the trajectory, for errors.", min=2)] = 5,
+        steps: Annotated[int, typer.Option("--steps", help="Time steps of each run.", min=1)] = 50000,
+        timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
+        every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 20,
+        seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
+        repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
+        atoms: Annotated[
+            int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
+        ] = None,
+        closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+        skip: Annotated[float, typer.Option("--skip", help="Fraction of frames at the start that is left out.")] = 0.2,
+    ) -> None:
+        """Diffusion coefficients, their activation energy, and the conductivity they stand for.
+
+        Runs dynamics at constant volume (nvt) at each temperature, in a folder of its own, or reads runs of rhopot md.
+        D is the line through the mean squared displacement from the ballistic time to half a block, its error that over
+        blocks; no error of the model. The conductivity is that of ions that move independently (Nernst-Einstein).
+        The same command goes on where it was stopped.
+        rhopot diffusion model.pt cell.cif --atoms 200 --temperatures 600,800,1000 --charge Li=1
+        """
+        from rhopot.potentials.commands.diffusion import diffusion as compute
+        from rhopot.potentials.commands.md_request import request_of
+
+        given = {"steps": steps, "timestep": timestep, "every": every, "seed": seed, "skip": skip}
+        request = request_of({**given, "repeat": repeat, "atoms": atoms, "closest": closest})
+        compute(
+            options,
+            request,
+            temperatures=temperatures,
+            runs=run or [],
+            charge=charge or [],
+            ballistic=ballistic,
+            blocks=blocks,
+        )

@@ -16,6 +16,7 @@ from ase.md.verlet import VelocityVerlet
 
 from rhopot.potentials.commands.md_files import write_tables_and_plots
 from rhopot.potentials.commands.md_request import MdRequest, read_request
+from rhopot.potentials.commands.md_runs import run_dynamics_in, write_input
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import PropertyTask, Quantity
 from rhopot.potentials.console import bar
@@ -26,8 +27,8 @@ from rhopot.potentials.lammps.dynamics_settings import (
     Ended,
     Limits,
 )
-from rhopot.potentials.properties.dynamics_ase import RunFiles, run_in_ase
-from rhopot.potentials.properties.dynamics_lammps import run_in_lammps, start_in_lammps, write_dynamics_input
+from rhopot.potentials.properties.dynamics_ase import RunFiles
+from rhopot.potentials.properties.dynamics_lammps import start_in_lammps
 from rhopot.potentials.properties.dynamics_results import AVERAGED, DynamicsResults, read_results
 from rhopot.potentials.properties.engine import prepare
 from rhopot.potentials.structures.velocities import thermal_momenta
@@ -91,34 +92,13 @@ class MdRun:
     def carry_out(self) -> dict[str, Ended]:
         """Run in each engine; how each ended. The input of LAMMPS is written in any case."""
         task = self.task
-        if task.potential.pair is not None:
-            write_dynamics_input(task.lammps("md"), self.atoms, self.settings, self.limits)
-        else:
-            task.console.print("no LAMMPS input is written: the potential has no --pair-style")
+        write_input(task, task.folder, self.atoms, self.settings, self.limits)
         ended = {}
         for engine in task.engines:
             with bar(task.console, f"{self.name}, {engine}", self.settings.steps) as advance:
 
                 def compute(engine: str = engine, advance: Any = advance) -> Ended:
-                    if engine == "lammps":
-                        return run_in_lammps(
-                            task.lammps("md"),
-                            self.atoms,
-                            self.settings,
-                            limits=self.limits,
-                            key=task.kept.key,
-                            advance=advance,
-                        )
-                    assert task.potential.calculator is not None
-                    return run_in_ase(
-                        self.atoms,
-                        task.potential.calculator(),
-                        self.settings,
-                        task.folder,
-                        limits=self.limits,
-                        key=task.kept.key,
-                        advance=advance,
-                    )
+                    return run_dynamics_in(task, engine, task.folder, self.atoms, self.settings, self.limits, advance)
 
                 ended[engine] = task.kept.get(f"{engine}: {self.settings.steps} steps", Ended, compute)
         return ended
@@ -144,7 +124,7 @@ class MdRun:
         sentences = [self._sentence(engine, each) for engine, each in ended.items() if each.kind]
         for sentence in sentences:
             task.console.print(sentence)
-        rows = self._compared() if len(task.engines) > 1 else []
+        rows = start_rows(task, self.atoms, self.settings.timestep) if len(task.engines) > 1 else []
         rows += quantities(results)
         written = write_tables_and_plots(task.folder, task.potential.name, results, len(self.atoms))
         task.console.print(f"files: {', '.join(written)}")
@@ -176,18 +156,19 @@ class MdRun:
             },
         }
 
-    def _compared(self) -> list[Quantity]:
-        """Rows of the first configuration and of a short run at constant energy in both engines."""
-        found = self.task.kept.get("start", StartComparison, lambda: compare_start(self))
-        numbers = (
-            ("forces at the start, largest difference", "eV/A", found.forces, FORCE),
-            ("stress at the start, largest difference", "GPa", found.stress, STRESS),
-            (f"positions after {COMPARED_STEPS} steps of nve, largest difference", "A", found.positions, POSITION),
-        )
-        rows = [Quantity("energy at the start", "eV/atom", {"ase": found.ase, "lammps": found.lammps}, [], ENERGY)]
-        return rows + [
-            Quantity(name, unit, {"ase": 0.0, "lammps": value}, [], limit) for name, unit, value, limit in numbers
-        ]
+
+def start_rows(task: PropertyTask, atoms: Atoms, timestep_fs: float) -> list[Quantity]:
+    """Rows of the first configuration and of a short run at constant energy in both engines."""
+    found = task.kept.get("start", StartComparison, lambda: compare_start(task, atoms, timestep_fs))
+    numbers = (
+        ("forces at the start, largest difference", "eV/A", found.forces, FORCE),
+        ("stress at the start, largest difference", "GPa", found.stress, STRESS),
+        (f"positions after {COMPARED_STEPS} steps of nve, largest difference", "A", found.positions, POSITION),
+    )
+    rows = [Quantity("energy at the start", "eV/atom", {"ase": found.ase, "lammps": found.lammps}, [], ENERGY)]
+    return rows + [
+        Quantity(name, unit, {"ase": 0.0, "lammps": value}, [], limit) for name, unit, value, limit in numbers
+    ]
 
 
 def print_run(task: PropertyTask, atoms: Atoms, settings: DynamicsSettings, limits: Limits) -> None:
@@ -227,23 +208,22 @@ def quantities(results: Mapping[str, DynamicsResults]) -> list[Quantity]:
     return rows
 
 
-def compare_start(run: MdRun) -> StartComparison:
+def compare_start(task: PropertyTask, atoms: Atoms, timestep_fs: float) -> StartComparison:
     """Evaluate the first configuration in both engines and run it for a few steps at constant energy."""
-    task, fs = run.task, run.settings.timestep
     assert task.potential.calculator is not None
     calculator = task.potential.calculator()
-    moving = run.atoms.copy()
+    moving = atoms.copy()
     prepare(calculator, moving)
     moving.calc = calculator
     energy, forces = moving.get_potential_energy(), moving.get_forces()
     bulk = all(moving.pbc)
     stress = from_voigt(moving.get_stress()) if bulk else np.zeros((3, 3))
-    VelocityVerlet(moving, fs * units.fs).run(COMPARED_STEPS)
-    e, f, s, moved = start_in_lammps(task.lammps("md_compared"), run.atoms, fs, COMPARED_STEPS)
+    VelocityVerlet(moving, timestep_fs * units.fs).run(COMPARED_STEPS)
+    e, f, s, moved = start_in_lammps(task.lammps("md_compared"), atoms, timestep_fs, COMPARED_STEPS)
     return StartComparison(
         energy / len(moving),
         e / len(moving),
         float(np.abs(f - forces).max()),
         float(np.abs(s - stress).max()) * GPA_PER_EV_PER_CUBIC_ANGSTROM if bulk else 0.0,
-        float(np.abs(moved - (moving.positions - run.atoms.positions)).max()),
+        float(np.abs(moved - (moving.positions - atoms.positions)).max()),
     )

@@ -143,8 +143,13 @@ def read_request(
                 values[key] = _value(key, document.values[key])
             except ValueError as error:
                 raise document.error((key,), str(error).removeprefix(f"{key} ")) from error
-    values |= {key: _value(key, value) for key, value in given.items() if value is not None}
-    return options, MdRequest(**values)
+    return options, request_of(given, values)
+
+
+def request_of(given: Mapping[str, Any], values: Mapping[str, Any] | None = None) -> MdRequest:
+    """The request of options that are given (None: not given), of `values`, and of defaults."""
+    own = {key: _value(key, value) for key, value in given.items() if value is not None}
+    return MdRequest(**{**(values or {}), **own})
 
 
 def _value(key: str, written: Any) -> Any:
