@@ -134,7 +134,7 @@ class PropertyTask:
         task = {
             "verb": verb,
             "potential": self.potential.identity,
-            "structures": {name: plain(_bare(atoms)) for name, atoms in self.structures.items()},
+            "structures": {name: plain(_bare(atoms).todict()) for name, atoms in self.structures.items()},
             "settings": self.settings,
         }
         self.kept = Kept(self.folder, task, overwrite=options.overwrite)
@@ -306,7 +306,8 @@ def read_structure(path: Path) -> Atoms:
 
 
 def _bare(atoms: Atoms) -> Atoms:
-    """Copy without results: labels do not change what is computed."""
+    """Copy without results and notes: they do not change what is computed."""
     copy = atoms.copy()
     copy.calc = None
+    copy.info = {}
     return copy

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -146,7 +146,7 @@ class AseEngine:
         moving.calc = self.calculator
         if keep_symmetry:
             moving.set_constraint([*moving.constraints, FixSymmetry(moving, verbose=False)])
-        optimizer = BFGS if len(moving) <= MANY_ATOMS else LBFGS
+        optimizer: type[Any] = BFGS if len(moving) <= MANY_ATOMS else LBFGS
         free = moving
         if cell != "fixed":
             free = FrechetCellFilter(
@@ -206,6 +206,6 @@ def in_cell(atoms: Atoms, cell: Floats) -> Atoms:
 
 
 def prepare(calculator: Calculator, atoms: Atoms) -> None:
-    """Let a global model choose its grids for cells somewhat larger than that of `atoms`: one grid for a whole curve."""
+    """Let a global model choose its grids for cells somewhat larger than that of `atoms`: one for a whole curve."""
     if isinstance(calculator, RhopotCalculator):
         calculator.prepare(atoms)

@@ -103,7 +103,9 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"fmax must be a positive number, got 0\.0"):
         relax(crystal, made, cell="full", fmax=0.0)
     monkeypatch.setattr(engine, "MAX_STEPS", 1)
-    with pytest.raises(ValueError, match=r"must relax to 1e-06 eV/A within 1 steps, got a largest force of [\d.]+ eV/A"):
+    with pytest.raises(
+        ValueError, match=r"must relax to 1e-06 eV/A within 1 steps, got a largest force of [\d.]+ eV/A"
+    ):
         relax(crystal, made, cell="full", fmax=1e-6)
 
 
@@ -113,5 +115,7 @@ def test_a_cell_that_lammps_leaves_under_stress_is_refused(tmp_path: Path, monke
     words = closed_forms.tersoff_words(tmp_path)
     made = LammpsEngine(PairStyle(words[3], (words[5],)), tmp_path)
     monkeypatch.setattr(lammps_relaxation, "ROUNDS", ())
-    with pytest.raises(ValueError, match=r"cell must relax to 0 GPa within \S+ GPa in LAMMPS, got [\d.]+ GPa off for Si2"):
+    with pytest.raises(
+        ValueError, match=r"cell must relax to 0 GPa within \S+ GPa in LAMMPS, got [\d.]+ GPa off for Si2"
+    ):
         relax(bulk("Si", a=5.3), made, cell="full", fmax=1e-4)
