@@ -35,18 +35,18 @@ def phonon_bands(
         style = {"color": COLORS[k % 2], "lw": 1.2, "ls": "-" if k == 0 else "--"}
         for x, frequencies in pieces:
             left.plot(x, frequencies, **style)
-        frequencies, states = density[name]
-        right.plot(states, frequencies, label=name, **style)
-    for x, _ in ticks:
-        left.axvline(x, color=FAINT, lw=0.6)
+        at, states = density[name]
+        right.plot(states, at, label=name, **style)
+    for tick, _ in ticks:
+        left.axvline(tick, color=FAINT, lw=0.6)
     for axes in (left, right):
         axes.axhline(0.0, color=FAINT, lw=0.8, ls=":")
     if errors:
-        x, y, half = np.array(errors).T
-        left.errorbar(x, y, half, fmt=".", ms=3, capsize=2, lw=1, color=SECOND, label="ensemble members")
+        where, mean, half = np.array(errors).T
+        left.errorbar(where, mean, half, fmt=".", ms=3, capsize=2, lw=1, color=SECOND, label="ensemble members")
         left.legend(frameon=False, fontsize=8)
     labels = [label.replace("GAMMA", "Γ") for _, label in ticks]
-    left.set_xticks([x for x, _ in ticks], labels)
+    left.set_xticks([tick for tick, _ in ticks], labels)
     left.set(ylabel="frequency (THz)", xlim=(ticks[0][0], ticks[-1][0]))
     right.set(xlabel="states\n(1/THz/atom)", xlim=(0.0, None))
     if len(bands) > 1:

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from rhopot.potentials import phonon_plots
-from rhopot.potentials.commands.phonon_settings import PhononSettings
+from rhopot.potentials.commands.phonon_settings import PhononSettings, parse_supercell
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
 from rhopot.potentials.commands.thermal_expansion import thermal_expansion
@@ -88,24 +88,6 @@ def _supercell(task: PropertyTask, crystal: Atoms, words: str | None) -> Floats:
             "larger --supercell"
         )
     return chosen
-
-
-def parse_supercell(words: str) -> Floats:
-    """Read `2,2,2`, or nine numbers, lattice vectors of the supercell as rows in those of the cell; (3, 3).
-
-    Raises:
-        ValueError: something else, or no volume.
-    """
-    try:
-        numbers = [int(word) for word in words.replace("x", ",").split(",")]
-    except ValueError:
-        numbers = []
-    matrix = np.diag(numbers) if len(numbers) == 3 else np.reshape(numbers, (3, 3)) if len(numbers) == 9 else None
-    if matrix is None or abs(np.linalg.det(matrix)) < 0.5 or (len(numbers) == 3 and min(numbers) < 1):
-        raise ValueError(
-            f"--supercell must be three positive integers or nine that span a volume, got '{words}'; e.g. 2,2,2"
-        )
-    return np.asarray(matrix, dtype=np.float64)
 
 
 def _forces(

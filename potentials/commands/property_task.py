@@ -365,4 +365,5 @@ def _identity(atoms: Atoms) -> dict[str, Any]:
     """What results depend on of a structure."""
     arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
     arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta()}
-    return {name: array.tolist() for name, array in arrays.items()}
+    constraints = [str(constraint.todict()) for constraint in atoms.constraints]
+    return {name: array.tolist() for name, array in arrays.items()} | {"constraints": constraints}

@@ -144,6 +144,7 @@ def _write_as_given(task: PropertyTask, name: str, atoms: Atoms) -> Iterator[Pat
 
 def _same(path: Path, kind: str, atoms: Atoms) -> None:
     back = ase.io.read(path, format=kind)
+    assert isinstance(back, Atoms)
     order = np.argsort(atoms.numbers, kind="stable"), np.argsort(back.numbers, kind="stable")
     same = len(back) == len(atoms) and np.array_equal(back.numbers[order[1]], atoms.numbers[order[0]])
     if not same or np.abs(back.cell.cellpar() - atoms.cell.cellpar()).max() > ROUNDED:

@@ -37,11 +37,8 @@ class Expansion:
             ("gruneisen", "Grueneisen parameter", "", AGREEMENT),
         ):
             for at in (0.0, temperature) if name in ("volume", "bulk_modulus") else (temperature,):
-                rows.append(
-                    Quantity.of(
-                        self.found, f"{words} at {at:g} K", unit, lambda each, n=name, t=at: each.at(n, t), limit, True
-                    )
-                )
+                number = partial(QuasiHarmonic.at, name=name, temperature=at)
+                rows.append(Quantity.of(self.found, f"{words} at {at:g} K", unit, number, limit, relative=True))
         return rows
 
 

@@ -146,7 +146,7 @@ class AseEngine:
         moving.calc = self.calculator
         if keep_symmetry:
             moving.set_constraint([*moving.constraints, FixSymmetry(moving, verbose=False)])
-        optimizer = BFGS if len(moving) <= MANY_ATOMS else LBFGS
+        optimizer: type[Any] = BFGS if len(moving) <= MANY_ATOMS else LBFGS
         free: Any = moving
         longest = 0.2
         if cell != "fixed":

@@ -25,15 +25,16 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import seekpath
 from ase import Atoms, units
+from numpy.typing import ArrayLike
 from phonopy import Phonopy
 from phonopy.file_IO import write_FORCE_SETS
 from phonopy.structure.atoms import PhonopyAtoms
@@ -139,7 +140,7 @@ def displaced(phonopy: Phonopy) -> tuple[Atoms, list[Floats]]:
     cell = phonopy.supercell
     atoms = Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, masses=cell.masses, pbc=True)
     positions = [atoms.positions.copy()]
-    for each in phonopy.dataset["first_atoms"]:
+    for each in _moves(phonopy):
         moved = atoms.positions.copy()
         moved[each["number"]] += each["displacement"]
         positions.append(moved)
@@ -157,7 +158,7 @@ def displaced_forces(
     phonopy = set_up(crystal, supercell, displacement)
     atoms, positions = displaced(phonopy)
     undisplaced, *forces = engine.forces(atoms, positions, advance=advance)
-    moved = phonopy.dataset["first_atoms"]
+    moved = _moves(phonopy)
     return DisplacedForces(
         crystal,
         np.asarray(supercell, dtype=np.float64),
@@ -166,6 +167,11 @@ def displaced_forces(
         np.array(forces) - undisplaced,
         float(np.abs(undisplaced).max()),
     )
+
+
+def _moves(phonopy: Phonopy) -> list[dict[str, Any]]:
+    """Atoms that are displaced, and by how much."""
+    return cast(Any, phonopy.dataset)["first_atoms"]
 
 
 class Phonons:
@@ -177,7 +183,7 @@ class Phonons:
 
     def __init__(self, found: DisplacedForces) -> None:
         self.crystal = found.crystal
-        self.phonopy = set_up(found.crystal, found.supercell)
+        self.phonopy = cast(Any, set_up(found.crystal, found.supercell))
         self.phonopy.dataset = {
             "natom": len(self.phonopy.supercell),
             "first_atoms": [
@@ -195,7 +201,7 @@ class Phonons:
         """Atoms of the primitive cell."""
         return len(self.phonopy.primitive)
 
-    def frequencies(self, points: Sequence[Sequence[float]] | Floats) -> Floats:
+    def frequencies(self, points: ArrayLike) -> Floats:
         """Frequencies (n, 3 n_atoms) in THz, ascending, at points (n, 3) in the primitive cell's reciprocal basis."""
         return np.array(self.phonopy.run_qpoints(np.asarray(points, dtype=np.float64)).frequencies)
 

@@ -124,7 +124,7 @@ class _Fit:
 
     def minimum(self, volumes: Floats) -> float | None:
         """The volume of least value between the first and the last; None where there is none."""
-        for root in self.polynomial.deriv().roots():
+        for root in np.asarray(self.polynomial.deriv().roots(), dtype=np.complex128):
             if abs(root.imag) < 1e-12 and root.real > -1.0:
                 volume = self.middle * float((1.0 + root.real) ** -1.5)
                 if volumes[0] <= volume <= volumes[-1] and self.derivative(volume, 2) > 0.0:

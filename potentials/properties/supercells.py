@@ -56,7 +56,7 @@ def primitive_cell(crystal: Atoms) -> Floats:
 
 def kinds(numbers: ArrayLike, masses: ArrayLike) -> list[int]:
     """Return a number for each atom, equal for those of the same element and mass."""
-    pairs = list(zip(np.asarray(numbers).tolist(), np.round(masses, 6).tolist(), strict=True))
+    pairs = list(zip(np.asarray(numbers).tolist(), np.asarray(masses, dtype=np.float64).round(6).tolist(), strict=True))
     order = {pair: k + 1 for k, pair in enumerate(sorted(set(pairs)))}
     return [order[pair] for pair in pairs]
 
