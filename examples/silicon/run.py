@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rhopot.potentials import plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.commands import main as rhopot
 from rhopot.potentials.console import make_console, table
 
@@ -63,11 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name: (np.array(each["curve"]["volumes"]), np.array(each["curve"]["energies"])) for name, each in found.items()
     }
     aligned = {name: (volumes, energies - energies.min()) for name, (volumes, energies) in curves.items()}
-    console.print(str(plots.volume_curves(options.output / "energies.png", aligned)))
+    console.print(str(property_plots.volume_curves(options.output / "energies.png", aligned)))
     constants = ["C11 (GPa)", "C12 (GPa)", "C44 (GPa)"]
     heights = {name: [each[constant][0] for constant in constants] for name, each in found.items()}
     errors = {name: [each[constant][1] or 0.0 for constant in constants] for name, each in found.items()}
-    picture = plots.bars(
+    picture = property_plots.bars(
         options.output / "constants.png", ["C11", "C12", "C44"], heights, errors, "elastic constant (GPa)"
     )
     console.print(str(picture))

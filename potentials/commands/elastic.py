@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials import plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
 from rhopot.potentials.properties.elastic import ElasticConstants, elastic_constants, plan_strains
@@ -43,7 +43,7 @@ def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: flo
     labels = [row.name for row in rows[: len(rows) - len(_MODULI)]]
     values = {engine: [row.values[engine] for row in rows[: len(labels)]] for engine in task.engines}
     errors = {engine: [row.deviation or 0.0 for row in rows[: len(labels)]] for engine in task.engines}
-    picture = plots.bars(
+    picture = property_plots.bars(
         task.folder / "elastic.png", labels, values, errors, "elastic constant (GPa)", task.potential.name
     )
     task.console.print(f"plot: {picture}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ase import Atoms
 
-from rhopot.potentials import plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
 from rhopot.potentials.properties.engine import Advance, Engine
@@ -45,7 +45,7 @@ def eos(
             cells = volume_cells(start, extent, points)
             task.lammps(f"eos_{name}").write_in_cells(start, cells, relax=relax, fmax=force)
         found[name] = task.measure(name, start, EquationOfState, compute, total=points, cell="isotropic", fmax=force)
-    picture = plots.equations_of_state(
+    picture = property_plots.equations_of_state(
         task.folder / "eos.png",
         {name: (each.main.volumes, each.main.energies) for name, each in found.items()},
         {name: (each.main.volumes, each.main.moduli) for name, each in found.items()},

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials import phonon_plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.commands.phonon_settings import PhononSettings, parse_supercell
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
@@ -201,7 +201,7 @@ def _bands_and_density(task: PropertyTask, found: Measured[Phonons], mesh: float
         )
     ]
     lines = {engine: [(each.x[a:b], each.frequencies[a:b]) for a, b in each.pieces] for engine, each in bands.items()}
-    picture = phonon_plots.phonon_bands(
+    picture = property_plots.phonon_bands(
         task.folder / "phonons.png", lines, main.ticks, density, errors, task.potential.name
     )
     task.console.print(f"plot: {picture}")
@@ -224,7 +224,7 @@ def _plot_thermodynamics(task: PropertyTask, functions: Measured[Thermodynamics]
         curves = {engine: getattr(each, name) for engine, each in functions.by_engine.items()}
         members = [getattr(each, name) for each in functions.members]
         panels[label] = (curves, np.std(members, axis=0) if members else None)
-    picture = phonon_plots.of_temperature(
+    picture = property_plots.of_temperature(
         task.folder / "phonons_thermodynamics.png", functions.main.temperatures, panels, task.potential.name
     )
     task.console.print(f"plot: {picture}")

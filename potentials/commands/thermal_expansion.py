@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from ase import Atoms
 
-from rhopot.potentials import phonon_plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.commands.phonon_settings import PhononSettings
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
 from rhopot.potentials.properties.engine import Advance, Engine, in_cell
@@ -118,7 +118,7 @@ def _plot(task: PropertyTask, fitted: Measured[QuasiHarmonic]) -> None:
         members = [take(each) for each in fitted.members]
         curves = {engine: take(each) for engine, each in fitted.by_engine.items()}
         panels[label] = (curves, np.std(members, axis=0) if members else None)
-    picture = phonon_plots.of_temperature(
+    picture = property_plots.of_temperature(
         task.folder / "phonons_qha.png", fitted.main.temperatures, panels, task.potential.name
     )
     task.console.print(f"plot: {picture}")

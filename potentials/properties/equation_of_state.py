@@ -21,7 +21,7 @@ import numpy as np
 from ase import Atoms
 from ase.eos import EquationOfState as AseEquation
 
-from rhopot.potentials import plots
+from rhopot.potentials import property_plots
 from rhopot.potentials.properties.engine import Advance, Engine, in_cell, silent
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, Floats
 
@@ -70,7 +70,7 @@ class EquationOfState:
 
     def plot(self, path: str | Path, title: str = "") -> Path:
         """Energy against volume with the fitted parabola."""
-        return plots.energy_volume(
+        return property_plots.energy_volume(
             path, self.volumes, self.energies, self.parabola.tolist(), title or f"K = {self.bulk_modulus_gpa:.1f} GPa"
         )
 
