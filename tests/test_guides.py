@@ -118,7 +118,10 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
 
 def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    eos, elastic, neb, python = run("properties", tmp_path)
+    relax, eos, elastic, phonons, neb, md, python = run("properties", tmp_path)
+    assert "space group" in relax
+    assert "no imaginary mode" in phonons
+    assert "averages over the last" in md
     assert "forward barrier" in neb
     assert "K (Birch-Murnaghan)" in eos
     assert "stable against strain" in elastic
