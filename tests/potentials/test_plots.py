@@ -64,7 +64,7 @@ def test_nothing_to_draw_is_said(draw: Callable[[Path], Path], tmp_path: Path) -
 def test_names_of_points_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of crowded points meet neither each other nor the edge of the axes."""
     drawn: list[Figure] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path, title="": drawn.append(figure) or Path(path))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path, title="": drawn.append(figure) or Path(path))
     points = {f"potential {k}": (10.0 + 0.4 * k, 50.0 - k) for k in range(6)}
     plots.named_front(tmp_path / "picture.png", points, [0, 5], "x", "y")
     (axes,) = drawn[0].axes
