@@ -2,12 +2,30 @@
 
     atoms.calc = RhopotCalculator("model.pt")
 
-Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. Where the model carries members,
-`get_property("energy_uncertainty")` is the standard deviation of their totals in eV, and
-`get_property("forces_uncertainty")` (N,) that of their forces on each atom in eV/A, per Cartesian component, which
-costs a gradient for each member (16 at most). One calculator may serve many structures in turn
-(`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`): the model travels
-with it, whatever has become of the file. What it was made with does not change: other settings are another calculator.
+Energies in eV, forces in eV/A, stress in eV/A^3 in ASE's order xx yy zz yz xz xy. One calculator may serve many
+structures in turn (`NEB(allow_shared_calculator=True)`). It may be copied and pickled (`multiprocessing`, `joblib`):
+the model travels with it, whatever has become of the file. What it was made with does not change: other settings are
+another calculator.
+
+Where the model carries members, `calc.get_property(name, atoms)` gives
+
+    energy_uncertainty  eV                  standard deviation of the members' total energies
+    forces_uncertainty  eV/A (N,)           calibrated standard deviation of the members' forces on each atom, per
+                                            Cartesian component
+    forces_error        eV/A (N,)           radius that the error of the force vector on an atom stays within for 90%
+                                            of the atoms in validation data (`rhopot.potentials.fitting.force_radii`)
+    energy_members      eV (K,)             total energies of the members
+    forces_members      eV/A (K', N, 3)     forces of the first K' members
+    stress_members      eV/A^3 (K', 6)      stresses of the same members
+
+Forces and stresses of members cost a gradient each; K' is 16 at most (`results.FORCE_MEMBERS`).
+
+The standard deviation of a difference of energies follows from those of the members, whose errors are largely the same
+in similar structures: `np.std(saddle - minimum)` of two `energy_members`, not from two `energy_uncertainty`. The same
+holds for every other property: compute it with `RhopotCalculator(model, member=k)` for each k, and take the standard
+deviation. Members are calibrated in the file so that the standard deviation of their total energies is of the size of
+the errors of total energies (`rhopot.potentials.fitting.calibration`). Their forces and stresses are the derivatives of
+these energies, as they are: the factors that calibrate `forces_uncertainty` for each element are not applied to them.
 
 Threads may share a calculator, but they take turns, and its attributes (`results`, `atoms`) are those of the thread
 that came last: let each thread ask by methods (`atoms.get_forces()`). Threads that are to compute at the same time have
@@ -38,16 +56,23 @@ import ase
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.outputs import Properties, all_outputs
 
-from rhopot.export.global_models import evaluate_global, knows_member_forces, without_member_forces
+from rhopot.export.global_models import (
+    evaluate_global,
+    knows_member_forces,
+    knows_member_stresses,
+    without_member_forces,
+    without_member_stresses,
+)
 from rhopot.export.load import LoadedModel, load_model
 from rhopot.export.local_models import evaluate_edges
 from rhopot.export.prepared import Prepared
-from rhopot.export.results import Evaluation
+from rhopot.export.results import Evaluation, Floats, require_member
 from rhopot.potentials import units
 from rhopot.potentials.graph.verlet import VerletList
 
 _GRADIENTS = {"forces", "stress", "stresses"}
-_UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty"}
+_OF_MEMBER_FORCES = {"forces_error", "forces_uncertainty", "forces_members"}
+_OF_MEMBERS = {"energy_uncertainty", "energy_members", "stress_members", *_OF_MEMBER_FORCES}
 _OF_ATOMS = {"energies", "stresses"}
 
 
@@ -59,10 +84,13 @@ class RhopotCalculator(Calculator):
                 enough (see `rhopot.potentials.graph.verlet`). Results do not depend on it. For local models.
     device      of a model given as a file: `cpu`, `cuda`, or `auto`, which is the GPU where torch finds one
     max_edges   edges worked on at once, which bounds memory (default: 32768, on a GPU 262144). For local models.
+    member      number (from 0) of an ensemble member: energy, forces and stress, and for local models those of atoms,
+                are those of this member alone, at the cost of one gradient (default: the model's prediction)
     stretch     factor by which periodic edges may grow before the model prepares again. For global models, whose
                 numbers depend on it slightly: the default is the value they were trained with, which their file states.
 
-    Raises ModelFileError for files it cannot run, ValueError for elements the model does not know.
+    Raises ModelFileError for files it cannot run, ValueError for elements the model does not know and for members
+    it has not.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", *sorted(_GRADIENTS)]  # noqa: RUF012  (of local models without members)
@@ -75,6 +103,7 @@ class RhopotCalculator(Calculator):
         skin: float = 0.5,
         max_edges: int | None = None,
         stretch: float | None = None,
+        member: int | None = None,
     ) -> None:
         super().__init__()
         self._turn = threading.RLock()
@@ -82,14 +111,11 @@ class RhopotCalculator(Calculator):
         self.max_edges = max_edges
         self.neighbours = VerletList(self.model.card.cutoff, skin)
         self.prepared = Prepared(self.model, stretch)
-        self.parameters = {"model": self.model.name}
-        known = [*type(self).implemented_properties]
-        if self.model.card.uncertainty.members:
-            known += sorted(_UNCERTAINTIES)
-        if self._is_global:
-            unknown = _OF_ATOMS if knows_member_forces(self.model) else {*_OF_ATOMS, "forces_uncertainty"}
-            known = [name for name in known if name not in unknown]
-        self.implemented_properties = known
+        self._member = None if member is None else require_member(self.model, member)
+        self.parameters = {"model": self.model.name} if member is None else {"model": self.model.name, "member": member}
+        self.implemented_properties = [
+            name for name in (*type(self).implemented_properties, *sorted(_OF_MEMBERS)) if self._refusal({name}) is None
+        ]
 
     @property
     def model(self) -> LoadedModel:
@@ -111,7 +137,7 @@ class RhopotCalculator(Calculator):
         if kwargs:
             raise ValueError(
                 f"settings of a RhopotCalculator must be given when it is made, got set({', '.join(kwargs)}); make a "
-                "new one, RhopotCalculator(model, device=..., skin=..., max_edges=..., stretch=...)"
+                "new one, RhopotCalculator(model, device=..., skin=..., max_edges=..., stretch=..., member=...)"
             )
         return {}
 
@@ -171,62 +197,84 @@ class RhopotCalculator(Calculator):
             "energies": result.energies,
             "forces": result.forces,
             "energy_uncertainty": result.energy_uncertainty(),
+            "energy_members": result.energy_members(),
             "forces_uncertainty": result.forces_uncertainty,
+            "forces_error": result.forces_error,
+            "forces_members": result.member_forces,
+            "stress": _voigt(result.stress(atoms)),
+            "stresses": _voigt(result.stresses(atoms)),
+            "stress_members": _voigt(result.stress_members(atoms)),
         }
         self.results.update({name: value for name, value in found.items() if value is not None})
-        stress = result.stress(atoms)
-        if stress is not None:
-            self.results["stress"] = units.to_voigt(stress)
-            if result.virials is not None:
-                stresses = units.stress_from_virial(result.virials, atoms.get_volume())
-                self.results["stresses"] = units.to_voigt(stresses)
-        elif wanted & {"stress", "stresses"}:
+        if wanted & {"stress", "stresses", "stress_members"} and atoms.cell.rank < 3:
             raise PropertyNotImplementedError(
                 f"cell must span a volume for a stress, got {atoms.cell.array.tolist()}; give three cell vectors"
             )
 
     def _evaluate(self, atoms: ase.Atoms, wanted: AbstractSet[str]) -> Evaluation:
         """Evaluate `atoms` with what is kept of the last call: neighbours, or what was prepared."""
-        gradients, members = bool(wanted & _GRADIENTS), bool(wanted & _UNCERTAINTIES)
-        deviations = "forces_uncertainty" in wanted
+        wishes: dict[str, Any] = {
+            "gradients": bool(wanted & _GRADIENTS),
+            "members": bool(wanted & _OF_MEMBERS),
+            "deviations": bool(wanted & (_OF_MEMBER_FORCES | {"stress_members"})),
+            "member": self._member,
+        }
         if self._is_global:
-            prepared = self.prepared(atoms)
-            return evaluate_global(
-                self.model, atoms, prepared, gradients=gradients, members=members, deviations=deviations
-            )
+            return evaluate_global(self.model, atoms, self.prepared(atoms), **wishes)
+        edges = self.neighbours(atoms)
         return evaluate_edges(
-            self.model,
-            atoms,
-            self.neighbours(atoms),
-            gradients=gradients,
-            members=members,
-            virials="stresses" in wanted,
-            deviations=deviations,
-            max_edges=self.max_edges,
+            self.model, atoms, edges, virials="stresses" in wanted, max_edges=self.max_edges, **wishes
         )
 
     def _refuse(self, wanted: AbstractSet[str]) -> None:
-        """Refuse by name the uncertainty that does not exist, and what global models do not know."""
+        """Refuse by name what the model does not know."""
+        refusal = self._refusal(wanted)
+        if refusal is not None:
+            raise PropertyNotImplementedError(refusal)
+
+    def _refusal(self, wanted: AbstractSet[str]) -> str | None:
+        """Why something wanted cannot be had: uncertainty that does not exist, or what a global model does not know."""
+        model, of_members = self.model, sorted(wanted & _OF_MEMBERS)
         if "energies_uncertainty" in wanted:
-            raise PropertyNotImplementedError(
+            return (
                 "uncertainty per atom must be asked for as forces_uncertainty (standard deviation of the force on each "
                 "atom, eV/A), got energies_uncertainty; members share only the total energy, so that an atom's part of "
                 "it has no uncertainty"
             )
-        unknown = sorted((wanted & _UNCERTAINTIES) - {*self.implemented_properties})
-        if unknown and not self.model.card.uncertainty.members:
-            raise PropertyNotImplementedError(
-                f"{' and '.join(unknown)} must be asked of a model with members, '{self.model.name}' has none; train "
+        if of_members and not model.card.uncertainty.members:
+            return (
+                f"{' and '.join(of_members)} must be asked of a model with members, '{model.name}' has none; train "
                 "it on data with energies and uncertainty.members above 0"
             )
-        if unknown:
-            raise PropertyNotImplementedError(without_member_forces(self.model))
-        if self._is_global and wanted & _OF_ATOMS:
-            raise PropertyNotImplementedError(
-                f"{' and '.join(sorted(wanted & _OF_ATOMS))} must be asked of a model of kind 'local', got model "
-                f"'{self.model.name}' of kind 'global', which gives total energies only; ask for energy, forces or "
+        if of_members and self._member is not None:
+            return (
+                f"{' and '.join(of_members)} must be asked of all members together, got the calculator of member "
+                f"{self._member} of '{model.name}'; make one without member="
+            )
+        refusal = self._refusal_of_global(wanted) if self._is_global else None
+        if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:
+            return (
+                f"forces_error must be asked of a model whose force errors are calibrated, '{model.name}' has no "
+                "uncertainty.force_radii; train it again with this version and forces in the validation set"
+            )
+        return refusal
+
+    def _refusal_of_global(self, wanted: AbstractSet[str]) -> str | None:
+        """Why something wanted cannot be had of a global model with the members that are asked for."""
+        model, of_atoms, of_forces = self.model, sorted(wanted & _OF_ATOMS), sorted(wanted & _OF_MEMBER_FORCES)
+        if of_forces and not knows_member_forces(model):
+            return without_member_forces(model, " and ".join(of_forces))
+        if "stress_members" in wanted and not knows_member_stresses(model):
+            return without_member_stresses(model, "stress_members")
+        if wanted & {"forces", "stress"} and self._member is not None and not knows_member_stresses(model):
+            return without_member_stresses(model, f"{' and '.join(sorted(wanted & {'forces', 'stress'}))} of a member")
+        if of_atoms:
+            return (
+                f"{' and '.join(of_atoms)} must be asked of a model of kind 'local', got model "
+                f"'{model.name}' of kind 'global', which gives total energies only; ask for energy, forces or "
                 "stress"
             )
+        return None
 
     def export_properties(self) -> Properties:
         """Copies of the results that ASE has names for."""
@@ -259,5 +307,10 @@ class RhopotCalculator(Calculator):
         return False
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
-        """Parameters that ASE writes beside results: the model's name."""
+        """Parameters that ASE writes beside results: the model's name, and the number of a member."""
         return dict(self.parameters)
+
+
+def _voigt(stress: Floats | None) -> Floats | None:
+    """Components (..., 6) of stresses (..., 3, 3), where there are any."""
+    return None if stress is None else units.to_voigt(stress)

@@ -18,7 +18,10 @@ and `versions` are known to the exporter and may be left out.
     uncertainty         obj     members: K columns of member energies after the energy itself, 0 for none;
                                 force_factors: symbol -> factor on the standard deviation of the members' forces on
                                 its atoms, from force errors of the validation set; files without it have 1,
-                                uncalibrated
+                                uncalibrated;
+                                force_radii: symbol -> multiple m and floor f (eV/A) of the radius
+                                m sqrt(sigma^2 + f^2) that 90% of the errors of forces on its atoms stay within; files
+                                without it know no such radius
     descriptor, fit     obj     settings, as used
     training_data       obj     summary: what it was trained on;  hash: of the structures and labels
     metrics             obj     errors after the fit
@@ -67,7 +70,7 @@ _RULES: dict[str, tuple[str, str]] = {
     "units": ("length 'A' and energy 'eV'", "leave it to the exporter"),
     "baseline_energies": ("one energy in eV for each of the symbols", "give 0.0 where there is none"),
     "uncertainty": (
-        "a number of members, 0 or more, and positive force_factors, one for each of the symbols",
+        "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
         "give 0 members if the model has no uncertainty",
     ),
     "descriptor": ("a non-empty JSON object of finite values", "give the descriptor's settings"),
@@ -99,16 +102,28 @@ class Units(_Part):
     energy: Literal["eV"] = "eV"
 
 
+class ForceRadii(_Part):
+    """Radius multiple sqrt(sigma^2 + floor^2) in eV/A of the errors of forces on atoms of one element.
+
+    sigma: calibrated standard deviation of the members' forces on the atom (`rhopot.potentials.fitting.force_radii`)
+    """
+
+    multiple: Annotated[float, Field(gt=0, strict=True)]
+    floor: Annotated[float, Field(ge=0, strict=True)]
+
+
 class Uncertainty(_Part):
     """Number K of member columns; 0 where the model does not know its own uncertainty.
 
     force_factors: calibration of the predicted uncertainty of forces, for each element; empty: 1, not calibrated.
     Member columns are calibrated for total energies; the standard deviation of the members' forces on an atom is
     multiplied by the factor of its element as well.
+    force_radii: of the errors of forces, for each element; empty: not known.
     """
 
     members: Annotated[StrictInt, Field(ge=0)]
     force_factors: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default_factory=dict)
+    force_radii: dict[str, ForceRadii] = Field(default_factory=dict)
 
 
 class TrainingData(_Part):
@@ -199,9 +214,9 @@ class ModelCard(_Part):
     @field_validator("uncertainty")
     @classmethod
     def _calibrates_the_symbols(cls, uncertainty: Uncertainty, given: ValidationInfo) -> Uncertainty:
-        factors = uncertainty.force_factors
-        if factors and set(factors) != set(given.data.get("symbols", factors)):
-            raise ValueError("not one factor for each symbol")
+        for values in (uncertainty.force_factors, uncertainty.force_radii):
+            if values and set(values) != set(given.data.get("symbols", values)):
+                raise ValueError("not one value for each symbol")
         return uncertainty
 
     @field_validator("baseline_energies")
@@ -248,6 +263,11 @@ def installed_version() -> str:
         return "source tree"
 
 
+def _ordered(value: Any) -> Any:
+    """The value with the keys of its objects in order, as LAMMPS writes it."""
+    return {key: _ordered(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
 def _sentences(error: ValidationError, fields: dict[str, Any]) -> str:
     """One sentence for each field pydantic objected to."""
     sentences: dict[str, str] = {}
@@ -257,9 +277,7 @@ def _sentences(error: ValidationError, fields: dict[str, Any]) -> str:
             sentences[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
             continue
         rule, remedy = _RULES[name]
-        given = fields.get(name)
-        given = dict(sorted(given.items())) if isinstance(given, dict) else given
-        value = repr(given) if name in fields else "nothing"
+        value = repr(_ordered(fields[name])) if name in fields else "nothing"
         value = value if len(value) <= 80 else value[:77] + "..."
         sentences[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
     return "\n".join(sentences.values())

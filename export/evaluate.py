@@ -24,15 +24,17 @@ def evaluate(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    member: int | None = None,
     max_edges: int | None = None,
     n_shares: int = 1,
 ) -> list[Evaluation]:
     """Evaluate structures.
 
     `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
-    `deviations` for the standard deviation of the members' forces on each atom (a gradient for each member);
+    `deviations` for forces and virials of the first members, 16 at most, and the standard deviation of the forces on
+    each atom (a gradient for each member); `member` (from 0) for the energies and gradients of that member alone;
     `max_edges` bounds the memory of local models, `n_shares` divides the work on global models (the same numbers).
-    Raises ValueError for elements the model does not know, and for `virials` of global models.
+    Raises ValueError for elements the model does not know, for members it has not, and for `virials` of global models.
     """
     if model.card.kind == "local":
         return evaluate_local(
@@ -42,6 +44,7 @@ def evaluate(
             members=members,
             virials=virials,
             deviations=deviations,
+            member=member,
             max_edges=max_edges,
         )
     if virials:
@@ -57,6 +60,7 @@ def evaluate(
             gradients=gradients,
             members=members,
             deviations=deviations,
+            member=member,
             n_shares=n_shares,
         )
         for atoms in structures

@@ -12,6 +12,10 @@ The contract of the module, K members, everything float64 in eV and A:
     member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count: int) -> (count, N, 3)
         dE_k/dr of the first `count` members in eV/A, for the standard deviation of forces; shares add up. Files
         written before there was this method run all the same, without that deviation
+    member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, first: int, count: int)
+        -> (count, N + 3, 3)
+        dE_k/dr and, in the last three rows, dE_k/d(cell) in eV/A of `count` members from number `first` on; shares add
+        up. Files written before there was this method give no stresses of members and no single member
 
 One gradient gives
 
@@ -22,6 +26,7 @@ Energies, virials and members of atoms do not exist.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ase
@@ -30,7 +35,16 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
+from rhopot.export.results import (
+    Evaluation,
+    Floats,
+    force_deviations,
+    force_radii,
+    n_force_members,
+    require_finite,
+    require_member,
+    species_of,
+)
 from rhopot.potentials.graph.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
 
 # A^3: a hundred thousand atoms of a solid. A grid over a larger box takes tens of gigabytes.
@@ -98,16 +112,21 @@ def evaluate_global(
     gradients: bool = True,
     members: bool = False,
     deviations: bool = False,
+    member: int | None = None,
     n_shares: int = 1,
 ) -> Evaluation:
     """Evaluate one structure with what was prepared for it, or for one it came from.
 
-    `gradients` asks for forces and virial, `members` for the totals of the members, `deviations` for the standard
-    deviation of the members' forces, at the cost of an evaluation with gradient for each member. With `n_shares` the
-    parts are computed in turn and added up, as processes that share a structure do.
-    Raises ValueError for elements the model does not know, naming those it knows, and for two atoms in one place.
+    `gradients` asks for forces and virial, `members` for the totals of the members, `deviations` for the members'
+    forces, their virials and the standard deviation of the forces, at the cost of an evaluation with gradient for each
+    member, `member` for the energy and gradients of that member alone. With `n_shares` the parts are computed in turn
+    and added up, as processes that share a structure do.
+    Raises ValueError for elements the model does not know, naming those it knows, for two atoms in one place, and for
+    members it has not.
     """
     require_distinct(atoms)
+    if member is not None:
+        return _evaluate_member(model, atoms, prepared, require_member(model, member), gradients, n_shares)
     n_columns = 1 + (model.card.uncertainty.members if members else 0)
     positions, species, cell, pbc = inputs_of(model, atoms)
     energies = np.zeros(n_columns)
@@ -122,21 +141,34 @@ def evaluate_global(
                 if gradients:
                     _add_gradients(totals, output, positions, cell)
     require_finite(model, energies, *totals)
-    spread = None
-    if deviations and n_force_members(model) > 0:
-        spread = _force_deviations(model, (positions, species, cell, pbc, prepared), n_shares)
     forces = virial = None
     if gradients:
         by_positions, by_cell = (part.cpu().numpy() for part in totals)
-        forces = -by_positions
-        virial = -(atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell)
-    return Evaluation(
-        energy=float(energies[0]),
-        forces=forces,
-        virial=virial,
-        members=energies[1:] if n_columns > 1 else None,
-        forces_uncertainty=spread,
-    )
+        forces, virial = -by_positions, _virial(atoms, by_positions, by_cell)
+    result = Evaluation(float(energies[0]), None, forces, virial, members=energies[1:] if n_columns > 1 else None)
+    if deviations and n_force_members(model) > 0:
+        return replace(result, **_force_deviations(model, atoms, prepared, n_shares))
+    return result
+
+
+def _evaluate_member(
+    model: LoadedModel, atoms: ase.Atoms, prepared: torch.Tensor, member: int, gradients: bool, n_shares: int
+) -> Evaluation:
+    """Evaluate one member as if it were a model of its own."""
+    whole = evaluate_global(model, atoms, prepared, gradients=False, members=True, n_shares=n_shares)
+    energy = float(np.asarray(whole.members)[member])
+    if not gradients:
+        return Evaluation(energy)
+    if not knows_member_stresses(model):
+        raise ValueError(without_member_stresses(model))
+    derivatives = _member_sum(model, atoms, prepared, "member_derivatives", (member, 1), len(atoms) + 3, n_shares)[0]
+    by_positions, by_cell = derivatives[:-3], derivatives[-3:]
+    return Evaluation(energy, None, -by_positions, _virial(atoms, by_positions, by_cell))
+
+
+def _virial(atoms: ase.Atoms, by_positions: Floats, by_cell: Floats) -> Floats:
+    """Virial (3, 3) in eV from dE/d(positions) (N, 3) at fixed cell and dE/d(cell) (3, 3) in eV/A."""
+    return np.asarray(-(atoms.positions.T @ by_positions + atoms.cell.array.T @ by_cell))
 
 
 def knows_member_forces(model: LoadedModel) -> bool:
@@ -144,30 +176,69 @@ def knows_member_forces(model: LoadedModel) -> bool:
     return n_force_members(model) > 0 and hasattr(model.module, "member_gradients")
 
 
-def without_member_forces(model: LoadedModel) -> str:
-    """The sentence that refuses `forces_uncertainty` for a model that `knows_member_forces` denies."""
+def knows_member_stresses(model: LoadedModel) -> bool:
+    """Whether a global model has members with derivatives by the cell; files of older versions have not."""
+    return knows_member_forces(model) and hasattr(model.module, "member_derivatives")
+
+
+def without_member_stresses(model: LoadedModel, name: str = "gradients of a member") -> str:
+    """The sentence that refuses `name` for a model that `knows_member_stresses` denies."""
     return (
-        f"forces_uncertainty must be asked of a model whose members have forces, got '{model.name}', written by "
+        f"{name} must be asked of a model whose members have stresses, got '{model.name}', written by "
         f"rhopot {model.card.versions.rhopot} without them; train it again"
     )
 
 
-def _force_deviations(model: LoadedModel, inputs: tuple[torch.Tensor, ...], n_shares: int) -> Floats:
-    """Standard deviations (N,) in eV/A of the members' forces, summed over shares."""
+def without_member_forces(model: LoadedModel, name: str = "forces_uncertainty") -> str:
+    """The sentence that refuses `name` for a model that `knows_member_forces` denies."""
+    return (
+        f"{name} must be asked of a model whose members have forces, got '{model.name}', written by "
+        f"rhopot {model.card.versions.rhopot} without them; train it again"
+    )
+
+
+def _force_deviations(model: LoadedModel, atoms: ase.Atoms, prepared: torch.Tensor, n_shares: int) -> dict[str, Any]:
+    """The fields of an `Evaluation` that the derivatives of the first members give."""
     if not knows_member_forces(model):
         raise ValueError(without_member_forces(model))
-    positions, species, cell, pbc, prepared = inputs
-    count = n_force_members(model)
-    if len(species) == 0:
-        return np.zeros(0)
-    total = torch.zeros((count, len(species), 3), dtype=torch.float64)
-    method: Any = model.module.member_gradients
-    with script.plain_execution(), torch.enable_grad():
-        for share in range(n_shares):
-            arguments = (positions.detach(), species, cell.detach(), pbc, prepared, share, n_shares, count)
-            total += method(*arguments).detach().cpu()
+    count, n_atoms, virials = n_force_members(model), len(atoms), None
+    if knows_member_stresses(model):
+        found = _member_sum(model, atoms, prepared, "member_derivatives", (0, count), n_atoms + 3, n_shares)
+        virials = np.stack([_virial(atoms, each[:n_atoms], each[n_atoms:]) for each in found])
+    else:
+        found = _member_sum(model, atoms, prepared, "member_gradients", (count,), n_atoms, n_shares)
+    forces, species = -found[:, :n_atoms], species_of(model, atoms)
+    deviations = force_deviations(model, species, forces)
+    return {
+        "member_forces": forces,
+        "member_virials": virials,
+        "forces_uncertainty": deviations,
+        "forces_error": force_radii(model, species, deviations),
+    }
+
+
+def _member_sum(
+    model: LoadedModel,
+    atoms: ase.Atoms,
+    prepared: torch.Tensor,
+    name: str,
+    which: tuple[int, ...],
+    n_rows: int,
+    n_shares: int,
+) -> Floats:
+    """Derivatives (count, n_rows, 3) in eV/A of members by a method of the model, summed over shares.
+
+    which: the method's last arguments, of which the last is the count.
+    """
+    total = torch.zeros((which[-1], n_rows, 3), dtype=torch.float64)
+    if len(atoms) > 0:
+        inputs = inputs_of(model, atoms)
+        method: Any = getattr(model.module, name)
+        with script.plain_execution(), torch.enable_grad():
+            for share in range(n_shares):
+                total += method(*inputs, prepared, share, n_shares, *which).detach().cpu()
     require_finite(model, np.zeros(1), total)
-    return force_deviations(model, species.cpu().numpy(), -total.numpy())
+    return total.numpy()
 
 
 def inputs_of(model: LoadedModel, atoms: ase.Atoms) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from rhopot.export import script
 from rhopot.export.load import LoadedModel
-from rhopot.export.results import Evaluation, Floats, force_deviations, n_force_members, require_finite, species_of
+from rhopot.export.results import (
+    Evaluation,
+    Floats,
+    force_deviations,
+    force_radii,
+    n_force_members,
+    require_finite,
+    require_member,
+    species_of,
+)
 from rhopot.potentials import operators
 from rhopot.potentials.graph import derivatives
 from rhopot.potentials.graph.neighbours import Edges, concatenate, find_edges
@@ -33,22 +42,46 @@ MAX_EDGES = {"cpu": 32768, "cuda": 262144}
 
 @dataclass(frozen=True)
 class _Request:
-    """Quantities requested besides atomic energies, and the number of edges per batch."""
+    """Quantities requested besides atomic energies, and the number of edges per batch.
+
+    column: of the model's output, whose energies and gradient are those of the result: 0, or 1 + k of a single member.
+    """
 
     gradients: bool
     members: bool
     virials: bool
     deviations: bool
     max_edges: int
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class _MemberSums:
+    """Of the first K' members, summed over batches of a graph of S structures: forces (K', N, 3) in eV/A and virials
+    (K', S, 3, 3) in eV. structure (N,): number of each atom's structure.
+    """
+
+    forces: torch.Tensor
+    virials: torch.Tensor
+    structure: torch.Tensor
+
+    def add(self, output: torch.Tensor, vectors: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor) -> None:
+        """Add a batch of centres: one gradient for each member. centre, neighbour (E,): atoms of the edges."""
+        n_members, n_atoms = self.forces.shape[:2]
+        of_edges, structure = vectors.detach().cpu(), self.structure[centre]
+        for k in range(n_members):
+            g = _edge_gradient(output, 1 + k, vectors, keep=k + 1 < n_members)
+            self.forces[k] += derivatives.forces_from_edges(g, centre, neighbour, n_atoms)
+            self.virials[k].index_add_(0, structure, of_edges[:, :, None] * g[:, None, :], alpha=-1)
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Of a graph: energies (N, 1 + K), dE/d(edge vector) (E, 3), forces of the first members (K', N, 3)."""
+    """Of a graph: energies (N, 1 + K), dE/d(edge vector) (E, 3), sums over edges of the members."""
 
     energies: Floats
     gradient: torch.Tensor | None
-    member_forces: Floats | None
+    members: _MemberSums | None
 
 
 def evaluate_local(
@@ -59,17 +92,19 @@ def evaluate_local(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    member: int | None = None,
     max_edges: int | None = None,
 ) -> list[Evaluation]:
     """Evaluate structures, packing small ones together.
 
     `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
-    `deviations` for the standard deviation of the members' forces, at the cost of a gradient for each member;
-    `max_edges` bounds memory (by default it depends on the device).
-    Raises ValueError for elements the model does not know, naming those it knows.
+    `deviations` for forces and virials of the members and their standard deviation, at the cost of a gradient for each
+    member; `member` for the energies and gradients of that member alone, at the cost of one; `max_edges` bounds memory
+    (by default it depends on the device).
+    Raises ValueError for elements the model does not know, naming those it knows, and for members it has not.
     """
     results: list[Evaluation] = []
-    request = _request(model, gradients, members, virials, deviations, max_edges)
+    request = _request(model, _Request(gradients, members, virials, deviations, _at_once(model, max_edges)), member)
     pack: list[tuple[ase.Atoms, Edges]] = []
     for atoms in structures:
         pack.append((atoms, find_edges(atoms, model.card.cutoff)))
@@ -88,20 +123,28 @@ def evaluate_edges(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    member: int | None = None,
     max_edges: int | None = None,
 ) -> Evaluation:
     """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
-    request = _request(model, gradients, members, virials, deviations, max_edges)
+    request = _request(model, _Request(gradients, members, virials, deviations, _at_once(model, max_edges)), member)
     return _evaluate_pack(model, [(atoms, edges)], request)[0]
 
 
-def _request(
-    model: LoadedModel, gradients: bool, members: bool, virials: bool, deviations: bool, max_edges: int | None
-) -> _Request:
-    """The request; edges worked on at once are those asked for, or what suits the device."""
-    limit = MAX_EDGES[model.device.type] if max_edges is None else max_edges
-    known = model.card.uncertainty.members > 0
-    return _Request(gradients, members and known, virials, deviations and known, limit)
+def _at_once(model: LoadedModel, max_edges: int | None) -> int:
+    """Edges worked on at once: those asked for, or what suits the device."""
+    return MAX_EDGES[model.device.type] if max_edges is None else max_edges
+
+
+def _request(model: LoadedModel, asked: _Request, member: int | None) -> _Request:
+    """What is asked for, as far as the model knows it: and no members of a single member."""
+    known = model.card.uncertainty.members > 0 and member is None
+    return replace(
+        asked,
+        members=asked.members and known,
+        deviations=asked.deviations and known,
+        column=0 if member is None else 1 + require_member(model, member),
+    )
 
 
 def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], request: _Request) -> list[Evaluation]:
@@ -111,28 +154,38 @@ def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], requ
     sizes = [len(atoms) for atoms, _ in pack]
     species = np.concatenate([species_of(model, atoms) for atoms, _ in pack])
     graph = pack[0][1] if len(pack) == 1 else concatenate([edges for _, edges in pack], sizes)
-    found = _run(model, graph, species, request)
-    deviation = None if found.member_forces is None else force_deviations(model, species, found.member_forces)
+    found = _run(model, graph, species, np.repeat(np.arange(len(pack)), sizes), request)
     results = []
     first_atom, first_edge = 0, 0
-    for (_, edges), size in zip(pack, sizes, strict=True):
+    for number, ((_, edges), size) in enumerate(zip(pack, sizes, strict=True)):
         atoms = slice(first_atom, first_atom + size)
         of_edges = None if found.gradient is None else found.gradient[first_edge : first_edge + edges.n_edges]
         result = _assemble(edges, found.energies[atoms], of_edges, request)
-        results.append(result if deviation is None else replace(result, forces_uncertainty=deviation[atoms].copy()))
+        if found.members is not None:
+            of_members = found.members.forces[:, atoms].numpy().copy()
+            deviations = force_deviations(model, species[atoms], of_members)
+            result = replace(
+                result,
+                member_forces=of_members,
+                member_virials=found.members.virials[:, number].numpy().copy(),
+                forces_uncertainty=deviations,
+                forces_error=force_radii(model, species[atoms], deviations),
+            )
+        results.append(result)
         first_atom, first_edge = first_atom + size, first_edge + edges.n_edges
     return results
 
 
-def _run(model: LoadedModel, graph: Edges, species: NDArray[np.int64], request: _Request) -> _Numbers:
-    """Evaluate the graph's atoms, batch by batch of centres."""
-    with_members = request.members or request.deviations
+def _run(
+    model: LoadedModel, graph: Edges, species: NDArray[np.int64], structure: NDArray[np.int64], request: _Request
+) -> _Numbers:
+    """Evaluate the graph's atoms, batch by batch of centres; species and structure (N,) of every atom."""
+    with_members = request.members or request.deviations or request.column > 0
     columns = 1 + (model.card.uncertainty.members if with_members else 0)
     energies = np.zeros((len(species), columns))
     gradient = torch.zeros((graph.n_edges, 3), dtype=torch.float64) if request.gradients else None
-    n_members = n_force_members(model) if request.deviations else 0
-    forces = torch.zeros((n_members, len(species), 3), dtype=torch.float64)
-    differentiate = request.gradients or n_members > 0
+    sums = _member_sums(n_force_members(model), structure) if request.deviations else None
+    differentiate = request.gradients or sums is not None
     all_species = torch.from_numpy(species).to(model.device)
     done = 0
     with script.plain_execution():
@@ -151,28 +204,27 @@ def _run(model: LoadedModel, graph: Edges, species: NDArray[np.int64], request: 
             # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
             if output.requires_grad:
                 if gradient is not None:
-                    gradient[done : done + batch.n_edges] = _edge_gradient(output, 0, vectors, keep=n_members > 0)
-                ends = (torch.from_numpy(array) for array in (batch.edge_centre, batch.neighbour))
-                _add_member_forces(forces, output, vectors, *ends)
+                    found = _edge_gradient(output, request.column, vectors, keep=sums is not None)
+                    gradient[done : done + batch.n_edges] = found
+                if sums is not None:
+                    sums.add(output, vectors, torch.from_numpy(batch.edge_centre), torch.from_numpy(batch.neighbour))
             done += batch.n_edges
-    require_finite(model, energies, gradient, forces)
-    return _Numbers(energies, gradient, forces.numpy() if n_members else None)
+    require_finite(model, energies, gradient, None if sums is None else sums.forces)
+    return _Numbers(energies, gradient, sums)
+
+
+def _member_sums(n_members: int, structure: NDArray[np.int64]) -> _MemberSums:
+    """Sums that hold nothing yet."""
+    n_structures = int(structure.max(initial=-1)) + 1
+    forces = torch.zeros((n_members, len(structure), 3), dtype=torch.float64)
+    virials = torch.zeros((n_members, max(n_structures, 1), 3, 3), dtype=torch.float64)
+    return _MemberSums(forces, virials, torch.from_numpy(structure))
 
 
 def _edge_gradient(output: torch.Tensor, column: int, vectors: torch.Tensor, keep: bool) -> torch.Tensor:
     """d(sum of a column)/d(edge vector) (E, 3) on the processor; `keep` the graph for other columns."""
     (g,) = torch.autograd.grad(output[:, column].sum(), vectors, retain_graph=keep)
     return g.cpu()
-
-
-def _add_member_forces(
-    forces: torch.Tensor, output: torch.Tensor, vectors: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor
-) -> None:
-    """Add the forces (K', N, 3) of the first members in a batch of centres: one gradient for each."""
-    n_members, n_atoms = forces.shape[:2]
-    for k in range(n_members):
-        g = _edge_gradient(output, 1 + k, vectors, keep=k + 1 < n_members)
-        forces[k] += derivatives.forces_from_edges(g, centre, neighbour, n_atoms)
 
 
 def _assemble(edges: Edges, energies: Floats, gradient: torch.Tensor | None, request: _Request) -> Evaluation:
@@ -188,8 +240,8 @@ def _assemble(edges: Edges, energies: Floats, gradient: torch.Tensor | None, req
         if request.virials:
             of_atoms = derivatives.atom_virials_from_edges(vectors, gradient, neighbour, n_atoms).numpy()
     return Evaluation(
-        energy=float(energies[:, 0].sum()),
-        energies=energies[:, 0].copy(),
+        energy=float(energies[:, request.column].sum()),
+        energies=energies[:, request.column].copy(),
         forces=forces,
         virial=virial,
         virials=of_atoms,

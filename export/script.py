@@ -20,7 +20,7 @@ from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
 # Methods beside `forward` that adapters call (see `rhopot.export.global_models`).
-EXPORTED_METHODS = ("prepare", "member_gradients")
+EXPORTED_METHODS = ("prepare", "member_gradients", "member_derivatives")
 
 
 @contextmanager

@@ -105,12 +105,24 @@ bool is_units(const json &value)
       value.value("energy", json("eV")) == "eV";
 }
 
+bool is_radius(const json &value)
+{
+  return value.is_object() && has_only(value, {"multiple", "floor"}) && is_positive(value.value("multiple", json())) &&
+      is_finite_from(value.value("floor", json()), 0.0);
+}
+
+// None, or one for each symbol.
+bool are_of_symbols(const json &values, bool (*rule)(const json &), const json &symbols)
+{
+  return values.is_object() && std::all_of(values.begin(), values.end(), rule) && (values.empty() || covers(values, symbols));
+}
+
 bool is_uncertainty(const json &value, const json &symbols)
 {
-  if (!value.is_object() || !has_only(value, {"members", "force_factors"})) return false;
-  const json factors = value.value("force_factors", json::object());
-  return is_integer_from(value.value("members", json()), 0) && factors.is_object() &&
-      std::all_of(factors.begin(), factors.end(), is_positive) && (factors.empty() || covers(factors, symbols));
+  return value.is_object() && has_only(value, {"members", "force_factors", "force_radii"}) &&
+      is_integer_from(value.value("members", json()), 0) &&
+      are_of_symbols(value.value("force_factors", json::object()), is_positive, symbols) &&
+      are_of_symbols(value.value("force_radii", json::object()), is_radius, symbols);
 }
 
 bool is_training_data(const json &value)
@@ -172,7 +184,7 @@ const Rule RULES[] = {
     {"baseline_energies", HOLDS(is_baseline(value, card.at("symbols"))), "one energy in eV for each of the symbols",
      "give 0.0 where there is none"},
     {"uncertainty", HOLDS(is_uncertainty(value, card.at("symbols"))),
-     "a number of members, 0 or more, and positive force_factors, one for each of the symbols",
+     "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
      "give 0 members if the model has no uncertainty"},
     {"descriptor", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the descriptor's settings"},
     {"fit", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the fit's settings"},

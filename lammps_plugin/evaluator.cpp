@@ -61,17 +61,29 @@ int Evaluator::pack_reverse(int, int, double *)
 
 void Evaluator::unpack_reverse(int, const int *, const double *) {}
 
-double *Evaluator::atom_deviations()
+double *Evaluator::grown(std::vector<double> &of_atoms) const
 {
   const size_t n = std::max(atom->nmax, 1);    // a pointer to something also on ranks that never had an atom
-  if (deviations_.size() < n) deviations_.resize(n, 0.0);
-  return deviations_.data();
+  if (of_atoms.size() < n) of_atoms.resize(n, 0.0);
+  return of_atoms.data();
+}
+
+double *Evaluator::atom_deviations()
+{
+  return grown(deviations_);
+}
+
+double *Evaluator::atom_radii()
+{
+  return grown(radii_);
 }
 
 void Evaluator::clear_deviations()
 {
-  atom_deviations();
-  std::fill(deviations_.begin(), deviations_.end(), 0.0);
+  for (std::vector<double> *of_atoms : {&deviations_, &radii_}) {
+    grown(*of_atoms);
+    std::fill(of_atoms->begin(), of_atoms->end(), 0.0);
+  }
 }
 
 void Evaluator::set_deviation(int i, const double *forces)
@@ -84,7 +96,12 @@ void Evaluator::set_deviation(int i, const double *forces)
     for (int k = 0; k < n; k++) variance += (forces[3 * k + a] - mean) * (forces[3 * k + a] - mean) / (3.0 * n);
   }
   const int64_t species = task_.species_of_type[atom->type[i]];
-  deviations_[i] = species < 0 ? 0.0 : task_.model.header().force_factors[species] * std::sqrt(variance);
+  if (species < 0) return;    // zeros, of `clear_deviations`
+  const ModelHeader &header = task_.model.header();
+  deviations_[i] = header.force_factors[species] * std::sqrt(variance);
+  if (header.force_radii.empty()) return;
+  const ForceRadius &radius = header.force_radii[species];
+  radii_[i] = radius.multiple * std::hypot(deviations_[i], task_.scale * radius.floor);
 }
 
 double standard_deviation(const double *values, int n)

@@ -60,8 +60,9 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   const std::vector<double> &member_totals() const { return member_totals_; }
 
   // Standard deviations of the force on every atom (see `set_deviation`), the last ones or zeros, for at least atom->nmax
-  // atoms.
+  // atoms; radii of the force errors on them, where the model's header has force_radii.
   double *atom_deviations();
+  double *atom_radii();
 
   virtual double memory_usage() const = 0;    // bytes
 
@@ -69,12 +70,14 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   void clear_deviations();
 
   // Of atom i from its members' forces [K'*3] in LAMMPS' units:
-  //   sigma = factor sqrt( 1/(3 K') sum_k |F_k - <F>|^2 ),
-  // per Cartesian component and around the members' own mean: the same number as in Python (export/results.py).
+  //   sigma = factor sqrt( 1/(3 K') sum_k |F_k - <F>|^2 ),    radius = multiple sqrt( sigma^2 + floor^2 ),
+  // sigma per Cartesian component and around the members' own mean: the same numbers as in Python (export/results.py).
   void set_deviation(int i, const double *forces);
 
+  double *grown(std::vector<double> &of_atoms) const;    // to atom->nmax
+
   Task task_;
-  std::vector<double> deviations_;    // [nmax]
+  std::vector<double> deviations_, radii_;    // [nmax]
   std::vector<double> member_totals_;
 };
 

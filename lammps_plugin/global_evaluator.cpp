@@ -250,7 +250,7 @@ void GlobalEvaluator::Sums::add(const Sums &other)
 
 double GlobalEvaluator::memory_usage() const
 {
-  double bytes = atoms_.memory_usage() + static_cast<double>(sizeof(double) * deviations_.capacity());
+  double bytes = atoms_.memory_usage() + static_cast<double>(sizeof(double) * (deviations_.capacity() + radii_.capacity()));
   for (const Sums &sums : sums_) bytes += static_cast<double>(sizeof(double) * sums.numbers.capacity());
   return bytes;
 }

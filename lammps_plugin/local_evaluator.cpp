@@ -285,7 +285,8 @@ void LocalEvaluator::unpack_reverse(int n, const int *list, const double *buffer
 
 double LocalEvaluator::memory_usage() const
 {
-  double bytes = sizeof(double) * (deviations_.capacity() + member_forces_.capacity()) + rows_.memory_usage();
+  double bytes =
+      sizeof(double) * (deviations_.capacity() + radii_.capacity() + member_forces_.capacity()) + rows_.memory_usage();
   for (const Worker &worker : workers_)
     bytes += worker.graph.memory_usage() +
         sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity() + worker.member_gradients.capacity());

@@ -12,6 +12,11 @@
 
 namespace rhopot {
 
+// Radius multiple sqrt(sigma^2 + floor^2) (eV/A) that 90% of the errors of forces on atoms of a species stay within.
+struct ForceRadius {
+  double multiple = 0.0, floor = 0.0;
+};
+
 // What rhopot.json inside the archive says.
 struct ModelHeader {
   std::string family;                  // e.g. soap_gap
@@ -25,6 +30,7 @@ struct ModelHeader {
   std::string written_by;              // version of rhopot
   double stretch = 0.0;                // of a global model: how much periodic edges may grow, unless a run asks for more
   std::vector<double> force_factors;   // calibration of the standard deviation of the members' forces on a species
+  std::vector<ForceRadius> force_radii;    // of each species; none in files without them
 };
 
 // A file whose bytes were checked (model_file.h).

@@ -48,6 +48,10 @@ ModelHeader parse_header(std::string_view text, const std::string &name)
   const json factors = card.at("uncertainty").value("force_factors", json::object());
   for (const std::string &symbol : header.symbols)
     header.force_factors.push_back(factors.value(symbol, 1.0));    // 1, not calibrated, in files without any
+  const json radii = card.at("uncertainty").value("force_radii", json::object());
+  for (const std::string &symbol : header.symbols)
+    if (!radii.empty())
+      header.force_radii.push_back({radii.at(symbol).at("multiple").get<double>(), radii.at(symbol).at("floor").get<double>()});
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
   const json stretch = card.value("stretch", json());
   header.stretch = stretch.is_null() ? UNSTATED_STRETCH : stretch.get<double>();

@@ -285,7 +285,7 @@ void PairRhopot::unpack_reverse_comm(int n, int *list, double *buffer)
 rhopot::Request PairRhopot::wanted() const
 {
   if (model_->header().members == 0) return {};
-  const bool deviations = trigger_ || always_;
+  const bool deviations = trigger_ || uncertainty_.always || force_error_.always;
   return {deviations || (compute_pair_ && eflag_global), deviations};
 }
 
@@ -297,34 +297,50 @@ void PairRhopot::finish_members()
   total_deviation_ = comm->me == 0 ? rhopot::standard_deviation(totals.data(), n) : 0.0;
 }
 
-// `fix pair ... uncertainty 1` looks for the flag, and sets it before the steps it reads.
+// `fix pair ... uncertainty 1` looks for the flag, and sets it before the steps it reads; for force_error it is the same one.
 void *PairRhopot::extract(const char *name, int &dimension)
 {
   dimension = 0;
-  if (std::strcmp(name, "uncertainty_flag") != 0) return nullptr;
-  always_ = always_before_;
-  return &trigger_;
+  for (PerAtom *asked : {&uncertainty_, &force_error_})
+    if (std::string(asked->name) + "_flag" == name) {
+      asked->always = asked->always_before;
+      return &trigger_;
+    }
+  return nullptr;
 }
 
 // Asked for in the constructor of `fix pair`, before any compute, and again whenever it reads.
 void *PairRhopot::extract_peratom(const char *name, int &columns)
 {
   columns = 0;
-  if (std::strcmp(name, "uncertainty") != 0) return nullptr;
-  if (!evaluator_) error->all(FLERR, "pair style rhopot: uncertainty needs a model; write pair_coeff before fix pair");
+  const bool error_asked = std::strcmp(name, force_error_.name) == 0;
+  if (!error_asked && std::strcmp(name, uncertainty_.name) != 0) return nullptr;
+  if (!evaluator_) error->all(FLERR, "pair style rhopot: {} needs a model; write pair_coeff before fix pair", name);
+  require_member_forces(name);
+  if (error_asked && model_->header().force_radii.empty())
+    error->all(FLERR,
+               "force_error needs a model whose force errors are calibrated, this one, written by rhopot {}, has no "
+               "uncertainty.force_radii; train it again with this version and forces in the validation set",
+               model_->header().written_by);
+  if (!error_asked) announce_deviations();
+  PerAtom &asked = error_asked ? force_error_ : uncertainty_;
+  asked.always_before = asked.always;
+  if (!have_deviations_) asked.always = true;
+  return error_asked ? evaluator_->atom_radii() : evaluator_->atom_deviations();
+}
+
+void PairRhopot::require_member_forces(const char *name)
+{
   if (model_->header().members == 0)
     error->all(FLERR,
-               "uncertainty needs a model with members, this one has none; train it on data with energies and "
-               "uncertainty.members above 0");
+               "{} needs a model with members, this one has none; train it on data with energies and "
+               "uncertainty.members above 0",
+               name);
   if (!model_->has_member_forces())
     error->all(FLERR,
                "uncertainties of atoms need a model whose members have forces, this one of kind '{}' was written before they "
                "had; train it again, or use 'compute ID all pair rhopot' for the uncertainty of the total energy",
                model_->header().kind);
-  announce_deviations();
-  always_before_ = always_;
-  if (!have_deviations_) always_ = true;
-  return evaluator_->atom_deviations();
 }
 
 // Once: older versions gave the deviation of atomic energies, and an input may still halt at a limit for that.

@@ -63,9 +63,13 @@ class PairRhopot : public Pair {
   std::unique_ptr<rhopot::Evaluator> evaluator_;    // how models of this one's kind are run
 
   int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
-  bool always_ = false;              // a `fix pair` without trigger reads them at every step
-  bool always_before_ = false;
+  struct PerAtom {
+    const char *name;             // what `fix pair` calls it
+    bool always, always_before;    // a `fix pair` without trigger reads it at every step; before the last asked for it
+  };
+  PerAtom uncertainty_ = {"uncertainty", false, false}, force_error_ = {"force_error", false, false};
   bool compute_pair_ = false;        // a `compute pair` reads the total
+  void require_member_forces(const char *name);
   void announce_deviations();
 
   bool announced_ = false;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ from matplotlib.transforms import Bbox
 from scipy.interpolate import PchipInterpolator
 
 INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
+PALETTE = (ACCENT, SECOND, INK, FAINT, "#15803d", "#a21caf", "#b45309", "#0e7490")
 MANY_POINTS = 300  # beyond this number, points of a scatter plot are drawn small and transparent
 
 
@@ -50,7 +52,7 @@ def parity(path: str | Path, panels: Mapping[str, tuple[np.ndarray, np.ndarray]]
         error, unit = y - x, _unit(label)
         text = f"MAE {np.mean(np.abs(error)):.3g} {unit}\nRMSE {np.sqrt(np.mean(error**2)):.3g} {unit}\n{x.size} values"
         axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=9, color=INK)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def learning_curve(
@@ -68,13 +70,19 @@ def learning_curve(
         axes.set_ylim(0.5 * min(values), 2.0 * max(values))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         _plain_decades(axes)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def epochs(
-    path: str | Path, numbers: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
+    path: str | Path,
+    numbers: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    title: str = "",
+    xlabel: str = "epoch",
 ) -> Path:
-    """Losses and errors over the epochs of a training, logarithmic; label with unit -> curves by name.
+    """Losses and errors over the epochs of a training or the steps of an optimizer, logarithmic.
+
+    panels: label with unit -> curves by name.
 
     Values that are not positive numbers are left out, and panels that hold no other.
     """
@@ -89,10 +97,10 @@ def epochs(
     x = np.asarray(numbers)
     for axes, (label, curves) in zip(np.atleast_1d(figure.subplots(1, len(kept))), kept.items(), strict=True):
         _draw(axes, x, curves, label)
-        axes.set(xlabel="epoch", yscale="log")
+        axes.set(xlabel=xlabel, yscale="log")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         _plain_decades(axes)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def bands(
@@ -108,7 +116,7 @@ def bands(
 
     mark: an x to be seen as a dotted line.
     """
-    figure, axes = _single()
+    figure, axes = single_figure()
     for color, (name, (mean, deviation)) in zip((INK, ACCENT, SECOND), curves.items(), strict=False):
         y, half = np.asarray(mean), np.asarray(deviation)
         axes.loglog(x, y, color=color, lw=1.4, label=name)
@@ -119,22 +127,7 @@ def bands(
     axes.xaxis.set_major_formatter(ScalarFormatter())
     _plain_decades(axes)
     axes.legend(frameon=False, fontsize=9)
-    return _save(figure, path)
-
-
-def energy_volume(
-    path: str | Path, volumes: np.ndarray, energies: np.ndarray, parabola: Sequence[float], title: str = ""
-) -> Path:
-    """Energy per atom (eV) against volume per atom (Å³), with the fitted parabola (numpy.polyfit coefficients)."""
-    figure, axes = _single()
-    dense = np.linspace(volumes.min(), volumes.max(), 200)
-    curve = np.polyval(np.asarray(parabola), dense)
-    lowest = float(curve.min())
-    axes.plot(dense, 1000 * (curve - lowest), color=FAINT, lw=1.2, label="parabola")
-    axes.plot(volumes, 1000 * (energies - lowest), "o", color=ACCENT, ms=4, label="strained cells")
-    axes.set(xlabel="volume (Å³/atom)", ylabel="energy above the minimum (meV/atom)", title=title)
-    axes.legend(frameon=False, fontsize=9)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def energy_path(
@@ -149,7 +142,7 @@ def energy_path(
 
     fit: an interpolation; without one, a monotone spline through the images guides the eye.
     """
-    figure, axes = _single()
+    figure, axes = single_figure()
     if fit is None:
         dense = np.linspace(distances[0], distances[-1], 200)
         fit = dense, PchipInterpolator(distances, energies)(dense)
@@ -157,17 +150,17 @@ def energy_path(
     axes.plot(distances, energies, "o", color=ACCENT, ms=5)
     axes.axhline(0.0, color=FAINT, lw=0.6, ls=":")
     axes.set(xlabel=xlabel, ylabel="energy from the first image (eV)", title=title)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def lines(
     path: str | Path, x: np.ndarray, curves: Mapping[str, np.ndarray], xlabel: str, ylabel: str, title: str = ""
 ) -> Path:
     """Plain lines over a common x, such as a free-energy profile."""
-    figure, axes = _single()
+    figure, axes = single_figure()
     _draw(axes, x, curves, ylabel)
     axes.set(xlabel=xlabel, title=title)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def curves(
@@ -180,7 +173,7 @@ def curves(
     """Curves with an x of their own each, both axes logarithmic: name -> (x, y); what is not positive is left out."""
     if not points:
         raise ValueError("points must hold at least one curve, got none; give two sizes or more")
-    figure, axes = _single()
+    figure, axes = single_figure()
     for k, (name, (x, y)) in enumerate(points.items()):
         color = (ACCENT, SECOND, INK, FAINT)[k % 4]
         shown = np.where(np.asarray(y) > 0, y, np.nan)
@@ -194,7 +187,7 @@ def curves(
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     else:
         axes.legend(frameon=False, fontsize=8)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def pareto_front(
@@ -232,7 +225,7 @@ def pareto_front(
         axes.xaxis.set_major_formatter(ScalarFormatter())
         _plain_decades(axes)
     every[0].legend(frameon=False, fontsize=8)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def named_front(
@@ -262,7 +255,7 @@ def named_front(
     _plain_decades(axes)
     axes.legend(frameon=False, fontsize=9)
     _name_points(figure, axes, list(points), x, y, on)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[str], title: str = "") -> Path:
@@ -279,7 +272,7 @@ def matrix(path: str | Path, values: Sequence[Sequence[float]], names: Sequence[
     for (row, column), number in np.ndenumerate(numbers):
         ink = "white" if number > 0.6 else INK
         axes.text(column, row, f"{number:.2g}", ha="center", va="center", fontsize=8, color=ink)
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
 
 
 def time_series(
@@ -292,13 +285,45 @@ def time_series(
         _draw(axes, time, curves, label)
     rows[-1].set_xlabel("time (ps)")
     figure.align_ylabels()
-    return _save(figure, path, title)
+    return save_figure(figure, path, title)
+
+
+def fitted_displacements(
+    path: str | Path, series: Mapping[str, tuple[np.ndarray, np.ndarray, Any]], title: str
+) -> Path:
+    """Mean squared displacements (Å²) over times (ps), dashed where a line was fitted: name -> (times, values, fit).
+
+    fit: an object with `coefficient` (cm²/s), `intercept` (Å²), `first` and `last` (ps)
+    """
+    figure, axes = single_figure()
+    for k, (name, (time, values, fit)) in enumerate(series.items()):
+        color, shown = (ACCENT, SECOND, INK, FAINT)[k % 4], time <= 2.0 * fit.last
+        axes.plot(time[shown], values[shown], lw=1.2, color=color, alpha=0.6, label=name)
+        ends = np.array([fit.first, fit.last])
+        axes.plot(ends, fit.intercept + 6e4 * fit.coefficient * ends, "--", lw=1.6, color=color)
+    axes.set(xlabel="time (ps)", ylabel="mean squared displacement (Å²)")
+    axes.legend(frameon=False, fontsize=8)
+    return save_figure(figure, path, title)
+
+
+def arrhenius(path: str | Path, points: Mapping[str, tuple[Any, Any, Any, Any]], title: str) -> Path:
+    """Diffusion coefficients (cm²/s) over 1000/T, logarithmic: name -> (temperatures, values, errors, line(T))."""
+    figure, axes = single_figure()
+    for k, (name, (kelvins, values, errors, line)) in enumerate(points.items()):
+        color, t = (ACCENT, SECOND, INK, FAINT)[k % 4], np.asarray(kelvins)
+        axes.errorbar(1000.0 / t, values, yerr=errors, fmt="o", ms=5, capsize=3, color=color, label=name)
+        dense = np.linspace(1000.0 / t.max(), 1000.0 / t.min(), 50)
+        axes.plot(dense, line(1000.0 / dense), lw=1.2, color=color)
+    axes.set(xlabel="1000 / temperature (1/K)", ylabel="diffusion coefficient (cm²/s)", yscale="log")
+    axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path, title)
 
 
 def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: str) -> None:
-    for color, (name, y) in zip((ACCENT, SECOND, INK, FAINT), curves.items(), strict=False):
+    for k, (name, y) in enumerate(curves.items()):
         known = np.isfinite(y)
-        axes.plot(x[known], np.asarray(y)[known], lw=1.2, color=color, label=name)
+        color, style = (ACCENT, SECOND, INK, FAINT)[k % 4], ("-", "--", ":", "-.")[k // 4 % 4]
+        axes.plot(x[known], np.asarray(y)[known], style, lw=1.2, color=color, label=name)
     axes.set_ylabel(label)
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)
@@ -349,7 +374,8 @@ def _plain_decades(axes: Axes) -> None:
     axes.grid(color=FAINT, alpha=0.3, lw=0.6)
 
 
-def _single() -> tuple[Figure, Axes]:
+def single_figure() -> tuple[Figure, Axes]:
+    """Make a figure with one panel."""
     figure = Figure(figsize=(5.2, 3.8), layout="constrained")
     return figure, figure.subplots()
 
@@ -358,7 +384,8 @@ def _unit(label: str) -> str:
     return label[label.rfind("(") + 1 : label.rfind(")")] if "(" in label else ""
 
 
-def _save(figure: Figure, path: str | Path, title: str = "") -> Path:
+def save_figure(figure: Figure, path: str | Path, title: str = "") -> Path:
+    """Write a figure into a PNG file and return its path."""
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
     FigureCanvasAgg(figure)

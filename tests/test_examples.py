@@ -19,10 +19,7 @@ pytestmark = pytest.mark.slow
 
 RUNS = {
     "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),
-    "ase_neb/run": (["--images", "1", "--steps", "5"], {"barrier.png", "band.xyz"}, "eV forward"),
-    "bulk_modulus/run": (["--points", "5"], {"energy_volume.png"}, "GPa"),
     "elastic_constants/run": (["--strains", "1e-3", "1e-2", "--displacements", "0.01"], {"constants.csv"}, "C44"),
-    "lammps_neb/run": (["--images", "3", "--steps", "10"], {"barrier.png", "in.neb"}, "eV forward"),
     "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "free energy of the bottleneck"),
     "nve_drift/run": (["--steps", "100", "--cells", "2"], {"drift.png", "in.nve"}, "meV/atom/ps"),
 }
@@ -190,3 +187,18 @@ def test_uncertainty_study_prints_coverage_ranking_and_left_out_phases(capsys: p
     assert "within one sigma" in output
     assert "rank correlation" in output
     assert "rich in Li" in output
+
+
+def test_study_of_force_errors_prints_their_coverage(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(EXAMPLES / "configs" / "soap_linear.yaml")
+    small = ["descriptor.cutoff=4", "descriptor.n_max=3", "descriptor.l_max=2", "uncertainty.members=8"]
+    example("uncertainty/force_error")(["--config", config, "--folds", "3", *small])
+    output = capsys.readouterr().out
+    found = re.search(r"^all +(\d+) +[\d.]+ +[\d.]+ +(\d+) %", output, flags=re.MULTILINE)
+    frames = re.search(r"soap_linear, (\d+) frames of Li, Si", output)
+    assert found is not None
+    assert frames is not None
+    assert int(found[1]) == 32 * int(frames[1])
+    assert 75 <= int(found[2]) <= 100
+    for row in ("large forces", "small standard deviations", "rich in Li"):
+        assert row in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -113,3 +114,18 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     assert labelled.count("run1/model.pt on halted.xyz") == again.count("run2/model.pt on halted.xyz") == 1
     assert "REF_forces (131)" in again
     assert (tmp_path / "run2" / "model.pt").exists()
+
+
+def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
+    relax, eos, elastic, phonons, neb, md, python = run("properties", tmp_path)
+    assert "space group" in relax
+    assert "no imaginary mode" in phonons
+    assert "averages over the last" in md
+    assert "forward barrier" in neb
+    assert "K (Birch-Murnaghan)" in eos
+    assert "stable against strain" in elastic
+    assert python.count("GPa") == 3
+    assert {"in.eos_diamond", "eos.png", "eos.json"} <= {file.name for file in (tmp_path / "eos").iterdir()}
+    c11 = json.loads((tmp_path / "elastic" / "elastic.json").read_text())["structures"]["diamond"]["C11"]["lammps"]
+    assert c11 == pytest.approx(151.4, abs=0.1), "as published for this potential"

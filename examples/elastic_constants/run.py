@@ -16,17 +16,13 @@ from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.console import make_console, table
-from rhopot.potentials.properties.elastic import (
-    CubicElasticConstants,
-    cubic_elastic_constants,
-    force_constant,
-    relaxed_cubic,
-)
-from rhopot.potentials.properties.equation_of_state import equation_of_state
+from rhopot.potentials.properties.elastic import elastic_constants, force_constant
+from rhopot.potentials.properties.engine import AseEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 STRAINS = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 DISPLACEMENTS = (1e-3, 3e-3, 1e-2, 2e-2, 5e-2)  # A
+FMAX = 1e-5  # eV/A
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,26 +39,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     lines = ["model,strain,c11_gpa,c12_gpa,c44_gpa,c44_clamped_gpa"]
     for model in options.model:
-        found = _report(model, options)
-        lines += [f"{model},{c.strain},{c.c11},{c.c12},{c.c44},{c.c44_clamped}" for c in found]
+        lines += [",".join(map(str, (model, *row))) for row in _report(model, options)]
     (options.output / "constants.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _report(model: Path, options: argparse.Namespace) -> list[CubicElasticConstants]:
+def _report(model: Path, options: argparse.Namespace) -> list[tuple[float, float, float, float, float]]:
+    """Strain, C11, C12, C44, C44 with clamped atoms (GPa) for each strain."""
     console, calculator = make_console(), RhopotCalculator(model)
-    guess = bulk(options.symbol, options.crystal, a=options.lattice, cubic=True)
-    curve = equation_of_state(guess, calculator)
-    near = (curve.volume0 * len(guess)) ** (1 / 3)
-    crystal = relaxed_cubic(bulk(options.symbol, options.crystal, a=near), calculator, extent=0.02)
-    lattice = (crystal.get_volume() / len(crystal) * len(guess)) ** (1 / 3)
-    console.print(
-        f"{model}: {options.symbol} {options.crystal}, a0 {lattice:.4f} A, K {curve.bulk_modulus_gpa:.1f} GPa"
-    )
-    found = cubic_elastic_constants(crystal, calculator, options.strains)
-    values = [(c.c11, c.c12, c.c44, c.c44_clamped) for c in found]
-    rows = [[f"{c.strain:.0e}", *(f"{value:.1f}" for value in row)] for c, row in zip(found, values, strict=True)]
+    engine = AseEngine(calculator)
+    start = bulk(options.symbol, options.crystal, a=options.lattice)
+    crystal = engine.relaxed(start, cell="full", fmax=FMAX, keep_symmetry=True)
+    lattice = options.lattice * (crystal.get_volume() / start.get_volume()) ** (1 / 3)
+    console.print(f"{model}: {options.symbol} {options.crystal}, a0 {lattice:.4f} A")
+    found = []
+    for strain in options.strains:
+        relaxed, clamped = (
+            elastic_constants(crystal, engine, strain=strain, relax=relax, fmax=FMAX) for relax in (True, False)
+        )
+        found.append((strain, relaxed["C11"], relaxed["C12"], relaxed["C44"], clamped["C44"]))
+    rows = [[f"{strain:.0e}", *(f"{value:.1f}" for value in values)] for strain, *values in found]
     console.print(table("", ["strain", "C11 GPa", "C12", "C44", "C44 clamped"], rows))
-    inside = [row for c, row in zip(found, values, strict=True) if 5e-4 <= c.strain <= 1e-2]
+    inside = [values for strain, *values in found if 5e-4 <= strain <= 1e-2]
     if inside:
         changes = [max(abs(value / column[0] - 1.0) for value in column) for column in zip(*inside, strict=True)]
         console.print(f"largest change: C11 {changes[0]:.1%}, C12 {changes[1]:.1%}, C44 {changes[2]:.1%}")

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = make_console()
     crystal = bulk("Si", "diamond", a=options.lattice, cubic=True).repeat(options.cells)
     start, ring = channel(crystal, options.lattice)
-    start = relax_end_point(start, RhopotCalculator(options.model), 0.05, 100)
+    start = relax_end_point(start, RhopotCalculator(options.model), 0.05, 500)
     write_collective_variables(options.output / "colvars.inp", start, ring, options)
     data = replace(write_data(options.output / "structure.data", start), path=Path("structure.data"))
     console.print(f"{options.steps} steps in LAMMPS; log: {options.output / 'in.metadynamics.log'}")

@@ -22,6 +22,7 @@ from rhopot.potentials.commands.failures import (
     sentence,
     with_notes,
 )
+from rhopot.potentials.commands.property_application import add_properties
 
 app = typer.Typer(
     name="rhopot",
@@ -310,6 +311,9 @@ def data_lint(
     from rhopot.potentials.commands.keys import parse_keys
 
     run(structures, test, group, parse_keys(key or []), model)
+
+
+add_properties(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_family
 from rhopot.potentials.families.described import described_settings
 from rhopot.potentials.pair import describe_repulsion
-from rhopot.potentials.runs.calibration_notes import correlates, rank_of_deviations
+from rhopot.potentials.runs.calibration_notes import correlates, radii_of_errors, rank_of_deviations
 
 # Arrays with more numbers than this are shown by their shape.
 MOST_NUMBERS = 24
@@ -69,6 +69,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         *_in_words(card),
         *_settings("descriptor", card.descriptor),
         *_repulsion(card),
+        *_error_of_forces(card),
         *_settings("fit", card.fit),
         *_settings("trained on", _with_validation(_without_structures(card.training_data.summary))),
         ("data hash", card.training_data.hash),
@@ -113,6 +114,12 @@ def _repulsion(card: ModelCard) -> list[tuple[str, str]]:
         return []
     lines = describe_repulsion(baseline.get("pair"), shortest)
     return [("short range" if k == 0 else "", line) for k, line in enumerate(lines)]
+
+
+def _error_of_forces(card: ModelCard) -> list[tuple[str, str]]:
+    """The predicted error of forces, for files that know it."""
+    words = radii_of_errors(card.fit.get("force_calibration"))
+    return [] if words is None else [("force error", words)]
 
 
 def _without_structures(summary: dict[str, Any]) -> dict[str, Any]:

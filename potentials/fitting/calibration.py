@@ -14,6 +14,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fitting.force_radii import ForceRadius, force_radii, not_negligible
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS, FEWEST_FOLDS
 from rhopot.potentials.units import NEGLIGIBLE_FORCE
 
@@ -88,7 +89,7 @@ def plain_scale(errors: Floats, deviations: Floats) -> float:
 
 @dataclass(frozen=True)
 class ForceErrors:
-    """Force components (m) of structures that a model was not fitted to.
+    """Force components (m) of structures that a model was not fitted to, the three of each atom in turn.
 
     errors, deviations: eV/A, the latter predicted; species: index of the atom's element; frames: its structure.
     """
@@ -134,18 +135,21 @@ class ForceCalibration:
 
     factors: symbol -> factor for forces on atoms of that element. Members of a fit differ about as much for every
     element, while errors may be several times as large for one element as for another.
+    radii: symbol -> radius that 90% of the force-error vectors on its atoms stay within (`force_radii`).
     n_components of n_frames in n_groups (None: not all carry one): errors they are based on; widening: part of the
     factors that is due to the small number of frames, at most; within_one, within_two, rank_correlation: of these
-    errors, at the factors.
+    errors, at the factors; within_radius: part of the atoms whose error vector is within its radius.
     """
 
     factors: dict[str, float]
+    radii: dict[str, ForceRadius]
     n_components: int
     n_frames: int
     n_groups: int | None
     widening: float
     within_one: float
     within_two: float
+    within_radius: float
     rank_correlation: float
 
 
@@ -158,8 +162,8 @@ def calibrate_forces(
     deviation are both rounding (forces that vanish by symmetry, atoms without neighbours) are left out. An element that
     fewer structures hold, or whose members agree, takes the factor of all components together.
     """
-    known = (np.abs(found.errors) > NEGLIGIBLE_FORCE) | (found.deviations > NEGLIGIBLE_FORCE)
-    found = found.select(known)
+    every = found
+    found = found.select((np.abs(found.errors) > NEGLIGIBLE_FORCE) | (found.deviations > NEGLIGIBLE_FORCE))
     together = _force_factor(found)
     if together is None:
         return None
@@ -170,16 +174,33 @@ def calibrate_forces(
         factors[symbol] = factor
         scaled[atoms] = factor * np.maximum(found.deviations[atoms], np.finfo(np.float64).tiny)
         widening = max(widening, wider)
+    radii, within_radius = _radii(every, factors, symbols)
     return ForceCalibration(
         factors=factors,
+        radii=radii,
         n_components=len(found.errors),
         n_frames=found.n_frames,
         n_groups=n_groups,
         widening=widening,
         within_one=float(np.mean(np.abs(found.errors) <= scaled)),
         within_two=float(np.mean(np.abs(found.errors) <= 2.0 * scaled)),
+        within_radius=within_radius,
         rank_correlation=rank_correlation(np.abs(found.errors), scaled),
     )
+
+
+def _radii(
+    found: ForceErrors, factors: dict[str, float], symbols: Sequence[str]
+) -> tuple[dict[str, ForceRadius], float]:
+    """Return the radius of each element, and the part of these very atoms whose error is within it."""
+    lengths = np.linalg.norm(found.errors.reshape(-1, 3), axis=1)
+    species, frames = found.species[::3], found.frames[::3]
+    deviations = found.deviations[::3] * np.array([factors[symbol] for symbol in symbols])[species]
+    radii = force_radii(lengths, deviations, species, frames, symbols)
+    sizes = np.zeros(len(lengths))
+    for s, symbol in enumerate(symbols):
+        sizes[species == s] = radii[symbol].of(deviations[species == s])
+    return radii, float(np.mean((lengths <= sizes)[not_negligible(lengths, deviations)]))
 
 
 def _force_factor(found: ForceErrors) -> tuple[float, float] | None:

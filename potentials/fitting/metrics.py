@@ -5,7 +5,8 @@
 
 MAE and RMSE, over all frames and per config_type. Where predictions come with a standard deviation: its root mean
 square over the energies per atom or the force components, and the fraction of errors within one and within two
-standard deviations (68% and 95% where the calibration holds and errors are normal).
+standard deviations (68% and 95% where the calibration holds and errors are normal). Where they come with a predicted
+error of the force vector on each atom: its mean, and the fraction of atoms whose error is within it (90%).
 
 "Up to one constant per element": energies of different reference methods differ by a constant per atom, so a comparison
 may first remove the least-squares constants, fitted on the training set and applied to the test part
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fitting.force_radii import not_negligible
 from rhopot.potentials.structures.composition import CompositionBaseline, fit_baseline
 from rhopot.potentials.structures.frames import Frame
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, NEGLIGIBLE_FORCE, to_voigt
@@ -38,7 +40,8 @@ class FramePrediction:
     """Prediction of a model for one frame: energy (eV), forces (N, 3) in eV/A, stress (3, 3) in eV/A^3.
 
     energy_deviation: standard deviation of the energy in eV, where the model knows its uncertainty;
-    force_deviations: that of each atom's force (N,) in eV/A, per component.
+    force_deviations: that of each atom's force (N,) in eV/A, per component; force_radii: predicted error of the force
+    vector on each atom (N,) in eV/A.
     """
 
     energy: float
@@ -46,6 +49,7 @@ class FramePrediction:
     stress: Floats | None = None
     energy_deviation: float | None = None
     force_deviations: Floats | None = None
+    force_radii: Floats | None = None
 
 
 def element_constants(frames: Sequence[Frame], predictions: Sequence[FramePrediction]) -> CompositionBaseline:
@@ -94,6 +98,7 @@ def _errors(pairs: list[tuple[Frame, FramePrediction]], constants: CompositionBa
         reference = np.concatenate([labels.ravel() for _, labels in forces])
         table["forces_reference_rms_mev_per_angstrom"] = MEV_PER_EV * _rms(reference)
         _add_force_coverage(table, pairs)
+        _add_radius_coverage(table, pairs)
     stress = [to_voigt(p.stress - f.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
     if stress:
         error = np.concatenate(stress)
@@ -164,6 +169,25 @@ def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePre
         if known.any():
             table["n_frames_with_force_deviations"] = len(errors)
             _add_coverage(table, FORCES, every[known], sizes[known])
+
+
+def _add_radius_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePrediction]]) -> None:
+    """Write the mean predicted error of the force on an atom, and the fraction of atoms whose error is within it.
+
+    Atoms whose error and standard deviation are both rounding do not count.
+    """
+    lengths, radii, counts = [], [], []
+    for frame, p in pairs:
+        if frame.forces is None or p.forces is None or p.force_deviations is None or p.force_radii is None:
+            continue
+        lengths.append(np.linalg.norm(p.forces - frame.forces, axis=1))
+        radii.append(p.force_radii)
+        counts.append(not_negligible(lengths[-1], p.force_deviations))
+    if any(one.any() for one in counts):
+        kept = np.concatenate(counts)
+        error, radius = np.concatenate(lengths)[kept], np.concatenate(radii)[kept]
+        table["forces_error_mean_mev_per_angstrom"] = MEV_PER_EV * float(radius.mean())
+        table["forces_within_error"] = float(np.mean(error <= radius))
 
 
 def _rms(values: Floats) -> float:

@@ -20,6 +20,8 @@ import numpy as np
 from ase import Atoms, units
 from ase.data import atomic_masses, atomic_numbers
 
+from rhopot.potentials.lammps.pair_style import PairStyle
+
 BAR_PER_EV_PER_CUBIC_ANGSTROM = 1.6021765e6  # as rounded by LAMMPS (`nktv2p` of metal units)
 
 
@@ -103,7 +105,7 @@ def lammps_frame(atoms: Atoms, margin: float = 10.0) -> tuple[Atoms, np.ndarray]
     boxed = atoms.copy()
     if not all(boxed.pbc):
         _box(boxed, margin)
-    lattice, rotation = _triangular(boxed.cell.array)
+    lattice, rotation = triangular(boxed.cell.array)
     boxed.set_cell(lattice)
     boxed.positions = boxed.positions @ rotation.T
     if boxed.has("momenta"):
@@ -111,11 +113,13 @@ def lammps_frame(atoms: Atoms, margin: float = 10.0) -> tuple[Atoms, np.ndarray]
     return boxed, rotation
 
 
-def header(data: DataFile, model: str | Path, options: str = "", wrapped: bool = True) -> str:
-    """First lines of every deck: units, boundary, structure and the rhopot pair style.
+def header(data: DataFile, model: str | Path | PairStyle, options: str = "") -> str:
+    """First lines of every deck: units, boundary, structure and pair style (rhopot for the path of a model).
 
-    `options` follows the pair style's name. Non-periodic directions are `f` (fixed walls: atoms must stay inside).
+    `options` follows the name of the pair style rhopot. Non-periodic directions are `f` (fixed walls: atoms must stay
+    inside).
     """
+    pair = model if isinstance(model, PairStyle) else PairStyle.of_model(model, options)
     boundary = " ".join("p" if periodic else "f" for periodic in data.pbc)
     lines = [
         "units metal",
@@ -124,8 +128,7 @@ def header(data: DataFile, model: str | Path, options: str = "", wrapped: bool =
         "newton on",
         f"boundary {boundary}",
         f"read_data {data.path}",
-        f"pair_style rhopot {options}".rstrip(),
-        f"pair_coeff * * {model} {' '.join(data.symbols)}",
+        *pair.lines(data.symbols),
     ]
     return "\n".join(lines) + "\n"
 
@@ -226,7 +229,7 @@ def _dynamics(timestep_fs: float, every: int, conserved: str) -> list[str]:
     ]
 
 
-def _triangular(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def triangular(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower-triangular lattice with positive diagonal, and the orthogonal rotation with cell = lattice @ rotation."""
     q, r = np.linalg.qr(cell.T)
     signs = np.where(np.diag(r) < 0.0, -1.0, 1.0)

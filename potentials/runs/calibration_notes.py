@@ -26,6 +26,29 @@ def rank_of_deviations(force_calibration: Any) -> str | None:
     return found
 
 
+def notes_on_forces(force_calibration: Any) -> list[str]:
+    """What there is to say of the predicted uncertainty and error of forces."""
+    return [note for note in (rank_of_deviations(force_calibration), radii_of_errors(force_calibration)) if note]
+
+
+def radii_of_errors(force_calibration: Any) -> str | None:
+    """The predicted error of the force on an atom, from `force_calibration` of a report or card.
+
+    None where the forces are not calibrated, or by a version that had no such error.
+    """
+    radii = force_calibration.get("radii") if isinstance(force_calibration, dict) else None
+    if not radii:
+        return None
+    parts = [
+        f"{one['multiple']:.2f} sqrt(sigma^2 + {one['floor']:.2g}^2) eV/A on {symbol}" for symbol, one in radii.items()
+    ]
+    return (
+        "predicted error of the force on an atom, within which 90 % of the errors lie: "
+        f"{', '.join(parts)}, with the predicted standard deviation sigma; it holds "
+        f"{force_calibration['within_radius']:.0%} of the validation errors that it was made from"
+    )
+
+
 def correlates(force_calibration: Any) -> bool:
     """Whether larger predicted deviations of forces tend to go with larger errors."""
     return float(force_calibration["rank_correlation"]) >= LEAST_RANK_CORRELATION

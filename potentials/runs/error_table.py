@@ -21,6 +21,8 @@ COLUMNS = (
     ("F std", "forces_deviation_rms_mev_per_angstrom", ".2f"),
     ("F <1 std", "forces_within_one_deviation", ".0%"),
     ("F <2 std", "forces_within_two_deviations", ".0%"),
+    ("F error", "forces_error_mean_mev_per_angstrom", ".1f"),
+    ("F <error", "forces_within_error", ".0%"),
 )
 
 
@@ -39,6 +41,11 @@ def explanation(errors: dict[str, Any]) -> str:
         sentences.append(
             "F std, F <1 std, F <2 std: the same for force components (meV/A), in "
             f"{errors['n_frames_with_force_deviations']} of {errors['n_frames']} frames."
+        )
+    if "forces_within_error" in errors:
+        sentences.append(
+            "F error: predicted error of the force vector on an atom (mean, meV/A); F <error: fraction of atoms whose "
+            "error is within it (90 % expected)."
         )
     return " ".join(sentences)
 

@@ -48,7 +48,7 @@ def predict_frames(
         with naming(frame):
             result = evaluate(model, [frame.atoms], gradients=gradients, members=members, deviations=deviations)[0]
         stress = result.stress(frame.atoms) if frame.stress is not None else None
-        spread = result.energy_uncertainty(), result.forces_uncertainty
+        spread = result.energy_uncertainty(), result.forces_uncertainty, result.forces_error
         predictions.append(FramePrediction(result.energy, result.forces, stress, *spread))
         if progress is not None:
             progress(done)

@@ -17,6 +17,7 @@ from ase import Atoms
 from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
+from rhopot.export.card import ForceRadii
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families import Family, find_family
@@ -146,7 +147,8 @@ def _with_force_factors(
             problem.progress.message(f"note: the predicted uncertainty of forces is not calibrated: {why}")
         return card, report | {"force_calibration": None}
     numbers = asdict(found)
-    uncertainty = card.uncertainty.model_copy(update={"force_factors": found.factors})
+    radii = {symbol: ForceRadii(**one) for symbol, one in numbers["radii"].items()}
+    uncertainty = card.uncertainty.model_copy(update={"force_factors": found.factors, "force_radii": radii})
     card = card.model_copy(update={"uncertainty": uncertainty, "fit": {**card.fit, "force_calibration": numbers}})
     return card, report | {"force_calibration": numbers}
 

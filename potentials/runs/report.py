@@ -16,7 +16,7 @@ from typing import Any
 from rhopot.potentials.config.reference import reference
 from rhopot.potentials.families import installed_family
 from rhopot.potentials.pair import describe_repulsion
-from rhopot.potentials.runs.calibration_notes import rank_of_deviations
+from rhopot.potentials.runs.calibration_notes import notes_on_forces
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
 from rhopot.potentials.runs.learning_curve import describe_points
@@ -47,6 +47,8 @@ PLAIN_NAMES = {
     "columns": "coefficients",
     "factor": "factor on the standard deviation",
     "factors": "factor on the standard deviation, by element",
+    "radii": "radius multiple sqrt(sigma^2 + floor^2) of errors, by element",
+    "within_radius": "fraction of error vectors within the radius",
     "force_calibration": "calibration of the uncertainty of forces",
     "jackknife_scale": "factor on the leave-one-fold-out part",
     "n_components": "force components",
@@ -257,10 +259,10 @@ def _quality(report: dict[str, Any]) -> Iterator[str]:
         yield angstroms(explanation(errors.get("validation") or next(iter(errors.values()))))
     yield from _remarks_on_errors(report)
     yield "![parity of the validation set](parity.png)"
-    correlation = rank_of_deviations(report["fit"].get("force_calibration"))
-    if correlation:
+    notes = notes_on_forces(report["fit"].get("force_calibration"))
+    if notes:
         yield "### Uncertainty"
-        yield sentence(correlation)
+        yield from (angstroms(sentence(note)) for note in notes)
     if report["stability"]:
         yield "### Hot dynamics"
         yield "\n".join(f"- {run['sentence']}" for run in report["stability"])

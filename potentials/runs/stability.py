@@ -95,6 +95,16 @@ class Stability:
         )
 
 
+def known_distances(card: ModelCard) -> Mapping[str, float]:
+    """Shortest distance in A that counts as known of each pair of elements, `Li-Si` in the order of the card.
+
+    That in the training data, or the sum of covalent radii where that is shorter or the pair does not occur.
+    """
+    summary: Mapping[str, Any] = card.training_data.summary
+    known = ZblSettings().completed(card.symbols, summary.get("shortest_distances")).outer
+    return known if isinstance(known, dict) else {}
+
+
 class _Limits:
     """What counts as running away, from the card of a model and the structure at the start."""
 
@@ -104,8 +114,7 @@ class _Limits:
         self._symbols = card.symbols
         self._thermal = 3.0 * units.kB * temperature
         self._range = summary.get("energy_range")
-        known = ZblSettings().completed(card.symbols, summary.get("shortest_distances")).outer
-        self._known: Mapping[str, float] = known if isinstance(known, dict) else {}
+        self._known = known_distances(card)
 
     def energy(self, atoms: Atoms) -> float:
         """Energy per atom (eV) without those of the elements."""

@@ -20,7 +20,8 @@ from ase.optimize import BFGS
 from rhopot.export import RhopotCalculator, evaluate
 
 MODEL = small_models.scattering()
-KNOWN = {"energy", "free_energy", "forces", "stress", "energy_uncertainty", "forces_uncertainty"}
+OF_MEMBERS = {"energy_members", "forces_members", "stress_members", "energy_uncertainty", "forces_uncertainty"}
+KNOWN = {"energy", "free_energy", "forces", "stress", *OF_MEMBERS}
 
 
 def attached(atoms: ase.Atoms, **options: float) -> ase.Atoms:

@@ -68,6 +68,16 @@ def test_no_field_may_be_left_out_at_export(name: str) -> None:
             {"members": 2, "force_factors": {"Li": 1.0}},
             "a number of members, 0 or more, and positive force_factors",
         ),
+        (
+            "uncertainty",
+            {"members": 2, "force_radii": {"Li": {"multiple": 2.0, "floor": 0.1}}},
+            "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
+        ),
+        (
+            "uncertainty",
+            {"members": 2, "force_radii": {name: {"multiple": 0.0, "floor": 0.1} for name in ("Li", "Si")}},
+            "a number of members, 0 or more, and positive force_factors and force_radii",
+        ),
         ("descriptor", {}, "a non-empty JSON object of finite values"),
         ("fit", {"sigma": float("nan")}, "a non-empty JSON object of finite values"),
         ("training_data", {"summary": {"frames": 3}}, "a summary and a hash"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import ase
 import many_body_toy as toy
@@ -12,6 +13,11 @@ import pytest
 from rhopot.export import LoadedModel, Uncertainty, evaluate
 from rhopot.testing.numerics import stress_from_energies
 
+RADII: dict[str, Any] = {
+    "members": 3,
+    "force_factors": {"Li": 0.4, "Si": 2.5},
+    "force_radii": {"Li": {"multiple": 2.0, "floor": 0.3}, "Si": {"multiple": 3.5, "floor": 0.0}},
+}
 MODEL = toy.in_memory(members=3)
 
 
@@ -81,6 +87,19 @@ def test_deviation_of_forces_is_that_of_the_members_forces() -> None:
     scaled = evaluate(replace(MODEL, card=card), [atoms], deviations=True)[0]
     of_atoms = [factors[symbol] for symbol in atoms.symbols]
     np.testing.assert_allclose(scaled.forces_uncertainty, of_atoms * found.forces_uncertainty, rtol=1e-12)
+
+
+def test_force_errors_are_radii_of_the_calibrated_deviations() -> None:
+    """m sqrt(sigma^2 + f^2) with the numbers of each element, for packed structures too; none in files without them."""
+    structures = [toy.skewed(), toy.tiny()]
+    assert evaluate(MODEL, structures, deviations=True)[0].forces_error is None
+    card = MODEL.card.model_copy(update={"uncertainty": Uncertainty(**RADII)})
+    for atoms, found in zip(structures, evaluate(replace(MODEL, card=card), structures, deviations=True), strict=True):
+        expected = [
+            RADII["force_radii"][symbol]["multiple"] * (sigma**2 + RADII["force_radii"][symbol]["floor"] ** 2) ** 0.5
+            for symbol, sigma in zip(atoms.symbols, found.forces_uncertainty, strict=True)
+        ]
+        np.testing.assert_allclose(found.forces_error, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("max_edges", [1, 40, 10**6])

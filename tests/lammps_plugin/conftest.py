@@ -8,10 +8,17 @@ import pytest
 import small_models
 import torch
 
-from rhopot.export import ModelCard, script
+from rhopot.export import ModelCard, Uncertainty, script
+from rhopot.export.card import ForceRadii
 
+CALIBRATED = Uncertainty(
+    members=8,
+    force_factors={"Li": 0.7, "Si": 1.9},
+    force_radii={"Li": ForceRadii(multiple=3.0, floor=0.02), "Si": ForceRadii(multiple=2.2, floor=0.4)},
+)
 FILES: dict[str, tuple[torch.nn.Module, ModelCard]] = {
     "many_body.pt": (toy.ManyBody(8), toy.card(8)),
+    "calibrated.pt": (toy.ManyBody(8), toy.card(8, uncertainty=CALIBRATED)),
     "float32.pt": (toy.ManyBody(0, torch.float32), toy.card(0, "float32")),
     "fingerprint.pt": (toy.Fingerprint(), toy.card()),
     "constant.pt": (toy.Constant(), toy.card()),

@@ -114,6 +114,14 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
         {"uncertainty": {"members": -1}},
         "card.uncertainty must be a number of members, 0 or more, and positive force_factors",
     ),
+    (
+        {"uncertainty": {"members": 2, "force_radii": {"Li": {"multiple": 2.0, "floor": 0.1}}}},
+        "card.uncertainty must be a number of members, 0 or more, and positive force_factors and force_radii, one for",
+    ),
+    (
+        {"uncertainty": {"members": 2, "force_radii": {name: {"multiple": 2.0} for name in ("Li", "Si")}}},
+        "card.uncertainty must be a number of members, 0 or more, and positive force_factors and force_radii, one for",
+    ),
     ({"uncertainty": {"members": 7}}, "model '{}' must return float64 ["),
     ({"uncertainty": {"members": 0}}, "model '{}' must return float64 ["),
     ({"descriptor": {}}, "card.descriptor must be a non-empty JSON object of finite values, got {}"),

@@ -68,6 +68,58 @@ def test_trained_models_give_the_deviations_of_ase(
     assert run.values["total"] == pytest.approx(truth.energy_uncertainty(), rel=1e-7)
 
 
+BOTH = """
+fix both all pair 5 rhopot uncertainty 1 force_error 1
+fix radius all pair 5 rhopot force_error 1
+velocity all create 600 3
+fix move all nve
+dump atoms all custom 5 atoms.dump id x y z f_both[1] f_both[2] f_radius
+dump_modify atoms sort id format float %.17g
+run 5
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("units", ["metal", "real"])
+def test_force_errors_are_those_of_ase(models: Path, tmp_path: Path, ranks: int, units: str) -> None:
+    """At both steps of a run, alone and beside the deviations they are made of."""
+    model = models / "calibrated.pt"
+    scale = {"metal": 1.0, "real": lmp.REAL}[units]
+    script = lmp.setup(tmp_path, toy.crystal((1, 1, 1)), model, ["Li", "Si"], units=units)
+    frames = lmp.succeed(tmp_path, script + BOTH, ranks).dump()
+    assert len(frames) == 2
+    for frame in frames:
+        atoms = toy.crystal((1, 1, 1))
+        atoms.positions = lmp.columns(frame, "x", "y", "z")
+        truth = evaluate(load_model(model), [atoms], deviations=True)[0]
+        assert truth.forces_error.min() > 0.05
+        np.testing.assert_allclose(frame["f_both[1]"] / scale, truth.forces_uncertainty, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(frame["f_both[2]"] / scale, truth.forces_error, rtol=0, atol=1e-8)
+        np.testing.assert_array_equal(frame["f_radius"], frame["f_both[2]"])
+    assert np.abs(frames[1]["f_radius"] - frames[0]["f_radius"]).max() > 1e-6
+
+
+@pytest.mark.parametrize("family", ["soap_gap", "gmp_snn", "scattering"])
+def test_trained_models_give_the_force_errors_of_ase(
+    trained_model: Callable[[str], Path], tmp_path: Path, family: str
+) -> None:
+    atoms, model = training_structure(0.1), trained_model(family)
+    truth = evaluate(load_model(model), [atoms], deviations=True)[0].forces_error
+    assert truth is not None
+    script = lmp.setup(tmp_path, atoms, model, ["Li", "Si"])
+    run = lmp.succeed(tmp_path, script + COMMON.replace("uncertainty 1", "force_error 1"), 2)
+    np.testing.assert_allclose(run.dump()[0]["f_sigma"], truth, rtol=1e-7, atol=1e-9)
+
+
+def test_force_errors_of_older_files_are_refused(tmp_path: Path) -> None:
+    data = ROOT / "tests" / "data"
+    script = lmp.setup(tmp_path, lmp.in_lammps_frame(toy.skewed()), data / "format_1_linear.pt", ["Li", "Si"])
+    run = lmp.lammps(tmp_path, script + "fix sigma all pair 1 rhopot force_error 1\n")
+    assert run.status != 0
+    assert "force_error needs a model whose force errors are calibrated, this one, written by rhopot" in run.output
+    assert "train it again with this version and forces in the validation set" in run.output
+
+
 def test_under_hybrid(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     """Pair style hybrid reads communication sizes before the model is loaded."""
     atoms, model = training_structure(0.1), trained_model("soap_linear")
@@ -83,7 +135,7 @@ def test_the_printed_input_runs(trained_model: Callable[[str], Path], tmp_path: 
     page = (ROOT / "lammps_plugin" / "README.md").read_text(encoding="utf-8")
     section = page.split("## Uncertainty")[1].split("\n## ")[0]
     block = "\n".join(line.strip() for line in re.findall(r"^    (.*)$", section, re.MULTILINE))
-    assert block.count("\n") == 4
+    assert block.count("\n") == 5
     script = lmp.setup(tmp_path, training_structure(), trained_model(family), ["Li", "Si"])
     steps = 20 if family == "scattering" else 50
     script += f"""

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from rhopot.potentials import plots
+from rhopot.potentials import plots, property_plots
 
 X = np.linspace(0.0, 2.0, 9)
 Y = X**2 - X
@@ -27,7 +27,7 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
         {"loss": {"train": [3.0, 2.0, 1.9], "validation": [np.nan, 2.5, 2.4]}, "none": {"train": [0.0] * 3}},
     ),
     "epochs in one decade": lambda path: plots.epochs(path, [1, 2], {"loss": {"train": [6.1, 6.2]}}),
-    "energy and volume": lambda path: plots.energy_volume(path, X + 10, Y, np.polyfit(X + 10, Y, 2).tolist()),
+    "energy and volume": lambda path: property_plots.energy_volume(path, X + 10, Y, np.polyfit(X + 10, Y, 2).tolist()),
     "path": lambda path: plots.energy_path(path, X, Y),
     "path with a curve": lambda path: plots.energy_path(path, X, Y, (X, Y), "title"),
     "lines": lambda path: plots.lines(path, X, {"a": Y, "b": -Y}, "x", "y"),
@@ -64,7 +64,7 @@ def test_nothing_to_draw_is_said(draw: Callable[[Path], Path], tmp_path: Path) -
 def test_names_of_points_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of crowded points meet neither each other nor the edge of the axes."""
     drawn: list[Figure] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path, title="": drawn.append(figure) or Path(path))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path, title="": drawn.append(figure) or Path(path))
     points = {f"potential {k}": (10.0 + 0.4 * k, 50.0 - k) for k in range(6)}
     plots.named_front(tmp_path / "picture.png", points, [0, 5], "x", "y")
     (axes,) = drawn[0].axes

@@ -21,7 +21,7 @@ from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials import plots
 from rhopot.potentials.commands import main
 from rhopot.potentials.commands.evaluate import not_fitted
-from rhopot.potentials.commands.info import notes
+from rhopot.potentials.commands.info import _rows, notes
 from rhopot.potentials.files import write_atomically
 from rhopot.potentials.structures import read_frames
 
@@ -242,6 +242,14 @@ def test_deviations_that_do_not_correlate_with_errors_are_named(
     rank = calibration["rank_correlation"]
     sentence = f"redicted standard deviations of forces and force errors have a rank correlation of {rank:.2f}"
     assert sentence in (folder / "report.md").read_text()
+    assert (
+        "Predicted error of the force on an atom, within which 90 % of the errors lie"
+        in (folder / "report.md").read_text()
+    )
+    radius = card.uncertainty.force_radii["Si"]
+    words = dict(_rows(card))["force error"]
+    assert f"{radius.multiple:.2f} sqrt(sigma^2 + {radius.floor:.2g}^2) eV/A on Si" in words
+    assert "force error" not in dict(_rows(card.model_copy(update={"fit": {}})))
     for rank in (-0.4, 0.05, 0.19, 0.2, 0.6):
         fit = {**card.fit, "force_calibration": {**calibration, "rank_correlation": rank}}
         said = [note for note in notes(card.model_copy(update={"fit": fit})) if "they do not correlate" in note]

@@ -34,7 +34,7 @@ def completed(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("rhopot", "e"), ["evaluate"]),
+        (("rhopot", "ev"), ["evaluate"]),
         (("rhopot", "data", ""), ["lint"]),
         (("rhopot", "train", "--o"), ["--overwrite"]),
         (("rhopot", "config", "soap"), ["soap_linear", "soap_gap"]),

@@ -74,6 +74,19 @@ def test_coverage_of_force_components() -> None:
     assert table["forces_deviation_rms_mev_per_angstrom"] == pytest.approx(1000 * ((0.08**2 + 0.2**2) / 2) ** 0.5)
 
 
+def test_coverage_of_the_predicted_error_of_forces() -> None:
+    """Error vectors of 0.1 sqrt(3) on two atoms, within 0.2 and not within 0.1; a third has rounding alone."""
+    frames = [frame("Li3", 1.0), frame("Si2", 2.0)]
+    forces = np.array([[2.1, 2.1, 2.1], [2.1, 2.1, 1.9], [2.0, 2.0, 2.0]])
+    radii, deviations = np.array([0.2, 0.1, 0.01]), np.array([0.05, 0.05, 1e-9])
+    predictions = [FramePrediction(1.0, forces, force_deviations=deviations, force_radii=radii)]
+    table = error_table(frames, [*predictions, FramePrediction(2.0, np.zeros((2, 3)))])
+    assert table["forces_within_error"] == 0.5
+    assert table["forces_error_mean_mev_per_angstrom"] == pytest.approx(150.0)
+    within = [part.get("forces_within_error") for part in table["per_config_type"].values()]
+    assert 0.5 in within
+
+
 def test_absent_labels_leave_no_key() -> None:
     table = error_table([frame("Si", None, forces=False)], [FramePrediction(0.0)])
     assert set(table) == {"n_frames", "n_atoms", "per_config_type"}

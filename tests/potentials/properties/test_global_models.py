@@ -13,9 +13,10 @@ from ase.build import bulk
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.lammps.input_decks import lammps_frame, static, write_data
-from rhopot.potentials.properties.equation_of_state import equation_of_state
+from rhopot.potentials.properties.engine import AseEngine
+from rhopot.potentials.properties.equation_of_state import at_least_energy, equation_of_state
 from rhopot.potentials.properties.md import run_dynamics
-from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
+from rhopot.potentials.properties.neb import nudged_elastic_band
 from rhopot.potentials.runs.evaluation import predict_frames
 from rhopot.potentials.structures import Frame
 from rhopot.potentials.structures.prototypes import sample_structure
@@ -77,7 +78,8 @@ def test_frame_of_lammps_is_its_own_frame() -> None:
 def test_curve_of_energies_is_smooth_and_leads_to_the_pressure() -> None:
     """K = -V dp/dV of the stress, on the grid of the curve, and no warning on the long way to its minimum."""
     calculator = RhopotCalculator(MODEL)
-    curve = equation_of_state(bulk("Li", "bcc", a=4.4), calculator, extent=0.02, points=9)
+    engine = AseEngine(calculator)
+    curve = equation_of_state(at_least_energy(bulk("Li", "bcc", a=4.4), engine), engine, extent=0.02, points=9)
     pressures = []
     for factor in (0.999, 1.001):
         atoms = bulk("Li", "bcc", a=(2 * curve.volume0 * factor) ** (1 / 3))
@@ -100,9 +102,7 @@ def test_dynamics_conserve_energy() -> None:
 
 def test_images_of_a_band_share_what_is_prepared() -> None:
     calculator = RhopotCalculator(MODEL)
-    atoms = toy.slab()
-    atoms.calc = calculator
-    initial = relax_end_point(toy.slab(), calculator, steps=3)
+    initial = toy.slab()
     final = initial.copy()
     final.positions[0] += (0.3, 0.2, 0.1)
     band = nudged_elastic_band(initial, final, calculator, images=2, steps=3, climb=False)

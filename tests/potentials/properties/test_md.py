@@ -1,4 +1,4 @@
-"""Dynamics, equation of state and bands, held to what is known in closed form for simple potentials."""
+"""Dynamics and bands, held to what is known in closed form for simple potentials."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from rhopot.potentials.properties.equation_of_state import equation_of_state
+from rhopot.potentials.lammps.band import read_lammps_band
 from rhopot.potentials.properties.md import energy_drift, run_dynamics
-from rhopot.potentials.properties.neb import nudged_elastic_band, read_lammps_band, relax_end_point
+from rhopot.potentials.properties.neb import nudged_elastic_band, relax_end_point
 from rhopot.potentials.structures.prototypes import vacancy_hop
 
 
@@ -41,26 +41,6 @@ def test_drift_is_the_slope() -> None:
 def test_unknown_ensemble_is_refused() -> None:
     with pytest.raises(ValueError, match="ensemble must be nve or nvt, got 'npt'"):
         run_dynamics(bulk("Cu"), EMT(), ensemble="npt")  # type: ignore[arg-type]
-
-
-def test_bulk_modulus_equals_that_from_stresses() -> None:
-    """K = -V dp/dV by finite differences of the pressure; the start is 5 % away from equilibrium."""
-    curve = equation_of_state(bulk("Cu", a=3.75), EMT(), extent=0.01, points=7)
-    pressure = []
-    for factor in (0.9995, 1.0005):
-        atoms = bulk("Cu", a=(4 * curve.volume0 * factor) ** (1 / 3))
-        atoms.calc = EMT()
-        pressure.append(-atoms.get_stress()[:3].mean())
-    expected = -(pressure[1] - pressure[0]) / 0.001 / units.GPa
-    assert curve.bulk_modulus_gpa == pytest.approx(expected, rel=0.01)
-    assert abs(np.mean(pressure)) / units.GPa < 0.2
-
-
-def test_bulk_modulus_needs_a_bulk_and_a_minimum() -> None:
-    with pytest.raises(ValueError, match="must be periodic in three directions"):
-        equation_of_state(Atoms("Cu"), EMT())
-    with pytest.raises(ValueError, match="points must be 5 or more, got 3"):
-        equation_of_state(bulk("Cu"), EMT(), points=3)
 
 
 @pytest.mark.slow

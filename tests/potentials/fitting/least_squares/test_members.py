@@ -193,7 +193,7 @@ def test_each_element_has_its_factor_of_forces() -> None:
     deviations = random.uniform(0.1, 1.0, (3, 1800))
     noise = random.standard_normal((3, 1800))
     parts = [force_errors(scale * deviations[s] * noise[s], deviations[s], 60, s) for s, scale in enumerate((0.5, 3.0))]
-    rare = force_errors(deviations[2, :20] * noise[2, :20], deviations[2, :20], 2, 2)
+    rare = force_errors(deviations[2, :24] * noise[2, :24], deviations[2, :24], 2, 2)
     together = ForceErrors(
         *(np.concatenate([getattr(part, field.name) for part in (*parts, rare)]) for field in fields(ForceErrors))
     )

@@ -1,0 +1,182 @@
+"""`rhopot neb`: path of least energy and barrier between two structures (the computation: `properties.neb`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from rhopot.potentials import plots
+from rhopot.potentials.commands.property_options import PropertyOptions
+from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
+from rhopot.potentials.files import write_atomically
+from rhopot.potentials.properties.engine import AseEngine
+from rhopot.potentials.properties.lammps_engine import LammpsEngine
+from rhopot.potentials.properties.neb import (
+    MigrationPath,
+    aligned_error,
+    energies_along,
+    minimum_energy_path,
+    unwrapped,
+)
+from rhopot.potentials.structures.prototypes import conventional, vacancy_hop
+
+AGREEMENT = (1e-3, 1e-2)  # eV; float64, float32
+
+
+def neb(
+    options: PropertyOptions,
+    *,
+    images: int,
+    fmax: float,
+    end_fmax: float,
+    steps: int,
+    climb: bool,
+    repeat: tuple[int, int, int],
+    along: Path | None,
+) -> None:
+    """Print, plot and write the barrier between two structures, or of a vacancy hop in one crystal."""
+    settings = {"images": images, "fmax": fmax, "end_fmax": end_fmax, "steps": steps, "climb": climb, "repeat": repeat}
+    task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True)
+    reference = None if along is None else _read_path(along)
+    initial, final = _relaxed_ends(task, _ends(task, repeat), end_fmax)
+    if task.potential.pair is not None:
+        task.lammps("neb").write_band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
+    by_engine: dict[str, MigrationPath] = {}
+    for name in task.engines:
+        engine = task.engine(name, "neb")
+        task.console.print(f"band of {images} images by {name}, {steps} steps at most")
+        by_engine[name] = task.kept.get(
+            f"band: {name}",
+            MigrationPath,
+            lambda: minimum_energy_path(
+                initial,
+                final,
+                engine,  # noqa: B023
+                images=images,
+                fmax=fmax,
+                steps=steps,
+                climb=climb,
+            ),
+        )
+    main = next(iter(by_engine.values()))
+    found = Measured(by_engine, _members(task, main, initial))
+    band = task.folder / "band.xyz"
+    write_atomically(band, lambda partial: ase.io.write(partial, main.images(initial), format="extxyz"))
+    title = f"{task.potential.name}: {main.forward_barrier:.3f} eV"
+    relative = main.energies - main.energies[0]
+    picture = plots.energy_path(task.folder / "neb.png", main.distances, relative, title=title)
+    task.console.print(f"path: {band}; plot: {picture}")
+    rows = _quantities(task, found)
+    if reference is not None:
+        rows += _along(task, *reference)
+    paths = {name: {"distances": each.distances, "energies": each.energies} for name, each in by_engine.items()}
+    task.finish({"path": rows}, {"paths": paths})
+
+
+def _ends(task: PropertyTask, repeat: tuple[int, int, int]) -> tuple[Atoms, Atoms]:
+    """End points: two structures as given, or a vacancy and its nearest neighbor in a supercell of one."""
+    structures = list(task.structures.items())
+    if len(structures) == 2:
+        return structures[0][1], structures[1][1]
+    if len(structures) > 2:
+        raise ValueError(
+            f"neb must be given two end points, or one crystal for a vacancy hop, got {len(structures)} structures; "
+            "leave the others out"
+        )
+    name, crystal = structures[0]
+    relaxed = task.relaxed(name, crystal, fmax=task.fmax)
+    if task.is_prototype(name):
+        relaxed = conventional(name, relaxed)
+    supercell = relaxed.repeat(repeat)
+    supercell.calc = None
+    task.console.print(f"vacancy hop in {name}, {len(supercell)} sites ({'x'.join(map(str, repeat))} cells)")
+    return vacancy_hop(supercell)
+
+
+def _relaxed_ends(task: PropertyTask, ends: tuple[Atoms, Atoms], fmax: float) -> tuple[Atoms, Atoms]:
+    initial, final = (
+        task.relaxed(name, end, cell="fixed", fmax=fmax, keep_symmetry=False)
+        for name, end in zip(("initial", "final"), ends, strict=True)
+    )
+    return initial, final
+
+
+def _members(task: PropertyTask, path: MigrationPath, atoms: Atoms) -> list[MigrationPath]:
+    """The members' energies of the images; the saddle is the model's."""
+    makers = task.potential.members if task.options.members else ()
+    images = path.images(atoms)
+    return [
+        task.kept.get(
+            f"member {k}",
+            MigrationPath,
+            lambda: MigrationPath(path.positions, energies_along(images, AseEngine(make()))),  # noqa: B023
+        )
+        for k, make in enumerate(makers)
+    ]
+
+
+def _quantities(task: PropertyTask, found: Measured[MigrationPath]) -> list[Quantity]:
+    limit, saddle, last = task.limit(*AGREEMENT), found.main.saddle, len(found.main.energies) - 1
+    rows = [
+        Quantity.of(found, "forward barrier", "eV", lambda path: path.forward_barrier, limit),
+        Quantity.of(found, "backward barrier", "eV", lambda path: path.backward_barrier, limit),
+        Quantity.of(found, "last - first energy", "eV", lambda path: path.energies[last] - path.energies[0], limit),
+        Quantity.of(found, "length of the path", "A", lambda path: path.distances[-1]),
+    ]
+    at_saddle = [[float(path.energies[saddle] - path.energies[end]) for path in found.members] for end in (0, last)]
+    for k, members in enumerate(at_saddle):
+        rows[k] = Quantity(rows[k].name, "eV", rows[k].values, members, limit)
+    rows[3] = Quantity(rows[3].name, "A", rows[3].values, [])
+    return rows
+
+
+def _read_path(file: Path) -> tuple[list[Atoms], np.ndarray]:
+    """Structures of a path and their reference energies (eV)."""
+    if not file.is_file():
+        raise ValueError(f"--along must be a file, got '{file}'; check the name")
+    images: list[Atoms] = list(ase.io.iread(file, ":"))
+    energies = []
+    for image in images:
+        known = [image.info[key] for key in ("REF_energy", "energy") if key in image.info]
+        if not known and image.calc is not None:
+            known = [image.get_potential_energy()]
+        if not known:
+            raise ValueError(
+                f"--along must hold an energy of every image, got '{file}' without; label it as REF_energy"
+            )
+        energies.append(float(known[0]))
+    return images, np.array(energies)
+
+
+def _along(task: PropertyTask, images: list[Atoms], reference: np.ndarray) -> list[Quantity]:
+    """Barrier and error along a given path, without relaxation."""
+    energies = {name: energies_along(images, _evaluator(task, name)) for name in task.engines}
+    members = [energies_along(images, AseEngine(make())) for make in task.potential.members if task.options.members]
+    top = int(np.argmax(reference))
+    names = (*energies, "reference")
+    curves = {name: values - values[0] for name, values in zip(names, (*energies.values(), reference), strict=True)}
+    picture = plots.lines(
+        task.folder / "along.png", np.arange(len(images)), curves, "image", "energy from the first image (eV)"
+    )
+    task.console.print(
+        f"along the given path, barrier of the reference {reference[top] - reference[0]:.4f} eV: {picture}"
+    )
+    errors = {name: aligned_error(values, reference) for name, values in energies.items()}
+    barriers = {name: float(values[top] - values[0]) for name, values in energies.items()}
+    return [
+        Quantity(
+            "barrier along the given path",
+            "eV",
+            barriers,
+            [float(values[top] - values[0]) for values in members],
+            task.limit(*AGREEMENT),
+        ),
+        Quantity("error along it, shift-aligned", "meV", errors, [aligned_error(e, reference) for e in members]),
+    ]
+
+
+def _evaluator(task: PropertyTask, name: str) -> AseEngine | LammpsEngine:
+    return task.engine(name, "along")

@@ -1,0 +1,171 @@
+"""Options that every property command has, written once: potential, structures, engines, output."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ENGINES = {"ase": ("ase",), "lammps": ("lammps",), "both": ("ase", "lammps")}
+
+
+@dataclass(frozen=True)
+class PropertyOptions:
+    """What the options of all property commands were set to."""
+
+    inputs: list[str]
+    prototype: list[str]
+    symbol: str | None
+    lattice: float | None
+    engine: str
+    ranks: int
+    members: bool
+    output: Path | None
+    json_file: Path | None
+    overwrite: bool
+    calculator: str | None
+    pair_style: str | None
+    pair_coeff: list[str]
+
+
+_INPUTS = typer.Argument(
+    help="Model file written by train (none with --calculator or --pair-style), then the structure in any format ASE "
+    "reads (none with --prototype).",
+    metavar="[MODEL.PT] [STRUCTURE]",
+    show_default=False,
+)
+_OPTIONS: dict[str, Any] = {
+    "inputs": (Annotated[list[str] | None, _INPUTS], None),
+    "prototype": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--prototype",
+                help="Instead of a file: sc, bcc, fcc, hcp, diamond, zincblende, wurtzite, rocksalt, cesiumchloride or "
+                "fluorite, with --symbol; its lattice is relaxed first.",
+                metavar="NAME",
+            ),
+        ],
+        None,
+    ),
+    "symbol": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--symbol", help="Element of --prototype, or two: Si,C. Not needed for a model of one.", metavar="X"
+            ),
+        ],
+        None,
+    ),
+    "lattice": (
+        Annotated[
+            float | None,
+            typer.Option(
+                "--lattice",
+                help="Lattice constant of --prototype in A before it is relaxed; by default from covalent radii.",
+                metavar="A",
+            ),
+        ],
+        None,
+    ),
+    "engine": (
+        Annotated[
+            str,
+            typer.Option("--engine", help="ase, lammps, or both, which are compared.", metavar="ase|lammps|both"),
+        ],
+        "ase",
+    ),
+    "ranks": (Annotated[int, typer.Option("-n", "--ranks", help="MPI ranks of LAMMPS.", min=1)], 1),
+    "members": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--members/--no-members",
+                help="Compute with each ensemble member of the model as well (16 at most), for the error bar.",
+            ),
+        ],
+        True,
+    ),
+    "output": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--output", "-o", help="Folder to write; by default the name of the command.", metavar="FOLDER"
+            ),
+        ],
+        None,
+    ),
+    "json_file": (
+        Annotated[Path | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")],
+        None,
+    ),
+    "overwrite": (
+        Annotated[bool, typer.Option("--overwrite", help="Replace the results of another command in the folder.")],
+        False,
+    ),
+    "calculator": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--calculator",
+                help="Instead of a model: a function without arguments that makes an ASE calculator.",
+                metavar="MODULE:FUNCTION",
+            ),
+        ],
+        None,
+    ),
+    "pair_style": (
+        Annotated[
+            str | None, typer.Option("--pair-style", help="The same potential in LAMMPS, e.g. sw.", metavar="WORDS")
+        ],
+        None,
+    ),
+    "pair_coeff": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--pair-coeff",
+                help='With --pair-style: "* * Si.sw {elements}", where {elements} stands for the elements of the atom '
+                "types; repeatable.",
+                metavar="WORDS",
+            ),
+        ],
+        None,
+    ),
+}
+
+
+def property_command(app: typer.Typer, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command of these names (the first is shown, the others are aliases).
+
+    The function takes `PropertyOptions` first and its own options as keywords; the command has both.
+    """
+
+    def register(run: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+            for name, (kind, default) in _OPTIONS.items()
+        ]
+        keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+
+        @functools.wraps(run)
+        def command(**given: Any) -> None:
+            common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
+            lists = {name: common[name] or [] for name in ("inputs", "prototype", "pair_coeff")}
+            run(PropertyOptions(**{**common, **lists}), **given)
+
+        parameters = [shared[0], *keyword, *shared[1:]]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        del command.__wrapped__
+        for k, name in enumerate(names):
+            app.command(name, hidden=k > 0)(command)
+        return run
+
+    return register

@@ -1,0 +1,369 @@
+"""One run of a property command: potential, structures and engines, results that are kept, tables and files.
+
+A folder receives `VERB.json` (numbers), `VERB.png` (plot), `in.*` and `*.data` (the LAMMPS input that the property
+stands for, written also where ASE computes), and `stages.json`, with which the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from rich.text import Text
+
+from rhopot.export import ModelFileError
+from rhopot.potentials.commands.property_options import ENGINES, PropertyOptions
+from rhopot.potentials.console import bar, make_console, table
+from rhopot.potentials.files import finite, write_json
+from rhopot.potentials.lammps.relaxation import CellRelaxation
+from rhopot.potentials.properties.engine import Advance, AseEngine, Engine
+from rhopot.potentials.properties.kept import Kept, plain
+from rhopot.potentials.properties.lammps_engine import LammpsEngine
+from rhopot.potentials.properties.potential import Potential
+from rhopot.potentials.structures.prototypes import prototype
+
+Result = TypeVar("Result")
+
+FMAX = (1e-6, 1e-3)  # eV/A, to which crystals are relaxed before a property is computed; float64, float32
+OTHER_CRYSTAL = 0.2  # relative change of the volume at which a member's crystal is not the one that is measured
+
+
+@dataclass(frozen=True)
+class Measured(Generic[Result]):
+    """Results of one structure: by name of the engine, the first one's first, and of the ensemble members."""
+
+    by_engine: dict[str, Result]
+    members: list[Result]
+
+    @property
+    def main(self) -> Result:
+        """The result of the first engine."""
+        return next(iter(self.by_engine.values()))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of each engine and the standard deviation over the members, for tables and comparisons.
+
+    limit: largest accepted difference between the engines, relative to the number where `relative`; None: not compared
+    errors: standard errors of the numbers of each engine, where they are averages
+    """
+
+    name: str
+    unit: str
+    values: dict[str, float]
+    members: list[float]
+    limit: float | None = None
+    relative: bool = False
+    errors: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        measured: Measured[Result],
+        name: str,
+        unit: str,
+        number: Callable[[Result], float],
+        limit: float | None = None,
+        relative: bool = False,
+    ) -> Quantity:
+        """The quantity that `number` reads from results."""
+        values = {engine: float(number(result)) for engine, result in measured.by_engine.items()}
+        return cls(name, unit, values, [float(number(each)) for each in measured.members], limit, relative)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the members; None where there are none."""
+        return float(np.std(self.members)) if self.members else None
+
+    @property
+    def difference(self) -> float | None:
+        """Difference between the engines, relative where the limit is; None of one engine."""
+        if len(self.values) < 2:
+            return None
+        first, second = self.values.values()
+        return abs(second - first) / (max(abs(first), 1e-12) if self.relative else 1.0)
+
+    @property
+    def agrees(self) -> bool:
+        """True where the engines agree within the limit, or are not compared."""
+        return self.limit is None or self.difference is None or self.difference <= self.limit
+
+    def shown(self, engine: str) -> str:
+        """The number of an engine, with its error where it is an average."""
+        if engine not in self.values:
+            return ""
+        error = f" +- {self.errors[engine]:.2g}" if engine in self.errors else ""
+        return f"{self.values[engine]:.6g}{error}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "unit": self.unit,
+            **self.values,
+            "standard_errors": dict(self.errors),
+            "standard_deviation": self.deviation,
+            "members": self.members,
+            "difference": self.difference,
+            "limit": self.limit,
+            "difference_is_relative": self.relative,
+        }
+
+
+class PropertyTask:
+    """What a property command works with.
+
+    verb: name of the command; settings: its own options, on which results depend
+    several: more than one structure is meaningful
+
+    Raises:
+        ValueError: no structure or several where one is needed, an engine the potential does not have.
+    """
+
+    def __init__(self, verb: str, options: PropertyOptions, settings: Mapping[str, Any], several: bool = False) -> None:
+        self.verb, self.options, self.settings = verb, options, dict(settings)
+        self.console = make_console()
+        self.engines = _engines(options.engine)
+        self.potential, files = _potential(options)
+        self.structures = _structures(options, files, self.potential)
+        if not several and len(self.structures) > 1:
+            raise ValueError(
+                f"{verb} must be given one structure, got {', '.join(self.structures)}; leave the others out"
+            )
+        for engine, there in (("ase", self.potential.calculator), ("lammps", self.potential.pair)):
+            if engine in self.engines and there is None:
+                missing = "--calculator" if engine == "ase" else "--pair-style and --pair-coeff"
+                raise ValueError(
+                    f"--engine {options.engine} must have the potential in {engine}, got none; add {missing}"
+                )
+        self.folder = options.output or Path(verb)
+        task = {
+            "verb": verb,
+            "potential": self.potential.identity,
+            "structures": {name: _identity(atoms) for name, atoms in self.structures.items()},
+            "settings": self.settings,
+        }
+        self.kept = Kept(self.folder, task, overwrite=options.overwrite)
+        self.console.print(f"{self.potential.name}: {verb} of {', '.join(self.structures)}; output in {self.folder}")
+
+    @property
+    def fmax(self) -> float:
+        """Largest force in eV/A to which structures are relaxed unless the user says so: what the precision allows."""
+        return self.limit(*FMAX)
+
+    def limit(self, of_float64: float, of_float32: float) -> float:
+        """The limit that goes with the precision of the potential."""
+        return of_float64 if self.potential.dtype == "float64" else of_float32
+
+    def is_prototype(self, name: str) -> bool:
+        """True for a structure that --prototype made."""
+        return name in self.options.prototype
+
+    @property
+    def structure(self) -> Atoms:
+        """The structure, of commands that take one."""
+        return next(iter(self.structures.values()))
+
+    def engine(self, name: str, stem: str) -> AseEngine | LammpsEngine:
+        """The engine of that name; the input of LAMMPS is called `in.STEM`."""
+        if name == "lammps":
+            return self.lammps(stem)
+        assert self.potential.calculator is not None
+        return AseEngine(self.potential.calculator())
+
+    def lammps(self, stem: str) -> LammpsEngine:
+        """LAMMPS, to run or to write the input `in.STEM`."""
+        assert self.potential.pair is not None
+        return LammpsEngine(self.potential.pair, self.folder, ranks=self.options.ranks, stem=stem)
+
+    def relaxed(
+        self,
+        name: str,
+        atoms: Atoms,
+        *,
+        cell: CellRelaxation = "full",
+        fmax: float | None = None,
+        keep_symmetry: bool = True,
+    ) -> Atoms:
+        """The structure relaxed by the first engine, its input `in.relax_NAME`; to `self.fmax` where none is given."""
+        force = self.fmax if fmax is None else fmax
+        engine = self.engine(self.engines[0], f"relax_{name}")
+        stage = f"{name}: relaxed by {self.engines[0]}"
+        return self.kept.get(
+            stage, Atoms, lambda: engine.relaxed(atoms, cell=cell, fmax=force, keep_symmetry=keep_symmetry)
+        )
+
+    def measure(
+        self,
+        name: str,
+        start: Atoms,
+        kind: type[Result],
+        compute: Callable[[Engine, Atoms, Advance], Result],
+        *,
+        total: int,
+        cell: CellRelaxation | None = "full",
+        fmax: float | None = None,
+    ) -> Measured[Result]:
+        """Compute a property of a structure with each engine and each member; finished parts are kept.
+
+        start: relaxed structure, the same for all engines; each member relaxes it first by its own energies, `cell`
+        (None: leaves it). total: steps of one computation, for the bar.
+        """
+        by_engine: dict[str, Result] = {}
+        for engine in self.engines:
+            with bar(self.console, f"{name}, {engine}", total) as advance:
+                made = self.engine(engine, f"{self.verb}_{name}")
+                by_engine[engine] = self.kept.get(f"{name}: {engine}", kind, lambda: compute(made, start, advance))  # noqa: B023
+        return Measured(by_engine, self._members(name, start, kind, compute, cell, self.fmax if fmax is None else fmax))
+
+    def _members(
+        self,
+        name: str,
+        start: Atoms,
+        kind: type[Result],
+        compute: Callable[[Engine, Atoms, Advance], Result],
+        cell: CellRelaxation | None,
+        fmax: float,
+    ) -> list[Result]:
+        """Results of the members; a member for which the structure does not exist is left out, and it is said."""
+        makers = self.potential.members if self.options.members else ()
+        found: list[Result] = []
+        failed: list[str] = []
+        with bar(self.console, f"{name}, members", len(makers)) as advance:
+            for k, make in enumerate(makers):
+                one = self.kept.attempt(
+                    f"{name}: member {k}",
+                    kind,
+                    lambda: self._member(make(), start, cell, fmax, compute),  # noqa: B023
+                )
+                (failed if isinstance(one, str) else found).append(one)  # type: ignore[arg-type]
+                advance(k + 1)
+        if failed:
+            rest = "" if 2 * len(found) > len(makers) else "; too few are left for an error bar"
+            self.console.print(f"note: {name}: {len(failed)} of {len(makers)} members failed ({failed[0]}){rest}")
+        return found if 2 * len(found) > len(makers) else []
+
+    @staticmethod
+    def _member(
+        calculator: Any,
+        start: Atoms,
+        cell: CellRelaxation | None,
+        fmax: float,
+        compute: Callable[[Engine, Atoms, Advance], Result],
+    ) -> Result:
+        engine = AseEngine(calculator)
+        own = start if cell is None else engine.relaxed(start, cell=cell, fmax=fmax, keep_symmetry=True)
+        if all(start.pbc) and abs(own.get_volume() / start.get_volume() - 1.0) > OTHER_CRYSTAL:
+            raise ValueError(
+                f"volume must stay within {OTHER_CRYSTAL:.0%} of {start.get_volume() / len(start):.4g} A^3/atom, got "
+                f"{own.get_volume() / len(own):.4g}"
+            )
+        return compute(engine, own, lambda done: None)
+
+    def finish(self, quantities: Mapping[str, Sequence[Quantity]], further: Mapping[str, Any] | None = None) -> None:
+        """Print the table of each structure, write the JSON files, and fail where the engines disagree.
+
+        quantities: by structure; further: more results for the JSON file.
+
+        Raises:
+            RuntimeError: engines differ by more than a limit; everything has been written.
+        """
+        for name, rows in quantities.items():
+            self.console.print(table(name, *self._table(rows)))
+        numbers = {
+            "property": self.verb,
+            "potential": self.potential.name,
+            "engines": list(self.engines),
+            "settings": self.settings,
+            "structures": {name: {row.name: row.as_dict() for row in rows} for name, rows in quantities.items()},
+            **(further or {}),
+        }
+        files = [self.folder / f"{self.verb}.json", *([self.options.json_file] if self.options.json_file else [])]
+        for file in files:
+            write_json(file, finite(plain(numbers)), indent=2)
+        self.console.print(f"numbers: {', '.join(map(str, files))}")
+        differing = [
+            f"{row.name} of {name} by {row.difference:.2g}{' relative' if row.relative else f' {row.unit}'}, "
+            f"limit {row.limit:g}"
+            for name, rows in quantities.items()
+            for row in rows
+            if not row.agrees
+        ]
+        if differing:
+            raise RuntimeError(f"ase and lammps disagree: {'; '.join(differing)}")
+
+    def _table(self, rows: Sequence[Quantity]) -> tuple[list[str], list[list[str | Text]]]:
+        columns = ["", *self.engines, *(["difference", "limit"] if len(self.engines) > 1 else []), "+-", "unit"]
+        lines: list[list[str | Text]] = []
+        for row in rows:
+            line: list[str | Text] = [row.name, *(row.shown(engine) for engine in self.engines)]
+            if len(self.engines) > 1:
+                limit = "" if row.limit is None else f"{row.limit:.0e}{' relative' if row.relative else ''}"
+                difference = "" if row.difference is None else f"{row.difference:.1e}"
+                line += [difference if row.agrees else Text(difference, style="red"), limit]
+            line += ["" if row.deviation is None else f"{row.deviation:.2g}", row.unit]
+            lines.append(line)
+        return columns, lines
+
+
+def _engines(name: str) -> tuple[str, ...]:
+    if name not in ENGINES:
+        raise ValueError(f"--engine must be ase, lammps or both, got '{name}'")
+    return ENGINES[name]
+
+
+def _potential(options: PropertyOptions) -> tuple[Potential, list[str]]:
+    """The potential, and the inputs that are left for structures."""
+    if options.calculator is not None or options.pair_style is not None:
+        potential = Potential.of_names(options.calculator, options.pair_style, tuple(options.pair_coeff))
+        return potential, options.inputs
+    if not options.inputs:
+        raise ValueError("a model file must be given first, got nothing; name one, or use --calculator")
+    model = Path(options.inputs[0])
+    if not model.is_file():
+        raise ModelFileError(f"model must be a file, got '{model}'; check the name")
+    return Potential.of_model(model), options.inputs[1:]
+
+
+def _structures(options: PropertyOptions, files: Sequence[str], potential: Potential) -> dict[str, Atoms]:
+    """Structures by the name of their file or prototype."""
+    found: dict[str, Atoms] = {}
+    for file in files:
+        name = Path(file).name.split(".")[0] or "structure"
+        found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
+    if options.prototype:
+        symbols = options.symbol.split(",") if options.symbol else list(potential.symbols)
+        found |= {name: prototype(name, symbols, options.lattice) for name in options.prototype}
+    if not found:
+        raise ValueError("a structure must be given, got none; name a file, or --prototype diamond --symbol Si")
+    return found
+
+
+def read_structure(path: Path) -> Atoms:
+    """Last structure of a file.
+
+    Raises:
+        ValueError: no file, or none that ASE can read, or no atoms.
+    """
+    if not path.is_file():
+        raise ValueError(f"structure must be a file, got '{path}'; check the name")
+    try:
+        atoms = ase.io.read(path)
+    except Exception as error:
+        raise ValueError(f"structure must be readable by ASE, got '{path}' ({error}); convert it") from error
+    if not isinstance(atoms, Atoms) or len(atoms) == 0:
+        raise ValueError(f"structure must hold atoms, got '{path}' without any; give another")
+    return atoms
+
+
+def _identity(atoms: Atoms) -> dict[str, Any]:
+    """What results depend on of a structure."""
+    arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
+    arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta()}
+    constraints = [str(constraint.todict()) for constraint in atoms.constraints]
+    return {name: array.tolist() for name, array in arrays.items()} | {"constraints": constraints}

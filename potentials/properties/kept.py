@@ -1,0 +1,119 @@
+"""Results of the stages of a property, kept in its folder, so that the same command goes on where it was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from rhopot.potentials.files import write_json
+
+FILE = "stages.json"
+
+Result = TypeVar("Result")
+
+
+class Kept:
+    """Named results of one task in a folder.
+
+    task: everything the results depend on, as plain values. A folder holds one task.
+
+    Raises:
+        ValueError: the folder holds the stages of another task and `overwrite` is false.
+    """
+
+    def __init__(self, folder: Path, task: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self._file = folder / FILE
+        self._key = hashlib.sha256(json.dumps(task, sort_keys=True, default=str).encode()).hexdigest()
+        self._stages: dict[str, Any] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        found = self._read()
+        if found is not None and found.get("task") == self._key:
+            self._stages = found["stages"]
+        elif found is not None and not overwrite:
+            raise ValueError(
+                f"output must be a new folder, or that of the same command, got '{folder}' with results of another "
+                "model, structure or setting; name another with --output, or give --overwrite"
+            )
+
+    @property
+    def key(self) -> str:
+        """Hash of the task, for files of other kinds that hold parts of its results."""
+        return self._key
+
+    def __contains__(self, stage: str) -> bool:
+        return stage in self._stages
+
+    def get(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result:
+        """Return the result of a stage, a dataclass `kind` of numbers and arrays or Atoms; computed if it is new."""
+        if stage not in self._stages:
+            self._store(stage, plain(compute()))
+        return restored(self._stages[stage], kind)
+
+    def attempt(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result | str:
+        """`get` of a stage that may fail: the result, or the sentence of its ValueError, which is kept as well."""
+        if stage not in self._stages:
+            try:
+                self._store(stage, plain(compute()))
+            except ValueError as error:
+                self._store(stage, {"failed": str(error)})
+        found = self._stages[stage]
+        return str(found["failed"]) if set(found) == {"failed"} else restored(found, kind)
+
+    def _store(self, stage: str, value: Any) -> None:
+        self._stages[stage] = value
+        write_json(self._file, {"task": self._key, "stages": self._stages})
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:  # damaged: what it held is computed again
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def plain(value: Any) -> Any:
+    """Plain values of a result: dataclasses as objects, arrays as lists, structures as a row of ASE's JSON database."""
+    if isinstance(value, Atoms):
+        text = io.StringIO()
+        ase.io.write(text, value, format="json")
+        row = json.loads(text.getvalue())
+        row["1"] |= {
+            "ctime": 0.0,
+            "mtime": 0.0,
+            "unique_id": "0" * 32,
+            "user": None,
+        }  # of this moment: no part of a task
+        return {"atoms": json.dumps(row)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def restored(value: Any, kind: type[Result]) -> Result:
+    """The result of that kind; lists of numbers become arrays."""
+    if kind is Atoms:
+        return ase.io.read(io.StringIO(value["atoms"]), format="json")  # type: ignore[return-value]
+    return kind(**{name: _array(item) for name, item in value.items()})
+
+
+def _array(item: Any) -> Any:
+    if isinstance(item, dict) and set(item) == {"atoms"}:
+        return restored(item, Atoms)
+    return np.array(item) if isinstance(item, list) else item

@@ -1,0 +1,150 @@
+"""Pictures of properties: energies and moduli against volume, elastic constants, phonons, functions of temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rhopot.potentials.plots import ACCENT, FAINT, INK, PALETTE, SECOND, save_figure, single_figure
+
+COLORS = (INK, ACCENT)
+Lines = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def energy_volume(
+    path: str | Path, volumes: np.ndarray, energies: np.ndarray, parabola: Sequence[float], title: str = ""
+) -> Path:
+    """Energy per atom (eV) against volume per atom (Å³), with the fitted parabola (numpy.polyfit coefficients)."""
+    figure, axes = single_figure()
+    dense = np.linspace(volumes.min(), volumes.max(), 200)
+    curve = np.polyval(np.asarray(parabola), dense)
+    lowest = float(curve.min())
+    axes.plot(dense, 1000 * (curve - lowest), color=FAINT, lw=1.2, label="parabola")
+    axes.plot(volumes, 1000 * (energies - lowest), "o", color=ACCENT, ms=4, label="strained cells")
+    axes.set(xlabel="volume (Å³/atom)", ylabel="energy above the minimum (meV/atom)", title=title)
+    axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
+def volume_curves(path: str | Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
+    """Energies (eV/atom) above the lowest of each curve against the volume (Å³/atom): by name, (volumes, energies)."""
+    figure, axes = single_figure()
+    for k, (name, (volumes, energies)) in enumerate(curves.items()):
+        axes.plot(volumes, 1000 * energies, "o-", ms=3, lw=1.2, color=PALETTE[k % len(PALETTE)], label=name)
+    axes.set(xlabel="volume (Å³/atom)", ylabel="energy above the minimum (meV/atom)", title=title)
+    axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
+def equations_of_state(
+    path: str | Path,
+    energies: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    moduli: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    title: str = "",
+) -> Path:
+    """Energies (eV/atom) and bulk moduli (GPa) against the volume (Å³/atom): by phase, (volumes, values)."""
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    lowest = min(float(values.min()) for _, values in energies.values())
+    for k, name in enumerate(energies):
+        color = PALETTE[k % len(PALETTE)]
+        volumes, values = energies[name]
+        left.plot(volumes, values - lowest, "o-", ms=3, lw=1.2, color=color, label=name)
+        right.plot(*moduli[name], "o-", ms=3, lw=1.2, color=color, label=name)
+    left.set(xlabel="volume (Å³/atom)", ylabel="energy above the lowest (eV/atom)")
+    right.set(xlabel="volume (Å³/atom)", ylabel="bulk modulus -V dP/dV (GPa)")
+    left.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path, title)
+
+
+def bars(
+    path: str | Path,
+    labels: Sequence[str],
+    values: Mapping[str, Sequence[float]],
+    errors: Mapping[str, Sequence[float]],
+    ylabel: str,
+    title: str = "",
+) -> Path:
+    """Groups of bars, one for each label, with error bars: name -> values, errors in the order of the labels."""
+    figure, axes = single_figure()
+    width = 0.8 / len(values)
+    for k, (name, heights) in enumerate(values.items()):
+        x = np.arange(len(labels)) + (k - 0.5 * (len(values) - 1)) * width
+        axes.bar(x, heights, width, yerr=errors[name], capsize=2, color=PALETTE[k % len(PALETTE)], label=name)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(ylabel=ylabel, title=title)
+    if len(values) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
+def phonon_bands(
+    path: str | Path,
+    bands: Mapping[str, Lines],
+    ticks: Sequence[tuple[float, str]],
+    density: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    errors: Sequence[tuple[float, float, float]] = (),
+    title: str = "",
+) -> Path:
+    """Frequencies in THz along a path, and their density of states.
+
+    bands: name -> pieces without a jump, each x (n,) and frequencies (n, branches)
+    ticks: x and label of special points
+    density: name -> frequencies (m,), states per THz and atom (m,); errors: (x, frequency, standard deviation)
+    """
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.5, 1))
+    for k, (name, pieces) in enumerate(bands.items()):
+        style = {"color": COLORS[k % 2], "lw": 1.2, "ls": "-" if k == 0 else "--"}
+        for x, frequencies in pieces:
+            left.plot(x, frequencies, **style)
+        at, states = density[name]
+        right.plot(states, at, label=name, **style)
+    for tick, _ in ticks:
+        left.axvline(tick, color=FAINT, lw=0.6)
+    for axes in (left, right):
+        axes.axhline(0.0, color=FAINT, lw=0.8, ls=":")
+    if errors:
+        where, mean, half = np.array(errors).T
+        left.errorbar(where, mean, half, fmt=".", ms=3, capsize=2, lw=1, color=SECOND, label="ensemble members")
+        left.legend(frameon=False, fontsize=8)
+    labels = [label.replace("GAMMA", "Γ") for _, label in ticks]
+    left.set_xticks([tick for tick, _ in ticks], labels)
+    left.set(ylabel="frequency (THz)", xlim=(ticks[0][0], ticks[-1][0]))
+    right.set(xlabel="states\n(1/THz/atom)", xlim=(0.0, None))
+    if len(bands) > 1:
+        right.legend(frameon=False, fontsize=8)
+    return save_figure(figure, path, title)
+
+
+def of_temperature(
+    path: str | Path,
+    temperatures: np.ndarray,
+    panels: Mapping[str, tuple[Mapping[str, np.ndarray], np.ndarray | None]],
+    title: str = "",
+) -> Path:
+    """Functions of temperature (K), one panel each.
+
+    panels: label with unit -> curves by name, and the standard deviation of the first one or None
+    """
+    columns = 3 if len(panels) % 3 == 0 else 2
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.8 * columns, 2.8 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for axes, (label, (curves, deviation)) in zip(grid.flat, panels.items(), strict=False):
+        for k, (name, y) in enumerate(curves.items()):
+            axes.plot(temperatures, y, color=COLORS[k % 2], ls="-" if k == 0 else "--", lw=1.2, label=name)
+        if deviation is not None:
+            first = next(iter(curves.values()))
+            axes.fill_between(temperatures, first - deviation, first + deviation, color=SECOND, alpha=0.2, lw=0)
+        axes.set_ylabel(label)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("temperature (K)")
+    if len(next(iter(panels.values()))[0]) > 1:
+        grid[0, 0].legend(frameon=False, fontsize=8)
+    return save_figure(figure, path, title)

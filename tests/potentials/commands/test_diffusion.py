@@ -1,0 +1,109 @@
+"""`rhopot diffusion`: walkers of known coefficients read from folders, and runs of a trained model in both engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms, units
+
+from rhopot.potentials.commands import main
+
+ENERGY, PREFACTOR = 0.3, 5e-3  # eV, cm^2/s
+KELVINS = (600.0, 900.0, 1200.0)
+
+
+def walk(folder: Path, kelvin: float, seed: int, ensemble: str = "nvt") -> Path:
+    """A folder as `rhopot md` leaves it: lithium walks at random among silicon at rest, frames 0.1 ps apart."""
+    folder.mkdir()
+    coefficient = PREFACTOR * np.exp(-ENERGY / (units.kB * kelvin))
+    steps = np.random.default_rng(seed).normal(scale=np.sqrt(2.0 * coefficient * 1e4 * 0.1), size=(600, 60, 3))
+    # Heavy silicon, so that the center of mass is that of the lattice.
+    symbols, masses = ["Li"] * 60 + ["Si"] * 20, [7.0] * 60 + [1e6] * 20
+    frames = []
+    for positions in steps.cumsum(axis=0):
+        frames.append(Atoms(symbols, np.vstack([positions, np.zeros((20, 3))]), cell=[12.0] * 3, pbc=True))
+        frames[-1].set_masses(masses)
+    ase.io.write(folder / "trajectory_ase.extxyz", frames, format="extxyz")
+    dynamics = {"ensemble": ensemble, "temperature": [kelvin, kelvin], "every": 50, "timestep": 2.0}
+    (folder / "md.json").write_text(json.dumps({"engines": ["ase"], "dynamics": dynamics}))
+    return folder
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "diffusion.json").read_text())
+
+
+def test_walkers_read_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Coefficients, activation energy and conductivity within four of the errors that are stated."""
+    runs = [str(walk(tmp_path / f"{kelvin:g}", kelvin, k)) for k, kelvin in enumerate(KELVINS)]
+    words = [word for run in runs for word in ("--run", run)]
+    options = ["--charge", "Li=1", "--ballistic", "0.1", "--skip", "0", "-o", str(tmp_path / "out")]
+
+    assert main(["diffusion", *words, *options]) == 0
+
+    rows = results(tmp_path / "out")["structures"]["runs"]
+    for kelvin in KELVINS:
+        row = rows[f"D of Li at {kelvin:g} K"]
+        known = PREFACTOR * np.exp(-ENERGY / (units.kB * kelvin))
+        assert abs(row["ase"] - known) < 4 * row["standard_errors"]["ase"]
+        assert row["standard_errors"]["ase"] < 0.1 * known
+        sigma = rows[f"conductivity at {kelvin:g} K"]
+        # 60 charges e in (12 A)^3; e^2/k in C^2 K/J, per cm^3
+        expected = 60 / (12e-8) ** 3 * known * units._e**2 / (units._k * kelvin)
+        assert abs(sigma["ase"] - expected) < 4 * sigma["standard_errors"]["ase"]
+    energy = rows["activation energy of Li"]
+    assert abs(energy["ase"] - ENERGY) < 4 * energy["standard_errors"]["ase"]
+    assert energy["standard_errors"]["ase"] < 0.05
+    assert "activation energy of Si" not in rows, "silicon rests"
+    assert "ase: no measurable diffusion" in capsys.readouterr().out
+    assert {"msd_ase.png", "arrhenius.png", "diffusion.json"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """A short run on two ranks, begun at one start; the same command reads it again."""
+    from trained_models import DATA
+
+    atoms = ase.io.read(DATA / "Li16Si16_0.xyz", index=0)
+    Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True).write(tmp_path / "LiSi.extxyz")
+    words = ["diffusion", str(trained_model("soap_linear")), str(tmp_path / "LiSi.extxyz"), "-o", str(tmp_path / "out")]
+    options = ["--temperatures", "500", "--engine", "both", "-n", "2", "--steps", "60", "--every", "1"]
+    more = ["--blocks", "2", "--ballistic", "0.002", "--skip", "0", "--charge", "Li=1"]
+
+    assert main([*words, *options, *more]) == 0
+
+    rows = results(tmp_path / "out")["structures"]["LiSi"]
+    assert rows["forces at the start, largest difference"]["lammps"] < 1e-8
+    # So short a run is the same in both: these are the same numbers, not only within errors.
+    assert rows["D of Li at 500 K"]["lammps"] == pytest.approx(rows["D of Li at 500 K"]["ase"], rel=0.05)
+    before = (tmp_path / "out" / "500K" / "thermo_lammps.csv").stat().st_mtime_ns
+    assert (tmp_path / "out" / "500K" / "in.md").is_file()
+    assert "activation energy of Li" not in rows, "one temperature, and no diffusion in 60 steps"
+    assert main([*words, *options, *more]) == 0
+    assert (tmp_path / "out" / "500K" / "thermo_lammps.csv").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "temperatures must be given, or folders of rhopot md by --run, got neither"),
+        (["--run", "nowhere"], "--run must be a folder of rhopot md, got 'nowhere' without md.json"),
+        (["--temperatures", "hot"], "temperatures must be numbers in K, got 'hot'"),
+        (["--temperatures", "300", "--charge", "Li"], "charge must be ELEMENT=NUMBER, got 'Li'; write Li=1"),
+    ],
+)
+def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diffusion", *words]) != 0
+    assert sentence in capsys.readouterr().err
+
+
+def test_runs_that_have_no_temperature_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = walk(tmp_path / "nve", 600.0, 0, "nve")
+    assert main(["diffusion", "--run", str(run), "-o", str(tmp_path / "out")]) != 0
+    assert "--run must be dynamics at one temperature, nvt or npt, got nve" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

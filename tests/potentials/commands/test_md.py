@@ -1,0 +1,200 @@
+"""`rhopot md`: trained models in both engines, resumed, from a YAML file, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from rhopot.potentials.commands import main
+from rhopot.potentials.properties.integrators import Integrator
+
+EMT = ["--calculator", "ase.calculators.emt:EMT"]
+FAST = ["--repeat", "2", "--temperature", "300", "--steps", "40", "--every", "2", "--timestep", "4"]
+
+
+@pytest.fixture
+def copper(tmp_path: Path) -> str:
+    file = tmp_path / "copper.extxyz"
+    bulk("Cu", a=3.6).write(file)
+    return str(file)
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "md.json").read_text())
+
+
+@pytest.fixture
+def training_structure(tmp_path: Path) -> str:
+    """One that the trained models were fitted to."""
+    from trained_models import DATA
+
+    file = tmp_path / "LiSi.extxyz"
+    atoms = ase.io.read(DATA / "Li16Si16_0.xyz", index=0)
+    Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True).write(file)
+    return str(file)
+
+
+@pytest.mark.parametrize("family", ["soap_linear", "multispectrum", "bpnn"])
+def test_engines_agree(
+    family: str, trained_model: Callable[[str], Path], training_structure: str, tmp_path: Path
+) -> None:
+    """The same start, the same short run, and averages of two runs within their errors, on two ranks."""
+    words = [str(trained_model(family)), training_structure, "--engine", "both", "-n", "2", "-o", str(tmp_path / "md")]
+    options = ["--ensemble", "npt", "--barostat", "full", "--steps", "40", "--every", "2", "--skip", "0"]
+
+    assert main(["md", *words, *options]) == 0
+
+    folder, found = tmp_path / "md", results(tmp_path / "md")
+    rows = found["structures"]["LiSi"]
+    assert rows["energy at the start"]["difference"] < 1e-9
+    assert rows["forces at the start, largest difference"]["lammps"] < 1e-8
+    assert rows["stress at the start, largest difference"]["lammps"] < 1e-6
+    assert rows["positions after 50 steps of nve, largest difference"]["lammps"] < 1e-6
+    for name in ("temperature", "potential energy", "volume", "pressure"):
+        errors = rows[name]["standard_errors"]
+        assert rows[name]["difference"] < 5 * max(errors.values()), name
+    assert found["dynamics"]["timestep"] == 1.0, "lithium"
+    assert {"Li-Li", "Li-Si", "Si-Si"} == set(found["limits"]["closest"])
+    names = {file.name for file in folder.iterdir()}
+    assert {"in.md", "md.data", "rdf.png", "adf.png", "msd.png", "md.json"} < names
+    for engine in ("ase", "lammps"):
+        assert {f"{stem}_{engine}.csv" for stem in ("thermo", "rdf", "adf", "msd")} < names
+        assert {f"trajectory_{engine}.extxyz", f"thermodynamics_{engine}.png"} < names
+        assert len(ase.io.read(folder / f"trajectory_{engine}.extxyz", index=":")) == 21
+
+
+def test_uncertainty_ends_both_engines_in_one_step(
+    trained_model: Callable[[str], Path], training_structure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit that the heated structure passes: a success, with a sentence and the frame."""
+    words = [str(trained_model("soap_linear")), training_structure, "--engine", "both", "-n", "2"]
+    options = ["--ensemble", "nve", "--temperature", "3000", "--steps", "60", "--every", "2", "--skip", "0"]
+    assert main(["md", *words, *options, "--until-uncertain", "1000", "-o", str(tmp_path / "free")]) == 0
+    rows = np.genfromtxt(tmp_path / "free" / "thermo_ase.csv", delimiter=",", names=True)["force_uncertainty_eV_A"]
+    others = np.genfromtxt(tmp_path / "free" / "thermo_lammps.csv", delimiter=",", names=True)["force_uncertainty_eV_A"]
+    assert others == pytest.approx(rows, rel=1e-5)
+    limit = 0.5 * (rows[:8].max() + rows.max())
+    step = 2 * int(np.argmax(rows > limit))
+    assert step >= 16
+
+    folder = tmp_path / "limited"
+    assert main(["md", *words, *options, "--until-uncertain", f"{limit}", "-o", str(folder)]) == 0
+
+    ended = results(folder)["ended"]
+    assert {engine: (each["step"], each["kind"]) for engine, each in ended.items()} == {
+        "ase": (step, "uncertain"),
+        "lammps": (step, "uncertain"),
+    }
+    assert f"ase stopped at step {step}" in capsys.readouterr().out
+    frames = [ase.io.read(folder / f"stopped_{engine}.extxyz") for engine in ("ase", "lammps")]
+    assert frames[1].positions == pytest.approx(frames[0].positions, abs=1e-5)
+
+
+def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted at step 25 with states saved at every frame; then steps are made once more and kept results used."""
+    words = ["md", copper, *EMT, *FAST, "--ensemble", "nve", "-o"]
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    step = Integrator.step
+
+    def interrupted(self: Integrator) -> None:
+        if self.step_number == 25:
+            raise KeyboardInterrupt
+        step(self)
+
+    monkeypatch.setattr("rhopot.potentials.properties.dynamics_ase.SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Integrator, "step", interrupted)
+        assert main([*words, str(tmp_path / "parts")]) != 0
+    made: list[int] = []
+    monkeypatch.setattr(Integrator, "step", lambda self: (made.append(self.step_number), step(self))[1])
+    assert main([*words, str(tmp_path / "parts")]) == 0
+    assert made == list(range(24, 40))
+    first, second = (results(tmp_path / name)["averages"]["ase"] for name in ("whole", "parts"))
+    assert second["potential energy"]["mean"] == pytest.approx(first["potential energy"]["mean"], abs=1e-10)
+    whole, parts = ((tmp_path / name / "trajectory_ase.extxyz").read_text() for name in ("whole", "parts"))
+    assert len(parts.splitlines()) == len(whole.splitlines())
+
+    assert main([*words, str(tmp_path / "parts")]) == 0
+    assert len(made) == 16, "nothing is computed again"
+    assert main([*words, str(tmp_path / "parts"), "--steps", "50"]) == 0
+    assert made[16:] == list(range(40, 50)), "more steps extend a run"
+
+
+def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
+    """The command line comes before the file, the file before defaults."""
+    (tmp_path / "run.yaml").write_text(
+        f"structure: {copper}\ncalculator: ase.calculators.emt:EMT\nensemble: npt\nbarostat: full\npressure: 1\n"
+        f"temperature: [300, 500]\nsteps: 20\nevery: 2\nrepeat: [2, 2, 3]\ntimestep: 4\noutput: {tmp_path / 'out'}\n"
+    )
+    assert main(["md", "--config", str(tmp_path / "run.yaml"), "--steps", "24"]) == 0
+    found = results(tmp_path / "out")
+    assert found["dynamics"] == {
+        "ensemble": "npt",
+        "barostat": "full",
+        "pressure": 1.0,
+        "temperature": [300.0, 500.0],
+        "steps": 24,
+        "timestep": 4.0,
+        "every": 2,
+        "seed": 0,
+    }
+    assert found["n_atoms"] == 12
+    assert "drift of the conserved quantity" not in found["structures"]["copper"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("tempertaure: 300", "line 1: tempertaure must be one of"),
+        ("steps: many", "line 1: steps must be a whole number, got 'many'"),
+        ("every: 2\nsteps: true", "line 2: steps must be a whole number, got 'True'"),
+        ("engine: 3", "line 1: engine must be text, got 3"),
+        ("temperature: [1, 2, 3]", "temperature must be one or two numbers in K, got [1.0, 2.0, 3.0]"),
+    ],
+)
+def test_files_that_are_refused(
+    text: str, sentence: str, copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text(text)
+    assert main(["md", copper, *EMT, "--config", str(tmp_path / "run.yaml"), "-o", str(tmp_path / "out")]) != 0
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--ensemble", "nph"], "ensemble must be nve, nvt or npt, got 'nph'"),
+        (["--temperature", "hot"], "temperature must be a number, got 'hot'"),
+        (["--repeat", "2,2"], "repeat must be one or three positive numbers, got [2, 2]"),
+        (["--repeat", "2", "--atoms", "9"], "repeat must be given without atoms, got both"),
+        (["--until-uncertain", "1"], "until_uncertain must be used with a model whose ensemble members have forces"),
+        (["--skip", "1"], "skip must be a fraction from 0 to below 1, got 1"),
+        ([], "structure must hold two atoms or more for dynamics, got 1"),
+    ],
+)
+def test_options_that_are_refused(
+    options: list[str], sentence: str, copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grown = [] if not options or options[0] == "--repeat" else ["--repeat", "2"]
+    assert main(["md", copper, *EMT, *grown, *options, "-o", str(tmp_path / "out")]) != 0
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_runaway_fails_with_everything_written(
+    copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["md", copper, *EMT, *FAST, "--closest", "2.4", "--temperature", "3000", "-o", str(tmp_path / "md")]
+    assert main(words) != 0
+    printed = capsys.readouterr()
+    assert "two atoms Cu-Cu are closer than 2.4 A; frame in" in printed.err
+    assert results(tmp_path / "md")["ended"]["ase"]["kind"] == "closest"
+    assert (tmp_path / "md" / "stopped_ase.extxyz").is_file()
+    assert main(words) != 0, "the same command says the same"

@@ -1,0 +1,260 @@
+"""Property commands: with trained models in both engines, with any potential, resumed, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import tersoff
+import trained_models
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from refusals import refusal
+
+from rhopot.export import RhopotCalculator
+from rhopot.potentials.commands import main
+from rhopot.potentials.lammps.process import run_lammps
+from rhopot.potentials.properties.potential import with_paths
+
+pytestmark = pytest.mark.slow
+
+SI_SW = "Si.sw"  # found in the potentials folder of LAMMPS
+SILICON = ["--prototype", "diamond", "--symbol", "Si"]
+TERSOFF = ["--calculator", "tersoff:calculator", "--prototype", "diamond", "--symbol", "Si", "--lattice", "5.43"]
+
+
+def numbers(folder: Path, verb: str, structure: str = "diamond") -> dict[str, dict[str, float]]:
+    """The quantities of a structure in the JSON file of a command."""
+    return json.loads((folder / f"{verb}.json").read_text())["structures"][structure]
+
+
+# ---- trained models ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_trained_models_agree_in_both_engines(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = str(trained_model(family))
+    for verb, *more in (("eos", "--points", "9", "--extent", "0.04"), ("elastic", "--no-members")):
+        folder = tmp_path / verb
+        assert main([verb, model, *SILICON, "--engine", "both", "-n", "2", "-o", str(folder), *more]) == 0
+        assert {f"{verb}.json", f"{verb}.png", f"in.{verb}_diamond"} <= {file.name for file in folder.iterdir()}
+    found = numbers(tmp_path / "eos", "eos")
+    assert found["lowest energy"]["difference"] < 1e-9
+    assert found["K (parabola)"]["difference"] < 1e-3
+    assert found["K (parabola)"]["standard_deviation"] > 0.0
+    voigt = numbers(tmp_path / "elastic", "elastic")
+    assert voigt["bulk modulus (Hill)"]["ase"] == pytest.approx(found["K (parabola)"]["ase"], rel=0.1)
+
+
+@pytest.mark.parametrize("family", trained_models.LOCAL)
+def test_barriers_of_trained_models_agree_in_both_engines(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A vacancy hop: both ends are the same by symmetry, and the members' barriers are those of their calculators."""
+    model = str(trained_model(family))
+    words = ["neb", model, *SILICON, "--repeat", "1", "--images", "1", "--engine", "both", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    found = numbers(tmp_path / "neb", "neb", "path")
+    assert found["forward barrier"]["difference"] < 1e-3
+    assert found["last - first energy"]["ase"] == pytest.approx(0.0, abs=1e-4)
+    images = ase.io.read(tmp_path / "neb" / "band.xyz", ":")
+    energies = []
+    for image in images:
+        image.calc = RhopotCalculator(model)
+        energies.append(image.calc.get_property("energy_members", image))
+    members = np.array(energies)[1] - np.array(energies)[0]
+    np.testing.assert_allclose(found["forward barrier"]["members"], members, atol=1e-6)
+
+
+# ---- any potential -------------------------------------------------------------------------------------------------
+
+
+ELASTIC = """\
+units metal
+boundary p p p
+lattice diamond 5.43
+region box block 0 2 0 2 0 2
+create_box 1 box
+create_atoms 1 box
+mass 1 28.06
+pair_style sw
+pair_coeff * * Si.sw Si
+fix box all box/relax aniso 0.0
+minimize 0 1e-10 1000 10000
+unfix box
+change_box all triclinic
+variable length equal lx
+variable size equal $(lx)
+variable xx equal pxx
+variable yy equal pyy
+variable yz equal pyz
+variable energy equal pe/atoms
+variable volume equal vol/atoms
+print "start $(v_energy:%.12g) $(v_volume:%.12g)"
+variable step equal 1e-6*v_size
+change_box all x delta 0 ${step} remap units box
+minimize 0 1e-10 1000 10000
+print "x_up $(v_xx:%.12g) $(v_yy:%.12g)"
+change_box all x delta 0 $(-2*v_step) remap units box
+minimize 0 1e-10 1000 10000
+print "x_down $(v_xx:%.12g) $(v_yy:%.12g)"
+change_box all x delta 0 ${step} remap units box
+change_box all yz delta ${step} remap units box
+minimize 0 1e-10 1000 10000
+print "yz_up $(v_yz:%.12g)"
+change_box all yz delta $(-2*v_step) remap units box
+minimize 0 1e-10 1000 10000
+print "yz_down $(v_yz:%.12g)"
+"""
+
+
+def test_stillinger_weber_as_by_the_usual_procedure_of_lammps(tmp_path: Path) -> None:
+    """Independent deck: small strains of a conventional cell by `change_box ... delta`, stresses minimized in each."""
+    run = run_lammps(ELASTIC.replace("Si.sw", with_paths("Si.sw")), tmp_path)
+    per_bar = 1e-4 / 2e-6
+    up, down = run.printed("x_up"), run.printed("x_down")
+    c11, c12 = (-(a - b) * per_bar for a, b in zip(up, down, strict=True))
+    c44 = -(run.printed("yz_up")[0] - run.printed("yz_down")[0]) * per_bar
+    energy, volume = run.printed("start")
+
+    words = ["--pair-style", "sw", "--pair-coeff", f"* * {SI_SW} {{elements}}", "--engine", "lammps", *SILICON]
+    assert main(["elastic", *words, "-o", str(tmp_path / "elastic")]) == 0
+    assert main(["eos", *words, "-o", str(tmp_path / "eos")]) == 0
+
+    elastic, eos = numbers(tmp_path / "elastic", "elastic"), numbers(tmp_path / "eos", "eos")
+    assert [elastic[name]["lammps"] for name in ("C11", "C12", "C44")] == pytest.approx([c11, c12, c44], rel=1e-3)
+    assert elastic["bulk modulus (Hill)"]["lammps"] == pytest.approx((c11 + 2 * c12) / 3, rel=1e-3)
+    assert eos["lowest energy"]["lammps"] == pytest.approx(energy, abs=1e-4)
+    assert eos["V0 (Birch-Murnaghan)"]["lammps"] == pytest.approx(volume, rel=1e-3)
+    assert eos["K (Birch-Murnaghan)"]["lammps"] == pytest.approx((c11 + 2 * c12) / 3, rel=1e-2)
+    assert c11 == pytest.approx(151.4, abs=0.2), "Stillinger and Weber's silicon, as published"
+
+
+def test_a_potential_of_both_engines(tmp_path: Path) -> None:
+    """The same Tersoff potential by ASE and by LAMMPS: they agree, also for a structure that is not at its minimum."""
+    atoms = bulk("Si", a=5.6, cubic=True)
+    ase.io.write(tmp_path / "cube.xyz", atoms)
+    pair = tersoff.pair_style(tmp_path)
+    words = ["eos", str(tmp_path / "cube.xyz"), "--calculator", "tersoff:calculator", "--pair-style", pair.style]
+    words += ["--pair-coeff", pair.coefficients[0], "--engine", "both", "--points", "9", "-o", str(tmp_path / "eos")]
+    assert main([*words, "--extent", "0.04"]) == 0
+    found = numbers(tmp_path / "eos", "eos", "cube")
+    assert found["V0 (Birch-Murnaghan)"]["ase"] == pytest.approx(5.432**3 / 8, rel=1e-3)
+
+
+def test_engines_that_disagree_fail_after_everything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stillinger-Weber in LAMMPS against Tersoff in ASE."""
+    words = ["--pair-style", "sw", "--pair-coeff", f"* * {SI_SW} {{elements}}", "--engine", "both"]
+    said = refusal(capsys, ["elastic", *TERSOFF, *words, "-o", str(tmp_path / "elastic")])
+    assert said.startswith("rhopot: ase and lammps disagree: C11 of diamond by 0.")
+    assert (tmp_path / "elastic" / "elastic.json").exists()
+
+
+# ---- output and resuming -------------------------------------------------------------------------------------------
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted after the relaxation; the second start does not relax, a finished command does not compute."""
+    words = ["eos", *TERSOFF, "-o", str(tmp_path / "eos")]
+
+    def interrupt(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rhopot.potentials.commands.eos.equation_of_state", interrupt)
+        assert main(words) == 130
+    stages = json.loads((tmp_path / "eos" / "stages.json").read_text())["stages"]
+    assert list(stages) == ["diamond: relaxed by ase"]
+    monkeypatch.setattr("rhopot.potentials.properties.engine.AseEngine.relaxed", interrupt)
+    assert main(words) == 0
+    first = (tmp_path / "eos" / "eos.json").read_bytes()
+    monkeypatch.setattr("rhopot.potentials.commands.eos.equation_of_state", interrupt)
+    assert main(words) == 0
+    assert (tmp_path / "eos" / "eos.json").read_bytes() == first
+
+
+def test_results_of_something_else_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["elastic", *TERSOFF, "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    before = (tmp_path / "out" / "elastic.json").read_bytes()
+    said = refusal(capsys, [*words, "--strain", "2e-3"])
+    assert "output must be a new folder, or that of the same command" in said
+    assert (tmp_path / "out" / "elastic.json").read_bytes() == before
+    assert main([*words, "--strain", "2e-3", "--overwrite", "--json", str(tmp_path / "copy.json")]) == 0
+    assert (tmp_path / "out" / "elastic.json").read_bytes() != before
+    shutil.rmtree(tmp_path / "out")
+    assert json.loads((tmp_path / "copy.json").read_text())["settings"]["strain"] == 2e-3
+
+
+def test_several_phases(tmp_path: Path) -> None:
+    words = ["eos", "--calculator", "ase.calculators.emt:EMT", "--symbol", "Cu", "--prototype", "fcc"]
+    assert main([*words, "--prototype", "bcc", "--points", "11", "-o", str(tmp_path / "eos")]) == 0
+    fcc, bcc = (numbers(tmp_path / "eos", "eos", name)["lowest energy"]["ase"] for name in ("fcc", "bcc"))
+    assert fcc < bcc
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Energies of the same potential, shifted: no error but the shift, which is taken out, and a spoiled image."""
+    words = ["neb", "--calculator", "ase.calculators.emt:EMT", "--prototype", "fcc", "--symbol", "Cu"]
+    words += ["--images", "3", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    images = ase.io.read(tmp_path / "neb" / "band.xyz", ":")
+    for k, image in enumerate(images):
+        image.calc = EMT()
+        energy = image.get_potential_energy() + 7.0 + (0.05 if k == 1 else 0.0)
+        image.calc = None
+        image.info["REF_energy"] = energy
+    ase.io.write(tmp_path / "path.xyz", images)
+    assert main([*words[:-1], str(tmp_path / "along"), "--along", str(tmp_path / "path.xyz")]) == 0
+    found = numbers(tmp_path / "along", "neb", "path")
+    assert found["error along it, shift-aligned"]["ase"] == pytest.approx(50.0 / 5, abs=1e-4)
+    assert found["barrier along the given path"]["ase"] == pytest.approx(found["forward barrier"]["ase"], abs=1e-6)
+    barrier = found["forward barrier"]["ase"]
+    assert barrier == pytest.approx(found["backward barrier"]["ase"], abs=2e-3)
+    assert 0.3 < barrier < 1.2
+    said = refusal(capsys, [*words[:-1], str(tmp_path / "few"), "--steps", "2"])
+    assert "band must converge to 0.01 eV/A within 2 steps, got a largest force of" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["elastic"], "a model file must be given first, got nothing"),
+        (["elastic", "nothing.pt"], "model must be a file, got 'nothing.pt'"),
+        (["elastic", "--calculator", "tersoff:calculator"], "a structure must be given, got none"),
+        (["elastic", "--calculator", "tersoff:nothing", *SILICON], "--calculator must be module:function"),
+        (["elastic", "--calculator", "no_such_module:make", *SILICON], "--calculator must be module:function"),
+        (["elastic", "--pair-style", "sw", *SILICON], "--pair-style and --pair-coeff must be given together"),
+        (["elastic", *TERSOFF, "--engine", "both"], "--engine both must have the potential in lammps, got none"),
+        (["elastic", *TERSOFF, "--engine", "qe"], "--engine must be ase, lammps or both, got 'qe'"),
+        (["elastic", *TERSOFF, "--prototype", "fcc"], "elastic must be given one structure, got diamond, fcc"),
+        (["elastic", *TERSOFF[:3], "cubic", "--symbol", "Si"], "prototype must be one of sc, bcc"),
+        (["eos", *TERSOFF[:2], "--prototype", "diamond", "--symbol", "Xx"], "symbols of prototype diamond must be 1"),
+        (["eos", *TERSOFF, "--points", "7"], "points must leave 5 or more within"),
+        (["neb", *TERSOFF, "--prototype", "fcc", "--repeat", "2,2"], "--repeat must be one or three numbers"),
+        (["neb", *TERSOFF, "--along", "nothing.xyz"], "--along must be a file, got 'nothing.xyz'"),
+        (["eos", *TERSOFF, "nothing.cif"], "structure must be a file, got 'nothing.cif'"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = 2 if sentence.startswith("--repeat") else 1
+    assert sentence in refusal(capsys, words, status)

@@ -1,0 +1,37 @@
+"""Results of stages, kept for the same task and refused for another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from rhopot.potentials.properties.kept import Kept, plain
+
+
+def task(lattice: float) -> dict:
+    return {"verb": "md", "structures": {"Cu": plain(bulk("Cu", a=lattice))}}
+
+
+def test_a_structure_is_the_same_task_at_any_moment() -> None:
+    assert plain(bulk("Cu")) == plain(bulk("Cu"))
+    assert plain(bulk("Cu")) != plain(bulk("Cu", a=3.7))
+
+
+def test_stages_are_kept_for_the_same_task(tmp_path: Path) -> None:
+    atoms = bulk("Cu")
+    atoms.calc = EMT()
+    energy, stress = atoms.get_potential_energy(), atoms.get_stress()
+    Kept(tmp_path, task(3.6)).get("relaxed", Atoms, lambda: atoms)
+
+    found = Kept(tmp_path, task(3.6)).get("relaxed", Atoms, lambda: pytest.fail("computed again"))
+
+    assert found.positions == pytest.approx(atoms.positions)
+    assert found.get_potential_energy() == pytest.approx(energy)
+    assert found.get_stress() == pytest.approx(stress)
+    with pytest.raises(ValueError, match="output must be a new folder, or that of the same command"):
+        Kept(tmp_path, task(3.7))
+    assert "relaxed" not in Kept(tmp_path, task(3.7), overwrite=True)
