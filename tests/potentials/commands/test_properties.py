@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tersoff
 import trained_models
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from refusals import refusal
 
@@ -157,6 +157,24 @@ def test_engines_that_disagree_fail_after_everything_is_written(
     said = refusal(capsys, ["elastic", *TERSOFF, *words, "-o", str(tmp_path / "elastic")])
     assert said.startswith("rhopot: ase and lammps disagree: C11 of diamond by 0.")
     assert (tmp_path / "elastic" / "elastic.json").exists()
+
+
+def test_names_with_spaces_and_dots(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Inputs of LAMMPS split words at spaces, names of structures make names of files."""
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    shutil.copy(trained_model("soap_linear"), folder / "model 1.pt")
+    ase.io.write(folder / "silicon (5.5).v2.vasp", bulk("Si", a=5.5), format="vasp")
+    words = ["eos", str(folder / "model 1.pt"), str(folder / "silicon (5.5).v2.vasp"), "--engine", "both", "--points"]
+    assert main([*words, "9", "--extent", "0.04", "--no-members", "-o", str(folder / "my eos")]) == 0
+    assert numbers(folder / "my eos", "eos", "silicon__5")["lowest energy"]["difference"] < 1e-9
+
+
+def test_molecules_have_no_elastic_constants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
+    words = ["elastic", str(tmp_path / "water.xyz"), "--calculator", "ase.calculators.emt:EMT", "-o"]
+    said = refusal(capsys, [*words, str(tmp_path / "out")])
+    assert "water must be periodic in three directions for elastic, got open sides" in said
 
 
 # ---- output and resuming -------------------------------------------------------------------------------------------
