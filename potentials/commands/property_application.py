@@ -85,15 +85,33 @@ def add_properties(app: typer.Typer) -> None:
                 "--along", help="Path with reference energies, which is evaluated as it is.", metavar="IMAGES.XYZ"
             ),
         ] = None,
+        into_void: Annotated[
+            str | None,
+            typer.Option(
+                "--into-void",
+                help="Find the end points in one structure: an atom of this element hops into the best void for it.",
+                metavar="X",
+            ),
+        ] = None,
+        voids: Annotated[int, typer.Option("--voids", help="With --into-void: largest voids tried.", min=1)] = 6,
+        reach: Annotated[
+            float, typer.Option("--reach", help="With --into-void: neighbors within this many A can hop.", min=0.1)
+        ] = 5.0,
+        hop: Annotated[
+            int | None,
+            typer.Option("--hop", help="With --into-void: number of the hop; by default that with the lowest end."),
+        ] = None,
     ) -> None:
-        """Path of least energy and barrier between two structures, or of a vacancy hop in one crystal.
+        """Path of least energy and barrier between two structures, of a hop into a void, or of a vacancy hop.
 
         End points are relaxed at fixed cell and refused where they do not get there. In LAMMPS each image is a
         partition of -n ranks.
         """
+        from rhopot.potentials.commands.hops import VoidSearch
         from rhopot.potentials.commands.neb import neb as run
 
         cells = three_numbers("--repeat", repeat)
+        search = None if into_void is None else VoidSearch(into_void, voids, reach, hop)
         run(
             options,
             images=images,
@@ -103,6 +121,7 @@ def add_properties(app: typer.Typer) -> None:
             climb=climb,
             repeat=cells,
             along=along,
+            search=search,
         )
 
     @property_command(app, "relax")

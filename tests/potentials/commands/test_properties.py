@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tersoff
 import trained_models
+from ase import Atom
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from refusals import refusal
@@ -221,6 +222,27 @@ def test_several_phases(tmp_path: Path) -> None:
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_end_points_are_found_in_one_structure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hydrogen in aluminium (EMT) hops to an equal site; each hop is listed, another one can be taken."""
+    metal = bulk("Al", a=4.0, cubic=True).repeat(2)
+    metal.append(Atom("H", (2.0, 0.0, 0.0)))
+    ase.io.write(tmp_path / "al.xyz", metal)
+    words = ["neb", str(tmp_path / "al.xyz"), "--calculator", "ase.calculators.emt:EMT", "--into-void", "H"]
+    words += ["--voids", "2", "--images", "1", "--fmax", "0.05", "--end-fmax", "0.02", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "H in voids" in printed
+    assert "neighbors moved into the best void" in printed
+    assert {"start.xyz", "hop_1.xyz", "band.xyz"} <= {file.name for file in (tmp_path / "neb").iterdir()}
+    found = numbers(tmp_path / "neb", "neb", "path")
+    assert found["last - first energy"]["ase"] == pytest.approx(0.0, abs=0.03)
+    assert found["forward barrier"]["ase"] > 0.05
+    assert "--hop must be one of the hops listed, 1 to 1, got 7" in refusal(capsys, [*words, "--hop", "7"])
+    assert "a Cu atom must be within 5 A of void" in refusal(
+        capsys, [*words[:-1], str(tmp_path / "none"), "--into-void", "Cu"]
+    )
 
 
 def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
