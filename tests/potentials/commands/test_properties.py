@@ -21,6 +21,7 @@ from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
 from rhopot.potentials.lammps.process import run_lammps
 from rhopot.potentials.properties.potential import with_paths
+from rhopot.potentials.structures.prototypes import conventional
 
 pytestmark = pytest.mark.slow
 
@@ -222,6 +223,38 @@ def test_several_phases(tmp_path: Path) -> None:
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_defects_of_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Lithium on a silicon site, in two sizes; members' energies are those of their calculators."""
+    model = str(trained_model("soap_linear"))
+    words = ["defects", model, *SILICON, "--no-vacancy", "--substitution", "Li", "--chemical-potential", "Li=-1.9"]
+    assert main([*words, "--sizes", "1", "--engine", "both", "-n", "2", "-o", str(tmp_path / "defects")]) == 0
+    found = numbers(tmp_path / "defects", "defects")
+    assert list(found) == ["Li on Si, 8 sites"]
+    assert found["Li on Si, 8 sites"]["difference"] < 1e-3
+    defect = ase.io.read(tmp_path / "defects" / "Li_on_Si_8.xyz")
+    assert defect.get_chemical_formula() == "LiSi7"
+    crystal = conventional("diamond", bulk("Si", a=1.0))
+    crystal.set_cell(defect.cell, scale_atoms=True)
+    deviations = []
+    for k, formed in enumerate(found["Li on Si, 8 sites"]["members"]):
+        calculator = RhopotCalculator(model, member=k)
+        whole, changed = (calculator.get_potential_energy(atoms) for atoms in (crystal, defect))
+        deviations.append(formed - (changed - whole + whole / 8 + 1.9))
+    assert len(deviations) == 4
+    np.testing.assert_allclose(deviations, 0.0, atol=1e-4)
+
+
+def test_vacancies_converge_with_the_supercell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["defects", "--calculator", "ase.calculators.emt:EMT", "--prototype", "fcc", "--symbol", "Cu"]
+    assert main([*words, "--sizes", "1,2,3", "-o", str(tmp_path / "defects")]) == 0
+    found = numbers(tmp_path / "defects", "defects", "fcc")
+    small, middle, large = (found[f"vacancy Cu, {n} sites"]["ase"] for n in (4, 32, 108))
+    assert 0.9 < large < 1.5
+    assert abs(large - middle) < abs(middle - small)
+    said = refusal(capsys, [*words, "--interstitial", "H", "-o", str(tmp_path / "none")])
+    assert "chemical potential must be known of every element that a defect adds or removes, got none of H" in said
 
 
 def test_end_points_are_found_in_one_structure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
