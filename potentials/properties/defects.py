@@ -78,7 +78,7 @@ def point_defects(
     nowhere, found = np.zeros(3), []
     symbols = crystal.get_chemical_symbols()
     for row in np.unique(equivalent):
-        host, label = symbols[row], _site(symbols, np.unique(equivalent), row)
+        host, label = symbols[row], _site(symbols, np.unique(equivalent).tolist(), int(row))
         if vacancies:
             found.append(Defect(f"vacancy {label}", {host: -1}, int(row), "", nowhere))
         for element in substitutions:
