@@ -2,9 +2,9 @@
 
     python examples/silicon/run.py soap_gap=run1/model.pt multispectrum=run2/model.pt [--output runs/silicon]
 
-Runs `rhopot eos`, `elastic`, `defects` (a vacancy in 64 sites) and `neb` (its hop) for each potential and prints a table:
-lattice constant, bulk modulus of Birch and Murnaghan, elastic constants, formation and migration energy of the vacancy,
-with the standard deviation over the ensemble members. Beside them stand
+Runs `rhopot eos`, `elastic`, `defects` (a vacancy in 64 sites) and `neb` (its hop) for each potential and prints a
+table: lattice constant, bulk modulus of Birch and Murnaghan, elastic constants, formation and migration energy of the
+vacancy, with the standard deviation over the ensemble members. Beside them stand
 the values of density-functional theory (PBE) of the data that SNAP is fitted to (Y. Zuo et al., J. Phys. Chem. A 124,
 731 (2020), doi:10.1021/acs.jpca.9b08723: lattice constant and bulk modulus as published there, constants from the
 elastic frames of those data). Draws energies.png and constants.png. A second start takes finished results.
