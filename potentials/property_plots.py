@@ -60,6 +60,17 @@ def equations_of_state(
     return save_figure(figure, path, title)
 
 
+def against_size(path: str | Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Path:
+    """Formation energies (eV) of defects against the inverse number of sites: name -> (1/N, energies)."""
+    figure, axes = single_figure()
+    for k, (name, (inverse, energies)) in enumerate(curves.items()):
+        axes.plot(inverse, energies, "o-", ms=4, lw=1.2, color=PALETTE[k % len(PALETTE)], label=name)
+    axes.set(xlabel="1 / sites of the supercell", ylabel="formation energy (eV)", title=title)
+    axes.set_xlim(left=0.0)
+    axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
 def bars(
     path: str | Path,
     labels: Sequence[str],

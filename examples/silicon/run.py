@@ -2,8 +2,9 @@
 
     python examples/silicon/run.py soap_gap=run1/model.pt multispectrum=run2/model.pt [--output runs/silicon]
 
-Runs `rhopot eos` (diamond) and `rhopot elastic` for each potential and prints a table: lattice constant, bulk modulus
-of Birch and Murnaghan, elastic constants, with the standard deviation over the ensemble members. Beside them stand
+Runs `rhopot eos`, `elastic`, `defects` (a vacancy in 64 sites) and `neb` (its hop) for each potential and prints a
+table: lattice constant, bulk modulus of Birch and Murnaghan, elastic constants, formation and migration energy of the
+vacancy, with the standard deviation over the ensemble members. Beside them stand
 the values of density-functional theory (PBE) of the data that SNAP is fitted to (Y. Zuo et al., J. Phys. Chem. A 124,
 731 (2020), doi:10.1021/acs.jpca.9b08723: lattice constant and bulk modulus as published there, constants from the
 elastic frames of those data). Draws energies.png and constants.png. A second start takes finished results.
@@ -33,6 +34,7 @@ PUBLISHED = {
     ),
 }
 DFT = {"a0 (A)": 5.469, "K (GPa)": 88.4, "C11 (GPa)": 152.7, "C12 (GPa)": 56.2}
+COMMANDS = {"eos": [], "elastic": [], "defects": ["--sizes", "2"], "neb": ["--images", "3"]}
 CRYSTAL = ["--prototype", "diamond", "--symbol", "Si"]
 
 
@@ -76,9 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _measure(words: Sequence[str], folder: Path) -> dict[str, Any]:
     """Quantities of one potential: (number, standard deviation or None), and its curve."""
     read = {}
-    for verb in ("eos", "elastic"):
+    for verb, more in COMMANDS.items():
         output = folder / verb
-        if rhopot([verb, *words, *CRYSTAL, "--engine", "lammps", "-o", str(output)]) != 0:
+        if rhopot([verb, *words, *CRYSTAL, "--engine", "lammps", *more, "-o", str(output)]) != 0:
             raise SystemExit(f"rhopot {verb} failed for {words[0]}; see its message above")
         read[verb] = json.loads((output / f"{verb}.json").read_text(encoding="utf-8"))
     eos, elastic = (read[verb]["structures"]["diamond"] for verb in ("eos", "elastic"))
@@ -92,6 +94,10 @@ def _measure(words: Sequence[str], folder: Path) -> dict[str, Any]:
     }
     for name in ("C11", "C12", "C44"):
         quantities[f"{name} (GPa)"] = (elastic[name]["lammps"], elastic[name]["standard_deviation"])
+    (vacancy,) = read["defects"]["structures"]["diamond"].values()
+    barrier = read["neb"]["structures"]["path"]["forward barrier"]
+    quantities["vacancy formation (eV)"] = (vacancy["lammps"], vacancy["standard_deviation"])
+    quantities["vacancy migration (eV)"] = (barrier["lammps"], barrier["standard_deviation"])
     return {**quantities, "curve": read["eos"]["curves"]["diamond"]["lammps"]}
 
 
@@ -99,7 +105,7 @@ def _number(value: tuple[float, float | None] | None) -> str:
     if value is None:
         return ""
     number, deviation = value
-    digits = 4 if abs(number) < 10 else 1
+    digits = 4 if 4 < abs(number) < 10 else 2 if abs(number) < 4 else 1
     return f"{number:.{digits}f}" + (f" +- {deviation:.{digits}f}" if deviation else "")
 
 

@@ -282,6 +282,43 @@ def check(
 
 
 @app.command()
+def speed(
+    model: Model,
+    structure: Annotated[
+        Path | None, typer.Argument(help="Structure to time (any format ASE reads); by default of the training data.")
+    ] = None,
+    atoms: Annotated[
+        int, typer.Option("--atoms", help="Repeat the structure to so many atoms at least.", min=1)
+    ] = 1000,
+    processes: Annotated[
+        str | None,
+        typer.Option("--processes", help="Numbers of cores; by default 1, 2, 4, ... of this machine.", metavar="1,2,4"),
+    ] = None,
+    timestep: Annotated[float, typer.Option("--timestep", help="Time step in fs.", min=1e-3)] = 1.0,
+    rounds: Annotated[int, typer.Option("--rounds", help="Rounds, whose median counts.", min=1)] = 3,
+    run_atoms: Annotated[
+        int | None, typer.Option("--run-atoms", help="Atoms of the run to forecast; by default those timed.", min=1)
+    ] = None,
+    nanoseconds: Annotated[float, typer.Option("--nanoseconds", help="Length of that run in ns.", min=0.0)] = 1.0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", metavar="FOLDER")] = Path("speed"),
+) -> None:
+    """Time of a step in LAMMPS on this machine for ranks and threads, and what a run of N atoms and t ns takes."""
+    from rhopot.potentials.commands.speed import speed as run
+
+    run(
+        model,
+        structure,
+        atoms=atoms,
+        processes=processes,
+        timestep=timestep,
+        rounds=rounds,
+        run_atoms=run_atoms,
+        nanoseconds=nanoseconds,
+        output=output,
+    )
+
+
+@app.command()
 def doctor() -> None:
     """Do torch, LAMMPS, MPI, the plugin and the operators fit together?"""
     from rhopot.potentials.commands.doctor import doctor as run

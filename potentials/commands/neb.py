@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
 from ase import Atoms
 
 from rhopot.potentials import plots
+from rhopot.potentials.commands.hops import VoidSearch, ends_into_void
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
 from rhopot.potentials.files import write_atomically
@@ -36,12 +39,25 @@ def neb(
     climb: bool,
     repeat: tuple[int, int, int],
     along: Path | None,
+    search: VoidSearch | None = None,
 ) -> None:
-    """Print, plot and write the barrier between two structures, or of a vacancy hop in one crystal."""
-    settings = {"images": images, "fmax": fmax, "end_fmax": end_fmax, "steps": steps, "climb": climb, "repeat": repeat}
+    """Print, plot and write the barrier between two structures, of a hop into a void, or of a vacancy hop."""
+    settings: dict[str, Any] = {
+        "images": images,
+        "fmax": fmax,
+        "end_fmax": end_fmax,
+        "steps": steps,
+        "climb": climb,
+        "repeat": repeat,
+    }
+    settings |= {"search": None if search is None else {**asdict(search), "hop": None}}
     task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True)
     reference = None if along is None else _read_path(along)
-    initial, final = _relaxed_ends(task, _ends(task, repeat), end_fmax)
+    *ends, path_name = _ends(task, repeat, search, end_fmax)
+    initial, final = (
+        task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
+        for which, end in zip(("initial", "final"), ends, strict=True)
+    )
     if task.potential.pair is not None:
         task.lammps("neb").write_band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
     by_engine: dict[str, MigrationPath] = {}
@@ -49,7 +65,7 @@ def neb(
         engine = task.engine(name, "neb")
         task.console.print(f"band of {images} images by {name}, {steps} steps at most")
         by_engine[name] = task.kept.get(
-            f"band: {name}",
+            f"{path_name}: {name}",
             MigrationPath,
             lambda: minimum_energy_path(
                 initial,
@@ -62,7 +78,7 @@ def neb(
             ),
         )
     main = next(iter(by_engine.values()))
-    found = Measured(by_engine, _members(task, main, initial))
+    found = Measured(by_engine, _members(task, path_name, main, initial))
     band = task.folder / "band.xyz"
     write_atomically(band, lambda partial: ase.io.write(partial, main.images(initial), format="extxyz"))
     title = f"{task.potential.name}: {main.forward_barrier:.3f} eV"
@@ -76,11 +92,17 @@ def neb(
     task.finish({"path": rows}, {"paths": paths})
 
 
-def _ends(task: PropertyTask, repeat: tuple[int, int, int]) -> tuple[Atoms, Atoms]:
-    """End points: two structures as given, or a vacancy and its nearest neighbor in a supercell of one."""
+def _ends(
+    task: PropertyTask, repeat: tuple[int, int, int], search: VoidSearch | None, fmax: float
+) -> tuple[Atoms, Atoms, str]:
+    """End points: two structures as given, a hop into a void of one, or a vacancy in a supercell of one; a name."""
     structures = list(task.structures.items())
+    if search is not None and len(structures) > 1:
+        raise ValueError(f"--into-void must be given one structure, got {', '.join(task.structures)}")
+    if search is not None:
+        return ends_into_void(task, *structures[0], search, fmax)
     if len(structures) == 2:
-        return structures[0][1], structures[1][1]
+        return structures[0][1], structures[1][1], "path"
     if len(structures) > 2:
         raise ValueError(
             f"neb must be given two end points, or one crystal for a vacancy hop, got {len(structures)} structures; "
@@ -93,24 +115,16 @@ def _ends(task: PropertyTask, repeat: tuple[int, int, int]) -> tuple[Atoms, Atom
     supercell = relaxed.repeat(repeat)
     supercell.calc = None
     task.console.print(f"vacancy hop in {name}, {len(supercell)} sites ({'x'.join(map(str, repeat))} cells)")
-    return vacancy_hop(supercell)
+    return (*vacancy_hop(supercell), "path")
 
 
-def _relaxed_ends(task: PropertyTask, ends: tuple[Atoms, Atoms], fmax: float) -> tuple[Atoms, Atoms]:
-    initial, final = (
-        task.relaxed(name, end, cell="fixed", fmax=fmax, keep_symmetry=False)
-        for name, end in zip(("initial", "final"), ends, strict=True)
-    )
-    return initial, final
-
-
-def _members(task: PropertyTask, path: MigrationPath, atoms: Atoms) -> list[MigrationPath]:
+def _members(task: PropertyTask, name: str, path: MigrationPath, atoms: Atoms) -> list[MigrationPath]:
     """The members' energies of the images; the saddle is the model's."""
     makers = task.potential.members if task.options.members else ()
     images = path.images(atoms)
     return [
         task.kept.get(
-            f"member {k}",
+            f"{name}: member {k}",
             MigrationPath,
             lambda: MigrationPath(path.positions, energies_along(images, AseEngine(make()))),  # noqa: B023
         )

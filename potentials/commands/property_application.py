@@ -85,15 +85,33 @@ def add_properties(app: typer.Typer) -> None:
                 "--along", help="Path with reference energies, which is evaluated as it is.", metavar="IMAGES.XYZ"
             ),
         ] = None,
+        into_void: Annotated[
+            str | None,
+            typer.Option(
+                "--into-void",
+                help="Find the end points in one structure: an atom of this element hops into the best void for it.",
+                metavar="X",
+            ),
+        ] = None,
+        voids: Annotated[int, typer.Option("--voids", help="With --into-void: largest voids tried.", min=1)] = 6,
+        reach: Annotated[
+            float, typer.Option("--reach", help="With --into-void: neighbors within this many A can hop.", min=0.1)
+        ] = 5.0,
+        hop: Annotated[
+            int | None,
+            typer.Option("--hop", help="With --into-void: number of the hop; by default that with the lowest end."),
+        ] = None,
     ) -> None:
-        """Path of least energy and barrier between two structures, or of a vacancy hop in one crystal.
+        """Path of least energy and barrier between two structures, of a hop into a void, or of a vacancy hop.
 
         End points are relaxed at fixed cell and refused where they do not get there. In LAMMPS each image is a
         partition of -n ranks.
         """
+        from rhopot.potentials.commands.hops import VoidSearch
         from rhopot.potentials.commands.neb import neb as run
 
         cells = three_numbers("--repeat", repeat)
+        search = None if into_void is None else VoidSearch(into_void, voids, reach, hop)
         run(
             options,
             images=images,
@@ -103,6 +121,7 @@ def add_properties(app: typer.Typer) -> None:
             climb=climb,
             repeat=cells,
             along=along,
+            search=search,
         )
 
     @property_command(app, "relax")
@@ -195,7 +214,60 @@ def add_properties(app: typer.Typer) -> None:
         )
         run(options, settings)
 
+    @property_command(app, "defects")
+    def defects(
+        options: PropertyOptions,
+        vacancy: Annotated[bool, typer.Option("--vacancy/--no-vacancy", help="One of each kind of site.")] = True,
+        interstitial: Annotated[
+            list[str] | None,
+            typer.Option("--interstitial", help="Element put into voids; repeatable.", metavar="X"),
+        ] = None,
+        substitution: Annotated[
+            list[str] | None,
+            typer.Option("--substitution", help="Element put on each kind of site; repeatable.", metavar="X"),
+        ] = None,
+        voids: Annotated[
+            int, typer.Option("--voids", help="Kinds of voids for interstitials, the largest.", min=1)
+        ] = 2,
+        sizes: Annotated[
+            str, typer.Option("--sizes", help="Cells along each edge of the supercells (of a prototype, cubic ones).")
+        ] = "2,3",
+        chemical_potential: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--chemical-potential",
+                help="eV of an atom; a crystal of one element has its own energy per atom by default. Repeatable.",
+                metavar="X=EV",
+            ),
+        ] = None,
+        fmax: Annotated[float, typer.Option("--fmax", help="Largest force in eV/A on a relaxed defect.")] = 0.002,
+    ) -> None:
+        """Formation energies of vacancies, interstitials and substitutions in supercells of growing size.
+
+        Supercells keep the lattice of the relaxed crystal. rhopot defects model.pt --prototype diamond
+        """
+        from rhopot.potentials.commands.defects import DefectSettings
+        from rhopot.potentials.commands.defects import defects as run
+
+        numbers = [int(word) if word.strip().isdigit() else 0 for word in sizes.split(",")]
+        if min(numbers) < 1:
+            raise typer.BadParameter(f"--sizes must be numbers of cells such as 2,3, got '{sizes}'")
+        potentials = dict(_potential_of(text) for text in chemical_potential or [])
+        run(
+            options,
+            DefectSettings(vacancy, interstitial or [], substitution or [], voids, sorted(numbers), potentials, fmax),
+        )
+
     add_dynamics(app)
+
+
+def _potential_of(text: str) -> tuple[str, float]:
+    """Element and energy (eV) of `X=EV`."""
+    element, _, number = text.partition("=")
+    try:
+        return element.strip(), float(number)
+    except ValueError:
+        raise typer.BadParameter(f"--chemical-potential must read X=EV, such as Li=-1.9, got '{text}'") from None
 
 
 def three_numbers(option: str, text: str) -> tuple[int, int, int]:

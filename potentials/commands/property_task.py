@@ -6,6 +6,7 @@ stands for, written also where ASE computes), and `stages.json`, with which the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,6 +193,10 @@ class PropertyTask:
     ) -> Atoms:
         """The structure relaxed by the first engine, its input `in.relax_NAME`; to `self.fmax` where none is given."""
         force = self.fmax if fmax is None else fmax
+        if cell != "fixed" and not all(atoms.pbc):
+            raise ValueError(
+                f"{name} must be periodic in three directions for {self.verb}, got open sides; give a crystal"
+            )
         engine = self.engine(self.engines[0], f"relax_{name}")
         stage = f"{name}: relaxed by {self.engines[0]}"
         return self.kept.get(
@@ -334,7 +339,7 @@ def _structures(options: PropertyOptions, files: Sequence[str], potential: Poten
     """Structures by the name of their file or prototype."""
     found: dict[str, Atoms] = {}
     for file in files:
-        name = Path(file).name.split(".")[0] or "structure"
+        name = re.sub(r"[^\w+-]", "_", Path(file).name.split(".")[0]) or "structure"
         found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
     if options.prototype:
         symbols = options.symbol.split(",") if options.symbol else list(potential.symbols)

@@ -22,7 +22,8 @@ class PairStyle:
     @classmethod
     def of_model(cls, model: str | Path, options: str = "") -> PairStyle:
         """Pair style rhopot with a model file; `options` follow the name of the style."""
-        return cls(f"rhopot {options}".rstrip(), (f"* * {model} {ELEMENTS}",))
+        name = f'"{model}"' if " " in str(model) else str(model)
+        return cls(f"rhopot {options}".rstrip(), (f"* * {name} {ELEMENTS}",))
 
     def lines(self, symbols: Sequence[str]) -> list[str]:
         """Input lines for atom types of these elements."""

@@ -119,6 +119,12 @@ class AseEngine:
             advance(k + 1)
         return Cells(np.array(energies), np.array(stresses))
 
+    def energy(self, atoms: Atoms) -> float:
+        """Return the energy in eV of a structure as it is."""
+        still = atoms.copy()
+        still.calc = self.calculator
+        return float(still.get_potential_energy())
+
     def forces(self, atoms: Atoms, positions: Sequence[Floats], *, advance: Advance = silent) -> list[Floats]:
         """See `Engine.forces`."""
         moved = atoms.copy()

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tersoff
 import trained_models
-from ase.build import bulk
+from ase import Atom
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from refusals import refusal
 
@@ -20,6 +21,7 @@ from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
 from rhopot.potentials.lammps.process import run_lammps
 from rhopot.potentials.properties.potential import with_paths
+from rhopot.potentials.structures.prototypes import conventional
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +161,24 @@ def test_engines_that_disagree_fail_after_everything_is_written(
     assert (tmp_path / "elastic" / "elastic.json").exists()
 
 
+def test_names_with_spaces_and_dots(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Inputs of LAMMPS split words at spaces, names of structures make names of files."""
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    shutil.copy(trained_model("soap_linear"), folder / "model 1.pt")
+    ase.io.write(folder / "silicon (5.5).v2.vasp", bulk("Si", a=5.5), format="vasp")
+    words = ["eos", str(folder / "model 1.pt"), str(folder / "silicon (5.5).v2.vasp"), "--engine", "both", "--points"]
+    assert main([*words, "9", "--extent", "0.04", "--no-members", "-o", str(folder / "my eos")]) == 0
+    assert numbers(folder / "my eos", "eos", "silicon__5")["lowest energy"]["difference"] < 1e-9
+
+
+def test_molecules_have_no_elastic_constants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
+    words = ["elastic", str(tmp_path / "water.xyz"), "--calculator", "ase.calculators.emt:EMT", "-o"]
+    said = refusal(capsys, [*words, str(tmp_path / "out")])
+    assert "water must be periodic in three directions for elastic, got open sides" in said
+
+
 # ---- output and resuming -------------------------------------------------------------------------------------------
 
 
@@ -203,6 +223,59 @@ def test_several_phases(tmp_path: Path) -> None:
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_defects_of_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Lithium on a silicon site, in two sizes; members' energies are those of their calculators."""
+    model = str(trained_model("soap_linear"))
+    words = ["defects", model, *SILICON, "--no-vacancy", "--substitution", "Li", "--chemical-potential", "Li=-1.9"]
+    assert main([*words, "--sizes", "1", "--engine", "both", "-n", "2", "-o", str(tmp_path / "defects")]) == 0
+    found = numbers(tmp_path / "defects", "defects")
+    assert list(found) == ["Li on Si, 8 sites"]
+    assert found["Li on Si, 8 sites"]["difference"] < 1e-3
+    defect = ase.io.read(tmp_path / "defects" / "Li_on_Si_8.xyz")
+    assert defect.get_chemical_formula() == "LiSi7"
+    crystal = conventional("diamond", bulk("Si", a=1.0))
+    crystal.set_cell(defect.cell, scale_atoms=True)
+    deviations = []
+    for k, formed in enumerate(found["Li on Si, 8 sites"]["members"]):
+        calculator = RhopotCalculator(model, member=k)
+        whole, changed = (calculator.get_potential_energy(atoms) for atoms in (crystal, defect))
+        deviations.append(formed - (changed - whole + whole / 8 + 1.9))
+    assert len(deviations) == 4
+    np.testing.assert_allclose(deviations, 0.0, atol=1e-4)
+
+
+def test_vacancies_converge_with_the_supercell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["defects", "--calculator", "ase.calculators.emt:EMT", "--prototype", "fcc", "--symbol", "Cu"]
+    assert main([*words, "--sizes", "1,2,3", "-o", str(tmp_path / "defects")]) == 0
+    found = numbers(tmp_path / "defects", "defects", "fcc")
+    small, middle, large = (found[f"vacancy Cu, {n} sites"]["ase"] for n in (4, 32, 108))
+    assert 0.9 < large < 1.5
+    assert abs(large - middle) < abs(middle - small)
+    said = refusal(capsys, [*words, "--interstitial", "H", "-o", str(tmp_path / "none")])
+    assert "chemical potential must be known of every element that a defect adds or removes, got none of H" in said
+
+
+def test_end_points_are_found_in_one_structure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hydrogen in aluminium (EMT) hops to an equal site; each hop is listed, another one can be taken."""
+    metal = bulk("Al", a=4.0, cubic=True).repeat(2)
+    metal.append(Atom("H", (2.0, 0.0, 0.0)))
+    ase.io.write(tmp_path / "al.xyz", metal)
+    words = ["neb", str(tmp_path / "al.xyz"), "--calculator", "ase.calculators.emt:EMT", "--into-void", "H"]
+    words += ["--voids", "2", "--images", "1", "--fmax", "0.05", "--end-fmax", "0.02", "-o", str(tmp_path / "neb")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "H in voids" in printed
+    assert "neighbors moved into the best void" in printed
+    assert {"start.xyz", "hop_1.xyz", "band.xyz"} <= {file.name for file in (tmp_path / "neb").iterdir()}
+    found = numbers(tmp_path / "neb", "neb", "path")
+    assert found["last - first energy"]["ase"] == pytest.approx(0.0, abs=0.03)
+    assert found["forward barrier"]["ase"] > 0.05
+    assert "--hop must be one of the hops listed, 1 to 1, got 7" in refusal(capsys, [*words, "--hop", "7"])
+    assert "a Cu atom must be within 5 A of void" in refusal(
+        capsys, [*words[:-1], str(tmp_path / "none"), "--into-void", "Cu"]
+    )
 
 
 def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
