@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from rhopot.potentials import threads
+from rhopot.potentials.commands import dynamics_application, property_application
 from rhopot.potentials.commands.failures import (
     Terminated,
     is_usage,
@@ -22,7 +23,6 @@ from rhopot.potentials.commands.failures import (
     sentence,
     with_notes,
 )
-from rhopot.potentials.commands.property_application import add_properties
 
 app = typer.Typer(
     name="rhopot",
@@ -350,7 +350,8 @@ def data_lint(
     run(structures, test, group, parse_keys(key or []), model)
 
 
-add_properties(app)
+for _properties in (property_application, dynamics_application):
+    _properties.COMMANDS.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

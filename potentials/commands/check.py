@@ -10,13 +10,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import ase.io
 import typer
 from ase import Atoms
 from rich.console import Console
 from rich.text import Text
 
 from rhopot.export import RhopotCalculator
+from rhopot.potentials.commands.property_task import read_structure
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.runs.stability import CRITERION, run_hot_dynamics, training_structures
 from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, check_model, structure_for
@@ -40,7 +40,7 @@ def check(
     counts = _ranks(ranks)
     calculator = RhopotCalculator(model)
     card = calculator.model.card
-    atoms = structure_for(card, None if structure is None else _read(structure), f"'{structure}'")
+    atoms = structure_for(card, None if structure is None else read_structure(structure), f"'{structure}'")
     console = make_console()
     what = f"{card.family}, {card.kind}, {card.dtype}"
     console.print(f"{model}: {what}; {atoms.get_chemical_formula()}, {len(atoms)} atoms")
@@ -103,16 +103,3 @@ def _ranks(text: str) -> list[int]:
     if not counts or min(counts) < 1:
         raise typer.BadParameter(f"--ranks must be numbers such as 1,2,4, got '{text}'")
     return counts
-
-
-def _read(path: Path) -> Atoms:
-    """Last structure of a file; a file ASE cannot read is named."""
-    if not path.is_file():
-        raise ValueError(f"structure must be a file, got '{path}'; check the name")
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:
-        raise ValueError(f"structure must be readable by ASE, got '{path}' ({error}); convert it") from error
-    if not isinstance(atoms, Atoms) or len(atoms) == 0:
-        raise ValueError(f"structure must hold atoms, got '{path}' without any; give another")
-    return atoms

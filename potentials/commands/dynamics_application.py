@@ -1,4 +1,7 @@
-"""Commands that run molecular dynamics: their own options. Those that all properties have are in `property_options`."""
+"""Commands that run molecular dynamics: their own options. Those that all properties have are in `property_options`.
+
+Options of `md` have no defaults here, because a YAML file may set them.
+"""
 
 from __future__ import annotations
 
@@ -7,168 +10,168 @@ from typing import Annotated
 
 import typer
 
-from rhopot.potentials.commands.property_options import PropertyOptions, property_command
+from rhopot.potentials.commands.property_options import PropertyCommands, PropertyOptions
+
+COMMANDS = PropertyCommands()
 
 
-def add_dynamics(app: typer.Typer) -> None:
-    """Add the commands that run molecular dynamics. Their options have no defaults here: a YAML file may set them."""
+@COMMANDS.command("md")
+def md(
+    options: PropertyOptions,
+    ensemble: Annotated[
+        str | None, typer.Option("--ensemble", help="nve, nvt or npt; by default nvt.", metavar="nve|nvt|npt")
+    ] = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option("--temperature", help="K; two numbers, 300,1200, heat or cool linearly. By default 300."),
+    ] = None,
+    pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt; by default 0.")] = None,
+    barostat: Annotated[
+        str | None,
+        typer.Option(
+            "--barostat",
+            help="With npt: isotropic (default), anisotropic (three edges) or full (all components).",
+            metavar="isotropic|anisotropic|full",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", help="Time steps, by default 10000; more of them extend a finished run."),
+    ] = None,
+    timestep: Annotated[
+        float | None,
+        typer.Option(
+            "--timestep", help="fs; by default 0.5 with atoms lighter than 6 u, 1 with atoms below 20 u, else 2."
+        ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", help="Steps between frames, rows and looks at the limits; by default 10."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the velocities; by default 0.")] = None,
+    repeat: Annotated[
+        str | None, typer.Option("--repeat", help="Supercell: cells along each edge, 3,3,3.", metavar="N,N,N")
+    ] = None,
+    atoms: Annotated[
+        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
+    ] = None,
+    closest: Annotated[
+        float | None,
+        typer.Option(
+            "--closest",
+            help="Stop where two atoms are closer, in A; 0: not watched. By default 0.7 times the shortest "
+            "distance of each pair of elements in the training data of the model.",
+            metavar="A",
+        ),
+    ] = None,
+    until_uncertain: Annotated[
+        float | None,
+        typer.Option(
+            "--until-uncertain",
+            help="Stop where the largest force uncertainty of an atom is above, in eV/A.",
+            metavar="X",
+        ),
+    ] = None,
+    skip: Annotated[
+        float | None,
+        typer.Option("--skip", help="Fraction of frames at the start that averages leave out; by default 0.2."),
+    ] = None,
+    adf_cutoff: Annotated[
+        float | None,
+        typer.Option(
+            "--adf-cutoff", help="A, of neighbors for angles; by default the first minimum of g(r).", metavar="A"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="YAML file with these options as keys (until_uncertain: 0.5), also model, structure, engine, "
+            "output; the command line comes first.",
+            metavar="RUN.YAML",
+        ),
+    ] = None,
+) -> None:
+    """Molecular dynamics at constant energy, temperature or pressure.
 
-    @property_command(app, "md")
-    def md(
-        options: PropertyOptions,
-        ensemble: Annotated[
-            str | None, typer.Option("--ensemble", help="nve, nvt or npt; by default nvt.", metavar="nve|nvt|npt")
-        ] = None,
-        temperature: Annotated[
-            str | None,
-            typer.Option("--temperature", help="K; two numbers, 300,1200, heat or cool linearly. By default 300."),
-        ] = None,
-        pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt; by default 0.")] = None,
-        barostat: Annotated[
-            str | None,
-            typer.Option(
-                "--barostat",
-                help="With npt: isotropic (default), anisotropic (three edges) or full (all components).",
-                metavar="isotropic|anisotropic|full",
-            ),
-        ] = None,
-        steps: Annotated[
-            int | None,
-            typer.Option("--steps", help="Time steps, by default 10000; more of them extend a finished run."),
-        ] = None,
-        timestep: Annotated[
-            float | None,
-            typer.Option(
-                "--timestep", help="fs; by default 0.5 with atoms lighter than 6 u, 1 with atoms below 20 u, else 2."
-            ),
-        ] = None,
-        every: Annotated[
-            int | None,
-            typer.Option("--every", help="Steps between frames, rows and looks at the limits; by default 10."),
-        ] = None,
-        seed: Annotated[int | None, typer.Option("--seed", help="Of the velocities; by default 0.")] = None,
-        repeat: Annotated[
-            str | None, typer.Option("--repeat", help="Supercell: cells along each edge, 3,3,3.", metavar="N,N,N")
-        ] = None,
-        atoms: Annotated[
-            int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
-        ] = None,
-        closest: Annotated[
-            float | None,
-            typer.Option(
-                "--closest",
-                help="Stop where two atoms are closer, in A; 0: not watched. By default 0.7 times the shortest "
-                "distance of each pair of elements in the training data of the model.",
-                metavar="A",
-            ),
-        ] = None,
-        until_uncertain: Annotated[
-            float | None,
-            typer.Option(
-                "--until-uncertain",
-                help="Stop where the largest force uncertainty of an atom is above, in eV/A.",
-                metavar="X",
-            ),
-        ] = None,
-        skip: Annotated[
-            float | None,
-            typer.Option("--skip", help="Fraction of frames at the start that averages leave out; by default 0.2."),
-        ] = None,
-        adf_cutoff: Annotated[
-            float | None,
-            typer.Option(
-                "--adf-cutoff", help="A, of neighbors for angles; by default the first minimum of g(r).", metavar="A"
-            ),
-        ] = None,
-        config: Annotated[
-            Path | None,
-            typer.Option(
-                "--config",
-                help="YAML file with these options as keys (until_uncertain: 0.5), also model, structure, engine, "
-                "output; the command line comes first.",
-                metavar="RUN.YAML",
-            ),
-        ] = None,
-    ) -> None:
-        """Molecular dynamics at constant energy, temperature or pressure.
+    Writes trajectory_ENGINE.extxyz, thermo_ENGINE.csv, pictures of thermodynamics, g(r), angles and displacements,
+    md.json with averages and their errors by blocking, and in.md for LAMMPS. The same command goes on where it
+    was stopped; velocities in the structure are kept, else drawn. A perfect crystal at constant energy keeps half
+    of the temperature that its velocities had. Numbers that are not finite, lost atoms and atoms that come too
+    close end the run with a failure; an uncertainty above --until-uncertain ends it without one. Errors of averages
+    are statistical, they are not those of the model.
+    rhopot md model.pt --prototype diamond --atoms 200 --ensemble npt --temperature 600
+    """
+    from rhopot.potentials.commands.md import md as run
 
-        Writes trajectory_ENGINE.extxyz, thermo_ENGINE.csv, pictures of thermodynamics, g(r), angles and displacements,
-        md.json with averages and their errors by blocking, and in.md for LAMMPS. The same command goes on where it
-        was stopped; velocities in the structure are kept, else drawn. A perfect crystal at constant energy keeps half
-        of the temperature that its velocities had. Numbers that are not finite, lost atoms and atoms that come too
-        close end the run with a failure; an uncertainty above --until-uncertain ends it without one. Errors of averages
-        are statistical, they are not those of the model.
-        rhopot md model.pt --prototype diamond --atoms 200 --ensemble npt --temperature 600
-        """
-        from rhopot.potentials.commands.md import md as run
+    run(
+        options,
+        config,
+        ensemble=ensemble,
+        temperature=temperature,
+        pressure=pressure,
+        barostat=barostat,
+        steps=steps,
+        timestep=timestep,
+        every=every,
+        seed=seed,
+        repeat=repeat,
+        atoms=atoms,
+        closest=closest,
+        until_uncertain=until_uncertain,
+        skip=skip,
+        adf_cutoff=adf_cutoff,
+    )
 
-        run(
-            options,
-            config,
-            ensemble=ensemble,
-            temperature=temperature,
-            pressure=pressure,
-            barostat=barostat,
-            steps=steps,
-            timestep=timestep,
-            every=every,
-            seed=seed,
-            repeat=repeat,
-            atoms=atoms,
-            closest=closest,
-            until_uncertain=until_uncertain,
-            skip=skip,
-            adf_cutoff=adf_cutoff,
-        )
 
-    @property_command(app, "diffusion")
-    def diffusion(
-        options: PropertyOptions,
-        temperatures: Annotated[
-            str | None, typer.Option("--temperatures", help="K, a run for each: 600,800,1000.", metavar="K,K")
-        ] = None,
-        run: Annotated[
-            list[Path] | None,
-            typer.Option("--run", help="Instead: a finished folder of rhopot md, repeatable.", metavar="FOLDER"),
-        ] = None,
-        charge: Annotated[
-            list[str] | None,
-            typer.Option("--charge", help="Li=1: conductivity of these ions, repeatable.", metavar="X=NUMBER"),
-        ] = None,
-        ballistic: Annotated[
-            float, typer.Option("--ballistic", help="ps, shortest time that is fitted; it must be past free flight.")
-        ] = 1.0,
-        blocks: Annotated[int, typer.Option("--blocks", help="Of the trajectory, for errors.", min=2)] = 5,
-        steps: Annotated[int, typer.Option("--steps", help="Time steps of each run.", min=1)] = 50000,
-        timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
-        every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 20,
-        seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
-        repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
-        atoms: Annotated[
-            int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
-        ] = None,
-        closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
-        skip: Annotated[float, typer.Option("--skip", help="Fraction of frames at the start that is left out.")] = 0.2,
-    ) -> None:
-        """Diffusion coefficients, their activation energy, and the conductivity they stand for.
+@COMMANDS.command("diffusion")
+def diffusion(
+    options: PropertyOptions,
+    temperatures: Annotated[
+        str | None, typer.Option("--temperatures", help="K, a run for each: 600,800,1000.", metavar="K,K")
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="Instead: a finished folder of rhopot md, repeatable.", metavar="FOLDER"),
+    ] = None,
+    charge: Annotated[
+        list[str] | None,
+        typer.Option("--charge", help="Li=1: conductivity of these ions, repeatable.", metavar="X=NUMBER"),
+    ] = None,
+    ballistic: Annotated[
+        float, typer.Option("--ballistic", help="ps, shortest time that is fitted; it must be past free flight.")
+    ] = 1.0,
+    blocks: Annotated[int, typer.Option("--blocks", help="Of the trajectory, for errors.", min=2)] = 5,
+    steps: Annotated[int, typer.Option("--steps", help="Time steps of each run.", min=1)] = 50000,
+    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
+    every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
+    repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
+    atoms: Annotated[
+        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
+    ] = None,
+    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+    skip: Annotated[float, typer.Option("--skip", help="Fraction of frames at the start that is left out.")] = 0.2,
+) -> None:
+    """Diffusion coefficients, their activation energy, and the conductivity they stand for.
 
-        Runs dynamics at constant volume (nvt) at each temperature, in a folder of its own, or reads runs of rhopot md.
-        D is the line through the mean squared displacement from the ballistic time to half a block, its error that over
-        blocks; no error of the model. The conductivity is that of ions that move independently (Nernst-Einstein).
-        The same command goes on where it was stopped.
-        rhopot diffusion model.pt cell.cif --atoms 200 --temperatures 600,800,1000 --charge Li=1
-        """
-        from rhopot.potentials.commands.diffusion import diffusion as compute
-        from rhopot.potentials.commands.md_request import request_of
+    Runs dynamics at constant volume (nvt) at each temperature, in a folder of its own, or reads runs of rhopot md.
+    D is the line through the mean squared displacement from the ballistic time to half a block, its error that over
+    blocks; no error of the model. The conductivity is that of ions that move independently (Nernst-Einstein).
+    The same command goes on where it was stopped.
+    rhopot diffusion model.pt cell.cif --atoms 200 --temperatures 600,800,1000 --charge Li=1
+    """
+    from rhopot.potentials.commands.diffusion import diffusion as compute
+    from rhopot.potentials.commands.md_request import request_of
 
-        given = {"steps": steps, "timestep": timestep, "every": every, "seed": seed, "skip": skip}
-        request = request_of({**given, "repeat": repeat, "atoms": atoms, "closest": closest})
-        compute(
-            options,
-            request,
-            temperatures=temperatures,
-            runs=run or [],
-            charge=charge or [],
-            ballistic=ballistic,
-            blocks=blocks,
-        )
+    given = {"steps": steps, "timestep": timestep, "every": every, "seed": seed, "skip": skip}
+    request = request_of({**given, "repeat": repeat, "atoms": atoms, "closest": closest})
+    compute(
+        options,
+        request,
+        temperatures=temperatures,
+        runs=run or [],
+        charge=charge or [],
+        ballistic=ballistic,
+        blocks=blocks,
+    )

@@ -140,32 +140,43 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def property_command(app: typer.Typer, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command of these names (the first is shown, the others are aliases).
+class PropertyCommands:
+    """Commands of properties, in the order in which they are shown."""
 
-    The function takes `PropertyOptions` first and its own options as keywords; the command has both.
-    """
+    def __init__(self) -> None:
+        self._commands: dict[tuple[str, ...], Callable[..., None]] = {}
 
-    def register(run: Callable[..., None]) -> Callable[..., None]:
-        own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
-        shared = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-            for name, (kind, default) in _OPTIONS.items()
-        ]
-        keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+    def command(self, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Register a function as a command of these names (the first is shown, the others are aliases).
 
-        @functools.wraps(run)
-        def command(**given: Any) -> None:
-            common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
-            lists = {name: common[name] or [] for name in ("inputs", "prototype", "pair_coeff")}
-            run(PropertyOptions(**{**common, **lists}), **given)
+        The function takes `PropertyOptions` first and its own options as keywords; the command has both.
+        """
 
-        parameters = [shared[0], *keyword, *shared[1:]]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
-        del command.__wrapped__
-        for k, name in enumerate(names):
-            app.command(name, hidden=k > 0)(command)
-        return run
+        def register(run: Callable[..., None]) -> Callable[..., None]:
+            own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+            shared = [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+                for name, (kind, default) in _OPTIONS.items()
+            ]
+            keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
 
-    return register
+            @functools.wraps(run)
+            def command(**given: Any) -> None:
+                common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
+                lists = {name: common[name] or [] for name in ("inputs", "prototype", "pair_coeff")}
+                run(PropertyOptions(**{**common, **lists}), **given)
+
+            parameters = [shared[0], *keyword, *shared[1:]]
+            command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+            command.__annotations__ = {each.name: each.annotation for each in parameters}
+            del command.__wrapped__
+            self._commands[names] = command
+            return run
+
+        return register
+
+    def add_to(self, app: typer.Typer) -> None:
+        """Add all commands to the application."""
+        for names, command in self._commands.items():
+            for k, name in enumerate(names):
+                app.command(name, hidden=k > 0)(command)

@@ -64,7 +64,7 @@ def test_langevin_particles() -> None:
 
 
 def test_vibrations_are_no_diffusion() -> None:
-    """Atoms about their sites: the slope is nothing but its error, and small."""
+    """Atoms about their sites: the gradient is nothing but its error, and small."""
     paths = np.random.default_rng(2).normal(scale=0.3, size=(1000, 50, 3))
     found = diffusion_coefficient(paths, 0.05, ballistic=0.1)
     assert not found.measurable
