@@ -51,14 +51,14 @@ def neb(
         "repeat": repeat,
     }
     settings |= {"search": None if search is None else {**asdict(search), "hop": None}}
-    task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True)
+    task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True, constraints=True)
     reference = None if along is None else _read_path(along)
     *ends, path_name = _ends(task, repeat, search, end_fmax)
     initial, final = (
         task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
         for which, end in zip(("initial", "final"), ends, strict=True)
     )
-    if task.potential.pair is not None:
+    if task.potential.pair is not None and not initial.constraints:
         task.lammps("neb").write_band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
     by_engine: dict[str, MigrationPath] = {}
     for name in task.engines:

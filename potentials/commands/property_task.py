@@ -120,13 +120,21 @@ class PropertyTask:
     """What a property command works with.
 
     verb: name of the command; settings: its own options, on which results depend
-    several: more than one structure is meaningful
+    several: more than one structure is meaningful; constraints: those of a structure are obeyed, in ASE alone
 
     Raises:
         ValueError: no structure or several where one is needed, an engine the potential does not have.
     """
 
-    def __init__(self, verb: str, options: PropertyOptions, settings: Mapping[str, Any], several: bool = False) -> None:
+    def __init__(
+        self,
+        verb: str,
+        options: PropertyOptions,
+        settings: Mapping[str, Any],
+        *,
+        several: bool = False,
+        constraints: bool = False,
+    ) -> None:
         self.verb, self.options, self.settings = verb, options, dict(settings)
         self.console = make_console()
         self.engines = _engines(options.engine)
@@ -142,6 +150,8 @@ class PropertyTask:
                 raise ValueError(
                     f"--engine {options.engine} must have the potential in {engine}, got none; add {missing}"
                 )
+        for name, atoms in self.structures.items():
+            self._refuse_constraints(name, atoms, constraints)
         self.folder = options.output or Path(verb)
         task = {
             "verb": verb,
@@ -151,6 +161,14 @@ class PropertyTask:
         }
         self.kept = Kept(self.folder, task, overwrite=options.overwrite)
         self.console.print(f"{self.potential.name}: {verb} of {', '.join(self.structures)}; output in {self.folder}")
+
+    def _refuse_constraints(self, name: str, atoms: Atoms, obeyed: bool) -> None:
+        """Refuse constraints that a property would silently leave out."""
+        if not atoms.constraints or (obeyed and "lammps" not in self.engines):
+            return
+        kinds = ", ".join(sorted({type(each).__name__ for each in atoms.constraints}))
+        where, remedy = (" in LAMMPS", ", or give --engine ase") if obeyed else (f" for {self.verb}", "")
+        raise ValueError(f"{name} must have no constraints{where}, got {kinds}; remove them{remedy}")
 
     @property
     def fmax(self) -> float:

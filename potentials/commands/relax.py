@@ -33,13 +33,7 @@ def relax_structures(
     if cell is not None and cell not in CELLS:
         raise ValueError(f"--cell must be one of {', '.join(CELLS)}, got '{cell}'")
     settings = {"cell": cell, "pressure": pressure, "keep_symmetry": keep_symmetry, "fmax": fmax}
-    task = PropertyTask("relax", options, settings, several=True)
-    for name, atoms in task.structures.items():
-        if atoms.constraints and "lammps" in task.engines:
-            kinds = ", ".join(sorted({type(each).__name__ for each in atoms.constraints}))
-            raise ValueError(
-                f"{name} must have no constraints in LAMMPS, got {kinds}; remove them, or give --engine ase"
-            )
+    task = PropertyTask("relax", options, settings, several=True, constraints=True)
     quantities, further = {}, {}
     for name, atoms in task.structures.items():
         found = _relaxed(task, name, atoms, cell, pressure=pressure, keep_symmetry=keep_symmetry, fmax=fmax)

@@ -134,7 +134,7 @@ def header(data: DataFile, model: str | Path | PairStyle, options: str = "") -> 
 
 
 def static(
-    data: DataFile, model: str | Path, dump: str | Path, options: str = "", energies_of_atoms: bool = True
+    data: DataFile, model: str | Path | PairStyle, dump: str | Path, options: str = "", energies_of_atoms: bool = True
 ) -> str:
     """Deck of one energy, force and stress evaluation.
 

@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from rhopot.potentials.lammps.band import band_table, lammps_neb, read_images, write_final_image
 from rhopot.potentials.lammps.deformed_cells import deformed_cells_input, read_deformed_cells, stress_of
 from rhopot.potentials.lammps.displaced_atoms import displaced_atoms_input, read_displaced_atoms
-from rhopot.potentials.lammps.input_decks import DataFile, write_data
+from rhopot.potentials.lammps.input_decks import DataFile, static, write_data
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.lammps.relaxation import DUMP, TAG, CellRelaxation, read_relaxed, relaxation_input
@@ -48,6 +48,11 @@ class LammpsEngine:
             self._require_relaxed(float(largest.max()), fmax, atoms)
         advance(len(cells))
         return Cells(energies, stresses)
+
+    def energy(self, atoms: Atoms) -> float:
+        """Return the energy in eV of a structure as it is."""
+        text = static(self._write_data(atoms), self.pair, f"{self.stem}.dump", energies_of_atoms=False)
+        return self._run(self._write(text)).printed("rhopot_static")[0]
 
     def write_forces(self, atoms: Atoms, positions: Sequence[Floats]) -> tuple[str, DataFile]:
         """Write the input of `forces`."""

@@ -125,7 +125,7 @@ def energies_along(images: Sequence[Atoms], engine: AseEngine | LammpsEngine) ->
     first = images[0]
     if any(not np.allclose(image.cell.array, first.cell.array, atol=1e-8) for image in images):
         raise ValueError("images of a path must share one cell, got several; give a path at constant volume")
-    return np.array([engine.in_cells(image, [image.cell.array], relax=False, fmax=0.0).energies[0] for image in images])
+    return np.array([engine.energy(image) for image in images])
 
 
 def aligned_error(energies: Floats, reference: Floats) -> float:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tersoff
 import trained_models
-from ase import Atom
+from ase import Atom, Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from refusals import refusal
 
 from rhopot.export import RhopotCalculator
@@ -170,6 +171,30 @@ def test_names_with_spaces_and_dots(trained_model: Callable[[str], Path], tmp_pa
     words = ["eos", str(folder / "model 1.pt"), str(folder / "silicon (5.5).v2.vasp"), "--engine", "both", "--points"]
     assert main([*words, "9", "--extent", "0.04", "--no-members", "-o", str(folder / "my eos")]) == 0
     assert numbers(folder / "my eos", "eos", "silicon__5")["lowest energy"]["difference"] < 1e-9
+
+
+def test_constraints_are_obeyed_or_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = bulk("Cu", cubic=True)
+    held.set_constraint(FixAtoms([0]))
+    ase.io.write(tmp_path / "held.traj", held)
+    words = [str(tmp_path / "held.traj"), "--calculator", "ase.calculators.emt:EMT", "-o", str(tmp_path / "out")]
+    for verb in ("eos", "elastic", "phonons", "defects"):
+        assert f"held must have no constraints for {verb}, got FixAtoms" in refusal(capsys, [verb, *words])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_molecule_has_barriers_with_error_bars(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """An open structure, whose cell has no volume: a lithium atom from one side of a held silicon pair to the other."""
+    for name, side in (("left", 1.0), ("right", -1.0)):
+        atoms = Atoms("Si2Li", positions=[(0, 0, 0), (2.5, 0, 0), (1.25, 2.4 * side, 0)])
+        atoms.set_constraint(FixAtoms([0, 1]))
+        ase.io.write(tmp_path / f"{name}.traj", atoms)
+    model = str(trained_model("soap_linear"))
+    words = ["neb", model, str(tmp_path / "left.traj"), str(tmp_path / "right.traj"), "--images", "1", "--fmax", "0.2"]
+    assert main([*words, "--end-fmax", "0.05", "-o", str(tmp_path / "neb")]) == 0
+    found = numbers(tmp_path / "neb", "neb", "path")
+    assert found["last - first energy"]["ase"] == pytest.approx(0.0, abs=0.01)
+    assert len(found["forward barrier"]["members"]) == 4
 
 
 def test_molecules_have_no_elastic_constants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

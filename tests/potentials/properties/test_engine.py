@@ -69,6 +69,15 @@ def test_displaced_atoms_have_the_same_forces(ase_engine: AseEngine, lammps_engi
     assert np.abs(ours[1] - ours[0]).max() > 0.1
 
 
+@pytest.mark.parametrize("open_sides", [False, True], ids=["crystal", "cluster"])
+def test_structures_have_the_same_energy(open_sides: bool, ase_engine: AseEngine, lammps_engine: LammpsEngine) -> None:
+    tetrahedron = Atoms("Si4", positions=1.7 * np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]))
+    atoms = tetrahedron if open_sides else disordered()
+    energies = [engine.energy(atoms) for engine in (ase_engine, lammps_engine)]
+    assert energies[1] == pytest.approx(energies[0], abs=1e-10)
+    assert energies[0] < -5.0
+
+
 @pytest.mark.parametrize("cell", ["fixed", "isotropic", "full"])
 def test_relaxations_end_in_the_same_minimum(cell: str, ase_engine: AseEngine, lammps_engine: LammpsEngine) -> None:
     atoms = disordered()
