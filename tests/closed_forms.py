@@ -10,6 +10,8 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.tersoff import Tersoff, TersoffParameters
 
+from rhopot.potentials.lammps.pair_style import ELEMENTS, PairStyle
+
 SIGMA, EPSILON = 2.5, 0.4  # A, eV
 BOND = 2.0 ** (1.0 / 6.0) * SIGMA
 SPRING = 72.0 * EPSILON / BOND**2  # eV/A^2, second derivative at the minimum
@@ -32,9 +34,14 @@ def tersoff() -> Tersoff:
     return Tersoff({("Si", "Si", "Si"): TersoffParameters.from_list([float(word) for word in TERSOFF.split()])})
 
 
-def tersoff_words(folder: Path) -> list[str]:
-    """Options of a property command with silicon in both engines; its parameters go to a file in `folder`."""
+def tersoff_style(folder: Path) -> PairStyle:
+    """Silicon in LAMMPS; its parameters go to a file in `folder`."""
     file = folder / "Si.tersoff"
     file.write_text(f"Si Si Si {TERSOFF}\n", encoding="utf-8")
-    pair = ["--pair-style", "tersoff", "--pair-coeff", f"* * {file} {{elements}}"]
-    return ["--calculator", "closed_forms:tersoff", *pair]
+    return PairStyle("tersoff", (f"* * {file} {ELEMENTS}",))
+
+
+def tersoff_words(folder: Path) -> list[str]:
+    """Options of a property command with silicon in both engines."""
+    pair = tersoff_style(folder)
+    return ["--calculator", "closed_forms:tersoff", "--pair-style", pair.style, "--pair-coeff", *pair.coefficients]

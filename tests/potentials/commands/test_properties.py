@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
+import closed_forms
 import numpy as np
 import pytest
-import tersoff
 import trained_models
 from ase import Atom, Atoms
 from ase.build import bulk, molecule
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 SI_SW = "Si.sw"  # found in the potentials folder of LAMMPS
 SILICON = ["--prototype", "diamond", "--symbol", "Si"]
-TERSOFF = ["--calculator", "tersoff:calculator", "--prototype", "diamond", "--symbol", "Si", "--lattice", "5.43"]
+TERSOFF = ["--calculator", "closed_forms:tersoff", "--prototype", "diamond", "--symbol", "Si", "--lattice", "5.43"]
 
 
 def numbers(folder: Path, verb: str, structure: str = "diamond") -> dict[str, dict[str, float]]:
@@ -144,8 +144,8 @@ def test_a_potential_of_both_engines(tmp_path: Path) -> None:
     """The same Tersoff potential by ASE and by LAMMPS: they agree, also for a structure that is not at its minimum."""
     atoms = bulk("Si", a=5.6, cubic=True)
     ase.io.write(tmp_path / "cube.xyz", atoms)
-    pair = tersoff.pair_style(tmp_path)
-    words = ["eos", str(tmp_path / "cube.xyz"), "--calculator", "tersoff:calculator", "--pair-style", pair.style]
+    pair = closed_forms.tersoff_style(tmp_path)
+    words = ["eos", str(tmp_path / "cube.xyz"), "--calculator", "closed_forms:tersoff", "--pair-style", pair.style]
     words += ["--pair-coeff", pair.coefficients[0], "--engine", "both", "--points", "9", "-o", str(tmp_path / "eos")]
     assert main([*words, "--extent", "0.04"]) == 0
     found = numbers(tmp_path / "eos", "eos", "cube")
@@ -331,8 +331,8 @@ def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pyt
     [
         (["elastic"], "a model file must be given first, got nothing"),
         (["elastic", "nothing.pt"], "model must be a file, got 'nothing.pt'"),
-        (["elastic", "--calculator", "tersoff:calculator"], "a structure must be given, got none"),
-        (["elastic", "--calculator", "tersoff:nothing", *SILICON], "--calculator must be module:function"),
+        (["elastic", "--calculator", "closed_forms:tersoff"], "a structure must be given, got none"),
+        (["elastic", "--calculator", "closed_forms:nothing", *SILICON], "--calculator must be module:function"),
         (["elastic", "--calculator", "no_such_module:make", *SILICON], "--calculator must be module:function"),
         (["elastic", "--pair-style", "sw", *SILICON], "--pair-style and --pair-coeff must be given together"),
         (["elastic", *TERSOFF, "--engine", "both"], "--engine both must have the potential in lammps, got none"),

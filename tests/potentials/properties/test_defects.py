@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
+import closed_forms
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.calculators.lj import LennardJones
 
 from rhopot.potentials.properties.defects import chemical_potentials, formation_energy, point_defects
 from rhopot.potentials.properties.engine import AseEngine
+from rhopot.potentials.structures.prototypes import conventional
 
 
 def test_vacancy_of_a_pair_potential_by_hand() -> None:
     """Bonds to nearest neighbors only, at their minimum: nothing relaxes, and E_f = 12 bonds - 6 bonds = 6 epsilon."""
-    sigma, epsilon = 2.5, 0.4
-    bond = 2 ** (1 / 6) * sigma
-    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=1.3 * bond)
-    crystal = bulk("Cu", "fcc", a=np.sqrt(2) * bond, cubic=True)
-    engine = AseEngine(calculator)
+    crystal = conventional("fcc", closed_forms.fcc())
+    engine = AseEngine(closed_forms.lennard_jones())
     per_atom = engine.energy(crystal) / len(crystal)
     (vacancy,) = point_defects(crystal, vacancies=True, interstitials=[], substitutions=[], voids=1)
     supercell = crystal.repeat(3)
     potentials = chemical_potentials(crystal, per_atom, {})
     found = formation_energy(vacancy, supercell, per_atom * len(supercell), potentials, engine, fmax=1e-5)
     assert found.energy == pytest.approx(-per_atom, abs=1e-6)
-    shift = 4 * epsilon * (1.3**-12 / 4 - 1.3**-6 / 2)  # ASE's potential is zero at the cutoff
-    assert per_atom == pytest.approx(6 * (-epsilon - shift), rel=1e-6)
+    shift = 4 * closed_forms.EPSILON * (1.3**-12 / 4 - 1.3**-6 / 2)  # ASE's potential is zero at the cutoff
+    assert per_atom == pytest.approx(6 * (-closed_forms.EPSILON - shift), rel=1e-6)
     assert (found.n_sites, len(found.atoms)) == (108, 107)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import closed_forms
 import numpy as np
 import pytest
-import tersoff
 import trained_models
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.calculators.lj import LennardJones
 from ase.units import GPa
 
 from rhopot.export import RhopotCalculator
@@ -26,13 +25,11 @@ DISPLACEMENTS = (1e-3, 2e-3, 5e-3)  # A
 
 def test_springs_between_nearest_neighbours_by_hand() -> None:
     """Closed form of fcc with springs k between nearest neighbours: C11 = 2 k / a, C12 = C44 = k / a, one atom 4 k."""
-    sigma, epsilon = 2.5, 0.4
-    calculator = LennardJones(sigma=sigma, epsilon=epsilon, rc=1.3 * 2 ** (1 / 6) * sigma)
+    calculator = closed_forms.lennard_jones()
     engine = AseEngine(calculator)
-    bond = 2 ** (1 / 6) * sigma
-    spring = 72 * epsilon / bond**2
+    bond, spring = closed_forms.BOND, closed_forms.SPRING
 
-    crystal = engine.relaxed(bulk("Cu", "fcc", a=1.02 * np.sqrt(2) * bond), cell="full", fmax=1e-8)
+    crystal = engine.relaxed(closed_forms.fcc(1.02), cell="full", fmax=1e-8)
     lattice = (4 * crystal.get_volume()) ** (1 / 3)
     found = elastic_constants(crystal, engine, strain=1e-4)
 
@@ -47,7 +44,7 @@ def test_springs_between_nearest_neighbours_by_hand() -> None:
 
 def test_relaxed_and_clamped_shear_as_published() -> None:
     """Published: silicon of Tersoff, Phys. Rev. B 38, 9902 (1988); in GPa, rounded there to 0.1."""
-    engine = AseEngine(tersoff.calculator())
+    engine = AseEngine(closed_forms.tersoff())
     crystal = engine.relaxed(bulk("Si", a=5.4), cell="full", fmax=1e-6)
 
     found, clamped = (elastic_constants(crystal, engine, relax=relax) for relax in (True, False))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import closed_forms
 import numpy as np
 import pytest
-import tersoff
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -23,12 +23,12 @@ SKEWED = np.array([[1.0, 0.02, 0.03], [-0.01, 1.02, 0.04], [0.02, -0.03, 0.98]])
 
 @pytest.fixture
 def ase_engine() -> AseEngine:
-    return AseEngine(tersoff.calculator())
+    return AseEngine(closed_forms.tersoff())
 
 
 @pytest.fixture
 def lammps_engine(tmp_path: Path) -> LammpsEngine:
-    return LammpsEngine(tersoff.pair_style(tmp_path), tmp_path, ranks=2)
+    return LammpsEngine(closed_forms.tersoff_style(tmp_path), tmp_path, ranks=2)
 
 
 def disordered() -> Atoms:
@@ -91,7 +91,7 @@ def test_relaxations_end_in_the_same_minimum(cell: str, ase_engine: AseEngine, l
     assert enthalpies[1] == pytest.approx(enthalpies[0], abs=1e-7)
     np.testing.assert_allclose(theirs.get_all_distances(mic=True), ours.get_all_distances(mic=True), atol=3e-4)
     recomputed = theirs.copy()
-    recomputed.calc = tersoff.calculator()
+    recomputed.calc = closed_forms.tersoff()
     assert theirs.get_potential_energy() == pytest.approx(recomputed.get_potential_energy(), abs=1e-9)
     np.testing.assert_allclose(theirs.get_forces(), recomputed.get_forces(), atol=1e-9)
     np.testing.assert_allclose(theirs.get_stress(), recomputed.get_stress(), atol=1e-8)

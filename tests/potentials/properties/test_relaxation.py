@@ -13,7 +13,6 @@ from ase.calculators.lj import LennardJones
 from ase.units import GPa
 
 from rhopot.potentials.lammps import relaxation as lammps_relaxation
-from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.properties import engine
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
@@ -112,8 +111,7 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_cell_that_lammps_leaves_under_stress_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No rounds of minimization of the cell: its atoms are at rest by symmetry, its stress is not."""
-    words = closed_forms.tersoff_words(tmp_path)
-    made = LammpsEngine(PairStyle(words[3], (words[5],)), tmp_path)
+    made = LammpsEngine(closed_forms.tersoff_style(tmp_path), tmp_path)
     monkeypatch.setattr(lammps_relaxation, "ROUNDS", ())
     with pytest.raises(
         ValueError, match=r"cell must relax to 0 GPa within \S+ GPa in LAMMPS, got [\d.]+ GPa off for Si2"
