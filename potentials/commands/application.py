@@ -251,8 +251,14 @@ def info(model: Model) -> None:
 
 @app.command()
 def check(
-    model: Model,
-    structure: Annotated[Path | None, typer.Argument(help="Structure to compare on (any format ASE reads).")] = None,
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Model file, then the structure to compare on (any format ASE reads; optional); with --calculator "
+            "the structure alone.",
+            metavar="[MODEL.PT] [STRUCTURE]",
+        ),
+    ],
     ranks: Annotated[str, typer.Option("--ranks", help="Numbers of MPI ranks.")] = "1,2,4",
     steps: Annotated[
         int | None,
@@ -271,6 +277,14 @@ def check(
     ] = 2.0,
     lmp: Annotated[str | None, typer.Option("--lmp", help="Command that starts LAMMPS.")] = None,
     device: Device = "auto",
+    calculator: Annotated[
+        str | None,
+        typer.Option("--calculator", help="Instead of a model: makes an ASE calculator.", metavar="MODULE:FUNCTION"),
+    ] = None,
+    pair_style: Annotated[str | None, typer.Option("--pair-style", help="The same potential in LAMMPS.")] = None,
+    pair_coeff: Annotated[
+        list[str] | None, typer.Option("--pair-coeff", help='"* * Si.sw {elements}"; repeatable.')
+    ] = None,
 ) -> None:
     """Does the file give the same numbers in ASE and in LAMMPS on 1, 2 and 4 ranks, and survive hot dynamics?
 
@@ -278,7 +292,9 @@ def check(
     """
     from rhopot.potentials.commands.check import check as run
 
-    run(model, structure, ranks=ranks, steps=steps, temperature=temperature, lmp=lmp, device=device, hot_ps=hot_ps)
+    other = (calculator, pair_style, pair_coeff or [])
+    how = {"ranks": ranks, "steps": steps, "temperature": temperature, "lmp": lmp}
+    run(inputs, other, device=device, hot_ps=hot_ps, **how)
 
 
 @app.command()

@@ -1,7 +1,7 @@
-"""`rhopot check`: hold ASE, LAMMPS on several ranks and finite differences against each other, then run hot dynamics.
+"""`rhopot check`: ASE, LAMMPS on several ranks and finite differences against each other, invariances, hot dynamics.
 
 The dynamics (`runs.stability`) starts from the structure that is given, or from training structures that the model
-file carries.
+file carries. Any potential can be compared (`check_potential`); without a model file there are no limits for dynamics.
 """
 
 from __future__ import annotations
@@ -9,20 +9,55 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from rich.console import Console
 from rich.text import Text
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands.property_task import read_structure
 from rhopot.potentials.console import make_console, table
+from rhopot.potentials.properties.potential import Potential
 from rhopot.potentials.runs.stability import CRITERION, run_hot_dynamics, training_structures
-from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, check_model, structure_for
+from rhopot.potentials.structures.prototypes import enlarged
+from rhopot.potentials.verification.check import (
+    FEWEST,
+    FEWEST_PERIODIC,
+    HOT_SECONDS,
+    STEPS,
+    CheckResult,
+    Limits,
+    check_model,
+    structure_for,
+)
+from rhopot.potentials.verification.diatomics import diatomic_curves
+from rhopot.potentials.verification.invariances import check_invariances
 
 
 def check(
+    inputs: Sequence[Path],
+    other: tuple[str | None, str | None, Sequence[str]],
+    *,
+    device: str = "auto",
+    hot_ps: float = 2.0,
+    **how: Any,
+) -> None:
+    """Compare a model file, or the potential that `other` (calculator, pair style, its coefficients) names."""
+    calculator, pair_style, pair_coeff = other
+    if calculator is not None or pair_style is not None:
+        if len(inputs) != 1:
+            raise ValueError(f"check of --calculator must be given one structure, got {len(inputs)} files")
+        check_potential(Potential.of_names(calculator, pair_style, tuple(pair_coeff)), inputs[0], **how)
+        return
+    if len(inputs) > 2:
+        raise ValueError(f"check must be given a model and at most one structure, got {len(inputs)} files")
+    check_file(inputs[0], inputs[1] if len(inputs) == 2 else None, device=device, hot_ps=hot_ps, **how)
+
+
+def check_file(
     model: Path,
     structure: Path | None,
     *,
@@ -57,6 +92,65 @@ def check(
         device=device,
         progress=lambda text: console.print(f"  {text}"),
     )
+    if card.kind == "local":
+        console.print("  invariances")
+        findings += check_invariances(_with(atoms, calculator), Limits.of(card.dtype))
+    _report(findings, console)
+    if card.kind == "local":
+        _print_diatomics(card.symbols, calculator, console, card.cutoff)
+    structures = training_structures(card) if structure is None else [atoms]
+    _hot(calculator, structures, temperature, hot_ps, console)
+
+
+def check_potential(
+    potential: Potential,
+    structure: Path,
+    *,
+    ranks: str,
+    steps: int | None,
+    temperature: float,
+    lmp: str | None,
+) -> None:
+    """Compare a potential that is no model file in both engines; exit with 1 where they or its derivatives differ."""
+    counts = _ranks(ranks)
+    for name, there in (("--calculator", potential.calculator), ("--pair-style and --pair-coeff", potential.pair)):
+        if there is None:
+            raise ValueError(f"check must have the potential in ASE and in LAMMPS, got one of them; add {name}")
+    assert potential.calculator is not None
+    assert potential.pair is not None
+    atoms, calculator, console = _read(structure), potential.calculator(), make_console()
+    atoms = enlarged(atoms, FEWEST_PERIODIC) if len(atoms) < FEWEST else atoms
+    console.print(f"{potential.name}: {atoms.get_chemical_formula()}, {len(atoms)} atoms")
+    symbols = sorted(set(atoms.get_chemical_symbols()))
+    findings = check_model(
+        potential.pair,
+        atoms,
+        calculator,
+        symbols=symbols,
+        ranks=counts,
+        steps=STEPS["local"] if steps is None else steps,
+        temperature=temperature,
+        lmp=shlex.split(lmp) if lmp else None,
+        device="cpu",
+        progress=lambda text: console.print(f"  {text}"),
+    )
+    console.print("  invariances")
+    findings += check_invariances(_with(atoms, calculator), Limits.of("float64"))
+    _report(findings, console)
+    _print_diatomics(symbols, calculator, console)
+    console.print("hot dynamics left out: no model file says what its training data allow")
+
+
+def _with(atoms: Atoms, calculator: Calculator) -> Atoms:
+    """A copy with the calculator, displaced from its symmetric sites as in the other comparisons."""
+    copy = atoms.copy()
+    copy.rattle(0.03, seed=1)
+    copy.calc = calculator
+    return copy
+
+
+def _report(findings: Sequence[CheckResult], console: Console) -> None:
+    """Print the comparisons; RuntimeError where one is outside its limit."""
     rows = (
         (f.name, f"{f.value:.2e}", f"{f.limit:.0e}", f.unit, "ok" if f.passed else Text("FAILED", style="red"))
         for f in findings
@@ -69,8 +163,20 @@ def check(
             f"{'; '.join(failed)}"
         )
     console.print(f"all {len(findings)} comparisons within their limits")
-    structures = training_structures(card) if structure is None else [atoms]
-    _hot(calculator, structures, temperature, hot_ps, console)
+
+
+def _print_diatomics(
+    symbols: Sequence[str], calculator: Calculator, console: Console, reach: float | None = None
+) -> None:
+    """What the curves of two atoms look like; nothing fails, since most models are fitted to no such pairs."""
+    try:
+        curves = diatomic_curves(symbols, calculator, reach)
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        console.print(f"two atoms alone: left out, the calculator has no energy of them ({error})")
+        return
+    console.print("two atoms alone:")
+    for curve in curves:
+        console.print(f"  {curve.sentence()}")
 
 
 def _hot(

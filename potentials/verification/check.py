@@ -35,6 +35,7 @@ from rhopot.potentials.lammps.input_decks import (
     static,
     write_data,
 )
+from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.properties.md import energy_drift
 from rhopot.potentials.structures.prototypes import enlarged, sample_structure
@@ -108,7 +109,7 @@ def structure_for(card: ModelCard, atoms: Atoms | None = None, name: str = "stru
 
 
 def check_model(
-    model: str | Path,
+    model: str | Path | PairStyle,
     atoms: Atoms,
     calculator: Calculator,
     *,
@@ -123,33 +124,37 @@ def check_model(
 ) -> list[CheckResult]:
     """Run every comparison and return all findings, failed ones included.
 
+    model: path of the file, or the pair style of a potential that is none (`calculator` is the same potential in ASE).
     atoms: structure to compare, displaced by 0.03 A at random first; symbols: elements of the model, which become the
     LAMMPS types in reverse order, so that a plugin that confuses types with species is seen.
     lmp: command that starts LAMMPS (default: that of this environment).
     device: of LAMMPS: cpu, cuda or auto (see `find_device`); ASE, which everything is held against, stays where
     `calculator` computes.
     """
-    on_gpu = find_device(device, "device").type == "cuda"
+    on_gpu = not isinstance(model, PairStyle) and find_device(device, "device").type == "cuda"
     limits = Limits.of(dtype)
     displaced = atoms.copy()
     displaced.rattle(0.03, seed=1)
-    of_atoms = "energies" in calculator.implemented_properties
+    # How other potentials share the energy among atoms may differ between the programs.
+    of_atoms = "energies" in calculator.implemented_properties and not isinstance(model, PairStyle)
     if not (of_atoms or all(displaced.pbc)):
         displaced, _ = lammps_frame(displaced)
     displaced.calc = calculator
     say = progress if progress is not None else lambda text: None
     say("ASE against finite differences")
     findings = _against_differences(displaced, limits, dtype)
-    if on_gpu:
+    if on_gpu and not isinstance(model, PairStyle):
         say("ASE on the GPU")
         findings += _on_gpu(model, displaced, limits)
+    pair = model if isinstance(model, PairStyle) else PairStyle.of_model(Path(model).resolve(), f"device {device}")
     with tempfile.TemporaryDirectory(prefix="rhopot-check-") as name:
         folder = Path(name)
         data = write_data(folder / "structure.data", displaced, tuple(reversed(symbols)))
         for count in ranks:
             say(f"LAMMPS on {count} rank(s)")
-            file, on = Path(model).resolve(), f"device {device}"
-            deck = static(data, file, "static.dump", on, of_atoms) + _moving(displaced, steps, temperature)
+            deck = static(data, pair, "static.dump", energies_of_atoms=of_atoms) + _moving(
+                displaced, steps, temperature
+            )
             run = run_lammps(deck, folder, ranks=count, lmp=lmp, name=f"in.{count}")
             findings += _static_findings(displaced, data, run, folder, count, limits, of_atoms)
             findings += _moving_findings(displaced, data, run, folder, count, limits)

@@ -356,3 +356,22 @@ def test_bad_input_gets_one_sentence(
     monkeypatch.chdir(tmp_path)
     status = 2 if sentence.startswith("--repeat") else 1
     assert sentence in refusal(capsys, words, status)
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+def test_check_of_any_potential(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tersoff in ASE and LAMMPS passes; against Stillinger and Weber it fails in energy and forces."""
+    ase.io.write(tmp_path / "si.xyz", bulk("Si", a=5.43, cubic=True))
+    pair = tersoff.pair_style(tmp_path)
+    words = ["check", str(tmp_path / "si.xyz"), "--calculator", "tersoff:calculator", "--ranks", "2", "--steps", "20"]
+    assert main([*words, "--pair-style", pair.style, "--pair-coeff", pair.coefficients[0]]) == 0
+    printed = capsys.readouterr().out
+    assert "extensivity: forces" in printed
+    assert "comparisons within their limits" in printed
+    assert "two atoms alone: left out" in printed, "ASE's Tersoff divides by zero without an angle"
+    said = refusal(capsys, [*words, "--pair-style", "sw", "--pair-coeff", f"* * {SI_SW} {{elements}}"])
+    assert "LAMMPS, 2 rank(s): energy" in said
+    assert "check must have the potential in ASE and in LAMMPS, got one of them" in refusal(capsys, words)
+    assert "check of --calculator must be given one structure, got 2 files" in refusal(capsys, [*words, "other.xyz"])
