@@ -35,6 +35,7 @@ from rhopot.potentials.verification.check import (
 )
 from rhopot.potentials.verification.diatomics import diatomic_curves
 from rhopot.potentials.verification.invariances import check_invariances
+from rhopot.potentials.verification.members import check_members
 
 
 def check(
@@ -94,7 +95,10 @@ def check_file(
     )
     if card.kind == "local":
         console.print("  invariances")
-        findings += check_invariances(_with(atoms, calculator), Limits.of(card.dtype))
+        reach = card.cutoff * card.n_layers
+        findings += check_invariances(_with(atoms, calculator), Limits.of(card.dtype), reach=reach)
+    if "forces_error" in calculator.implemented_properties:
+        findings += check_members(training_structures(card), calculator)
     _report(findings, console)
     if card.kind == "local":
         _print_diatomics(card.symbols, calculator, console, card.cutoff)
@@ -118,7 +122,7 @@ def check_potential(
             raise ValueError(f"check must have the potential in ASE and in LAMMPS, got one of them; add {name}")
     assert potential.calculator is not None
     assert potential.pair is not None
-    atoms, calculator, console = _read(structure), potential.calculator(), make_console()
+    atoms, calculator, console = read_structure(structure), potential.calculator(), make_console()
     atoms = enlarged(atoms, FEWEST_PERIODIC) if len(atoms) < FEWEST else atoms
     console.print(f"{potential.name}: {atoms.get_chemical_formula()}, {len(atoms)} atoms")
     symbols = sorted(set(atoms.get_chemical_symbols()))

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevin import Langevin
 from ase.parallel import DummyMPI
 
@@ -198,9 +199,18 @@ def hot_dynamics(
 
 
 def training_structures(card: ModelCard) -> list[Atoms]:
-    """Structures of the training data that the model file carries; older files carry none."""
+    """Structures of the training data that the model file carries, with their forces where it knows them.
+
+    Older files carry none, or none with forces.
+    """
     examples: Any = card.training_data.summary.get("examples", [])
-    return [Atoms(one["symbols"], positions=one["positions"], cell=one["cell"], pbc=one["pbc"]) for one in examples]
+    found = []
+    for one in examples:
+        atoms = Atoms(one["symbols"], positions=one["positions"], cell=one["cell"], pbc=one["pbc"])
+        if "forces" in one:
+            atoms.calc = SinglePointCalculator(atoms, forces=np.array(one["forces"]))
+        found.append(atoms)
+    return found
 
 
 def run_hot_dynamics(

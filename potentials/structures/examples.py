@@ -13,14 +13,15 @@ from rhopot.potentials.structures.frames import Frame
 LARGEST = 256  # atoms of an example
 COUNT = 3
 LARGEST_CELL = 150.0  # A^3 of a crystal with one atom in its cell
-DIGITS = 6  # of positions and cell in A
+DIGITS = 6  # of positions and cell in A, of forces in eV/A
 
 
 def example_structures(frames: Iterable[Frame], baseline: CompositionBaseline) -> list[dict[str, Any]]:
     """Up to three frames of the lowest energies of their kind, as plain JSON values.
 
     Kinds are compositions, or config_types where there is one composition; of many, those are taken that share the
-    range of compositions evenly. Keys: symbols (a formula in order), positions, cell (A), pbc.
+    range of compositions evenly. Keys: symbols (a formula in order), positions, cell (A), pbc, and where the frame has
+    them forces (eV/A).
     """
     usable = [frame for frame in frames if len(frame) <= LARGEST and _is_matter(frame)]
     formulas = {_formula(frame) for frame in usable}
@@ -64,7 +65,9 @@ def _share(frame: Frame, baseline: CompositionBaseline) -> float:
 
 def _plain(frame: Frame) -> dict[str, Any]:
     atoms = frame.atoms
+    forces = {} if frame.forces is None else {"forces": np.round(frame.forces, DIGITS).tolist()}
     return {
+        **forces,
         "symbols": atoms.get_chemical_formula(mode="reduce"),
         "positions": np.round(atoms.positions, DIGITS).tolist(),
         "cell": np.round(atoms.cell.array, DIGITS).tolist(),

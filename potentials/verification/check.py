@@ -2,7 +2,7 @@
 
 Compared for one structure, displaced from its symmetric sites:
 
-    ASE against finite differences of its own energy          forces, stress
+    ASE against finite differences of its own energy          forces, stress, pressure at other volumes
     ASE on a GPU against ASE on the processor                 energy, forces, where there is a GPU
     LAMMPS on 1, 2, 4 ranks against ASE                       energy, per-atom energies, forces, virial
                                                               (energies of atoms where the model has them)
@@ -55,6 +55,8 @@ STEPS = {"local": 200, "global": 60}
 ATOMS = {"local": 64, "global": 32}
 FEWEST, FEWEST_PERIODIC = 2, 8  # atoms that can move against each other; of the supercell of a smaller structure
 HOT_SECONDS = 10.0  # most processor time of the hot dynamics of one structure
+
+VOLUMES = (0.9, 0.95, 1.05, 1.1)  # of the volume of a structure, where its pressure is compared with E(V)
 
 SKIN = 0.2  # A; thinner for runs so short that atoms would not cross half of it several times
 
@@ -172,7 +174,30 @@ def _against_differences(atoms: Atoms, limits: Limits, dtype: str) -> list[Check
         stress = from_voigt(atoms.get_stress())
         difference = np.abs(numerical_stress(atoms, step / 10) - stress).max() * atoms.get_volume() / len(atoms)
         findings.append(CheckResult("ASE virial = finite differences", float(difference), limits.derivative, "eV/atom"))
+        findings.append(_along_the_volume(atoms, limits, step / 10))
     return findings
+
+
+def _along_the_volume(atoms: Atoms, limits: Limits, step: float) -> CheckResult:
+    """The trace of the virial against dE/d(strain) of the curve E(V), at `VOLUMES` of the structure's; eV/atom."""
+
+    def scaled(factor: float) -> Atoms:
+        other = atoms.copy()
+        other.set_constraint()
+        other.set_cell(factor * atoms.cell.array, scale_atoms=True)
+        other.calc = atoms.calc
+        return other
+
+    worst = 0.0
+    for volume in VOLUMES:
+        factor = volume ** (1.0 / 3.0)
+        here = scaled(factor)
+        trace = float(from_voigt(here.get_stress()).trace()) * here.get_volume()
+        above, below = (scaled(factor * (1.0 + sign * step)).get_potential_energy() for sign in (1, -1))
+        worst = max(worst, abs((above - below) / (2.0 * step) - trace) / len(atoms))
+    return CheckResult(
+        f"ASE pressure = -dE/dV from {VOLUMES[0]:g} to {VOLUMES[-1]:g} V", worst, limits.derivative, "eV/atom"
+    )
 
 
 def _on_gpu(model: str | Path, atoms: Atoms, limits: Limits) -> list[CheckResult]:

@@ -4,6 +4,8 @@
     rotation       structure and cell turned by Q: the same energy, forces turned by Q
     permutation    atoms listed in another order: the same energy, forces in that order
     extensivity    two cells beside each other: twice the energy, the same forces in both (periodic structures)
+    locality       two copies of the atoms, farther apart than the potential reaches: twice the energy of one, the same
+                   forces in both (potentials whose reach is known)
 
 Global models stand on a grid: translations and rotations change their energies by its discretization error.
 """
@@ -21,8 +23,11 @@ from rhopot.potentials.verification.check import CheckResult, Limits
 ON_A_GRID = Limits(energy=1e-3, forces=2e-2, virial=np.inf, derivative=np.inf, drift=np.inf)
 
 
-def check_invariances(atoms: Atoms, limits: Limits, seed: int = 0) -> list[CheckResult]:
-    """Compare energy and forces of `atoms`, which carry a calculator, with those of their transformed copies."""
+def check_invariances(atoms: Atoms, limits: Limits, *, reach: float | None = None, seed: int = 0) -> list[CheckResult]:
+    """Compare energy and forces of `atoms`, which carry a calculator, with those of their transformed copies.
+
+    reach: A, beyond which atoms do not act on each other; None where it is not known
+    """
     rng = np.random.default_rng(seed)
     shift = rng.normal(size=3)
     turn = Rotation.random(rng=rng).as_matrix()
@@ -47,9 +52,28 @@ def check_invariances(atoms: Atoms, limits: Limits, seed: int = 0) -> list[Check
         doubled.calc = atoms.calc
         both = doubled.get_forces().reshape(2, len(atoms), 3)
         half = 0.5 * doubled.get_potential_energy()
-        worst = both[int(np.argmax([np.abs(each - forces).max() for each in both]))]
-        found += _compared("extensivity", half, worst, energy, forces, limits)
-    return found
+        found += _compared("extensivity", half, _farther(both, forces), energy, forces, limits)
+    return found if reach is None else found + _locality(atoms, reach, limits)
+
+
+def _locality(atoms: Atoms, reach: float, limits: Limits) -> list[CheckResult]:
+    """The atoms of one cell, cut out, and two such copies whose closest atoms are just beyond each other's reach."""
+    alone = _copy(atoms)
+    alone.pbc = False
+    alone.calc = atoms.calc
+    energy, forces = float(alone.get_potential_energy()), alone.get_forces().copy()
+    second = alone.copy()
+    second.positions += [np.ptp(alone.positions[:, 0]) + 1.001 * reach, 0.0, 0.0]
+    pair = alone + second
+    pair.calc = atoms.calc
+    both = pair.get_forces().reshape(2, len(atoms), 3)
+    half = 0.5 * pair.get_potential_energy()
+    return _compared("locality", half, _farther(both, forces), energy, forces, limits)
+
+
+def _farther(both: Floats, forces: Floats) -> Floats:
+    """The forces (N, 3) of the copy that is farther from those of the one structure."""
+    return np.asarray(both[int(np.argmax([np.abs(each - forces).max() for each in both]))])
 
 
 def _compared(

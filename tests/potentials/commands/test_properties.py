@@ -364,11 +364,12 @@ def test_bad_input_gets_one_sentence(
 def test_check_of_any_potential(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Tersoff in ASE and LAMMPS passes; against Stillinger and Weber it fails in energy and forces."""
     ase.io.write(tmp_path / "si.xyz", bulk("Si", a=5.43, cubic=True))
-    pair = tersoff.pair_style(tmp_path)
-    words = ["check", str(tmp_path / "si.xyz"), "--calculator", "tersoff:calculator", "--ranks", "2", "--steps", "20"]
+    pair = closed_forms.tersoff_style(tmp_path)
+    words = ["check", str(tmp_path / "si.xyz"), "--calculator", "closed_forms:tersoff", "--ranks", "2", "--steps", "20"]
     assert main([*words, "--pair-style", pair.style, "--pair-coeff", pair.coefficients[0]]) == 0
     printed = capsys.readouterr().out
     assert "extensivity: forces" in printed
+    assert "pressure = -dE/dV from 0.9 to 1.1 V" in printed
     assert "comparisons within their limits" in printed
     assert "two atoms alone: left out" in printed, "ASE's Tersoff divides by zero without an angle"
     said = refusal(capsys, [*words, "--pair-style", "sw", "--pair-coeff", f"* * {SI_SW} {{elements}}"])

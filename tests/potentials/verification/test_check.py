@@ -33,7 +33,7 @@ def run_check(model: Path, lmp: list[str] | None = None, ranks: tuple[int, ...] 
 def test_check_is_green_on_the_installed_plugin(model_file: Path) -> None:
     findings = run_check(model_file, ranks=(1, 2, 4))
     assert [finding for finding in findings if not finding.passed] == []
-    assert len(findings) == 2 + 3 * 8
+    assert len(findings) == 3 + 3 * 8
 
 
 def test_check_is_green_on_an_unchanged_build(model_file: Path, variants: dict[str, Path], tmp_path: Path) -> None:

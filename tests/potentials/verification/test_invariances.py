@@ -19,6 +19,7 @@ from rhopot.potentials.verification.check import Limits
 from rhopot.potentials.verification.invariances import check_invariances
 
 LIMITS = Limits.of("float64")
+REACH = 8.0  # A, more than EMT of copper acts over
 
 
 class Faulty(Calculator):
@@ -43,6 +44,8 @@ class Faulty(Calculator):
             energy = energy + 0.1 * np.linalg.norm(forces[0])
         elif self.fault == "extensivity":
             energy = energy + 1e-3 * len(atoms) ** 2
+        elif self.fault == "locality":  # charges of opposite sign
+            energy = energy - 0.1 / atoms.get_distance(0, len(atoms) - 1)
         self.results = {"energy": energy, "forces": forces}
 
 
@@ -52,19 +55,20 @@ def structure() -> Atoms:
     return atoms
 
 
-@pytest.mark.parametrize("fault", ["translation", "rotation", "permutation", "extensivity"])
+@pytest.mark.parametrize("fault", ["translation", "rotation", "permutation", "extensivity", "locality"])
 def test_each_fault_is_seen(fault: str) -> None:
     atoms = structure()
     atoms.calc = Faulty(fault)
-    failed = {finding.name.split(":")[0] for finding in check_invariances(atoms, LIMITS) if not finding.passed}
+    found = check_invariances(atoms, LIMITS, reach=REACH)
+    failed = {finding.name.split(":")[0] for finding in found if not finding.passed}
     assert fault in failed
 
 
 def test_a_sound_potential_passes() -> None:
     atoms = structure()
     atoms.calc = EMT()
-    found = check_invariances(atoms, LIMITS)
-    assert len(found) == 8
+    found = check_invariances(atoms, LIMITS, reach=REACH)
+    assert len(found) == 10
     assert [finding for finding in found if not finding.passed] == []
 
 
@@ -72,4 +76,12 @@ def test_a_sound_potential_passes() -> None:
 def test_trained_models_are_invariant(family: str, trained_model: Callable[[str], Path]) -> None:
     atoms = sample_structure(("Li", "Si"), min_atoms=32)
     atoms.calc = RhopotCalculator(trained_model(family))
-    assert [finding for finding in check_invariances(atoms, LIMITS) if not finding.passed] == []
+    found = check_invariances(atoms, LIMITS, reach=atoms.calc.model.card.cutoff)
+    assert [finding for finding in found if not finding.passed] == []
+
+
+def test_a_reach_that_is_too_short_is_seen() -> None:
+    atoms = structure()
+    atoms.calc = EMT()
+    failed = {finding.name for finding in check_invariances(atoms, LIMITS, reach=2.5) if not finding.passed}
+    assert failed == {"locality: energy", "locality: forces"}
