@@ -20,6 +20,13 @@ Where the model carries members, `calc.get_property(name, atoms)` gives
 
 Forces and stresses of members cost a gradient each; K' is 16 at most (`results.FORCE_MEMBERS`).
 
+Whether the environments of the atoms are like those of the training data is known to most models of kind `local`, with
+members and without:
+
+    extrapolation_grade (N,)                leverage of the environment's features, in units of what 99.9% of the
+                                            training atoms stay within (`rhopot.potentials.models.extrapolation`)
+    supported           (N,) bool           whether the grade is at most 1; predicted errors hold for such atoms only
+
 The standard deviation of a difference of energies follows from those of the members, whose errors are largely the same
 in similar structures: `np.std(saddle - minimum)` of two `energy_members`, not from two `energy_uncertainty`. The same
 holds for every other property: compute it with `RhopotCalculator(model, member=k)` for each k, and take the standard
@@ -73,6 +80,7 @@ from rhopot.potentials.graph.verlet import VerletList
 _GRADIENTS = {"forces", "stress", "stresses"}
 _OF_MEMBER_FORCES = {"forces_error", "forces_uncertainty", "forces_members"}
 _OF_MEMBERS = {"energy_uncertainty", "energy_members", "stress_members", *_OF_MEMBER_FORCES}
+_GRADES = {"extrapolation_grade", "supported"}
 _OF_ATOMS = {"energies", "stresses"}
 
 
@@ -114,7 +122,9 @@ class RhopotCalculator(Calculator):
         self._member = None if member is None else require_member(self.model, member)
         self.parameters = {"model": self.model.name} if member is None else {"model": self.model.name, "member": member}
         self.implemented_properties = [
-            name for name in (*type(self).implemented_properties, *sorted(_OF_MEMBERS)) if self._refusal({name}) is None
+            name
+            for name in (*type(self).implemented_properties, *sorted(_OF_MEMBERS | _GRADES))
+            if self._refusal({name}) is None
         ]
 
     @property
@@ -201,6 +211,8 @@ class RhopotCalculator(Calculator):
             "forces_uncertainty": result.forces_uncertainty,
             "forces_error": result.forces_error,
             "forces_members": result.member_forces,
+            "extrapolation_grade": result.extrapolation_grades,
+            "supported": None if result.extrapolation_grades is None else result.extrapolation_grades <= 1.0,
             "stress": _voigt(result.stress(atoms)),
             "stresses": _voigt(result.stresses(atoms)),
             "stress_members": _voigt(result.stress_members(atoms)),
@@ -223,7 +235,13 @@ class RhopotCalculator(Calculator):
             return evaluate_global(self.model, atoms, self.prepared(atoms), **wishes)
         edges = self.neighbours(atoms)
         return evaluate_edges(
-            self.model, atoms, edges, virials="stresses" in wanted, max_edges=self.max_edges, **wishes
+            self.model,
+            atoms,
+            edges,
+            virials="stresses" in wanted,
+            grades=bool(wanted & _GRADES),
+            max_edges=self.max_edges,
+            **wishes,
         )
 
     def _refuse(self, wanted: AbstractSet[str]) -> None:
@@ -250,6 +268,12 @@ class RhopotCalculator(Calculator):
             return (
                 f"{' and '.join(of_members)} must be asked of all members together, got the calculator of member "
                 f"{self._member} of '{model.name}'; make one without member="
+            )
+        if wanted & _GRADES and not model.card.uncertainty.extrapolation:
+            return (
+                f"{' and '.join(sorted(wanted & _GRADES))} must be asked of a model of kind 'local' that grades "
+                f"environments, '{model.name}' of kind '{model.card.kind}', written by rhopot "
+                f"{model.card.versions.rhopot}, does not; train it again with this version"
             )
         refusal = self._refusal_of_global(wanted) if self._is_global else None
         if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:

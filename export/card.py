@@ -21,7 +21,9 @@ and `versions` are known to the exporter and may be left out.
                                 uncalibrated;
                                 force_radii: symbol -> multiple m and floor f (eV/A) of the radius
                                 m sqrt(sigma^2 + f^2) that 90% of the errors of forces on its atoms stay within; files
-                                without it know no such radius
+                                without it know no such radius;
+                                extrapolation: true where the model grades how far the environment of an atom lies
+                                outside its training data (method `extrapolation_grades`); files without it do not
     descriptor, fit     obj     settings, as used
     training_data       obj     summary: what it was trained on;  hash: of the structures and labels
     metrics             obj     errors after the fit
@@ -70,7 +72,8 @@ _RULES: dict[str, tuple[str, str]] = {
     "units": ("length 'A' and energy 'eV'", "leave it to the exporter"),
     "baseline_energies": ("one energy in eV for each of the symbols", "give 0.0 where there is none"),
     "uncertainty": (
-        "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
+        "a number of members, 0 or more, positive force_factors and force_radii, one for each of the symbols, and "
+        "extrapolation true or false",
         "give 0 members if the model has no uncertainty",
     ),
     "descriptor": ("a non-empty JSON object of finite values", "give the descriptor's settings"),
@@ -119,11 +122,13 @@ class Uncertainty(_Part):
     Member columns are calibrated for total energies; the standard deviation of the members' forces on an atom is
     multiplied by the factor of its element as well.
     force_radii: of the errors of forces, for each element; empty: not known.
+    extrapolation: whether the model grades environments (`rhopot.potentials.models.extrapolation`).
     """
 
     members: Annotated[StrictInt, Field(ge=0)]
     force_factors: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default_factory=dict)
     force_radii: dict[str, ForceRadii] = Field(default_factory=dict)
+    extrapolation: Annotated[bool, Field(strict=True)] = False
 
 
 class TrainingData(_Part):

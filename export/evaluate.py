@@ -24,6 +24,7 @@ def evaluate(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    grades: bool = False,
     member: int | None = None,
     max_edges: int | None = None,
     n_shares: int = 1,
@@ -32,7 +33,8 @@ def evaluate(
 
     `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
     `deviations` for forces and virials of the first members, 16 at most, and the standard deviation of the forces on
-    each atom (a gradient for each member); `member` (from 0) for the energies and gradients of that member alone;
+    each atom (a gradient for each member); `grades` for the extrapolation grades of the atoms of local models; `member`
+    (from 0) for the energies and gradients of that member alone;
     `max_edges` bounds the memory of local models, `n_shares` divides the work on global models (the same numbers).
     Raises ValueError for elements the model does not know, for members it has not, and for `virials` of global models.
     """
@@ -44,6 +46,7 @@ def evaluate(
             members=members,
             virials=virials,
             deviations=deviations,
+            grades=grades,
             member=member,
             max_edges=max_edges,
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import ase
 import numpy as np
@@ -44,6 +45,7 @@ MAX_EDGES = {"cpu": 32768, "cuda": 262144}
 class _Request:
     """Quantities requested besides atomic energies, and the number of edges per batch.
 
+    grades: extrapolation grades of the atoms;
     column: of the model's output, whose energies and gradient are those of the result: 0, or 1 + k of a single member.
     """
 
@@ -51,6 +53,7 @@ class _Request:
     members: bool
     virials: bool
     deviations: bool
+    grades: bool
     max_edges: int
     column: int = 0
 
@@ -77,11 +80,12 @@ class _MemberSums:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Of a graph: energies (N, 1 + K), dE/d(edge vector) (E, 3), sums over edges of the members."""
+    """Of a graph: energies (N, 1 + K), dE/d(edge vector) (E, 3), sums over edges of the members, grades (N,)."""
 
     energies: Floats
     gradient: torch.Tensor | None
     members: _MemberSums | None
+    grades: Floats | None
 
 
 def evaluate_local(
@@ -92,6 +96,7 @@ def evaluate_local(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    grades: bool = False,
     member: int | None = None,
     max_edges: int | None = None,
 ) -> list[Evaluation]:
@@ -99,12 +104,14 @@ def evaluate_local(
 
     `gradients` asks for forces and virial, `virials` for those of each atom, `members` for member energies,
     `deviations` for forces and virials of the members and their standard deviation, at the cost of a gradient for each
-    member; `member` for the energies and gradients of that member alone, at the cost of one; `max_edges` bounds memory
-    (by default it depends on the device).
+    member; `grades` for the extrapolation grades of the atoms; `member` for the energies and gradients of that member
+    alone, at the cost of one; `max_edges` bounds memory (by default it depends on the device).
     Raises ValueError for elements the model does not know, naming those it knows, and for members it has not.
     """
     results: list[Evaluation] = []
-    request = _request(model, _Request(gradients, members, virials, deviations, _at_once(model, max_edges)), member)
+    request = _request(
+        model, _Request(gradients, members, virials, deviations, grades, _at_once(model, max_edges)), member
+    )
     pack: list[tuple[ase.Atoms, Edges]] = []
     for atoms in structures:
         pack.append((atoms, find_edges(atoms, model.card.cutoff)))
@@ -123,11 +130,14 @@ def evaluate_edges(
     members: bool = False,
     virials: bool = False,
     deviations: bool = False,
+    grades: bool = False,
     member: int | None = None,
     max_edges: int | None = None,
 ) -> Evaluation:
     """Evaluate one structure whose edges, all shorter than the model's cutoff, are known (see `evaluate`)."""
-    request = _request(model, _Request(gradients, members, virials, deviations, _at_once(model, max_edges)), member)
+    request = _request(
+        model, _Request(gradients, members, virials, deviations, grades, _at_once(model, max_edges)), member
+    )
     return _evaluate_pack(model, [(atoms, edges)], request)[0]
 
 
@@ -143,6 +153,7 @@ def _request(model: LoadedModel, asked: _Request, member: int | None) -> _Reques
         asked,
         members=asked.members and known,
         deviations=asked.deviations and known,
+        grades=asked.grades and model.card.uncertainty.extrapolation,
         column=0 if member is None else 1 + require_member(model, member),
     )
 
@@ -171,6 +182,8 @@ def _evaluate_pack(model: LoadedModel, pack: list[tuple[ase.Atoms, Edges]], requ
                 forces_uncertainty=deviations,
                 forces_error=force_radii(model, species[atoms], deviations),
             )
+        if found.grades is not None:
+            result = replace(result, extrapolation_grades=found.grades[atoms].copy())
         results.append(result)
         first_atom, first_edge = first_atom + size, first_edge + edges.n_edges
     return results
@@ -185,21 +198,19 @@ def _run(
     energies = np.zeros((len(species), columns))
     gradient = torch.zeros((graph.n_edges, 3), dtype=torch.float64) if request.gradients else None
     sums = _member_sums(n_force_members(model), structure) if request.deviations else None
+    grades = np.zeros(len(species)) if request.grades else None
     differentiate = request.gradients or sums is not None
     all_species = torch.from_numpy(species).to(model.device)
     done = 0
     with script.plain_execution():
         for batch in graph.batches(request.max_edges):
             vectors = torch.from_numpy(batch.vectors).to(model.device).requires_grad_(differentiate)
+            rows = (batch.first_edge, batch.neighbour, batch.centre)
+            of_batch = (*(torch.from_numpy(array).to(model.device) for array in rows), all_species)
             with torch.set_grad_enabled(differentiate):
-                output = model.module(
-                    vectors,
-                    torch.from_numpy(batch.first_edge).to(model.device),
-                    torch.from_numpy(batch.neighbour).to(model.device),
-                    torch.from_numpy(batch.centre).to(model.device),
-                    all_species,
-                    with_members,
-                )
+                output = model.module(vectors, *of_batch, with_members)
+            if grades is not None:
+                grades[batch.centre] = _grades(model, vectors, *of_batch)
             energies[batch.centre] = output.detach().cpu().numpy()
             # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
             if output.requires_grad:
@@ -210,7 +221,15 @@ def _run(
                     sums.add(output, vectors, torch.from_numpy(batch.edge_centre), torch.from_numpy(batch.neighbour))
             done += batch.n_edges
     require_finite(model, energies, gradient, None if sums is None else sums.forces)
-    return _Numbers(energies, gradient, sums)
+    return _Numbers(energies, gradient, sums, grades)
+
+
+@torch.no_grad()
+def _grades(model: LoadedModel, *graph: torch.Tensor) -> Floats:
+    """Extrapolation grades (C,) of the centres of a graph."""
+    module: Any = model.module
+    found: Floats = module.extrapolation_grades(*graph).cpu().numpy()
+    return found
 
 
 def _member_sums(n_members: int, structure: NDArray[np.int64]) -> _MemberSums:

@@ -20,7 +20,7 @@ TOLERANCES = {"float64": 1e-10, "float32": 2e-5}
 # The most that is put down to rounding, relative to 1 + the largest value: more is another result.
 MOST_ROUNDING = 1e-5
 Rounding = dict[str, float]
-_RESULTS = ("energies", "energy", "forces", "virial", "members")
+_RESULTS = ("energies", "energy", "forces", "virial", "members", "extrapolation_grades")
 
 
 def write_structures(structures: Sequence[ase.Atoms], path: Path) -> None:

@@ -36,6 +36,8 @@ class Evaluation:
     forces_uncertainty  (N,) eV/A, standard deviation of the members' forces on each atom (see `force_deviations`)
     forces_error    (N,) eV/A, radius that 90% of the force errors are expected within (see `force_radii`); None too
                     where the model does not know it
+    extrapolation_grades  (N,) how far the environment of each atom lies outside the training data, above 1: outside
+                    (`rhopot.potentials.models.extrapolation`); None too where the model does not grade environments
 
     Results of a single member (`member=k` of `evaluate`) have that member's energies, forces and virials alone.
     """
@@ -50,6 +52,7 @@ class Evaluation:
     member_virials: Floats | None = None
     forces_uncertainty: Floats | None = None
     forces_error: Floats | None = None
+    extrapolation_grades: Floats | None = None
 
     def stress(self, atoms: ase.Atoms) -> Floats | None:
         """Stress (3, 3) in eV/A^3; None without gradients or in a cell that spans no volume."""

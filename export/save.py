@@ -55,7 +55,7 @@ def save_model(model: torch.nn.Module, card: ModelCard, path: str | Path, probe:
         # No isolated atoms: those of local models go through code for missing neighbours, while to these models an
         # atom is a structure like any other, in a box so wide for its vacuum that it costs more than the probe.
         _check_global_contract(in_memory, min(probe, key=len))
-    expected = evaluate(in_memory, probe, members=card.uncertainty.members > 0)
+    expected = evaluate(in_memory, probe, members=card.uncertainty.members > 0, grades=True)
     compiled = script.compile_module(model)
     card = card.model_copy(update={"versions": Versions.installed(script.custom_operators(compiled))})
     _write(script.serialise(compiled, {CARD_NAME: card.to_json()}), in_memory, expected, probe, path)

@@ -20,7 +20,8 @@ def main(arguments: list[str]) -> None:
     loaded = load_model(model)
     members = loaded.card.uncertainty.members > 0
     # Two shares, as on two ranks: that parts add up to the whole is checked with the file.
-    write_results(evaluate(loaded, read_structures(structures), members=members, n_shares=2), results)
+    found = evaluate(loaded, read_structures(structures), members=members, grades=True, n_shares=2)
+    write_results(found, results)
 
 
 if __name__ == "__main__":

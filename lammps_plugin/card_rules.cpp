@@ -119,10 +119,11 @@ bool are_of_symbols(const json &values, bool (*rule)(const json &), const json &
 
 bool is_uncertainty(const json &value, const json &symbols)
 {
-  return value.is_object() && has_only(value, {"members", "force_factors", "force_radii"}) &&
+  return value.is_object() && has_only(value, {"members", "force_factors", "force_radii", "extrapolation"}) &&
       is_integer_from(value.value("members", json()), 0) &&
       are_of_symbols(value.value("force_factors", json::object()), is_positive, symbols) &&
-      are_of_symbols(value.value("force_radii", json::object()), is_radius, symbols);
+      are_of_symbols(value.value("force_radii", json::object()), is_radius, symbols) &&
+      value.value("extrapolation", json(false)).is_boolean();
 }
 
 bool is_training_data(const json &value)
@@ -184,7 +185,8 @@ const Rule RULES[] = {
     {"baseline_energies", HOLDS(is_baseline(value, card.at("symbols"))), "one energy in eV for each of the symbols",
      "give 0.0 where there is none"},
     {"uncertainty", HOLDS(is_uncertainty(value, card.at("symbols"))),
-     "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
+     "a number of members, 0 or more, positive force_factors and force_radii, one for each of the symbols, and extrapolation "
+     "true or false",
      "give 0 members if the model has no uncertainty"},
     {"descriptor", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the descriptor's settings"},
     {"fit", HOLDS(is_settings(value)), "a non-empty JSON object of finite values", "give the fit's settings"},

@@ -78,6 +78,30 @@ double *Evaluator::atom_radii()
   return grown(radii_);
 }
 
+double *Evaluator::atom_grades()
+{
+  return grown(grades_);
+}
+
+double *Evaluator::atom_supported()
+{
+  return grown(supported_);
+}
+
+void Evaluator::clear_grades()
+{
+  grown(grades_);
+  grown(supported_);
+  std::fill(grades_.begin(), grades_.end(), 0.0);
+  std::fill(supported_.begin(), supported_.end(), 1.0);
+}
+
+void Evaluator::set_grade(int i, double grade)
+{
+  grades_[i] = grade;
+  supported_[i] = grade <= 1.0 ? 1.0 : 0.0;
+}
+
 void Evaluator::clear_deviations()
 {
   for (std::vector<double> *of_atoms : {&deviations_, &radii_}) {

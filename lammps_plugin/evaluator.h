@@ -31,6 +31,7 @@ struct Task {
 struct Request {
   bool members = false;       // energies of the members
   bool deviations = false;    // standard deviations of their forces, which takes a gradient for each member
+  bool grades = false;        // extrapolation grades of the atoms' environments
 };
 
 class Evaluator : protected LAMMPS_NS::Pointers {
@@ -64,6 +65,11 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   double *atom_deviations();
   double *atom_radii();
 
+  // Extrapolation grade of every atom the model handles, as above, where the model's header has them, and 1 where it is at
+  // most 1 (0 where it is above). Atoms of other styles have grade 0.
+  double *atom_grades();
+  double *atom_supported();
+
   virtual double memory_usage() const = 0;    // bytes
 
  protected:
@@ -74,10 +80,13 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   // sigma per Cartesian component and around the members' own mean: the same numbers as in Python (export/results.py).
   void set_deviation(int i, const double *forces);
 
+  void clear_grades();
+  void set_grade(int i, double grade);
+
   double *grown(std::vector<double> &of_atoms) const;    // to atom->nmax
 
   Task task_;
-  std::vector<double> deviations_, radii_;    // [nmax]
+  std::vector<double> deviations_, radii_, grades_, supported_;    // [nmax]
   std::vector<double> member_totals_;
 };
 

@@ -76,6 +76,7 @@ void LocalEvaluator::compute(const Request &request)
 {
   const int columns = request.members ? 1 + task_.model.header().members : 1;
   start_members(request);
+  if (request.grades) clear_grades();
   update_rows();
   start_workers();
   const int n_workers = static_cast<int>(workers_.size());
@@ -94,6 +95,7 @@ void LocalEvaluator::compute(const Request &request)
       if (task_.pair.vflag_either) add_virial(workers_[k]);
       if (request.members) add_members(workers_[k], columns);
       if (request.deviations) add_member_forces(workers_[k]);
+      if (request.grades) add_grades(workers_[k]);
     }
   }
   if (request.deviations) finish_deviations();
@@ -139,7 +141,9 @@ void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Re
   if (batch.n_centres == 0) return;
   double *const of_members = request.deviations ? worker.member_gradients.data() : nullptr;
   task_.model.evaluate(batch, request.members, worker.energies.data(), worker.gradients.data(), of_members);
-  double sum = 0.0;
+  worker.grades.resize(request.grades ? batch.n_centres : 0);
+  if (request.grades) task_.model.grade(batch, worker.grades.data());
+  double sum = std::accumulate(worker.grades.begin(), worker.grades.end(), 0.0);
   for (std::vector<double> *numbers : {&worker.energies, &worker.gradients, &worker.member_gradients})
     sum += scale(*numbers, task_.scale);
   if (!std::isfinite(sum))
@@ -255,6 +259,12 @@ void LocalEvaluator::add_member_forces(const Worker &worker)
   }
 }
 
+void LocalEvaluator::add_grades(const Worker &worker)
+{
+  const EdgeBatch batch = worker.graph.batch();
+  for (int64_t c = 0; c < batch.n_centres; c++) set_grade(batch.centre[c], worker.grades[c]);
+}
+
 // The forces of all ranks on an atom are summed, a few members at a time, before the deviation is formed. Every rank takes
 // part, also without atoms.
 void LocalEvaluator::finish_deviations()
@@ -286,10 +296,13 @@ void LocalEvaluator::unpack_reverse(int n, const int *list, const double *buffer
 double LocalEvaluator::memory_usage() const
 {
   double bytes =
-      sizeof(double) * (deviations_.capacity() + radii_.capacity() + member_forces_.capacity()) + rows_.memory_usage();
+      sizeof(double) * (deviations_.capacity() + radii_.capacity() + grades_.capacity() + supported_.capacity()) +
+      sizeof(double) * member_forces_.capacity() + rows_.memory_usage();
   for (const Worker &worker : workers_)
     bytes += worker.graph.memory_usage() +
-        sizeof(double) * (worker.energies.capacity() + worker.gradients.capacity() + worker.member_gradients.capacity());
+        sizeof(double) *
+            (worker.energies.capacity() + worker.gradients.capacity() + worker.member_gradients.capacity() +
+             worker.grades.capacity());
   return bytes;
 }
 

@@ -29,7 +29,7 @@ class LocalEvaluator : public Evaluator {
   // What one thread works on: some centres and their results, in LAMMPS' units.
   struct Worker {
     EdgeGraph graph;
-    std::vector<double> energies, gradients, member_gradients;
+    std::vector<double> energies, gradients, member_gradients, grades;
   };
 
   void check_special_bonds() const;
@@ -44,6 +44,7 @@ class LocalEvaluator : public Evaluator {
   void add_virial(const Worker &worker);
   void add_members(const Worker &worker, int columns);
   void add_member_forces(const Worker &worker);
+  void add_grades(const Worker &worker);
   void finish_deviations();
 
   Exclusions exclusions_;

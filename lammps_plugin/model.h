@@ -31,6 +31,7 @@ struct ModelHeader {
   double stretch = 0.0;                // of a global model: how much periodic edges may grow, unless a run asks for more
   std::vector<double> force_factors;   // calibration of the standard deviation of the members' forces on a species
   std::vector<ForceRadius> force_radii;    // of each species; none in files without them
+  bool extrapolation = false;              // the model grades how far environments lie outside its training data
 };
 
 // A file whose bytes were checked (model_file.h).
@@ -91,6 +92,9 @@ class __attribute__((visibility("default"))) Model {
   // `members`): the same of columns 1...K', K' = force_members().
   void evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients,
                 double *member_gradients = nullptr) const;
+
+  // Kind local, of a model whose header has `extrapolation`: grades[C] of the centres, above 1 outside the training data.
+  void grade(const EdgeBatch &batch, double *grades) const;
 
   // Kind global. What is chosen once per run and kept while atoms move and the box changes, so that energies are smooth; good
   // for periodic edges up to `stretch` (>= 1) times the structure's. Nothing but `evaluate_global` can read it.

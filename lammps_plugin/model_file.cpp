@@ -52,6 +52,7 @@ ModelHeader parse_header(std::string_view text, const std::string &name)
   for (const std::string &symbol : header.symbols)
     if (!radii.empty())
       header.force_radii.push_back({radii.at(symbol).at("multiple").get<double>(), radii.at(symbol).at("floor").get<double>()});
+  header.extrapolation = card.at("uncertainty").value("extrapolation", false);
   header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
   const json stretch = card.value("stretch", json());
   header.stretch = stretch.is_null() ? UNSTATED_STRETCH : stretch.get<double>();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 
 #include "atom.h"
@@ -255,7 +256,8 @@ void PairRhopot::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   const rhopot::Request request = wanted();
-  have_deviations_ = request.deviations;
+  deviations_.done = request.deviations;
+  grades_.done = request.grades;
   evaluator_->compute(request);
   if (request.members) finish_members();
 }
@@ -284,9 +286,19 @@ void PairRhopot::unpack_reverse_comm(int n, int *list, double *buffer)
 
 rhopot::Request PairRhopot::wanted() const
 {
-  if (model_->header().members == 0) return {};
-  const bool deviations = trigger_ || uncertainty_.always || force_error_.always;
-  return {deviations || (compute_pair_ && eflag_global), deviations};
+  rhopot::Request request;
+  request.grades = is_wanted(grades_);
+  if (model_->header().members == 0) return request;
+  request.deviations = is_wanted(deviations_);
+  request.members = request.deviations || (compute_pair_ && eflag_global);
+  return request;
+}
+
+bool PairRhopot::is_wanted(const Computed &numbers) const
+{
+  return numbers.trigger || std::any_of(std::begin(per_atom_), std::end(per_atom_), [&](const PerAtom &each) {
+           return each.together == &numbers && each.always;
+         });
 }
 
 void PairRhopot::finish_members()
@@ -297,14 +309,14 @@ void PairRhopot::finish_members()
   total_deviation_ = comm->me == 0 ? rhopot::standard_deviation(totals.data(), n) : 0.0;
 }
 
-// `fix pair ... uncertainty 1` looks for the flag, and sets it before the steps it reads; for force_error it is the same one.
+// `fix pair ... uncertainty 1` looks for the flag, and sets it before the steps it reads.
 void *PairRhopot::extract(const char *name, int &dimension)
 {
   dimension = 0;
-  for (PerAtom *asked : {&uncertainty_, &force_error_})
-    if (std::string(asked->name) + "_flag" == name) {
-      asked->always = asked->always_before;
-      return &trigger_;
+  for (PerAtom &asked : per_atom_)
+    if (std::string(asked.name) + "_flag" == name) {
+      asked.always = asked.always_before;
+      return &asked.together->trigger;
     }
   return nullptr;
 }
@@ -313,23 +325,37 @@ void *PairRhopot::extract(const char *name, int &dimension)
 void *PairRhopot::extract_peratom(const char *name, int &columns)
 {
   columns = 0;
-  const bool error_asked = std::strcmp(name, force_error_.name) == 0;
-  if (!error_asked && std::strcmp(name, uncertainty_.name) != 0) return nullptr;
+  const auto asked =
+      std::find_if(std::begin(per_atom_), std::end(per_atom_), [&](const PerAtom &each) { return each.name == std::string(name); });
+  if (asked == std::end(per_atom_)) return nullptr;
   if (!evaluator_) error->all(FLERR, "pair style rhopot: {} needs a model; write pair_coeff before fix pair", name);
+  require_known(name);
+  if (asked->name == std::string("uncertainty")) announce_deviations();
+  asked->always_before = asked->always;
+  if (!asked->together->done) asked->always = true;
+  return (evaluator_.get()->*asked->numbers)();
+}
+
+void PairRhopot::require_known(const std::string &name) const
+{
+  const rhopot::ModelHeader &header = model_->header();
+  if (name == "extrapolation_grade" || name == "supported") {
+    if (!header.extrapolation)
+      error->all(FLERR,
+                 "{} needs a model of kind 'local' that grades environments, this one of kind '{}', written by rhopot {}, "
+                 "does not; train it again with this version",
+                 name, header.kind, header.written_by);
+    return;
+  }
   require_member_forces(name);
-  if (error_asked && model_->header().force_radii.empty())
+  if (name == "force_error" && header.force_radii.empty())
     error->all(FLERR,
                "force_error needs a model whose force errors are calibrated, this one, written by rhopot {}, has no "
                "uncertainty.force_radii; train it again with this version and forces in the validation set",
-               model_->header().written_by);
-  if (!error_asked) announce_deviations();
-  PerAtom &asked = error_asked ? force_error_ : uncertainty_;
-  asked.always_before = asked.always;
-  if (!have_deviations_) asked.always = true;
-  return error_asked ? evaluator_->atom_radii() : evaluator_->atom_deviations();
+               header.written_by);
 }
 
-void PairRhopot::require_member_forces(const char *name)
+void PairRhopot::require_member_forces(const std::string &name) const
 {
   if (model_->header().members == 0)
     error->all(FLERR,

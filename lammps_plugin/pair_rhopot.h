@@ -50,7 +50,7 @@ class PairRhopot : public Pair {
   void print_mapping(const std::string &path) const;
   void check_types();
 
-  // uncertainty: the members are evaluated only in the time steps that ask for them
+  // uncertainty: members and grades are evaluated only in the time steps that ask for them
   rhopot::Request wanted() const;
   void finish_members();
 
@@ -62,18 +62,30 @@ class PairRhopot : public Pair {
   bool has_warned_of_masses_ = false;       // since the last pair_coeff
   std::unique_ptr<rhopot::Evaluator> evaluator_;    // how models of this one's kind are run
 
-  int trigger_ = 0;                  // set by `fix pair` in the steps that want the members
-  struct PerAtom {
-    const char *name;             // what `fix pair` calls it
-    bool always, always_before;    // a `fix pair` without trigger reads it at every step; before the last asked for it
+  // What `fix pair` reads for every atom. Of several that are computed together the steps of each are those of all.
+  struct Computed {
+    int trigger = 0;      // set by `fix pair` in the steps that want them
+    bool done = false;    // by the last compute()
   };
-  PerAtom uncertainty_ = {"uncertainty", false, false}, force_error_ = {"force_error", false, false};
+  struct PerAtom {
+    const char *name;                                      // what `fix pair` calls it
+    Computed *together;                                    // what it is computed with
+    double *(rhopot::Evaluator::*numbers)();
+    bool always = false, always_before = false;    // a `fix pair` without trigger reads it at every step; before the last
+                                                   // asked for it
+  };
+  Computed deviations_, grades_;
+  PerAtom per_atom_[4] = {{"uncertainty", &deviations_, &rhopot::Evaluator::atom_deviations},
+                          {"force_error", &deviations_, &rhopot::Evaluator::atom_radii},
+                          {"extrapolation_grade", &grades_, &rhopot::Evaluator::atom_grades},
+                          {"supported", &grades_, &rhopot::Evaluator::atom_supported}};
+  bool is_wanted(const Computed &numbers) const;
+  void require_known(const std::string &name) const;
   bool compute_pair_ = false;        // a `compute pair` reads the total
-  void require_member_forces(const char *name);
+  void require_member_forces(const std::string &name) const;
   void announce_deviations();
 
   bool announced_ = false;
-  bool have_deviations_ = false;     // the last compute() evaluated those of atoms
   double total_deviation_ = 0.0;     // pvector: the total's on rank 0, 0 elsewhere (LAMMPS sums over ranks)
 };
 

@@ -1,7 +1,9 @@
 // Models of kind `local`: energies of centres and members, and their gradients by edge vectors.
 
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,8 @@ void Model::try_out_edges() const
   std::vector<double> energies(2 * (1 + impl_->header.members)), gradients(6), of_members(6 * force_members());
   evaluate(dimer, false, energies.data(), gradients.data());
   evaluate(dimer, true, energies.data(), gradients.data(), of_members.data());
+  std::vector<double> grades(2);
+  if (impl_->header.extrapolation) grade(dimer, grades.data());
 }
 
 at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const
@@ -52,6 +56,23 @@ void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, dou
       copy_numbers(torch::autograd::grad({total}, {vectors}, {}, /*retain_graph=*/column < last)[0], target);
     });
   }
+}
+
+void Model::grade(const EdgeBatch &b, double *grades) const
+{
+  const NoProfiling guard;
+  const at::NoGradGuard no_gradients;
+  const Implementation &m = *impl_;
+  torch::jit::Method method = m.method("extrapolation_grades", "does not grade environments; train it again with this version");
+  m.call("has no extrapolation grades", [&] {
+    const at::Tensor output = method({m.tensor(b.vectors, {b.n_edges, 3}), m.tensor(b.first_edge, {b.n_centres + 1}),
+                                      m.tensor(b.neighbour, {b.n_edges}), m.tensor(b.centre, {b.n_centres}),
+                                      m.tensor(b.species, {b.n_atoms})})
+                                  .toTensor();
+    if (output.dim() != 1 || output.size(0) != b.n_centres || output.scalar_type() != at::kDouble)
+      throw std::runtime_error("the method must return float64 [centres]; export it again");
+    copy_numbers(output, grades);
+  });
 }
 
 }    // namespace rhopot

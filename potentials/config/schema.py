@@ -121,6 +121,8 @@ class UncertaintySettings(Section):
 
     members: int = Field(default=16, ge=0, le=256)
     """Ensemble members in the model file (posterior samples, networks or sparse models); 0: no uncertainty."""
+    extrapolation: bool = True
+    """Let the model grade how far the environment of an atom lies outside the training data (local models)."""
 
     @field_validator("members")
     @classmethod

@@ -23,12 +23,14 @@ from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families import Family, find_family
 from rhopot.potentials.families.contract import make_descriptor, run_fit
 from rhopot.potentials.fitting.communicator import Communicator
+from rhopot.potentials.fitting.extrapolation import fit_extrapolation
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Progress, SilentProgress
 from rhopot.potentials.graph.atomic_graph import as_graph, species_of
 from rhopot.potentials.graph.edge_cache import EdgeCache
 from rhopot.potentials.graph.neighbours import Search, find_edges
+from rhopot.potentials.models.local_model import LocalModel
 from rhopot.potentials.pair import build_pair, complete_pair, describe_repulsion, shortest_distances
 from rhopot.potentials.runs.force_calibration import calibrate_on
 from rhopot.potentials.runs.training_set import TrainingSet
@@ -115,11 +117,27 @@ def fit_model(
             for line in describe_repulsion(config.baseline.model_dump(mode="json")["pair"], shortest):
                 problem.progress.message(line)
     result = run_fit(family, problem, config.family_settings)
+    grades = config.uncertainty.extrapolation and _with_extrapolation(result, problem)
     dtype = torch.float32 if config.dtype == "float32" else torch.float64
     model, final = _as(result.model, dtype), _as(result.final, dtype)
-    card = _card(family, config, data, baseline, result, reach, shortest)
+    card = _card(family, config, data, baseline, result, reach, shortest, grades)
     card, report = _with_force_factors(model, card, result, problem)
     return TrainedModel(model, final, card, report)
+
+
+def _with_extrapolation(result: FitResult, problem: FitProblem) -> bool:
+    """Give the models of the fit the grade of environments; False for models that have no atoms, or of too few."""
+    models = [model for model in (result.model, result.final) if isinstance(model, LocalModel)]
+    if not models or not all(hasattr(model, "descriptor") for model in models):
+        return False
+    grade = fit_extrapolation(
+        problem.train, problem.descriptor, problem.symbols, problem.search, problem.communicator, problem.progress
+    )
+    for model in models:
+        model.extrapolation = grade
+    if grade is None and problem.communicator.rank == 0:
+        problem.progress.message("note: too few atoms of an element to say which environments lie outside the data")
+    return grade is not None
 
 
 def _check_reach(reach: float, frames: FrameSet) -> None:
@@ -222,6 +240,7 @@ def _card(
     result: FitResult,
     reach: float,
     shortest: Mapping[str, float],
+    grades: bool,
 ) -> ModelCard:
     """What the model file says of itself."""
     report, regressor = result.report, config.regressor.model_dump(mode="json")
@@ -252,7 +271,7 @@ def _card(
         n_layers=family.n_layers,
         dtype=config.dtype,
         baseline_energies=baseline.as_dict(),
-        uncertainty=Uncertainty(members=int(cast("Any", result.model).n_members)),
+        uncertainty=Uncertainty(members=int(cast("Any", result.model).n_members), extrapolation=grades),
         descriptor=config.descriptor.model_dump(mode="json"),
         fit=fit,
         training_data=TrainingData(summary=summary, hash=data.train.digest()),
