@@ -295,8 +295,7 @@ void LocalEvaluator::unpack_reverse(int n, const int *list, const double *buffer
 
 double LocalEvaluator::memory_usage() const
 {
-  double bytes =
-      sizeof(double) * (deviations_.capacity() + radii_.capacity() + grades_.capacity() + supported_.capacity()) +
+  double bytes = sizeof(double) * (deviations_.capacity() + radii_.capacity() + grades_.capacity() + supported_.capacity()) +
       sizeof(double) * member_forces_.capacity() + rows_.memory_usage();
   for (const Worker &worker : workers_)
     bytes += worker.graph.memory_usage() +

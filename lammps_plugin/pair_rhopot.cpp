@@ -325,8 +325,8 @@ void *PairRhopot::extract(const char *name, int &dimension)
 void *PairRhopot::extract_peratom(const char *name, int &columns)
 {
   columns = 0;
-  const auto asked =
-      std::find_if(std::begin(per_atom_), std::end(per_atom_), [&](const PerAtom &each) { return each.name == std::string(name); });
+  const auto asked = std::find_if(std::begin(per_atom_), std::end(per_atom_),
+                                  [&](const PerAtom &each) { return each.name == std::string(name); });
   if (asked == std::end(per_atom_)) return nullptr;
   if (!evaluator_) error->all(FLERR, "pair style rhopot: {} needs a model; write pair_coeff before fix pair", name);
   require_known(name);

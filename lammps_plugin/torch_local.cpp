@@ -65,10 +65,10 @@ void Model::grade(const EdgeBatch &b, double *grades) const
   const Implementation &m = *impl_;
   torch::jit::Method method = m.method("extrapolation_grades", "does not grade environments; train it again with this version");
   m.call("has no extrapolation grades", [&] {
-    const at::Tensor output = method({m.tensor(b.vectors, {b.n_edges, 3}), m.tensor(b.first_edge, {b.n_centres + 1}),
-                                      m.tensor(b.neighbour, {b.n_edges}), m.tensor(b.centre, {b.n_centres}),
-                                      m.tensor(b.species, {b.n_atoms})})
-                                  .toTensor();
+    const at::Tensor output =
+        method({m.tensor(b.vectors, {b.n_edges, 3}), m.tensor(b.first_edge, {b.n_centres + 1}),
+                m.tensor(b.neighbour, {b.n_edges}), m.tensor(b.centre, {b.n_centres}), m.tensor(b.species, {b.n_atoms})})
+            .toTensor();
     if (output.dim() != 1 || output.size(0) != b.n_centres || output.scalar_type() != at::kDouble)
       throw std::runtime_error("the method must return float64 [centres]; export it again");
     copy_numbers(output, grades);

@@ -2,7 +2,8 @@
 
 For each element of the centre: principal components of the features of training atoms, and the limit of T that 99.9%
 of the atoms stay within when they are held against the mean and covariance of other structures. Structures are
-dealt into `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other.
+dealt into `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other; frames of a
+single group are dealt one by one.
 """
 
 from __future__ import annotations
@@ -81,13 +82,15 @@ def _folds(groups: Sequence[str | None]) -> NDArray[np.int64]:
     """Fold of every structure: groups dealt in the order in which they come; structures without one stand alone."""
     first: dict[object, int] = {}
     names: list[object] = [k if group is None else group for k, group in enumerate(groups)]
+    if len(set(names)) == 1:
+        names = list(range(len(groups)))
     return np.array([first.setdefault(name, len(first)) % FOLDS for name in names])
 
 
 def _of_element(rows: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return directions (F, P) and mean (F) of one element's atoms (n, F); P = 0 where they are too few."""
     n_atoms, n_features = rows.shape
-    if n_atoms < FEWEST_ATOMS or len(np.unique(folds)) < FOLDS:
+    if n_atoms < FEWEST_ATOMS or len(np.unique(folds)) < 2:
         return np.zeros((n_features, 0)), np.zeros(n_features)
     most = min(MOST_COMPONENTS, n_atoms // ATOMS_PER_COMPONENT, n_features, max(1, MOST_WEIGHTS // n_features))
     mean = rows.mean(axis=0)

@@ -9,7 +9,7 @@ import lammps_process as lmp
 import many_body_toy as toy
 import numpy as np
 import pytest
-from trained_models import DATA, FAMILIES, ROOT
+from trained_models import DATA, FAMILIES, LOCAL, ROOT
 
 from rhopot.export import evaluate, load_model
 from rhopot.potentials.structures import read_frames
@@ -109,6 +109,59 @@ def test_trained_models_give_the_force_errors_of_ase(
     script = lmp.setup(tmp_path, atoms, model, ["Li", "Si"])
     run = lmp.succeed(tmp_path, script + COMMON.replace("uncertainty 1", "force_error 1"), 2)
     np.testing.assert_allclose(run.dump()[0]["f_sigma"], truth, rtol=1e-7, atol=1e-9)
+
+
+GRADES = """
+fix grade all pair 5 rhopot extrapolation_grade 1 supported 1
+fix sigma all pair 10 rhopot uncertainty 1
+velocity all create 2000 3
+fix move all nve
+dump atoms all custom 5 atoms.dump id x y z f_grade[1] f_grade[2]
+dump_modify atoms sort id format float %.17g
+run 10
+"""
+
+
+@pytest.mark.parametrize(("family", "ranks"), [(family, 2) for family in LOCAL] + [("soap_linear", 1), ("soap_gap", 4)])
+def test_extrapolation_grades_are_those_of_ase(
+    trained_model: Callable[[str], Path], tmp_path: Path, family: str, ranks: int
+) -> None:
+    """Along hot dynamics, beside a fix that asks for the members in other steps."""
+    atoms, model = training_structure(0.2), trained_model(family)
+    frames = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, model, ["Li", "Si"]) + GRADES, ranks).dump()
+    assert len(frames) == 3
+    for frame in frames:
+        atoms.positions = lmp.columns(frame, "x", "y", "z")
+        grades = evaluate(load_model(model), [atoms], grades=True)[0].extrapolation_grades
+        np.testing.assert_allclose(frame["f_grade[1]"], grades, rtol=1e-6, atol=1e-9)
+        np.testing.assert_array_equal(frame["f_grade[2]"], grades <= 1.0)
+    assert {0.0, 1.0} == set(frames[0]["f_grade[2]"])
+
+
+def test_atoms_of_other_styles_are_supported(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """NULL types have grade 0; the others that of a structure without them."""
+    atoms, model = training_structure(0.1), trained_model("soap_linear")
+    script = lmp.setup(tmp_path, atoms, model, ["NULL", "Si"])
+    run = lmp.succeed(tmp_path, script + GRADES.replace("run 10", "run 0"), 2)
+    silicon = atoms.symbols == "Si"
+    grades = evaluate(load_model(model), [atoms[silicon]], grades=True)[0].extrapolation_grades
+    (frame,) = run.dump()
+    np.testing.assert_allclose(frame["f_grade[1]"][silicon], grades, rtol=1e-6)
+    np.testing.assert_array_equal(frame["f_grade[1]"][~silicon], 0.0)
+    np.testing.assert_array_equal(frame["f_grade[2]"][~silicon], 1.0)
+
+
+@pytest.mark.parametrize("name", ["supported", "extrapolation_grade"])
+def test_grades_of_models_without_them_are_refused(
+    trained_model: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    data = ROOT / "tests" / "data"
+    for model, kind in ((data / "format_1_linear.pt", "local"), (trained_model("scattering"), "global")):
+        script = lmp.setup(tmp_path, lmp.in_lammps_frame(toy.skewed()), model, ["Li", "Si"])
+        run = lmp.lammps(tmp_path, script + f"fix grade all pair 1 rhopot {name} 1\n")
+        assert run.status != 0
+        said = f"{name} needs a model of kind 'local' that grades environments, this one of kind '{kind}', written by"
+        assert said in run.output
 
 
 def test_force_errors_of_older_files_are_refused(tmp_path: Path) -> None:
