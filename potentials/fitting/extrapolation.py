@@ -1,14 +1,15 @@
 """Extrapolation grade of a model from the features of its training data (`rhopot.potentials.models.extrapolation`).
 
-For each element of the centre: principal components of the features of training atoms, and the limit of T that 99.9%
-of the atoms stay within when they are held against the mean and covariance of other structures. Structures are
-dealt into `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other; frames of a
+For each element of the centre: principal components of the features of training atoms, and limits of T such that 99.9%
+of the atoms stay within all of them when they are held against the mean and covariance of other structures. Structures
+are dealt into `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other; frames of a
 single group are dealt one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.999
 FOLDS = 5
+COUNTS = (1, 3, 10, 30)  # components that are summed, besides all of them
 MOST_COMPONENTS = 100
 ATOMS_PER_COMPONENT = 10  # fewer do not know the variance along it
 FEWEST_ATOMS = 20  # of an element; fewer say nothing about where its environments end
@@ -72,7 +74,7 @@ def fit_extrapolation(
         species = np.concatenate([part for _, part in found])
         fold = np.repeat(folds, [len(part) for part, _ in found])
         parts = [_of_element(rows[species == s], fold[species == s]) for s in range(len(symbols))]
-        if all(directions.shape[1] for directions, _ in parts):
+        if all(part.directions.shape[1] for part in parts):
             grade = _joined(parts)
     result: ExtrapolationGrade | None = communicator.broadcast(grade)
     return result
@@ -87,20 +89,30 @@ def _folds(groups: Sequence[str | None]) -> NDArray[np.int64]:
     return np.array([first.setdefault(name, len(first)) % FOLDS for name in names])
 
 
-def _of_element(rows: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return directions (F, P) and mean (F) of one element's atoms (n, F); P = 0 where they are too few."""
+@dataclass(frozen=True)
+class _Part:
+    """One element: directions (F, P), mean (F), limits of T of the first 1 ... P components."""
+
+    directions: Floats
+    mean: Floats
+    limits: Floats
+
+
+def _of_element(rows: Floats, folds: NDArray[np.int64]) -> _Part:
+    """Return what is known of one element's atoms (n, F); P = 0 where they are too few or all the same."""
     n_atoms, n_features = rows.shape
+    nothing = _Part(np.zeros((n_features, 0)), np.zeros(n_features), np.zeros(0))
     if n_atoms < FEWEST_ATOMS or len(np.unique(folds)) < 2:
-        return np.zeros((n_features, 0)), np.zeros(n_features)
+        return nothing
     most = min(MOST_COMPONENTS, n_atoms // ATOMS_PER_COMPONENT, n_features, max(1, MOST_WEIGHTS // n_features))
     mean = rows.mean(axis=0)
     centered = rows - mean
     components, deviations = _principal_components(centered, most)
     keep = deviations > LEAST_DEVIATION * np.linalg.norm(rows, axis=1).max()
-    directions = components[:, keep] / deviations[keep]
     if not keep.any():
-        return np.zeros((n_features, 0)), mean
-    return directions / _limit(centered @ directions, folds), mean
+        return nothing
+    directions = components[:, keep] / deviations[keep]
+    return _Part(directions, mean, _limits(centered @ directions, folds))
 
 
 def _principal_components(centered: Floats, most: int) -> tuple[Floats, Floats]:
@@ -117,24 +129,37 @@ def _principal_components(centered: Floats, most: int) -> tuple[Floats, Floats]:
     return components[:, ::-1], np.sqrt(np.maximum(variances[::-1], 0.0))
 
 
-def _limit(coordinates: Floats, folds: NDArray[np.int64]) -> float:
-    """Return the T that `LEVEL` of the atoms (n, P) stay within, each held against the folds that it is not in."""
-    found = np.empty(len(coordinates))
+def _limits(coordinates: Floats, folds: NDArray[np.int64]) -> Floats:
+    """Return the limits (P) of T for atoms (n, P), each held against the folds that it is not in.
+
+    `LEVEL` of the atoms stay within each of those that count, and then, all made larger by one factor, within all.
+    """
+    n_components = coordinates.shape[1]
+    found = np.empty_like(coordinates)
     for fold in np.unique(folds):
         out = folds == fold
         others = coordinates[~out]
-        mean = others.mean(axis=0)
         # The coordinates have unit variance altogether: the term keeps a fold that lacks a direction regular.
-        covariance = np.atleast_2d(np.cov(others, rowvar=False, bias=True)) + 1e-6 * np.eye(coordinates.shape[1])
-        factor = linalg.cholesky(covariance, lower=True)
-        found[out] = np.linalg.norm(linalg.solve_triangular(factor, (coordinates[out] - mean).T, lower=True), axis=0)
-    return float(np.quantile(found, LEVEL))
+        covariance = np.cov(others, rowvar=False, bias=True).reshape(n_components, n_components)
+        factor = linalg.cholesky(covariance + 1e-6 * np.eye(n_components), lower=True)
+        # Of a triangular factor, the first q rows are that of the first q components.
+        rows = linalg.solve_triangular(factor, (coordinates[out] - others.mean(axis=0)).T, lower=True)
+        found[out] = np.sqrt(np.cumsum(rows**2, axis=0)).T
+    limits = np.quantile(found, LEVEL, axis=0)
+    of_counts = np.array([q - 1 for q in _counts(n_components)])
+    return np.asarray(limits * np.quantile((found / limits)[:, of_counts].max(axis=1), LEVEL))
 
 
-def _joined(parts: Sequence[tuple[Floats, Floats]]) -> ExtrapolationGrade:
-    """Return one grade of all elements; directions that an element has not are zero."""
-    width = max(directions.shape[1] for directions, _ in parts)
-    padded = [np.pad(directions, ((0, 0), (0, width - directions.shape[1]))) for directions, _ in parts]
-    return ExtrapolationGrade(
-        torch.from_numpy(np.stack(padded)), torch.from_numpy(np.stack([mean for _, mean in parts]))
-    )
+def _counts(n_components: int) -> list[int]:
+    return [*(q for q in COUNTS if q < n_components), n_components]
+
+
+def _joined(parts: Sequence[_Part]) -> ExtrapolationGrade:
+    """Return one grade of all elements; directions that an element has not are zero and add nothing to its T."""
+    width = max(part.directions.shape[1] for part in parts)
+    counts = _counts(width)
+    directions = [np.pad(part.directions, ((0, 0), (0, width - part.directions.shape[1]))) for part in parts]
+    limits = [[part.limits[min(q, len(part.limits)) - 1] for q in counts] for part in parts]
+    arrays = (directions, [part.mean for part in parts], limits)
+    stacked, means, of_counts = (torch.from_numpy(np.array(array, dtype=np.float64)) for array in arrays)
+    return ExtrapolationGrade(stacked, means, counts, of_counts)
