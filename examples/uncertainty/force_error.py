@@ -4,9 +4,10 @@
 
 Every fold is held out once; the fit calibrates on a validation part of the rest alone. Printed for the atoms held out,
 by fold, config_type, and thirds of the force and of the predicted standard deviation: their number, the mean length of
-the force error, the mean predicted error (meV/A), and the part of the atoms within it. Then the same for each phase
-that is left out of the fit wholly (as in `run.py`). Atoms whose error and standard deviation are both rounding do not
-count.
+the force error, the mean predicted error (meV/A), the part of the atoms within it, the part whose environments the
+model does not call `supported`, and the part within the predicted error among those that are. Then the same for each
+phase that is left out of the fit wholly (as in `run.py`). Atoms whose error and standard deviation are both rounding do
+not count.
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet, fold_numbers
 from rhopot.potentials.units import MEV_PER_EV
 
-COLUMNS = ["held out", "atoms", "error meV/A", "predicted error", "within"]
+COLUMNS = ["held out", "atoms", "error meV/A", "predicted error", "within", "not supported", "supported: within"]
 
 
 @dataclass(frozen=True)
 class Atoms:
-    """Lengths of force errors, predicted errors, standard deviations and forces in eV/A, config_types; all (n)."""
+    """Lengths of force errors, predicted errors, standard deviations and forces in eV/A, extrapolation grades,
+    config_types; all (n).
+    """
 
     errors: NDArray[np.float64]
     radii: NDArray[np.float64]
     deviations: NDArray[np.float64]
     forces: NDArray[np.float64]
+    grades: NDArray[np.float64]
     types: NDArray[np.str_]
 
     @staticmethod
@@ -44,13 +48,14 @@ class Atoms:
         """Return the free atoms of frames, without those where there is rounding alone."""
         parts = []
         for frame in frames:
-            found = evaluate(model, [frame.atoms], deviations=True)[0]
+            found = evaluate(model, [frame.atoms], deviations=True, grades=True)[0]
             errors, forces = (np.linalg.norm(one, axis=1) for one in (found.forces - frame.forces, found.forces))
             columns = (
                 errors,
                 found.forces_error,
                 found.forces_uncertainty,
                 forces,
+                found.extrapolation_grades,
                 np.full(len(frame), frame.config_type),
             )
             kept = frame.free & not_negligible(errors, found.forces_uncertainty)
@@ -69,9 +74,12 @@ class Atoms:
     def row(self, name: str) -> tuple[str, ...]:
         """Return a row of the table."""
         if len(self.errors) == 0:
-            return name, "0", "-", "-", "-"
+            return name, "0", "-", "-", "-", "-", "-"
         means = (f"{MEV_PER_EV * one.mean():.1f}" for one in (self.errors, self.radii))
-        return name, str(len(self.errors)), *means, f"{100 * np.mean(self.errors <= self.radii):.0f} %"
+        within, supported = self.errors <= self.radii, self.grades <= 1.0
+        among = f"{100 * within[supported].mean():.0f} %" if supported.any() else "-"
+        parts = (f"{100 * within.mean():.0f} %", f"{100 * (1.0 - supported.mean()):.2f} %", among)
+        return name, str(len(self.errors)), *means, *parts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -61,22 +61,22 @@ def test_no_field_may_be_left_out_at_export(name: str) -> None:
         (
             "uncertainty",
             {"members": 2, "force_factors": {"Li": 1.0, "Si": 0.0}},
-            "a number of members, 0 or more, and positive force_factors",
+            "a number of members, 0 or more, positive force_factors",
         ),
         (
             "uncertainty",
             {"members": 2, "force_factors": {"Li": 1.0}},
-            "a number of members, 0 or more, and positive force_factors",
+            "a number of members, 0 or more, positive force_factors",
         ),
         (
             "uncertainty",
             {"members": 2, "force_radii": {"Li": {"multiple": 2.0, "floor": 0.1}}},
-            "a number of members, 0 or more, and positive force_factors and force_radii, one for each of the symbols",
+            "a number of members, 0 or more, positive force_factors and force_radii, one for each of the symbols",
         ),
         (
             "uncertainty",
             {"members": 2, "force_radii": {name: {"multiple": 0.0, "floor": 0.1} for name in ("Li", "Si")}},
-            "a number of members, 0 or more, and positive force_factors and force_radii",
+            "a number of members, 0 or more, positive force_factors and force_radii",
         ),
         ("descriptor", {}, "a non-empty JSON object of finite values"),
         ("fit", {"sigma": float("nan")}, "a non-empty JSON object of finite values"),

@@ -112,15 +112,15 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"baseline_energies": {"Li": 0.0}}, "card.baseline_energies must be one energy in eV for each of the symbols"),
     (
         {"uncertainty": {"members": -1}},
-        "card.uncertainty must be a number of members, 0 or more, and positive force_factors",
+        "card.uncertainty must be a number of members, 0 or more, positive force_factors",
     ),
     (
         {"uncertainty": {"members": 2, "force_radii": {"Li": {"multiple": 2.0, "floor": 0.1}}}},
-        "card.uncertainty must be a number of members, 0 or more, and positive force_factors and force_radii, one for",
+        "card.uncertainty must be a number of members, 0 or more, positive force_factors and force_radii, one for",
     ),
     (
         {"uncertainty": {"members": 2, "force_radii": {name: {"multiple": 2.0} for name in ("Li", "Si")}}},
-        "card.uncertainty must be a number of members, 0 or more, and positive force_factors and force_radii, one for",
+        "card.uncertainty must be a number of members, 0 or more, positive force_factors and force_radii, one for",
     ),
     ({"uncertainty": {"members": 7}}, "model '{}' must return float64 ["),
     ({"uncertainty": {"members": 0}}, "model '{}' must return float64 ["),

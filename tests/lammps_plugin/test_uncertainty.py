@@ -112,6 +112,7 @@ def test_trained_models_give_the_force_errors_of_ase(
 
 
 GRADES = """
+timestep 0.0001
 fix grade all pair 5 rhopot extrapolation_grade 1 supported 1
 fix sigma all pair 10 rhopot uncertainty 1
 velocity all create 2000 3
@@ -127,7 +128,7 @@ def test_extrapolation_grades_are_those_of_ase(
     trained_model: Callable[[str], Path], tmp_path: Path, family: str, ranks: int
 ) -> None:
     """Along hot dynamics, beside a fix that asks for the members in other steps."""
-    atoms, model = training_structure(0.2), trained_model(family)
+    atoms, model = training_structure(0.5), trained_model(family)
     frames = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, model, ["Li", "Si"]) + GRADES, ranks).dump()
     assert len(frames) == 3
     for frame in frames:
@@ -141,7 +142,8 @@ def test_extrapolation_grades_are_those_of_ase(
 def test_atoms_of_other_styles_are_supported(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     """NULL types have grade 0; the others that of a structure without them."""
     atoms, model = training_structure(0.1), trained_model("soap_linear")
-    script = lmp.setup(tmp_path, atoms, model, ["NULL", "Si"])
+    pair = f"pair_style rhopot\npair_coeff * * {model} NULL Si"
+    script = lmp.setup(tmp_path, atoms, model, ["Li", "Si"], pair=pair)
     run = lmp.succeed(tmp_path, script + GRADES.replace("run 10", "run 0"), 2)
     silicon = atoms.symbols == "Si"
     grades = evaluate(load_model(model), [atoms[silicon]], grades=True)[0].extrapolation_grades
@@ -184,11 +186,12 @@ def test_under_hybrid(trained_model: Callable[[str], Path], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_printed_input_runs(trained_model: Callable[[str], Path], tmp_path: Path, family: str) -> None:
-    """The block of the plugin's page, around a run at room temperature from a training structure: nothing halts."""
+    """The blocks of the plugin's page, around a run at room temperature from a training structure: nothing halts."""
     page = (ROOT / "lammps_plugin" / "README.md").read_text(encoding="utf-8")
     section = page.split("## Uncertainty")[1].split("\n## ")[0]
-    block = "\n".join(line.strip() for line in re.findall(r"^    (.*)$", section, re.MULTILINE))
-    assert block.count("\n") == 5
+    blocks = [part.replace("    ", "") for part in re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)]
+    assert [part.count("\n") for part in blocks] == [6, 4]
+    block = "".join(blocks if family in LOCAL else blocks[:1])
     script = lmp.setup(tmp_path, training_structure(), trained_model(family), ["Li", "Si"])
     steps = 20 if family == "scattering" else 50
     script += f"""
