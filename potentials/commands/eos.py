@@ -44,7 +44,11 @@ def eos(
         if task.potential.pair is not None:
             cells = volume_cells(start, extent, points)
             task.lammps(f"eos_{name}").write_in_cells(start, cells, relax=relax, fmax=force)
-        found[name] = task.measure(name, start, EquationOfState, compute, total=points, cell="isotropic", fmax=force)
+        # As `_start`: positions of a file's structure stay as they are unless --relax is given, also for the members.
+        own = None if task.is_prototype(name) else _at_least_energy
+        found[name] = task.measure(
+            name, start, EquationOfState, compute, total=points, cell="isotropic", fmax=force, own=own
+        )
     picture = property_plots.equations_of_state(
         task.folder / "eos.png",
         {name: (each.main.volumes, each.main.energies) for name, each in found.items()},
@@ -54,6 +58,10 @@ def eos(
     task.console.print(f"plot: {picture}")
     curves = {name: measured.by_engine for name, measured in found.items()}
     task.finish({name: _quantities(task, each) for name, each in found.items()}, {"curves": curves})
+
+
+def _at_least_energy(engine: Engine, atoms: Atoms) -> Atoms:
+    return at_least_energy(atoms, engine)
 
 
 def _start(task: PropertyTask, name: str, atoms: Atoms, fmax: float) -> Atoms:

@@ -32,9 +32,10 @@ from rhopot.potentials.properties.dynamics_lammps import start_in_lammps
 from rhopot.potentials.properties.dynamics_results import AVERAGED, DynamicsResults, read_results
 from rhopot.potentials.properties.engine import prepare
 from rhopot.potentials.structures.velocities import thermal_momenta
-from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, from_voigt
+from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_voigt
 
 ENERGY, FORCE, STRESS, POSITION = 1e-9, 1e-8, 1e-6, 1e-6  # eV/atom, eV/A, GPa, A: limits between the engines
+NO_DRIFT = 1e-6  # K: kinetic energy per atom of a common velocity that is rounding
 COMPARED_STEPS = 50  # of the short run at constant energy in both engines
 
 
@@ -76,10 +77,26 @@ class MdRun:
         self.settings = request.settings(atoms)
         self.settings.require(atoms)
         self.limits = request.limits(atoms, self.task.potential)
-        if not np.any(atoms.get_momenta()):
-            atoms.set_momenta(thermal_momenta(atoms, self.settings.temperature[0], self.settings.seed))
+        atoms.set_momenta(self._momenta(cell, atoms))
         atoms.calc = None
         self.atoms = atoms
+
+    def _momenta(self, cell: Atoms, atoms: Atoms) -> Floats:
+        """Momenta (N, 3) of the start: those of the file without their common velocity, or thermal ones."""
+        if not np.any(atoms.get_momenta()):
+            return thermal_momenta(atoms, self.settings.temperature[0], self.settings.seed)
+        if len(atoms) != len(cell):
+            self.task.console.print(
+                f"note: velocities of the file are not used: its copies would move alike for ever; drawn at "
+                f"{self.settings.temperature[0]:g} K instead"
+            )
+            return thermal_momenta(atoms, self.settings.temperature[0], self.settings.seed)
+        masses, momenta = atoms.get_masses()[:, None], atoms.get_momenta()
+        common = momenta.sum(axis=0) / masses.sum()
+        energy = 0.5 * masses.sum() * float(common @ common) / len(atoms)
+        if energy > NO_DRIFT * units.kB:
+            self.task.console.print("note: the common velocity of all atoms in the file is taken out")
+        return np.asarray(momenta - masses * common)
 
     def files(self, engine: str) -> RunFiles:
         """Files of an engine's run."""
@@ -92,6 +109,13 @@ class MdRun:
     def carry_out(self) -> dict[str, Ended]:
         """Run in each engine; how each ended. The input of LAMMPS is written in any case."""
         task = self.task
+        for engine in task.engines:
+            done = task.kept.largest(f"{engine}: ", " steps")
+            if done > self.settings.steps:
+                raise ValueError(
+                    f"steps must be at least the {done} that this run in '{task.folder}' already has, got "
+                    f"{self.settings.steps}; name another folder with --output"
+                )
         write_input(task, task.folder, self.atoms, self.settings, self.limits)
         ended = {}
         for engine in task.engines:

@@ -11,6 +11,7 @@ from rhopot.potentials.properties.quasi_harmonic import scales
 from rhopot.potentials.units import Floats
 
 MAX_DISPLACEMENT = 0.5  # A
+ROOM = 300.0  # K
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,14 @@ class PhononSettings:
 
     @property
     def temperatures(self) -> Floats:
-        """Temperatures in K."""
-        return np.arange(0.0, self.max_temperature + 0.5 * self.temperature_step, self.temperature_step)
+        """Temperatures in K: from 0 in equal steps, and that of the table."""
+        steps = np.arange(0.0, self.max_temperature + 0.5 * self.temperature_step, self.temperature_step)
+        return np.union1d(steps, [self.tabulated_temperature])
+
+    @property
+    def tabulated_temperature(self) -> float:
+        """Temperature in K for which the table gives numbers."""
+        return min(ROOM, self.max_temperature)
 
     @property
     def of_forces(self) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from rhopot.potentials.units import Floats
 
 AGREEMENT = 1e-3  # THz between the engines
 ENERGY_AGREEMENT = 1e-5  # eV/atom, and relative for entropy and heat capacity: what 1e-3 THz come to
-ROOM = 300.0  # K, at which functions of temperature stand in the table
 SHOWN = 5  # imaginary modes named
 
 
@@ -37,6 +36,11 @@ def phonons(options: PropertyOptions, settings: PhononSettings) -> None:
     task = PropertyTask("phonons", options, settings.of_forces)
     name = next(iter(task.structures))
     crystal = task.relaxed(name, task.structure)
+    if crystal.get_initial_charges().any() or crystal.get_initial_magnetic_moments().any():
+        raise ValueError(
+            f"{name} must have no initial charges and magnetic moments, which phonopy's supercells do not carry; "
+            "remove them from the file"
+        )
     supercell = _supercell(task, crystal, settings.supercell)
     forces = _forces(task, name, crystal, supercell, settings.displacement)
     found = Measured({engine: Phonons(each) for engine, each in forces.by_engine.items()}, _of_members(forces.members))
@@ -54,7 +58,7 @@ def phonons(options: PropertyOptions, settings: PhononSettings) -> None:
     }
     if not unstable:
         functions = _thermodynamics(task, found, settings)
-        rows += list(_at_room_temperature(functions, min(ROOM, settings.max_temperature)))
+        rows += list(_at_room_temperature(functions, settings.tabulated_temperature))
         further["thermodynamics"] = functions.by_engine
         _plot_thermodynamics(task, functions)
     further |= _bands_and_density(task, found, settings.mesh)
@@ -65,7 +69,7 @@ def phonons(options: PropertyOptions, settings: PhononSettings) -> None:
                 f"--qha must have a crystal without imaginary modes, got {_words(unstable)}; see the bands"
             )
         expansion = thermal_expansion(task, name, crystal, supercell, settings)
-        rows += expansion.quantities(min(ROOM, settings.max_temperature))
+        rows += expansion.quantities(settings.tabulated_temperature)
         further["quasi_harmonic"] = expansion.found.by_engine
     task.finish({name: rows}, further)
 

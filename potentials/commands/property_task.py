@@ -18,6 +18,7 @@ from ase import Atoms
 from rich.text import Text
 
 from rhopot.export import ModelFileError
+from rhopot.export.card import installed_version
 from rhopot.potentials.commands.property_options import ENGINES, PropertyOptions
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_json
@@ -36,10 +37,14 @@ OTHER_CRYSTAL = 0.2  # relative change of the volume at which a member's crystal
 
 @dataclass(frozen=True)
 class Measured(Generic[Result]):
-    """Results of one structure: by name of the engine, the first one's first, and of the ensemble members."""
+    """Results of one structure: by name of the engine, the first one's first, and of the ensemble members.
+
+    numbers: of the members that have results; a member for which the structure does not exist has none
+    """
 
     by_engine: dict[str, Result]
     members: list[Result]
+    numbers: Sequence[int] = ()
 
     @property
     def main(self) -> Result:
@@ -154,6 +159,7 @@ class PropertyTask:
             self._refuse_constraints(name, atoms, constraints)
         self.folder = options.output or Path(verb)
         task = {
+            "version": installed_version(),
             "verb": verb,
             "potential": self.potential.identity,
             "structures": {name: _identity(atoms) for name, atoms in self.structures.items()},
@@ -231,18 +237,27 @@ class PropertyTask:
         total: int,
         cell: CellRelaxation | None = "full",
         fmax: float | None = None,
+        own: Callable[[Engine, Atoms], Atoms] | None = None,
     ) -> Measured[Result]:
         """Compute a property of a structure with each engine and each member; finished parts are kept.
 
         start: relaxed structure, the same for all engines; each member relaxes it first by its own energies, `cell`
-        (None: leaves it). total: steps of one computation, for the bar.
+        (None: leaves it), or makes it its own by `own`. total: steps of one computation, for the bar.
         """
         by_engine: dict[str, Result] = {}
         for engine in self.engines:
             with bar(self.console, f"{name}, {engine}", total) as advance:
                 made = self.engine(engine, f"{self.verb}_{name}")
                 by_engine[engine] = self.kept.get(f"{name}: {engine}", kind, lambda: compute(made, start, advance))  # noqa: B023
-        return Measured(by_engine, self._members(name, start, kind, compute, cell, self.fmax if fmax is None else fmax))
+        force = self.fmax if fmax is None else fmax
+
+        def relaxed(engine: Engine, atoms: Atoms) -> Atoms:
+            if cell is None:
+                return atoms
+            return engine.relaxed(atoms, cell=cell, fmax=force, keep_symmetry=True)
+
+        members = self._members(name, start, kind, compute, own or relaxed)
+        return Measured(by_engine, list(members.values()), list(members))
 
     def _members(
         self,
@@ -250,43 +265,44 @@ class PropertyTask:
         start: Atoms,
         kind: type[Result],
         compute: Callable[[Engine, Atoms, Advance], Result],
-        cell: CellRelaxation | None,
-        fmax: float,
-    ) -> list[Result]:
-        """Results of the members; a member for which the structure does not exist is left out, and it is said."""
+        own: Callable[[Engine, Atoms], Atoms],
+    ) -> dict[int, Result]:
+        """Results by number of the member; one for which the structure does not exist is left out, and it is said."""
         makers = self.potential.members if self.options.members else ()
-        found: list[Result] = []
+        found: dict[int, Result] = {}
         failed: list[str] = []
         with bar(self.console, f"{name}, members", len(makers)) as advance:
             for k, make in enumerate(makers):
                 one = self.kept.attempt(
                     f"{name}: member {k}",
                     kind,
-                    lambda: self._member(make(), start, cell, fmax, compute),  # noqa: B023
+                    lambda: self._member(make(), start, own, compute),  # noqa: B023
                 )
-                (failed if isinstance(one, str) else found).append(one)  # type: ignore[arg-type]
+                if isinstance(one, str):
+                    failed.append(one)
+                else:
+                    found[k] = one
                 advance(k + 1)
         if failed:
             rest = "" if 2 * len(found) > len(makers) else "; too few are left for an error bar"
             self.console.print(f"note: {name}: {len(failed)} of {len(makers)} members failed ({failed[0]}){rest}")
-        return found if 2 * len(found) > len(makers) else []
+        return found if 2 * len(found) > len(makers) else {}
 
     @staticmethod
     def _member(
         calculator: Any,
         start: Atoms,
-        cell: CellRelaxation | None,
-        fmax: float,
+        own: Callable[[Engine, Atoms], Atoms],
         compute: Callable[[Engine, Atoms, Advance], Result],
     ) -> Result:
         engine = AseEngine(calculator)
-        own = start if cell is None else engine.relaxed(start, cell=cell, fmax=fmax, keep_symmetry=True)
-        if all(start.pbc) and abs(own.get_volume() / start.get_volume() - 1.0) > OTHER_CRYSTAL:
+        atoms = own(engine, start)
+        if all(start.pbc) and abs(atoms.get_volume() / start.get_volume() - 1.0) > OTHER_CRYSTAL:
             raise ValueError(
                 f"volume must stay within {OTHER_CRYSTAL:.0%} of {start.get_volume() / len(start):.4g} A^3/atom, got "
-                f"{own.get_volume() / len(own):.4g}"
+                f"{atoms.get_volume() / len(atoms):.4g}"
             )
-        return compute(engine, own, lambda done: None)
+        return compute(engine, atoms, lambda done: None)
 
     def finish(self, quantities: Mapping[str, Sequence[Quantity]], further: Mapping[str, Any] | None = None) -> None:
         """Print the table of each structure, write the JSON files, and fail where the engines disagree.
@@ -361,6 +377,11 @@ def _structures(options: PropertyOptions, files: Sequence[str], potential: Poten
         found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
     if options.prototype:
         symbols = options.symbol.split(",") if options.symbol else list(potential.symbols)
+        same = [name for name in options.prototype if name in found]
+        if same:
+            raise ValueError(
+                f"structures must have names of their own, got file and prototype {same[0]}; rename the file"
+            )
         found |= {name: prototype(name, symbols, options.lattice) for name in options.prototype}
     if not found:
         raise ValueError("a structure must be given, got none; name a file, or --prototype diamond --symbol Si")
@@ -387,6 +408,7 @@ def read_structure(path: Path) -> Atoms:
 def _identity(atoms: Atoms) -> dict[str, Any]:
     """What results depend on of a structure."""
     arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
-    arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta()}
+    arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta(), "tags": atoms.get_tags()}
+    arrays |= {"charges": atoms.get_initial_charges(), "magnetic_moments": atoms.get_initial_magnetic_moments()}
     constraints = [str(constraint.todict()) for constraint in atoms.constraints]
     return {name: array.tolist() for name, array in arrays.items()} | {"constraints": constraints}

@@ -56,14 +56,18 @@ def thermal_expansion(
         found = Measured(
             {engine: Phonons(each) for engine, each in forces.by_engine.items()},
             [Phonons(each) for each in forces.members],
+            forces.numbers,
         )
         for who, each in [*found.by_engine.items(), *((f"member {k}", m) for k, m in enumerate(found.members))]:
             _require_stable(each, who, scale, settings.mesh, settings.tolerance)
         at_volumes.append(found)
     first = at_volumes[0]
+    of_members = [dict(zip(each.numbers, each.members, strict=True)) for each in at_volumes]
+    everywhere = [k for k in first.numbers if all(k in each for each in of_members)]
     fitted = Measured(
         {engine: _fit([each.by_engine[engine] for each in at_volumes], settings) for engine in first.by_engine},
-        [_fit([each.members[k] for each in at_volumes], settings) for k in range(len(first.members))],
+        [_fit([each[k] for each in of_members], settings) for k in everywhere],
+        everywhere,
     )
     task.console.print(
         f"quasi-harmonic: {settings.volumes} volumes within {100 * settings.volume_range:g} % of that at rest, the "

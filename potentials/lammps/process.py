@@ -99,7 +99,14 @@ def run_lammps(
     environment = {"OMP_NUM_THREADS": "1", **(environment if environment is not None else of_children())}
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=timeout, env=environment, check=False
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise LammpsError(

@@ -26,6 +26,9 @@ from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_
 
 MAX_STEPS = 1000
 MANY_ATOMS = 200  # beyond, BFGS takes longer for its matrix than a model for the forces
+# A: positions that are symmetric within this keep the symmetry. What breaks it by more relaxes; what breaks it by less
+# stays, with forces of up to some 1e-5 eV/A.
+SAME_SITE = 1e-6
 LARGEST_STRAIN = 0.05  # of a step of the relaxation of a cell
 
 Advance = Callable[[int], None]
@@ -151,7 +154,7 @@ class AseEngine:
         prepare(self.calculator, moving)
         moving.calc = self.calculator
         if keep_symmetry:
-            moving.set_constraint([*moving.constraints, FixSymmetry(moving, verbose=False)])
+            moving.set_constraint([*moving.constraints, FixSymmetry(moving, symprec=SAME_SITE, verbose=False)])
         optimizer: type[Any] = BFGS if len(moving) <= MANY_ATOMS else LBFGS
         free: Any = moving
         longest = 0.2

@@ -49,8 +49,12 @@ class Kept:
         """Hash of the task, for files of other kinds that hold parts of its results."""
         return self._key
 
-    def __contains__(self, stage: str) -> bool:
-        return stage in self._stages
+    def largest(self, before: str, after: str) -> int:
+        """The largest number in the names of stages between two texts; 0 where there is none."""
+        middles = [
+            name[len(before) : -len(after)] for name in self._stages if name.startswith(before) and name.endswith(after)
+        ]
+        return max((int(middle) for middle in middles if middle.isdigit()), default=0)
 
     def get(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result:
         """Return the result of a stage, a dataclass `kind` of numbers and arrays or Atoms; computed if it is new."""

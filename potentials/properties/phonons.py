@@ -79,8 +79,8 @@ class Thermodynamics:
     heat_capacity: Floats
 
     def at(self, name: str, temperature: float) -> float:
-        """A function at a temperature between the given ones."""
-        return float(np.interp(temperature, self.temperatures, getattr(self, name)))
+        """A function at one of the temperatures."""
+        return value_at(temperature, self.temperatures, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,18 @@ class Phonons:
         write_atomically(params, lambda partial: self.phonopy.save(partial, settings=settings))
         write_atomically(sets, lambda partial: write_FORCE_SETS(self.phonopy.dataset, partial))
         return [params, sets]
+
+
+def value_at(temperature: float, temperatures: Floats, values: Floats) -> float:
+    """Return the value at one of the temperatures (K): functions of few temperatures are not to be interpolated.
+
+    Raises:
+        ValueError: the temperature is none of them.
+    """
+    found = np.flatnonzero(np.isclose(temperatures, temperature, rtol=0.0, atol=1e-9))
+    if len(found) == 0:
+        raise ValueError(f"temperature must be one of those that were computed, got {temperature:g} K; compute it too")
+    return float(values[found[0]])
 
 
 def degenerate(frequencies: Floats) -> list[slice]:

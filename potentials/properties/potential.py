@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,13 +79,24 @@ class Potential:
         if (pair_style is None) != (not pair_coeff):
             raise ValueError("--pair-style and --pair-coeff must be given together, got one of them; add the other")
         pair = None if pair_style is None else PairStyle(pair_style, tuple(map(with_paths, pair_coeff)))
+        function = None if calculator is None else import_function(calculator)
         name = calculator or f"pair_style {pair_style}"
         return cls(
             name=name,
-            identity=f"{calculator} {pair}",
-            calculator=None if calculator is None else import_function(calculator),
+            identity=f"{calculator} {pair} {_hash_of_files(function, pair_coeff)}",
+            calculator=function,
             pair=pair,
         )
+
+
+def _hash_of_files(function: Maker | None, coefficients: tuple[str, ...]) -> str:
+    """Hash of the module that makes the calculator and of the files that the coefficients name."""
+    words = [word for line in coefficients for word in with_paths(line).split()]
+    files = [Path(word) for word in words if Path(word).is_file()]
+    if function is not None:
+        source = inspect.getsourcefile(inspect.unwrap(function))
+        files += [] if source is None else [Path(source)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def with_paths(line: str) -> str:

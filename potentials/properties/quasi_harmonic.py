@@ -21,7 +21,7 @@ import numpy as np
 from ase import units
 from numpy.polynomial import Polynomial
 
-from rhopot.potentials.properties.phonons import Thermodynamics
+from rhopot.potentials.properties.phonons import Thermodynamics, value_at
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats
 
 RANGE = 0.03
@@ -49,8 +49,8 @@ class QuasiHarmonic:
     residual: float
 
     def at(self, name: str, temperature: float) -> float:
-        """A function at a temperature between the given ones."""
-        return float(np.interp(temperature, self.temperatures, getattr(self, name)))
+        """A function at one of the temperatures."""
+        return value_at(temperature, self.temperatures, getattr(self, name))
 
 
 def scales(extent: float = RANGE, count: int = VOLUMES) -> list[float]:

@@ -15,6 +15,7 @@ import numpy as np
 import spglib
 from ase import Atoms
 from ase.geometry import find_mic
+from ase.spacegroup.symmetrize import refine_symmetry
 
 from rhopot.potentials.lammps.relaxation import CellRelaxation
 from rhopot.potentials.properties.engine import Engine, History
@@ -80,8 +81,16 @@ def relax(
     if keep_symmetry and not all(atoms.pbc):
         raise ValueError("keep_symmetry must be off for a structure with open sides; leave out --keep-symmetry")
     history = History()
-    found = engine.relaxed(atoms, cell=cell, fmax=fmax, pressure=pressure, keep_symmetry=keep_symmetry, history=history)
+    start = symmetrized(atoms) if keep_symmetry else atoms
+    found = engine.relaxed(start, cell=cell, fmax=fmax, pressure=pressure, keep_symmetry=keep_symmetry, history=history)
     return Relaxation(found, np.array(history.energies), np.array(history.forces))
+
+
+def symmetrized(atoms: Atoms, within: float = SYMMETRY) -> Atoms:
+    """Return a copy of a crystal that has the symmetry exactly which it has within a distance (A)."""
+    copy = atoms.copy()
+    refine_symmetry(copy, within)
+    return copy
 
 
 def space_group(atoms: Atoms, within: float = SYMMETRY) -> str:

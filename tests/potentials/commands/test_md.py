@@ -9,11 +9,12 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 
 from rhopot.potentials.commands import main
 from rhopot.potentials.properties.integrators import Integrator
+from rhopot.potentials.structures.velocities import thermal_momenta
 
 EMT = ["--calculator", "ase.calculators.emt:EMT"]
 FAST = ["--repeat", "2", "--temperature", "300", "--steps", "40", "--every", "2", "--timestep", "4"]
@@ -125,6 +126,41 @@ def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pyte
     assert len(made) == 16, "nothing is computed again"
     assert main([*words, str(tmp_path / "parts"), "--steps", "50"]) == 0
     assert made[16:] == list(range(40, 50)), "more steps extend a run"
+
+
+def moving(path: Path, velocity: float) -> str:
+    """Copper with thermal velocities of 300 K and a common one in A/fs."""
+    atoms = bulk("Cu", cubic=True)
+    atoms.set_momenta(thermal_momenta(atoms, 300.0, seed=5))
+    atoms.set_velocities(atoms.get_velocities() + [velocity / units.fs, 0.0, 0.0])
+    ase.io.write(path, atoms)
+    return str(path)
+
+
+def test_copies_do_not_move_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = moving(tmp_path / "cell.extxyz", 0.0)
+    words = ["md", cell, *EMT, "--ensemble", "nve", "--steps", "20", "--every", "5", "--repeat", "2"]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 0
+    assert "velocities of the file are not used: its copies would move alike" in capsys.readouterr().out
+    momenta = ase.io.read(tmp_path / "out" / "trajectory_ase.extxyz", index=0).get_momenta().reshape(8, 4, 3)
+    assert np.abs(momenta[1:] - momenta[0]).max(axis=(1, 2)).min() > 0.1
+
+
+def test_a_common_velocity_is_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The temperature counts 3 N - 3 degrees of freedom, which do not hold it."""
+    words = ["md", *EMT, "--ensemble", "nve", "--steps", "20", "--every", "5", "--skip", "0"]
+    for name, velocity in (("still", 0.0), ("moving", 0.01)):
+        assert main([*words, moving(tmp_path / f"{name}.extxyz", velocity), "-o", str(tmp_path / name)]) == 0
+        assert ("common velocity" in capsys.readouterr().out) == (velocity > 0.0)
+    still, other = (results(tmp_path / name)["averages"]["ase"]["temperature"]["mean"] for name in ("still", "moving"))
+    assert other == pytest.approx(still, rel=1e-5), "velocities of the file have eight digits"
+
+
+def test_a_run_does_not_become_shorter(copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["md", copper, *EMT, "--ensemble", "nve", "--every", "2", "--repeat", "2", "-o", str(tmp_path)]
+    assert main([*words, "--steps", "20"]) == 0
+    assert main([*words, "--steps", "10"]) == 1
+    assert "steps must be at least the 20 that this run in" in capsys.readouterr().err
 
 
 def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:

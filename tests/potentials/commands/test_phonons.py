@@ -72,6 +72,28 @@ def test_thermal_expansion(tmp_path: Path) -> None:
     assert (folder / "in.phonons_diamond_V1.030").exists()
 
 
+def test_functions_are_computed_at_the_temperature_of_the_table(tmp_path: Path) -> None:
+    """Whatever the steps of the curves are."""
+    found = []
+    for step in ("500", "50"):
+        words = [
+            "phonons",
+            "--calculator",
+            "closed_forms:tersoff",
+            *DIAMOND,
+            "--supercell",
+            "2,2,2",
+            "--mesh",
+            "10",
+            "--temperature-step",
+            step,
+        ]
+        assert main([*words, "-o", str(tmp_path / step)]) == 0
+        found.append(json.loads((tmp_path / step / "phonons.json").read_text())["structures"]["diamond"])
+    for row in ("free energy at 300 K", "entropy at 300 K", "heat capacity C_V at 300 K"):
+        assert found[0][row]["ase"] == pytest.approx(found[1][row]["ase"], rel=1e-12)
+
+
 def test_imaginary_modes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A bcc crystal of a potential with short range shears into a closed packing."""
     folder = tmp_path / "out"

@@ -88,6 +88,20 @@ def test_trained_models_in_both_engines(family: str, trained_model: Callable[[st
     assert found["volume"]["standard_deviation"] > 1e-3
 
 
+def test_kept_symmetry_is_exact(tmp_path: Path) -> None:
+    """Noise within the tolerance of 0.01 A is taken out first, so that all its forces are seen."""
+    atoms = bulk("Cu", cubic=True, a=3.7)
+    atoms.positions += np.random.default_rng(1).uniform(-0.004, 0.004, size=(4, 3))
+    write(tmp_path / "noise.extxyz", atoms)
+    words = ["relax", str(tmp_path / "noise.extxyz"), "--calculator", "ase.calculators.emt:EMT", "--keep-symmetry"]
+    assert main([*words, "--fmax", "1e-6", "-o", str(tmp_path / "out")]) == 0
+    (file,) = (tmp_path / "out").glob("relaxed_*.extxyz")
+    found = read(file)
+    off = found.get_scaled_positions() - bulk("Cu", cubic=True).get_scaled_positions()
+    off -= np.round(off)
+    assert np.abs(off - off.mean(axis=0)).max() < 1e-7
+
+
 def test_refusals(tmp_path: Path, rattled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     potential = closed_forms.tersoff_words(tmp_path)
     cases = {

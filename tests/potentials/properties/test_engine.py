@@ -110,6 +110,18 @@ def test_symmetry_is_kept() -> None:
     assert c / a == pytest.approx(1.63, abs=0.03)
 
 
+def test_noise_that_breaks_the_symmetry_relaxes() -> None:
+    """Positions that are symmetric within 0.01 A only: their forces are not projected away."""
+    atoms = bulk("Si", cubic=True, a=5.43)
+    ideal = atoms.get_scaled_positions()
+    atoms.positions += np.random.default_rng(1).uniform(-0.004, 0.004, size=(8, 3))
+    found = AseEngine(closed_forms.tersoff()).relaxed(atoms, cell="full", fmax=1e-5, keep_symmetry=True)
+    assert np.abs(found.get_forces()).max() < 1e-5
+    off = found.get_scaled_positions() - ideal
+    off -= np.round(off) + (off - np.round(off)).mean(axis=0)
+    assert np.abs(off).max() < 1e-5
+
+
 def test_what_does_not_relax_is_refused_with_its_force() -> None:
     atoms = bulk("Cu", cubic=True)
     atoms.rattle(0.1, seed=1)
