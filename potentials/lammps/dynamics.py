@@ -164,10 +164,11 @@ def read_dump_frames(path: Path, data: DataFile) -> Iterator[Snapshot]:
                 return
             numbers = np.array([line.split() for line in lines], dtype=np.float64)[:, 1:]
             origin, lattice = _box(head[4], head[5:8])
-            turned = numbers.reshape(len(lines), 3, 3) - np.array([origin, np.zeros(3), np.zeros(3)])
-            positions, velocities, forces = np.moveaxis(turned @ data.rotation, 1, 0)
-            velocities = velocities / (1000.0 * units.fs)
-            yield Snapshot(int(head[1]), lattice @ data.rotation, positions, velocities, forces)
+            positions, velocities, forces = np.moveaxis(numbers.reshape(len(lines), 3, 3), 1, 0)
+            velocities, forces = velocities @ data.rotation / (1000.0 * units.fs), forces @ data.rotation
+            yield Snapshot(
+                int(head[1]), lattice @ data.rotation, data.out_of_box(positions - origin), velocities, forces
+            )
 
 
 def how_it_ended(folder: Path, stem: str, settings: DynamicsSettings, limits: Limits, error: str = "") -> Ended | None:

@@ -64,6 +64,16 @@ def test_frames_and_table_are_in_the_axes_of_the_structure(tmp_path: Path) -> No
     assert table["volume_A3"] == pytest.approx(atoms.get_volume())
 
 
+def test_open_sides_stand_where_they_stood(tmp_path: Path) -> None:
+    """LAMMPS has a box of its own around a molecule."""
+    atoms = Atoms("Si2", [[0.0, 0.0, 0.0], [1.2, 1.2, 1.2]])
+    atoms.set_momenta(np.zeros((2, 3)))
+    run_in_lammps(engine(tmp_path), atoms, DynamicsSettings(ensemble="nve", steps=2, every=1, timestep=0.1))
+    frames = ase.io.read(RunFiles(tmp_path, "lammps").trajectory, index=":")
+    assert frames[0].positions == pytest.approx(atoms.positions, abs=2e-8)
+    assert frames[2].positions.mean(axis=0) == pytest.approx([0.6, 0.6, 0.6], abs=2e-8)
+
+
 @pytest.mark.parametrize("barostat", ["isotropic", "full"])
 def test_a_finished_run_is_extended(tmp_path: Path, barostat: str) -> None:
     """From the restart file, with the state of thermostat and barostat: as if it had been run at once."""

@@ -1,0 +1,71 @@
+"""Bands whose barrier is known by hand, in both engines and wherever the structures stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.morse import MorsePotential
+from scipy.optimize import minimize_scalar
+
+from rhopot.potentials.lammps.pair_style import PairStyle
+from rhopot.potentials.properties.engine import AseEngine
+from rhopot.potentials.properties.lammps_engine import LammpsEngine
+from rhopot.potentials.properties.neb import minimum_energy_path
+
+EPSILON, BOND, WIDTH = 0.4, 2.6, 3.0  # Morse: eV, A, and its exponent in units of the bond: soft, as bands begin high
+
+
+def morse(distance: float) -> float:
+    """Energy of two atoms (eV) at a distance (A)."""
+    decay = np.exp(-WIDTH * (distance / BOND - 1.0))
+    return float(EPSILON * (decay**2 - 2.0 * decay))
+
+
+# An atom passes between two others that step aside: from a triangle of three bonds through a chain.
+CHAIN = minimize_scalar(lambda r: 2.0 * morse(r) + morse(2.0 * r), bounds=(0.8 * BOND, 1.2 * BOND))
+BARRIER = 3.0 * EPSILON + CHAIN.fun
+
+
+def passing_atom() -> tuple[Atoms, Atoms]:
+    """Triangle of argon with its tip above the other two, which stand around the origin, and below them."""
+    height = np.sqrt(0.75) * BOND
+    ends = [[[-BOND / 2, 0, 0], [BOND / 2, 0, 0], [0, 0, z]] for z in (height, -height)]
+    return Atoms("Ar3", ends[0]), Atoms("Ar3", ends[1])
+
+
+def engine(name: str, folder: Path) -> AseEngine | LammpsEngine:
+    """Morse's potential without an end in reach."""
+    if name == "ase":
+        return AseEngine(MorsePotential(epsilon=EPSILON, rho0=WIDTH, r0=BOND, rcut1=4.0, rcut2=4.5))
+    return LammpsEngine(PairStyle("morse 10", (f"* * {EPSILON} {WIDTH / BOND} {BOND}",)), folder, stem="neb")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "pbc", "where"),
+    [
+        ("ase", (True, True, False), [40.0, -7.0, 3.0]),
+        ("lammps", (False, False, False), [0.0, 0.0, 0.0]),
+        ("lammps", (True, True, False), [40.0, -7.0, 3.0]),
+    ],
+    ids=["ase, slab", "lammps, cluster at the origin", "lammps, slab"],
+)
+def test_open_sides(name: str, pbc: tuple[bool, bool, bool], where: list[float], tmp_path: Path) -> None:
+    """The barrier by hand, and images that stand where the end points do."""
+    initial, final = passing_atom()
+    for end in (initial, final):
+        end.positions += where
+        end.pbc = pbc
+        if any(pbc):
+            end.set_cell([30.0, 30.0, 6.0])
+    rests = engine(name, tmp_path).relaxed(final, fmax=0.01)
+    np.testing.assert_allclose(rests.positions, final.positions, atol=0.02)
+    path = minimum_energy_path(initial, final, engine(name, tmp_path), images=1, fmax=0.01)
+    assert path.forward_barrier == pytest.approx(BARRIER, abs=1e-4)
+    assert path.backward_barrier == pytest.approx(BARRIER, abs=1e-4)
+    np.testing.assert_allclose(path.positions[0], initial.positions, atol=1e-10)
+    np.testing.assert_allclose(path.positions[-1], final.positions, atol=1e-10)
+    np.testing.assert_allclose(path.positions[1].mean(axis=0), where, atol=0.5)
