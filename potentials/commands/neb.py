@@ -20,9 +20,10 @@ from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.properties.neb import (
     MigrationPath,
     aligned_error,
+    common_translation,
     energies_along,
+    matched,
     minimum_energy_path,
-    unwrapped,
 )
 from rhopot.potentials.structures.prototypes import conventional, vacancy_hop
 
@@ -58,8 +59,12 @@ def neb(
         task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
         for which, end in zip(("initial", "final"), ends, strict=True)
     )
+    shift = float(np.linalg.norm(common_translation(initial, final)))
+    if shift:
+        task.console.print(f"translation of {shift:.3f} A common to the atoms taken out of the final structure")
+        final = matched(initial, final)
     if task.potential.pair is not None and not initial.constraints:
-        task.lammps("neb").write_band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
+        task.lammps("neb").write_band(initial, matched(initial, final), images, fmax=fmax, steps=steps)
     by_engine: dict[str, MigrationPath] = {}
     for name in task.engines:
         engine = task.engine(name, "neb")

@@ -29,6 +29,8 @@ from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.units import MEV_PER_EV, Floats
 
 IMAGES, FMAX, STEPS = 5, 0.01, 1000
+LEAST_TRANSLATION = 1e-3  # A; of ends against each other, below which it does no harm
+REFERENCES = 32  # atoms from which a common translation is looked for
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def minimum_energy_path(
 ) -> MigrationPath:
     """Return the path of least energy between two relaxed structures with the same atoms in the same order.
 
+    Its last image is `matched` to the first.
+
     Args:
         initial: first end point, relaxed.
         final: last end point, relaxed.
@@ -98,7 +102,7 @@ def minimum_energy_path(
     """
     _check_ends(initial, final, images)
     if isinstance(engine, LammpsEngine):
-        positions, energies, left = engine.band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
+        positions, energies, left = engine.band(initial, matched(initial, final), images, fmax=fmax, steps=steps)
         _require_converged(left <= fmax, left, fmax, steps)
         return MigrationPath(positions, energies)
     band = nudged_elastic_band(
@@ -108,12 +112,36 @@ def minimum_energy_path(
     return MigrationPath(np.array([image.positions for image in band.images]), band.energies)
 
 
-def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
-    """Return `final` with every atom at the periodic image that is nearest to its place in `initial`."""
+def matched(initial: Atoms, final: Atoms) -> Atoms:
+    """Return `final` without `common_translation`, every atom at the periodic image nearest to its place in `initial`.
+
+    Energies do not change by it. A band between ends that are translated against each other drifts as a whole, and the
+    springs of LAMMPS then leave no images for the hop.
+    """
     nearest = final.copy()
-    steps = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
-    nearest.positions = initial.positions + steps
+    steps = final.positions - initial.positions - common_translation(initial, final)
+    nearest.positions = initial.positions + find_mic(steps, initial.cell, initial.pbc)[0]
     return nearest
+
+
+def common_translation(initial: Atoms, final: Atoms) -> Floats:
+    """Return the translation (3,) in A that at least half of the atoms share from one end point to the other.
+
+    It is the median of their displacements by the shortest periodic images, and zero below 0.001 A, where an atom is
+    constrained, and of fewer than three atoms.
+    """
+    nothing: Floats = np.zeros(3)
+    if len(initial) < 3 or initial.constraints or final.constraints:
+        return nothing
+    steps = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
+    # Near half of a cell, atoms that move alike have different shortest images: they are alike from one of them.
+    rows = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), REFERENCES)).astype(int))
+    rests = [find_mic(steps - steps[row], initial.cell, initial.pbc)[0] for row in rows]
+    best = int(np.argmin([np.median(np.linalg.norm(rest, axis=1)) for rest in rests]))
+    rest = np.median(rests[best], axis=0)
+    shift = np.asarray(find_mic(steps[rows[best]] + rest, initial.cell, initial.pbc)[0])
+    shared = np.linalg.norm(rests[best] - rest, axis=1) < 0.5 * np.linalg.norm(shift)
+    return shift if np.linalg.norm(shift) > LEAST_TRANSLATION and 2 * shared.sum() >= len(steps) else nothing
 
 
 def energies_along(images: Sequence[Atoms], engine: AseEngine | LammpsEngine) -> Floats:
@@ -144,7 +172,7 @@ def _check_ends(initial: Atoms, final: Atoms, images: int) -> None:
         raise ValueError("final must stand in the cell of initial, got another; relax both at one cell")
     if images < 1:
         raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
-    if np.abs(unwrapped(initial, final).positions - initial.positions).max() < 1e-2:
+    if np.abs(matched(initial, final).positions - initial.positions).max() < 1e-2:
         raise ValueError("final must be another structure than initial, got the same; end points relaxed into one")
 
 
@@ -220,7 +248,7 @@ def nudged_elastic_band(
     _check_ends(initial, final, images)
     prepare(calculator, initial)
     chain = [initial.copy(), *[initial.copy() for _ in range(images)], final.copy()]
-    chain[-1].positions = unwrapped(initial, final).positions
+    chain[-1].positions = matched(initial, final).positions
     for image in chain:
         image.calc = calculator
     band = NEB(chain, climb=climb, allow_shared_calculator=True, method="improvedtangent")

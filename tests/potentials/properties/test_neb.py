@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.calculators.morse import MorsePotential
+from ase.constraints import FixAtoms
 from scipy.optimize import minimize_scalar
 
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.neb import minimum_energy_path
+from rhopot.potentials.properties.neb import common_translation, matched, minimum_energy_path
+from rhopot.potentials.structures.prototypes import vacancy_hop
 
 EPSILON, BOND, WIDTH = 0.4, 2.6, 3.0  # Morse: eV, A, and its exponent in units of the bond: soft, as bands begin high
 
@@ -69,3 +72,45 @@ def test_open_sides(name: str, pbc: tuple[bool, bool, bool], where: list[float],
     np.testing.assert_allclose(path.positions[0], initial.positions, atol=1e-10)
     np.testing.assert_allclose(path.positions[-1], final.positions, atol=1e-10)
     np.testing.assert_allclose(path.positions[1].mean(axis=0), where, atol=0.5)
+
+
+def copper_hop() -> tuple[Atoms, Atoms]:
+    """Vacancy hop in copper of 31 atoms, unrelaxed."""
+    return vacancy_hop(bulk("Cu", a=3.6, cubic=True).repeat(2))
+
+
+@pytest.mark.parametrize("shift", [[0.3, 0.2, 0.1], [3.6, 0.0, -3.6], [2.0, 3.59, 1.0]])
+def test_the_translation_of_the_ends_is_found(shift: list[float]) -> None:
+    """Up to half of a cell, where shortest images of atoms that move alike differ, noise on top."""
+    initial, final = copper_hop()
+    before = matched(initial, final).positions
+    final.rattle(0.01, seed=1)
+    final.positions += shift
+    final.wrap()
+    found = common_translation(initial, final)
+    left = found - shift
+    assert np.abs(left - 7.2 * np.round(left / 7.2)).max() < 0.01
+    np.testing.assert_allclose(matched(initial, final).positions, before, atol=0.06)
+
+
+def test_what_is_no_translation_stays() -> None:
+    """Of the hop alone, of one atom, and where atoms are constrained."""
+    initial, final = copper_hop()
+    assert not common_translation(initial, final).any()
+    final.positions += 0.3
+    initial.set_constraint(FixAtoms([0]))
+    assert not common_translation(initial, final).any()
+    assert not common_translation(Atoms("Ar"), Atoms("Ar", [[1.0, 0.0, 0.0]])).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ase", "lammps"])
+def test_translated_ends_have_the_same_barrier(name: str, tmp_path: Path) -> None:
+    """In a periodic cell; the last image is that of ends which are not translated."""
+    initial, final = passing_atom()
+    for end in (initial, final):
+        end.pbc, end.cell = True, np.diag([30.0, 30.0, 30.0])
+    final.positions += [1.0, 2.0, 0.5]
+    path = minimum_energy_path(initial, final, engine(name, tmp_path), images=1, fmax=0.01)
+    assert path.forward_barrier == pytest.approx(BARRIER, abs=1e-4)
+    np.testing.assert_allclose(path.positions[-1][:2], initial.positions[:2], atol=1e-10)
