@@ -30,6 +30,7 @@ from rhopot.potentials.units import MEV_PER_EV, Floats
 
 IMAGES, FMAX, STEPS = 5, 0.01, 1000
 LEAST_TRANSLATION = 1e-3  # A; of ends against each other, below which it does no harm
+DIP, LEAST_RISE = 1e-3, 1e-4  # eV; what counts as a minimum below the ends, and as a saddle above them
 REFERENCES = 32  # atoms from which a common translation is looked for
 
 
@@ -52,14 +53,33 @@ class MigrationPath:
         return int(np.argmax(self.energies))
 
     @property
+    def unresolved(self) -> str:
+        """What keeps the path from having a barrier, in a sentence; empty where a saddle lies between its ends."""
+        lowest, last = int(np.argmin(self.energies)), len(self.energies) - 1
+        depth = float(min(self.energies[0], self.energies[last]) - self.energies[lowest])
+        if depth > DIP:
+            return (
+                f"band must have no minimum between its ends, got image {lowest} of 0 to {last} {depth:.3f} eV below "
+                "the end points; relax this image and compute the two hops"
+            )
+        if self.energies.max() - max(self.energies[0], self.energies[last]) < LEAST_RISE:
+            return "band must rise to a saddle between its ends, got no image above both end points; give more --images"
+        return ""
+
+    @property
     def forward_barrier(self) -> float:
-        """Energy of the highest image above the first (eV)."""
-        return float(self.energies.max() - self.energies[0])
+        """Energy of the highest image above the first (eV); ValueError where the path is `unresolved`."""
+        return self._barrier(0)
 
     @property
     def backward_barrier(self) -> float:
-        """Energy of the highest image above the last (eV)."""
-        return float(self.energies.max() - self.energies[-1])
+        """Energy of the highest image above the last (eV); ValueError where the path is `unresolved`."""
+        return self._barrier(-1)
+
+    def _barrier(self, end: int) -> float:
+        if self.unresolved:
+            raise ValueError(self.unresolved)
+        return float(self.energies.max() - self.energies[end])
 
     def images(self, atoms: Atoms) -> list[Atoms]:
         """Structures of the path, of the atoms and cell of `atoms`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.neb import common_translation, matched, minimum_energy_path
+from rhopot.potentials.properties.neb import MigrationPath, common_translation, matched, minimum_energy_path
 from rhopot.potentials.structures.prototypes import vacancy_hop
 
 EPSILON, BOND, WIDTH = 0.4, 2.6, 3.0  # Morse: eV, A, and its exponent in units of the bond: soft, as bands begin high
@@ -114,3 +115,22 @@ def test_translated_ends_have_the_same_barrier(name: str, tmp_path: Path) -> Non
     path = minimum_energy_path(initial, final, engine(name, tmp_path), images=1, fmax=0.01)
     assert path.forward_barrier == pytest.approx(BARRIER, abs=1e-4)
     np.testing.assert_allclose(path.positions[-1][:2], initial.positions[:2], atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("energies", "sentence"),
+    [
+        ([0.0, 0.2, 0.5, 0.1, 0.02], ""),
+        ([0.0, 0.2, 0.5, 0.9, 0.89], ""),
+        ([0.0, 0.2, -0.01, 0.3, 0.02], "got image 2 of 0 to 4 0.010 eV below the end points; relax this image"),
+        ([0.0, -0.1, -0.98, -0.1, 0.0], "got image 2 of 0 to 4 0.980 eV below the end points"),
+        ([0.0, 0.0, 0.0, 0.0, 0.0], "got no image above both end points; give more --images"),
+        ([0.0, 0.1, 0.2, 0.3, 0.4], "got no image above both end points; give more --images"),
+    ],
+)
+def test_paths_without_a_saddle_have_no_barrier(energies: list[float], sentence: str) -> None:
+    path = MigrationPath(np.zeros((5, 1, 3)), np.array(energies))
+    assert sentence in path.unresolved
+    assert bool(path.unresolved) == bool(sentence)
+    with pytest.raises(ValueError, match=sentence) if sentence else nullcontext():
+        assert path.forward_barrier == max(energies)
