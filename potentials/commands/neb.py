@@ -21,6 +21,7 @@ from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.properties.neb import (
     MigrationPath,
     aligned_error,
+    check_ends,
     common_translation,
     energies_along,
     matched,
@@ -57,6 +58,7 @@ def neb(
     task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True, constraints=True)
     reference = None if along is None else _read_path(along)
     *ends, path_name = _ends(task, repeat, search, end_fmax)
+    check_ends(*ends, images)
     initial, final = (
         task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
         for which, end in zip(("initial", "final"), ends, strict=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
@@ -25,6 +26,7 @@ from ase.utils.forcecurve import fit_images
 
 from rhopot.potentials import plots
 from rhopot.potentials.properties.engine import AseEngine, prepare
+from rhopot.potentials.properties.kept import plain
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.units import MEV_PER_EV, Floats
 
@@ -120,7 +122,7 @@ def minimum_energy_path(
     Raises:
         ValueError: other atoms, end points that are the same, a band that does not converge.
     """
-    _check_ends(initial, final, images)
+    check_ends(initial, final, images)
     if isinstance(engine, LammpsEngine):
         positions, energies, left = engine.band(initial, matched(initial, final), images, fmax=fmax, steps=steps)
         _require_converged(left <= fmax, left, fmax, steps)
@@ -185,15 +187,33 @@ def aligned_error(energies: Floats, reference: Floats) -> float:
     return float(MEV_PER_EV * np.abs(differences - np.median(differences)).mean())
 
 
-def _check_ends(initial: Atoms, final: Atoms, images: int) -> None:
+def check_ends(initial: Atoms, final: Atoms, images: int) -> None:
+    """Refuse end points between which there is no band.
+
+    Raises:
+        ValueError: other atoms, cells or constraints, the same structure, or no image between them.
+    """
     if len(initial) != len(final) or (initial.numbers != final.numbers).any():
         raise ValueError("final must hold the same atoms in the same order as initial, got another list; sort it first")
     if not np.allclose(initial.cell.array, final.cell.array, atol=1e-6):
         raise ValueError("final must stand in the cell of initial, got another; relax both at one cell")
+    if _constraints(initial) != _constraints(final):
+        raise ValueError(
+            f"final must have the constraints of initial, got {_constraints(final)} and {_constraints(initial)}; write "
+            "the same into both"
+        )
     if images < 1:
         raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
     if np.abs(matched(initial, final).positions - initial.positions).max() < 1e-2:
         raise ValueError("final must be another structure than initial, got the same; end points relaxed into one")
+
+
+def _constraints(atoms: Atoms) -> str:
+    """Constraints in words, those of the same effect in the same."""
+    fixed = sorted({int(row) for each in atoms.constraints if isinstance(each, FixAtoms) for row in each.get_indices()})
+    others = sorted(repr(plain(each.todict())) for each in atoms.constraints if not isinstance(each, FixAtoms))
+    words = [*([f"fixed atoms {', '.join(map(str, fixed))}"] if fixed else []), *others]
+    return "; ".join(words) if words else "none"
 
 
 def _require_converged(converged: bool, left: float, fmax: float, steps: int) -> None:
@@ -265,7 +285,7 @@ def nudged_elastic_band(
 
     All images share `calculator`. progress is called with (step, largest force eV/A).
     """
-    _check_ends(initial, final, images)
+    check_ends(initial, final, images)
     prepare(calculator, initial)
     chain = [initial.copy(), *[initial.copy() for _ in range(images)], final.copy()]
     chain[-1].positions = matched(initial, final).positions

@@ -8,6 +8,7 @@ from pathlib import Path
 import ase.io
 import pytest
 from ase import Atoms
+from ase.constraints import FixAtoms
 from refusals import refusal
 
 from rhopot.potentials.commands import main
@@ -49,3 +50,16 @@ def test_two_hops_are_not_one_without_barrier(
     assert sentence in refusal(capsys, [*hop(tmp_path, first, last), "--images", "1"])
     assert len(ase.io.read(tmp_path / "neb" / "band.xyz", ":")) == 3
     assert not (tmp_path / "neb" / "neb.json").exists()
+
+
+def test_constraints_that_differ_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of one end would hold or free atoms of the other."""
+    ends = [
+        Atoms("Ar2", [[x, 0.0, 0.0], [2.0, 3.0, 0.0]], constraint=FixAtoms(fixed)) for x, fixed in ((2, [1]), (3, []))
+    ]
+    for name, atoms in zip(("a", "b"), ends, strict=True):
+        ase.io.write(tmp_path / f"{name}.traj", atoms)
+    words = ["neb", str(tmp_path / "a.traj"), str(tmp_path / "b.traj"), "--calculator", "closed_forms:Corrugated"]
+    said = refusal(capsys, [*words, "-o", str(tmp_path / "neb")])
+    assert "final must have the constraints of initial, got none and fixed atoms 1; write the same into both" in said
+    assert not (tmp_path / "neb" / "stages.json").exists()

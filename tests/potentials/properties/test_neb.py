@@ -10,13 +10,13 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.morse import MorsePotential
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian
 from scipy.optimize import minimize_scalar
 
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.neb import MigrationPath, common_translation, matched, minimum_energy_path
+from rhopot.potentials.properties.neb import MigrationPath, check_ends, common_translation, matched, minimum_energy_path
 from rhopot.potentials.structures.prototypes import vacancy_hop
 
 EPSILON, BOND, WIDTH = 0.4, 2.6, 3.0  # Morse: eV, A, and its exponent in units of the bond: soft, as bands begin high
@@ -134,3 +134,14 @@ def test_paths_without_a_saddle_have_no_barrier(energies: list[float], sentence:
     assert bool(path.unresolved) == bool(sentence)
     with pytest.raises(ValueError, match=sentence) if sentence else nullcontext():
         assert path.forward_barrier == max(energies)
+
+
+def test_constraints_are_compared_by_their_effect() -> None:
+    """In any order of the atoms, and of other kinds."""
+    initial, final = copper_hop()
+    initial.set_constraint([FixAtoms([3, 1]), FixCartesian(5, (True, False, False))])
+    final.set_constraint([FixCartesian(5, (True, False, False)), FixAtoms([1]), FixAtoms([3])])
+    check_ends(initial, final, 1)
+    final.set_constraint([FixCartesian(5, (True, True, False)), FixAtoms([1, 3])])
+    with pytest.raises(ValueError, match=r"the constraints of initial, got fixed atoms 1, 3; .*FixCartesian"):
+        check_ends(initial, final, 1)
