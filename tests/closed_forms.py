@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from ase.calculators.lj import LennardJones
 from ase.calculators.tersoff import Tersoff, TersoffParameters
 
@@ -27,6 +28,21 @@ def lennard_jones() -> LennardJones:
 def fcc(scale: float = 1.0) -> Atoms:
     """The fcc crystal of `lennard_jones` at rest, primitive cell, its lattice constant times `scale`."""
     return bulk("Cu", "fcc", a=scale * np.sqrt(2.0) * BOND)
+
+
+class Corrugated(Calculator):
+    """Atoms, each alone, on 0.1 eV (1 - cos 2 pi x) with a deeper minimum at x = 1, by 0.05 eV."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
+        """Energy and forces along x."""
+        super().calculate(atoms, properties, system_changes)
+        x = atoms.positions[:, 0]
+        well = 0.05 * np.exp(-(((x - 1.0) / 0.2) ** 2))
+        forces = np.zeros((len(atoms), 3))
+        forces[:, 0] = -0.2 * np.pi * np.sin(2.0 * np.pi * x) - well * 2.0 * (x - 1.0) / 0.04
+        self.results = {"energy": float((0.1 - 0.1 * np.cos(2.0 * np.pi * x) - well).sum()), "forces": forces}
 
 
 def tersoff() -> Tersoff:

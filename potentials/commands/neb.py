@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.properties.neb import (
     MigrationPath,
     aligned_error,
+    check_ends,
+    common_translation,
     energies_along,
+    matched,
     minimum_energy_path,
-    unwrapped,
 )
 from rhopot.potentials.structures.prototypes import conventional, vacancy_hop
+from rhopot.potentials.units import Floats
 
 AGREEMENT = (1e-3, 1e-2)  # eV; float64, float32
 
@@ -54,42 +58,59 @@ def neb(
     task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True, constraints=True)
     reference = None if along is None else _read_path(along)
     *ends, path_name = _ends(task, repeat, search, end_fmax)
+    check_ends(*ends, images)
     initial, final = (
         task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
         for which, end in zip(("initial", "final"), ends, strict=True)
     )
+    shift = float(np.linalg.norm(common_translation(initial, final)))
+    if shift:
+        task.console.print(f"translation of {shift:.3f} A common to the atoms taken out of the final structure")
+        final = matched(initial, final)
     if task.potential.pair is not None and not initial.constraints:
-        task.lammps("neb").write_band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
-    by_engine: dict[str, MigrationPath] = {}
-    for name in task.engines:
-        engine = task.engine(name, "neb")
-        task.console.print(f"band of {images} images by {name}, {steps} steps at most")
-        by_engine[name] = task.kept.get(
-            f"{path_name}: {name}",
-            MigrationPath,
-            lambda: minimum_energy_path(
-                initial,
-                final,
-                engine,  # noqa: B023
-                images=images,
-                fmax=fmax,
-                steps=steps,
-                climb=climb,
-            ),
-        )
+        task.lammps("neb").write_band(initial, matched(initial, final), images, fmax=fmax, steps=steps)
+    by_engine = {
+        name: _band(task, name, path_name, initial, final, images=images, fmax=fmax, steps=steps, climb=climb)
+        for name in task.engines
+    }
     main = next(iter(by_engine.values()))
-    found = Measured(by_engine, _members(task, path_name, main, initial))
     band = task.folder / "band.xyz"
     write_atomically(band, lambda partial: ase.io.write(partial, main.images(initial), format="extxyz"))
-    title = f"{task.potential.name}: {main.forward_barrier:.3f} eV"
+    wrong = {name: each.unresolved for name, each in by_engine.items() if each.unresolved}
+    title = task.potential.name + ("" if wrong else f": {main.forward_barrier:.3f} eV")
     relative = main.energies - main.energies[0]
     picture = plots.energy_path(task.folder / "neb.png", main.distances, relative, title=title)
     task.console.print(f"path: {band}; plot: {picture}")
-    rows = _quantities(task, found)
+    if wrong:
+        (task.folder / "neb.json").unlink(missing_ok=True)
+        raise ValueError("; ".join(f"{sentence} (by {name}; path in {band})" for name, sentence in wrong.items()))
+    rows = _quantities(task, Measured(by_engine, _members(task, path_name, main, initial)))
     if reference is not None:
         rows += _along(task, *reference)
     paths = {name: {"distances": each.distances, "energies": each.energies} for name, each in by_engine.items()}
     task.finish({"path": rows}, {"paths": paths})
+
+
+def _band(
+    task: PropertyTask,
+    name: str,
+    path_name: str,
+    initial: Atoms,
+    final: Atoms,
+    *,
+    images: int,
+    fmax: float,
+    steps: int,
+    climb: bool,
+) -> MigrationPath:
+    """The path by one engine."""
+    engine = task.engine(name, "neb")
+    task.console.print(f"band of {images} images by {name}, {steps} steps at most")
+
+    def compute() -> MigrationPath:
+        return minimum_energy_path(initial, final, engine, images=images, fmax=fmax, steps=steps, climb=climb)
+
+    return task.kept.get(f"{path_name}: {name}", MigrationPath, compute)
 
 
 def _ends(
@@ -134,17 +155,23 @@ def _members(task: PropertyTask, name: str, path: MigrationPath, atoms: Atoms) -
 
 def _quantities(task: PropertyTask, found: Measured[MigrationPath]) -> list[Quantity]:
     limit, saddle, last = task.limit(*AGREEMENT), found.main.saddle, len(found.main.energies) - 1
-    rows = [
-        Quantity.of(found, "forward barrier", "eV", lambda path: path.forward_barrier, limit),
-        Quantity.of(found, "backward barrier", "eV", lambda path: path.backward_barrier, limit),
-        Quantity.of(found, "last - first energy", "eV", lambda path: path.energies[last] - path.energies[0], limit),
-        Quantity.of(found, "length of the path", "A", lambda path: path.distances[-1]),
+
+    def row(name: str, number: Callable[[MigrationPath], float], of_member: Callable[[Floats], float]) -> Quantity:
+        values = {engine: float(number(path)) for engine, path in found.by_engine.items()}
+        return Quantity(name, "eV", values, [float(of_member(path.energies)) for path in found.members], limit)
+
+    lengths = {engine: float(path.distances[-1]) for engine, path in found.by_engine.items()}
+    return [
+        # The saddle of the members is the model's.
+        row("forward barrier", lambda path: path.forward_barrier, lambda energies: energies[saddle] - energies[0]),
+        row("backward barrier", lambda path: path.backward_barrier, lambda energies: energies[saddle] - energies[last]),
+        row(
+            "last - first energy",
+            lambda path: path.energies[last] - path.energies[0],
+            lambda energies: energies[last] - energies[0],
+        ),
+        Quantity("length of the path", "A", lengths, []),
     ]
-    at_saddle = [[float(path.energies[saddle] - path.energies[end]) for path in found.members] for end in (0, last)]
-    for k, members in enumerate(at_saddle):
-        rows[k] = Quantity(rows[k].name, "eV", rows[k].values, members, limit)
-    rows[3] = Quantity(rows[3].name, "A", rows[3].values, [])
-    return rows
 
 
 def _read_path(file: Path) -> tuple[list[Atoms], np.ndarray]:

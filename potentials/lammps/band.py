@@ -20,9 +20,8 @@ SPRING = 1.0  # eV/A^2
 
 
 def write_final_image(path: str | Path, final: Atoms, data: DataFile) -> Path:
-    """File with the last image's coordinates, as LAMMPS' `neb ... final <file>` reads it."""
-    positions = final.positions @ data.rotation.T
-    rows = [f"{k} {' '.join(map(number, r))}" for k, r in enumerate(positions, 1)]
+    """File with the last image's coordinates in the box of the first, `data`, as `neb ... final <file>` reads it."""
+    rows = [f"{k} {' '.join(map(number, r))}" for k, r in enumerate(data.into_box(final.positions), 1)]
     Path(path).write_text("\n".join([str(len(final)), *rows]) + "\n", encoding="utf-8")
     return Path(path)
 
@@ -64,11 +63,11 @@ def lammps_neb(
 
 
 def read_images(folder: Path, data: DataFile, images: int) -> tuple[Floats, Floats]:
-    """Positions (images, N, 3) in A, in the axes of ASE, and energies (images,) in eV; their files are removed."""
+    """Positions (images, N, 3) in A, where the structure stands, and energies (images,) in eV; files are removed."""
     positions, energies = [], []
     for k in range(images):
         dump, energy = folder / f"image.{k}.dump", folder / f"image.{k}.energy"
-        positions.append(read_dump(dump, ["xu", "yu", "zu"]) @ data.rotation)
+        positions.append(data.out_of_box(read_dump(dump, ["xu", "yu", "zu"])))
         energies.append(float(energy.read_text(encoding="utf-8")))
         dump.unlink()
         energy.unlink()

@@ -164,10 +164,11 @@ def read_dump_frames(path: Path, data: DataFile) -> Iterator[Snapshot]:
                 return
             numbers = np.array([line.split() for line in lines], dtype=np.float64)[:, 1:]
             origin, lattice = _box(head[4], head[5:8])
-            turned = numbers.reshape(len(lines), 3, 3) - np.array([origin, np.zeros(3), np.zeros(3)])
-            positions, velocities, forces = np.moveaxis(turned @ data.rotation, 1, 0)
-            velocities = velocities / (1000.0 * units.fs)
-            yield Snapshot(int(head[1]), lattice @ data.rotation, positions, velocities, forces)
+            positions, velocities, forces = np.moveaxis(numbers.reshape(len(lines), 3, 3), 1, 0)
+            velocities, forces = velocities @ data.rotation / (1000.0 * units.fs), forces @ data.rotation
+            yield Snapshot(
+                int(head[1]), lattice @ data.rotation, data.out_of_box(positions - origin), velocities, forces
+            )
 
 
 def how_it_ended(folder: Path, stem: str, settings: DynamicsSettings, limits: Limits, error: str = "") -> Ended | None:
@@ -192,6 +193,13 @@ def how_it_ended(folder: Path, stem: str, settings: DynamicsSettings, limits: Li
         return Ended(settings.steps)
     if "Lost atoms" in error or "out of range" in error.lower():
         return Ended(step, "lost", f"atoms were lost ({error.removeprefix('ERROR: ')})")
+    if "tilted box too far" in error:
+        return Ended(
+            step,
+            "tilted",
+            "the cell is tilted further than LAMMPS allows; give --barostat isotropic or anisotropic for a liquid, a "
+            "less skewed cell of a crystal",
+        )
     if "Non-numeric" in error or "finite" in error or "NaN" in error:
         return Ended(
             step, "nan", f"positions, pressure or energy are no finite numbers ({error.removeprefix('ERROR: ')})"
@@ -209,7 +217,10 @@ def _integrator(settings: DynamicsSettings) -> list[str]:
         return [f"fix integrate all nvt {thermostat}"]
     pressure = number(settings.pressure * BAR_PER_GPA)
     barostat = f"{_BOX[settings.barostat]} {pressure} {pressure} $({BAROSTAT_STEPS}.0*dt)"
-    return [f"fix integrate all npt {thermostat} {barostat}"]
+    # A flip changes the basis of the lattice, and neither edges nor displacements can be compared between frames before
+    # and after; without flips LAMMPS ends where an edge is tilted by more than 1.5 of another.
+    flip = " flip no" if settings.barostat == "full" else ""
+    return [f"fix integrate all npt {thermostat} {barostat}{flip}"]
 
 
 def _halts(data: DataFile, settings: DynamicsSettings, limits: Limits) -> list[str]:

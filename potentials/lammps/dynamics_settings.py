@@ -143,7 +143,7 @@ class DynamicsSettings:
 class Ended:
     """How a run ended.
 
-    step: last step; kind: empty (all steps done), `nan`, `lost`, `closest` or `uncertain`; reason: in words
+    step: last step; kind: empty (all steps done), `nan`, `lost`, `closest`, `tilted` or `uncertain`; reason: in words
     """
 
     step: int

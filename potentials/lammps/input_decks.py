@@ -4,7 +4,8 @@ A deck is text: `header` has the lines that do not change from use to use (units
 pair style) and the functions below it add what a run does. Units are `metal`: A, eV, ps, bar.
 
 LAMMPS wants a along x and b in the xy plane; `write_data` rotates the structure accordingly (a left-handed cell is also
-reflected) and returns the rotation, with which vectors are brought back: v_ase = v_lammps @ rotation.
+reflected) and returns the rotation, with which vectors are brought back: v_ase = v_lammps @ rotation. A structure with
+open sides is also moved into the middle of a box of its own, which `DataFile.out_of_box` undoes for positions.
 
 Masses are those of the atoms. LAMMPS has one mass per type, so isotopes become types of their own, after those of the
 elements; `DataFile.symbols` names the element of each.
@@ -13,7 +14,7 @@ elements; `DataFile.symbols` names the element of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +22,39 @@ from ase import Atoms, units
 from ase.data import atomic_masses, atomic_numbers
 
 from rhopot.potentials.lammps.pair_style import PairStyle
+from rhopot.potentials.units import Floats
 
 BAR_PER_EV_PER_CUBIC_ANGSTROM = 1.6021765e6  # as rounded by LAMMPS (`nktv2p` of metal units)
+
+MARGIN = 10.0  # A between the atoms and the ends of a box, in directions without periodicity
 
 
 @dataclass(frozen=True)
 class DataFile:
     """A structure as LAMMPS reads it.
 
-    rotation (3, 3): v_ase = v_lammps @ rotation; symbols: element of LAMMPS type 1, 2, ...
+    rotation (3, 3): v_ase = v_lammps @ rotation; symbols: element of LAMMPS type 1, 2, ...; shift (3,): A, from the
+    structure to the middle of its box, in the axes of ASE, zero where all sides are periodic
     """
 
     path: Path
     rotation: np.ndarray
     symbols: tuple[str, ...]
     pbc: tuple[bool, bool, bool]
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    def into_box(self, positions: Floats) -> Floats:
+        """Positions (..., 3) in A of the structure's atoms, as LAMMPS has them."""
+        return np.asarray((positions + self.shift) @ self.rotation.T)
+
+    def out_of_box(self, positions: Floats) -> Floats:
+        """Positions (..., 3) in A that LAMMPS has, where the structure stands."""
+        return np.asarray(positions @ self.rotation - self.shift)
 
 
-def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = None, margin: float = 10.0) -> DataFile:
+def write_data(
+    path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = None, margin: float = MARGIN
+) -> DataFile:
     """Write `atoms` as a LAMMPS data file (atom_style atomic), ids in the order of `atoms`.
 
     symbols: element of each LAMMPS type (default: the elements of `atoms`, sorted); types of further isotopes follow.
@@ -73,7 +89,8 @@ def write_data(path: str | Path, atoms: Atoms, symbols: Sequence[str] | None = N
         lines += ["", "Velocities", ""]
         lines += [f"{i} {' '.join(map(number, v))}" for i, v in enumerate(velocities, 1)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return DataFile(Path(path), rotation, order, (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])))
+    shift = np.zeros(3) if all(atoms.pbc) else (boxed.positions @ rotation - atoms.positions).mean(axis=0)
+    return DataFile(Path(path), rotation, order, (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])), shift)
 
 
 def _isotopes(atoms: Atoms, order: tuple[str, ...]) -> tuple[tuple[str, ...], list[float], list[int]]:
@@ -100,7 +117,7 @@ def _isotopes(atoms: Atoms, order: tuple[str, ...]) -> tuple[tuple[str, ...], li
     return tuple(symbol for symbol, _ in of_types), [mass for _, mass in of_types], types
 
 
-def lammps_frame(atoms: Atoms, margin: float = 10.0) -> tuple[Atoms, np.ndarray]:
+def lammps_frame(atoms: Atoms, margin: float = MARGIN) -> tuple[Atoms, np.ndarray]:
     """Copy of `atoms` boxed and turned as `write_data` writes it, and the rotation: v_ase = v_lammps @ rotation."""
     boxed = atoms.copy()
     if not all(boxed.pbc):

@@ -64,5 +64,5 @@ def read_relaxed(run: LammpsRun, folder: Path, data: DataFile, atoms: Atoms) -> 
     relaxed = atoms.copy()
     if all(atoms.pbc):
         relaxed.set_cell(lattice @ data.rotation)
-    relaxed.positions = positions @ data.rotation
+    relaxed.positions = data.out_of_box(positions)
     return relaxed, data.rotation

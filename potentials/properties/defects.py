@@ -15,21 +15,24 @@ change their energies in second order.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.geometry import find_mic
+from ase.neighborlist import neighbor_list
 from ase.utils import spglib_new_errorhandling
 
 from rhopot.potentials.properties.engine import Engine
-from rhopot.potentials.properties.voids import find_voids, with_inserted
+from rhopot.potentials.properties.voids import MERGED, Voids, find_voids, with_inserted
 from rhopot.potentials.units import Floats
 
 RATTLE = 0.01  # A
 SYMMETRY = 1e-3  # A
-ALIKE = 1e-2  # A; voids whose radii differ by less are one kind
+NEAREST = 0.1  # A beyond the radius of a void; atoms within name it
 
 
 @dataclass(frozen=True)
@@ -85,16 +88,58 @@ def point_defects(
             if element != host:
                 found.append(Defect(f"{element} on {label}", {host: -1, element: 1}, int(row), element, nowhere))
     if interstitials:
-        every = find_voids(crystal, 100)
-        kinds: list[int] = []
-        for k, radius in enumerate(every.radii):
-            if all(abs(radius - every.radii[other]) > ALIKE for other in kinds) and len(kinds) < voids:
-                kinds.append(k)
+        kinds = void_kinds(crystal, voids)
         for element in interstitials:
-            for k in kinds:
-                name = f"{element} interstitial, {every.radii[k]:.2f} A void"
-                found.append(Defect(name, {element: 1}, -1, element, every.positions[k]))
+            for k, name in enumerate(_void_names(crystal, kinds)):
+                found.append(Defect(f"{element} interstitial, {name}", {element: 1}, -1, element, kinds.positions[k]))
     return found
+
+
+def void_kinds(crystal: Atoms, count: int) -> Voids:
+    """Return the `count` largest voids that no symmetry operation of the crystal maps onto each other.
+
+    Voids of one radius may differ: the two tetrahedral sites of zincblende, among atoms of one element or the other.
+    """
+    every = find_voids(crystal, 100)
+    rotations, translations, primitive = _operations(crystal)
+    kinds: list[int] = []
+    for k, place in enumerate(every.positions):
+        images = rotations @ place + translations
+        apart = (images[:, None, :] - every.positions[kinds]).reshape(-1, 3)
+        # Vertices nearer than MERGED are one void, at the place of any of them.
+        if not (find_mic(apart, primitive, True)[1] < MERGED).any():
+            kinds.append(k)
+        if len(kinds) == count:
+            break
+    return Voids(every.positions[kinds], every.radii[kinds])
+
+
+def _operations(crystal: Atoms) -> tuple[Floats, Floats, Floats]:
+    """Symmetry operations x -> R x + t of the crystal, but for its translations: R (n, 3, 3), t (n, 3) in A.
+
+    They are those of its primitive cell, (3, 3) in A, which comes with them: a supercell need not have them all.
+    """
+    cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
+    found = spglib_new_errorhandling(spglib.get_symmetry_dataset)(cell, symprec=SYMMETRY)
+    lattice, rows = found.primitive_lattice, np.unique(found.mapping_to_primitive, return_index=True)[1]
+    fractions = np.linalg.solve(lattice.T, crystal.positions[rows].T).T
+    primitive = (lattice, fractions, crystal.numbers[rows])
+    operations = spglib_new_errorhandling(spglib.get_symmetry)(primitive, symprec=SYMMETRY)
+    rotations = lattice.T @ operations["rotations"] @ np.linalg.inv(lattice.T)
+    return rotations, operations["translations"] @ lattice, lattice
+
+
+def _void_names(crystal: Atoms, voids: Voids) -> list[str]:
+    """Names by radius, and where that does not distinguish them by the nearest atoms, and by a number."""
+    names = [f"{radius:.2f} A void" for radius in voids.radii]
+    among = []
+    for name, position, radius in zip(names, voids.positions, voids.radii, strict=True):
+        test = with_inserted(crystal, "H", position)
+        i, j = neighbor_list("ij", test, radius + NEAREST)
+        nearest = Counter(test.get_chemical_symbols()[row] for row in j[(i == len(crystal)) & (j < len(crystal))])
+        atoms = ", ".join(f"{count} {symbol}" for symbol, count in sorted(nearest.items()))
+        among.append(name if names.count(name) == 1 else f"{name} among {atoms}")
+    return [name if among.count(name) == 1 else f"{name}, {among[: k + 1].count(name)}" for k, name in enumerate(among)]
 
 
 def chemical_potentials(crystal: Atoms, energy_per_atom: float, given: Mapping[str, float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from rhopot.potentials.lammps.band import band_table, lammps_neb, read_images, write_final_image
 from rhopot.potentials.lammps.deformed_cells import deformed_cells_input, read_deformed_cells, stress_of
 from rhopot.potentials.lammps.displaced_atoms import displaced_atoms_input, read_displaced_atoms
-from rhopot.potentials.lammps.input_decks import DataFile, static, write_data
+from rhopot.potentials.lammps.input_decks import MARGIN, DataFile, static, write_data
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.lammps.relaxation import DUMP, TAG, CellRelaxation, read_relaxed, relaxation_input
@@ -102,7 +102,8 @@ class LammpsEngine:
 
     def write_band(self, initial: Atoms, final: Atoms, images: int, *, fmax: float, steps: int) -> tuple[str, DataFile]:
         """Write the input of `band`."""
-        data = self._write_data(initial)
+        # Images stay between the ends: a box that holds both and the margin holds all of them.
+        data = self._write_data(initial, MARGIN + float(np.abs(final.positions - initial.positions).max()))
         write_final_image(self.folder / f"{self.stem}.final", final, data)
         text = lammps_neb(
             data, self.pair, f"{self.stem}.final", steps=steps, climb_steps=steps, fmax=fmax, images=images + 2
@@ -144,8 +145,8 @@ class LammpsEngine:
                 f"{atoms.get_chemical_formula()}; start from a better structure, or give a larger --fmax"
             )
 
-    def _write_data(self, atoms: Atoms) -> DataFile:
-        data = write_data(self.folder / f"{self.stem}.data", atoms)
+    def _write_data(self, atoms: Atoms, margin: float = MARGIN) -> DataFile:
+        data = write_data(self.folder / f"{self.stem}.data", atoms, margin=margin)
         return replace(data, path=Path(f"{self.stem}.data"))
 
     def _write(self, text: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
@@ -25,10 +26,14 @@ from ase.utils.forcecurve import fit_images
 
 from rhopot.potentials import plots
 from rhopot.potentials.properties.engine import AseEngine, prepare
+from rhopot.potentials.properties.kept import plain
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.units import MEV_PER_EV, Floats
 
 IMAGES, FMAX, STEPS = 5, 0.01, 1000
+LEAST_TRANSLATION = 1e-3  # A; of ends against each other, below which it does no harm
+DIP, LEAST_RISE = 1e-3, 1e-4  # eV; what counts as a minimum below the ends, and as a saddle above them
+REFERENCES = 32  # atoms from which a common translation is looked for
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,33 @@ class MigrationPath:
         return int(np.argmax(self.energies))
 
     @property
+    def unresolved(self) -> str:
+        """What keeps the path from having a barrier, in a sentence; empty where a saddle lies between its ends."""
+        lowest, last = int(np.argmin(self.energies)), len(self.energies) - 1
+        depth = float(min(self.energies[0], self.energies[last]) - self.energies[lowest])
+        if depth > DIP:
+            return (
+                f"band must have no minimum between its ends, got image {lowest} of 0 to {last} {depth:.3f} eV below "
+                "the end points; relax this image and compute the two hops"
+            )
+        if self.energies.max() - max(self.energies[0], self.energies[last]) < LEAST_RISE:
+            return "band must rise to a saddle between its ends, got no image above both end points; give more --images"
+        return ""
+
+    @property
     def forward_barrier(self) -> float:
-        """Energy of the highest image above the first (eV)."""
-        return float(self.energies.max() - self.energies[0])
+        """Energy of the highest image above the first (eV); ValueError where the path is `unresolved`."""
+        return self._barrier(0)
 
     @property
     def backward_barrier(self) -> float:
-        """Energy of the highest image above the last (eV)."""
-        return float(self.energies.max() - self.energies[-1])
+        """Energy of the highest image above the last (eV); ValueError where the path is `unresolved`."""
+        return self._barrier(-1)
+
+    def _barrier(self, end: int) -> float:
+        if self.unresolved:
+            raise ValueError(self.unresolved)
+        return float(self.energies.max() - self.energies[end])
 
     def images(self, atoms: Atoms) -> list[Atoms]:
         """Structures of the path, of the atoms and cell of `atoms`."""
@@ -83,6 +107,8 @@ def minimum_energy_path(
 ) -> MigrationPath:
     """Return the path of least energy between two relaxed structures with the same atoms in the same order.
 
+    Its last image is `matched` to the first.
+
     Args:
         initial: first end point, relaxed.
         final: last end point, relaxed.
@@ -96,9 +122,9 @@ def minimum_energy_path(
     Raises:
         ValueError: other atoms, end points that are the same, a band that does not converge.
     """
-    _check_ends(initial, final, images)
+    check_ends(initial, final, images)
     if isinstance(engine, LammpsEngine):
-        positions, energies, left = engine.band(initial, unwrapped(initial, final), images, fmax=fmax, steps=steps)
+        positions, energies, left = engine.band(initial, matched(initial, final), images, fmax=fmax, steps=steps)
         _require_converged(left <= fmax, left, fmax, steps)
         return MigrationPath(positions, energies)
     band = nudged_elastic_band(
@@ -108,12 +134,36 @@ def minimum_energy_path(
     return MigrationPath(np.array([image.positions for image in band.images]), band.energies)
 
 
-def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
-    """Return `final` with every atom at the periodic image that is nearest to its place in `initial`."""
+def matched(initial: Atoms, final: Atoms) -> Atoms:
+    """Return `final` without `common_translation`, every atom at the periodic image nearest to its place in `initial`.
+
+    Energies do not change by it. A band between ends that are translated against each other drifts as a whole, and the
+    springs of LAMMPS then leave no images for the hop.
+    """
     nearest = final.copy()
-    steps = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
-    nearest.positions = initial.positions + steps
+    steps = final.positions - initial.positions - common_translation(initial, final)
+    nearest.positions = initial.positions + find_mic(steps, initial.cell, initial.pbc)[0]
     return nearest
+
+
+def common_translation(initial: Atoms, final: Atoms) -> Floats:
+    """Return the translation (3,) in A that at least half of the atoms share from one end point to the other.
+
+    It is the median of their displacements by the shortest periodic images, and zero below 0.001 A, where an atom is
+    constrained, and of fewer than three atoms.
+    """
+    nothing: Floats = np.zeros(3)
+    if len(initial) < 3 or initial.constraints or final.constraints:
+        return nothing
+    steps = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)[0]
+    # Near half of a cell, atoms that move alike have different shortest images: they are alike from one of them.
+    rows = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), REFERENCES)).astype(int))
+    rests = [find_mic(steps - steps[row], initial.cell, initial.pbc)[0] for row in rows]
+    best = int(np.argmin([np.median(np.linalg.norm(rest, axis=1)) for rest in rests]))
+    rest = np.median(rests[best], axis=0)
+    shift = np.asarray(find_mic(steps[rows[best]] + rest, initial.cell, initial.pbc)[0])
+    shared = np.linalg.norm(rests[best] - rest, axis=1) < 0.5 * np.linalg.norm(shift)
+    return shift if np.linalg.norm(shift) > LEAST_TRANSLATION and 2 * shared.sum() >= len(steps) else nothing
 
 
 def energies_along(images: Sequence[Atoms], engine: AseEngine | LammpsEngine) -> Floats:
@@ -137,15 +187,33 @@ def aligned_error(energies: Floats, reference: Floats) -> float:
     return float(MEV_PER_EV * np.abs(differences - np.median(differences)).mean())
 
 
-def _check_ends(initial: Atoms, final: Atoms, images: int) -> None:
+def check_ends(initial: Atoms, final: Atoms, images: int) -> None:
+    """Refuse end points between which there is no band.
+
+    Raises:
+        ValueError: other atoms, cells or constraints, the same structure, or no image between them.
+    """
     if len(initial) != len(final) or (initial.numbers != final.numbers).any():
         raise ValueError("final must hold the same atoms in the same order as initial, got another list; sort it first")
     if not np.allclose(initial.cell.array, final.cell.array, atol=1e-6):
         raise ValueError("final must stand in the cell of initial, got another; relax both at one cell")
+    if _constraints(initial) != _constraints(final):
+        raise ValueError(
+            f"final must have the constraints of initial, got {_constraints(final)} and {_constraints(initial)}; write "
+            "the same into both"
+        )
     if images < 1:
         raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
-    if np.abs(unwrapped(initial, final).positions - initial.positions).max() < 1e-2:
+    if np.abs(matched(initial, final).positions - initial.positions).max() < 1e-2:
         raise ValueError("final must be another structure than initial, got the same; end points relaxed into one")
+
+
+def _constraints(atoms: Atoms) -> str:
+    """Constraints in words, those of the same effect in the same."""
+    fixed = sorted({int(row) for each in atoms.constraints if isinstance(each, FixAtoms) for row in each.get_indices()})
+    others = sorted(repr(plain(each.todict())) for each in atoms.constraints if not isinstance(each, FixAtoms))
+    words = [*([f"fixed atoms {', '.join(map(str, fixed))}"] if fixed else []), *others]
+    return "; ".join(words) if words else "none"
 
 
 def _require_converged(converged: bool, left: float, fmax: float, steps: int) -> None:
@@ -217,10 +285,10 @@ def nudged_elastic_band(
 
     All images share `calculator`. progress is called with (step, largest force eV/A).
     """
-    _check_ends(initial, final, images)
+    check_ends(initial, final, images)
     prepare(calculator, initial)
     chain = [initial.copy(), *[initial.copy() for _ in range(images)], final.copy()]
-    chain[-1].positions = unwrapped(initial, final).positions
+    chain[-1].positions = matched(initial, final).positions
     for image in chain:
         image.calc = calculator
     band = NEB(chain, climb=climb, allow_shared_calculator=True, method="improvedtangent")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def step_times(
     moving = atoms.copy()
     moving.set_momenta(thermal_momenta(moving, TEMPERATURE, 0))
     data = write_data(folder / "speed.data", moving)
-    data = DataFile(Path(data.path.name), data.rotation, data.symbols, data.pbc)
+    data = replace(data, path=Path(data.path.name))
 
     def seconds_per_step(steps: int, ranks: int, threads: int) -> float:
         environment = {**of_children(), "OMP_NUM_THREADS": str(threads)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import closed_forms
+import numpy as np
 import pytest
+from ase import Atom
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from rhopot.potentials.properties.defects import chemical_potentials, formation_energy, point_defects
+from rhopot.potentials.properties.defects import chemical_potentials, formation_energy, point_defects, void_kinds
 from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.structures.prototypes import conventional
 
@@ -39,6 +41,33 @@ def test_one_defect_of_each_kind() -> None:
     assert counts[found[-1].name] == 65
     antisite = next(each for each in found if each.name == "C on Si").placed(crystal)
     assert antisite.get_chemical_formula() == "C5Si3"
+
+
+def test_voids_of_one_radius_are_two_kinds() -> None:
+    """The tetrahedral sites of zincblende: one among four atoms of each element, at the same distance."""
+    crystal = bulk("SiC", "zincblende", a=4.36, cubic=True)
+    found = point_defects(crystal, vacancies=False, interstitials=["C"], substitutions=[], voids=6)
+    names = [each.name for each in found]
+    assert {"C interstitial, 1.89 A void among 4 C", "C interstitial, 1.89 A void among 4 Si"} < set(names)
+    assert len(set(names)) == len(names) == 3
+    for symbol in ("Si", "C"):
+        (void,) = (each for each in found if each.name.endswith(f"among 4 {symbol}"))
+        placed = crystal + Atom("X", void.position)
+        distances = placed.get_distances(8, range(8), mic=True)
+        nearest = {placed.symbols[k] for k in np.flatnonzero(distances < distances.min() + 0.01)}
+        assert nearest == {symbol}
+        assert distances.min() == pytest.approx(np.sqrt(3) / 4 * 4.36)
+
+
+@pytest.mark.parametrize(
+    ("name", "lattice", "count"), [("diamond", 5.43, 2), ("fcc", 3.6, 2), ("bcc", 2.87, 1), ("rocksalt", 5.6, 1)]
+)
+def test_kinds_of_voids_of_simple_crystals(name: str, lattice: float, count: int) -> None:
+    """Tetrahedral and hexagonal, octahedral and tetrahedral, tetrahedral, cubic; the same in a supercell."""
+    crystal = bulk("NaCl" if name == "rocksalt" else "Si", name, a=lattice, cubic=True)
+    assert len(void_kinds(crystal, 6).radii) == count
+    longer = crystal.repeat((1, 1, 2))
+    assert void_kinds(longer, 6).radii == pytest.approx(void_kinds(crystal, 6).radii)
 
 
 def test_formation_energies_add_up() -> None:

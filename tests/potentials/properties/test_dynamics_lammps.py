@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -25,6 +26,7 @@ from rhopot.potentials.lammps.process import LammpsError
 from rhopot.potentials.properties.dynamics_ase import RunFiles, read_table
 from rhopot.potentials.properties.dynamics_lammps import run_in_lammps, start_in_lammps
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
+from rhopot.potentials.properties.mean_squared_displacement import paths_of
 from rhopot.potentials.structures.velocities import thermal_momenta
 
 SW = PairStyle("sw", (f"* * {Path(lammps.__file__).parent / 'share/lammps/potentials/Si.sw'} {{elements}}",))
@@ -62,6 +64,45 @@ def test_frames_and_table_are_in_the_axes_of_the_structure(tmp_path: Path) -> No
     assert np.abs(moved - half * 5 * ase.units.fs).max() < 0.02 * np.abs(moved).max()
     assert np.ptp(table["total_eV"]) / len(atoms) < 1e-4
     assert table["volume_A3"] == pytest.approx(atoms.get_volume())
+
+
+def test_open_sides_stand_where_they_stood(tmp_path: Path) -> None:
+    """LAMMPS has a box of its own around a molecule."""
+    atoms = Atoms("Si2", [[0.0, 0.0, 0.0], [1.2, 1.2, 1.2]])
+    atoms.set_momenta(np.zeros((2, 3)))
+    run_in_lammps(engine(tmp_path), atoms, DynamicsSettings(ensemble="nve", steps=2, every=1, timestep=0.1))
+    frames = ase.io.read(RunFiles(tmp_path, "lammps").trajectory, index=":")
+    assert frames[0].positions == pytest.approx(atoms.positions, abs=2e-8)
+    assert frames[2].positions.mean(axis=0) == pytest.approx([0.6, 0.6, 0.6], abs=2e-8)
+
+
+def tilted(by: float) -> Atoms:
+    """Cubic silicon, the second edge of its cell tilted by so many of the first: the same crystal for whole numbers."""
+    atoms = bulk("Si", a=5.431, cubic=True).repeat(2)
+    atoms.set_cell(np.array([[1.0, 0.0, 0.0], [by, 1.0, 0.0], [0.0, 0.0, 1.0]]) @ atoms.cell.array)
+    atoms.set_momenta(thermal_momenta(atoms, 300.0, 1))
+    return atoms
+
+
+def test_a_cell_tilted_too_far_ends_the_run(tmp_path: Path) -> None:
+    settings = DynamicsSettings(ensemble="npt", barostat="full", steps=40, every=10, temperature=(300.0, 300.0))
+    ended = run_in_lammps(engine(tmp_path), tilted(2.0), settings)
+    assert (ended.kind, ended.reason[:40]) == ("tilted", "the cell is tilted further than LAMMPS a")
+
+
+def test_the_basis_of_a_tilted_cell_stays(tmp_path: Path) -> None:
+    """A box beyond the tilt at which LAMMPS would choose another basis: the cell and the atoms move on smoothly."""
+    atoms = tilted(1.0)
+    settings = DynamicsSettings(ensemble="npt", barostat="full", steps=40, every=10, temperature=(300.0, 300.0))
+
+    for steps in (20, 40):
+        assert run_in_lammps(engine(tmp_path), atoms, replace(settings, steps=steps), key="same").kind == ""
+
+    frames = ase.io.read(RunFiles(tmp_path, "lammps").trajectory, index=":")
+    assert len(frames) == 5
+    for frame in frames:
+        assert frame.cell.array == pytest.approx(atoms.cell.array, abs=0.3)
+    assert np.abs(np.diff(paths_of(frames), axis=0)).max() < 0.5
 
 
 @pytest.mark.parametrize("barostat", ["isotropic", "full"])
