@@ -15,8 +15,8 @@ from ase.calculators.emt import EMT
 from rhopot.potentials.harvesting.candidates import find_runs, read_run
 
 HEAD = (
-    "ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 5\n0 5\n0 6\n"
-    "ITEM: ATOMS {columns}\n"
+    "ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n"
+    "0 5\n0 5\n0 6\nITEM: ATOMS {columns}\n"
 )
 
 
