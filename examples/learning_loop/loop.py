@@ -29,15 +29,16 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
+from rhopot.export import read_card
 from rhopot.potentials.api import evaluate
 from rhopot.potentials.commands import main as rhopot
 from rhopot.potentials.files import write_atomically, write_json
+from rhopot.potentials.harvesting.errors import deviation_of
 from rhopot.potentials.properties.potential import import_function
 from rhopot.potentials.structures.files import read_file
 
 QUICK = ["report.learning_curve=[]", "report.stability=null"]
 UNCERTAIN = 3  # exit status of `rhopot md` where --until-uncertain ended it
-RADIUS = 2.5  # standard deviations that a predicted error is about
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -153,7 +154,8 @@ def _bare(frame: Atoms) -> Atoms:
 def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int) -> Path:
     """Dynamics of the model, other velocities in every round, until it does not know."""
     words = [str(run / "model.pt"), str(options.structure), *shlex.split(options.md), "--seed", str(number)]
-    limit = ["--until-uncertain", f"{options.limit / RADIUS:g}", "-o", str(folder / "md")]
+    deviation = deviation_of(read_card(run / "model.pt"), options.limit)
+    limit = ["--until-uncertain", f"{deviation:g}", "-o", str(folder / "md")]
     status = rhopot(["md", *words, *limit])
     stopped = list((folder / "md").glob("stopped_*.extxyz"))
     if status not in (0, UNCERTAIN) and not stopped:
@@ -175,12 +177,13 @@ def _label(options: argparse.Namespace, done: Path, frames: Sequence[Atoms]) -> 
 
 
 def _calculated(frame: Atoms, name: str) -> Atoms:
-    """Energy, forces and, of crystals that the calculator has it for, the stress."""
+    """Energy (the one that forces are derivatives of), forces and, of crystals where there is one, the stress."""
     moving = frame.copy()
     del moving.constraints
     moving.calc = import_function(name)()
+    free = "free_energy" in moving.calc.implemented_properties
     made = frame.copy()
-    made.info["REF_energy"] = moving.get_potential_energy()
+    made.info["REF_energy"] = moving.get_potential_energy(force_consistent=free)
     made.arrays["REF_forces"] = moving.get_forces()
     if all(moving.pbc) and "stress" in moving.calc.implemented_properties:
         made.info["REF_stress"] = moving.get_stress(voigt=False)

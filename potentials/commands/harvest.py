@@ -46,6 +46,7 @@ class HarvestOptions:
 
     count: int
     threshold: float | None
+    unsupported_first: bool
     every: int
     elements: str | None
     closest: float | None
@@ -78,7 +79,7 @@ class HarvestOptions:
                 self.cluster_box,  # type: ignore[arg-type]  # checked there
                 self.cluster_vacuum,
             )
-        return HarvestSettings(self.count, self.threshold, closest, clusters)
+        return HarvestSettings(self.count, self.threshold, self.unsupported_first, closest, clusters)
 
 
 def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) -> None:
@@ -89,6 +90,11 @@ def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) 
     model = load_model(model_file, options.device)
     settings = options.settings(model.card)
     predict = ErrorPredictor(model)
+    if settings.unsupported_first and not predict.grades:
+        raise ValueError(
+            f"--unsupported-first must be used with a model that grades environments, got '{model_file}'; leave it "
+            "out, or train the model again with this version"
+        )
     files = find_runs(runs)
     elements = options.elements.split(",") if options.elements else list(model.card.symbols)
     task = {
@@ -165,7 +171,7 @@ def _evaluated(
                     ),
                 )
             )
-    names = ("frames", "largest", "rms", "apart")
+    names = ("frames", "largest", "rms", "unsupported", "apart")
     return RunErrors(*(np.concatenate([np.asarray(getattr(block, name)) for block in blocks]) for name in names))
 
 
@@ -223,7 +229,12 @@ def _write(
         "left_out": dict(harvested.left_out),
         "chosen": [_as_dict(one) for one in chosen],
         "runs": {
-            str(file): {"frames": errors.frames, "largest_eV_A": errors.largest, "rms_eV_A": errors.rms}
+            str(file): {
+                "frames": errors.frames,
+                "largest_eV_A": errors.largest,
+                "rms_eV_A": errors.rms,
+                "unsupported_atoms": errors.unsupported,
+            }
             for file, errors in zip(files, evaluated, strict=True)
         },
     }
@@ -254,6 +265,7 @@ _COLUMNS = [
     "atoms",
     "largest error (eV/A)",
     "rms error (eV/A)",
+    "unsupported",
     "gain (nats)",
 ]
 
@@ -269,6 +281,7 @@ def _row(k: int, one: Chosen) -> list[str]:
         f"{len(one.candidate.atoms)}{counted}",
         f"{one.largest:.3g}",
         f"{one.rms:.3g}",
+        str(one.unsupported),
         f"{one.gain:.3g}",
     ]
 
@@ -282,6 +295,7 @@ def _as_dict(one: Chosen) -> dict[str, Any]:
         "n_counted": len(one.candidate.atoms) if one.counts is None else int(one.counts.sum()),
         "largest_error_eV_A": one.largest,
         "rms_error_eV_A": one.rms,
+        "n_unsupported": one.unsupported,
         "gain_nats": one.gain,
     }
 

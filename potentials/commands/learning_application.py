@@ -33,6 +33,14 @@ def harvest(
             metavar="X",
         ),
     ] = None,
+    unsupported_first: Annotated[
+        bool,
+        typer.Option(
+            "--unsupported-first",
+            help="Frames with atoms outside of the training data (supported: False) come first, below the threshold "
+            "too: predicted errors hold for the others only.",
+        ),
+    ] = False,
     every: Annotated[int, typer.Option("--every", help="Take every so many frames of each file.", min=1)] = 1,
     elements: Annotated[
         str | None,
@@ -121,6 +129,7 @@ def harvest(
     options = HarvestOptions(
         count=count,
         threshold=threshold,
+        unsupported_first=unsupported_first,
         every=every,
         elements=elements,
         closest=closest,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -20,7 +20,7 @@ from rhopot.export import ModelCard
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.harvesting.candidates import Candidate
 from rhopot.potentials.harvesting.clusters import Cluster, ClusterSettings, centres, cut
-from rhopot.potentials.harvesting.errors import ErrorPredictor
+from rhopot.potentials.harvesting.errors import ErrorPredictor, PredictedErrors
 from rhopot.potentials.harvesting.selection import Environments, d_optimal, fingerprint, is_copy
 from rhopot.potentials.runs.features import features_of_model
 from rhopot.potentials.units import Floats
@@ -42,12 +42,14 @@ class HarvestSettings:
     """What is wanted.
 
     count: structures at most; threshold: eV/A, frames whose largest predicted error is lower are left out, None: none
+    unsupported_first: frames with atoms outside of the training data rank first, whatever their predicted errors
     closest: shortest allowed distance in A by pair of elements, `Li-Si` in alphabetical order
     clusters: how large cells are cut; None: frames are taken whole
     """
 
     count: int = 20
     threshold: float | None = None
+    unsupported_first: bool = False
     closest: Mapping[str, float] = field(default_factory=dict)
     clusters: ClusterSettings | None = None
 
@@ -62,24 +64,30 @@ class HarvestSettings:
 class RunErrors:
     """Frames of a file: their numbers, largest and root-mean-square predicted errors in eV/A, and which are possible.
 
-    All arrays have one entry for each frame; apart: False where atoms are too close, whose errors are NaN.
+    All arrays have one entry for each frame; unsupported: atoms outside of the training data; apart: False where atoms
+    are too close, whose errors are NaN.
     """
 
     frames: np.ndarray
     largest: Floats
     rms: Floats
+    unsupported: np.ndarray
     apart: np.ndarray
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A structure to be labelled: with its largest and root-mean-square predicted error (eV/A) and the information that
-    it gains (nats) beside those chosen before."""
+    """A structure to be labelled.
+
+    largest, rms: predicted errors in eV/A; unsupported: atoms outside of the training data; gain: information in nats
+    beside what those chosen before give; counts: (N,) atoms of a cluster that count
+    """
 
     candidate: Candidate
     largest: float
     rms: float
-    gain: float
+    unsupported: int
+    gain: float = 0.0
     counts: np.ndarray | None = None
 
 
@@ -101,11 +109,12 @@ def evaluate_run(
     rows = []
     for k, candidate in enumerate(candidates):
         apart = not too_close(candidate.atoms, closest)
-        errors = predict.of(candidate).forces if apart else np.full(1, np.nan)
-        rows.append((candidate.index, errors.max(), np.sqrt(np.mean(errors**2)), apart))
+        predicted = predict.of(candidate) if apart else PredictedErrors(np.full(1, np.nan), np.zeros(1, dtype=bool))
+        errors, outside = predicted.forces, int(predicted.unsupported.sum())
+        rows.append((candidate.index, errors.max(), _rms(errors), outside, apart))
         advance(k + 1)
-    frames, largest, rms, possible = (np.array(column) for column in zip(*rows, strict=True))
-    return RunErrors(frames, largest, rms, possible)
+    frames, largest, rms, unsupported, possible = (np.array(column) for column in zip(*rows, strict=True))
+    return RunErrors(frames, largest, rms, unsupported, possible)
 
 
 def too_close(atoms: Atoms, closest: Mapping[str, float]) -> bool:
@@ -158,12 +167,10 @@ def harvest(
                 seen.append(mark)
                 kept.append((structure, environments))
         advance(k + 1)
-    order, gains = d_optimal([environments for _, environments in kept], settings.count, noise)
+    first = [int(settings.unsupported_first and one.unsupported == 0) for one, _ in kept]
+    order, gains = d_optimal([environments for _, environments in kept], settings.count, noise, first=first)
     left_out[NOT_NEEDED if len(order) < settings.count else MORE] += len(kept) - len(order)
-    chosen = [
-        Chosen(one.candidate, one.largest, one.rms, gain, one.counts)
-        for (one, _), gain in zip((kept[k] for k in order), gains, strict=True)
-    ]
+    chosen = [replace(one, gain=gain) for (one, _), gain in zip((kept[k] for k in order), gains, strict=True)]
     return Harvested(chosen, {reason: number for reason, number in left_out.items() if number})
 
 
@@ -174,19 +181,20 @@ def _ranked(
     left_out: Counter[str],
 ) -> list[Candidate]:
     """Frames that may be chosen, of the largest predicted errors first; each other is counted with its reason."""
-    frames: list[tuple[float, Candidate]] = []
+    frames: list[tuple[bool, float, Candidate]] = []
     for of_file, errors in zip(candidates, evaluated, strict=True):
-        for candidate, largest, apart in zip(of_file, errors.largest, errors.apart, strict=True):
-            if not apart:
+        for k, candidate in enumerate(of_file):
+            ahead = settings.unsupported_first and bool(errors.unsupported[k] > 0)
+            if not errors.apart[k]:
                 left_out[TOO_CLOSE] += 1
-            elif settings.threshold is not None and largest < settings.threshold:
+            elif settings.threshold is not None and errors.largest[k] < settings.threshold and not ahead:
                 left_out[BELOW] += 1
             else:
-                frames.append((float(largest), candidate))
-    frames.sort(key=lambda frame: -frame[0])  # stable: equal ones in the order of files and frames
+                frames.append((ahead, float(errors.largest[k]), candidate))
+    frames.sort(key=lambda frame: (not frame[0], -frame[1]))  # stable: equal ones in the order of files and frames
     most = POOL * settings.count
     left_out[BEYOND] += max(0, len(frames) - most)
-    return [candidate for _, candidate in frames[:most]]
+    return [candidate for *_, candidate in frames[:most]]
 
 
 class _Features:
@@ -223,7 +231,7 @@ def _structures(
     large = settings.clusters is not None and len(frame.atoms) > settings.clusters.largest
     if not large or features.of_structures:
         errors = np.array([_rms(predicted.forces)]) if features.of_structures else predicted.forces
-        chosen = Chosen(frame, predicted.largest, _rms(predicted.forces), 0.0)
+        chosen = Chosen(frame, predicted.largest, _rms(predicted.forces), int(predicted.unsupported.sum()))
         return [(chosen, Environments(cell.features, cell.numbers, errors), mark)]
     assert settings.clusters is not None
     found = []
@@ -241,7 +249,8 @@ def _structures(
         inside = cluster.origin[cluster.counts]
         errors = predicted.forces[inside]
         environments = Environments(cell.features[inside], cell.numbers[inside], errors)
-        chosen = Chosen(cluster.candidate, float(errors.max()), _rms(errors), 0.0, cluster.counts)
+        outside = int(predicted.unsupported[inside].sum())
+        chosen = Chosen(cluster.candidate, float(errors.max()), _rms(errors), outside, counts=cluster.counts)
         found.append((chosen, environments, fingerprint(environments, cell.numbers[inside])))
     return found
 

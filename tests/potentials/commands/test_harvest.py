@@ -15,6 +15,7 @@ from refusals import refusal
 from trained_models import DATA
 
 from rhopot.export import RhopotCalculator, read_card
+from rhopot.potentials.api import evaluate
 from rhopot.potentials.commands import main
 from rhopot.potentials.lammps.dynamics_settings import pairs_of
 from rhopot.potentials.structures.files import read_file
@@ -41,6 +42,15 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     ase.io.write(folder / "trajectory_ase.extxyz", [*frames, twin, touching], format="extxyz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that keeps its equations and grades environments."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    quick = ("report.stability=null", "report.train_frames=1", "data.split={by: fraction}")
+    trained_models.train("soap_linear", folder, *quick, "regressor.keep_equations=true")
     return folder
 
 
@@ -123,6 +133,23 @@ def test_known_structures_are_left_out(trained_model: Callable[[str], Path], run
     assert [one["frame"] for one in numbers(folder)["chosen"]] == [11], "the one that was changed, now not too close"
 
 
+def test_frames_outside_of_the_training_data_come_first(first_run: Path, run: Path, tmp_path: Path) -> None:
+    """Even where no predicted error is above the threshold; their number is that of the calculator."""
+    model, folder = first_run / "model.pt", tmp_path / "harvest"
+    stretched = ase.io.read(run / "trajectory_ase.extxyz", 0)
+    stretched.set_cell(1.3 * stretched.cell, scale_atoms=True)
+    ase.io.write(run / "stretched.extxyz", stretched, format="extxyz")
+    outside = int((~RhopotCalculator(model).get_property("supported", stretched)).sum())
+    assert outside > 0
+    words = ["harvest", str(model), str(run), "--threshold", "1e6", "--unsupported-first", "-o", str(folder)]
+    assert main(words) == 0
+    found = numbers(folder)["chosen"]
+    assert found
+    assert all(one["n_unsupported"] > 0 for one in found)
+    (mine,) = [one for one in found if one["file"].endswith("stretched.extxyz")]
+    assert mine["n_unsupported"] == outside
+
+
 def test_clusters_are_cut_from_large_cells(trained_model: Callable[[str], Path], run: Path, tmp_path: Path) -> None:
     """Around less known atoms; the others are held; inputs for each."""
     large = ase.io.read(run / "trajectory_ase.extxyz", 3).repeat(2)
@@ -172,30 +199,29 @@ def test_dynamics_that_is_uncertain_is_harvested(
     assert numbers(tmp_path / "dump")["largest_error_eV_A"] == pytest.approx(largest, rel=1e-5)
 
 
-def test_a_labelled_harvest_is_appended(trained_model: Callable[[str], Path], run: Path, tmp_path: Path) -> None:
-    """From the harvest to the next model: `rhopot train RUN/config.yaml append=RUN data.train=labelled.xyz`."""
-    quick = ("report.stability=null", "report.train_frames=1", "regressor.keep_equations=true")
-    first = tmp_path / "first"
-    trained_models.train("soap_linear", first, *quick)
-    assert main(["harvest", str(first / "model.pt"), str(run), "-n", "3", "-o", str(tmp_path / "harvest")]) == 0
-    frames = ase.io.read(tmp_path / "harvest" / "harvest.xyz", ":")
+def test_a_labelled_harvest_is_appended(first_run: Path, tmp_path: Path) -> None:
+    """From the harvest of an unknown alloy to the next model, whose forces there are better."""
+    source = DATA / f"{UNKNOWN}.xyz"
+    words = ["harvest", str(first_run / "model.pt"), str(source), "-n", "3", "-o", str(tmp_path / "harvest")]
+    assert main(words) == 0
+    frames, labelled = ase.io.read(tmp_path / "harvest" / "harvest.xyz", ":"), read_file(source)
     for atoms in frames:
-        moving = atoms.copy()
-        moving.calc = RhopotCalculator(trained_model("soap_gap"))
-        atoms.info["REF_energy"] = moving.get_potential_energy()
-        atoms.info["REF_stress"] = moving.get_stress(voigt=False)
-        atoms.arrays["REF_forces"] = moving.get_forces()
+        of_dft = labelled[atoms.info["harvest_frame"]]
+        of_dft.wrap()
+        assert atoms.positions == pytest.approx(of_dft.positions, abs=1e-6)
+        atoms.info |= {name: of_dft.info[name] for name in ("REF_energy", "REF_stress")}
+        atoms.arrays["REF_forces"] = of_dft.arrays["REF_forces"]
     ase.io.write(tmp_path / "labelled.xyz", frames, format="extxyz")
-    words = [f"append={first}", f"data.train={tmp_path / 'labelled.xyz'}", f"output={tmp_path / 'second'}"]
-    assert main(["train", str(first / "config.yaml"), *words]) == 0
-    before, after = (read_card(tmp_path / name / "model.pt").training_data.summary for name in ("first", "second"))
+    words = [f"append={first_run}", f"data.train={tmp_path / 'labelled.xyz'}", f"output={tmp_path / 'second'}"]
+    assert main(["train", str(first_run / "config.yaml"), *words]) == 0
+    files = [folder / "model.pt" for folder in (first_run, tmp_path / "second")]
+    before, after = (read_card(file).training_data.summary for file in files)
     assert after["n_frames"] == before["n_frames"] + 3
     assert after["config_types"]["harvest"] == 3
-    files = [tmp_path / name / "model.pt" for name in ("first", "second")]
-    largest = [
-        max(RhopotCalculator(file).get_property("forces_error", atoms).max() for atoms in frames) for file in files
-    ]
-    assert largest[1] < largest[0], "they are known better now"
+    known = {atoms.info["harvest_frame"] for atoms in frames}
+    others = [frame for k, frame in enumerate(labelled) if k not in known]
+    first, second = (evaluate(file, others)["forces_mae_mev_per_angstrom"] for file in files)
+    assert second < 0.95 * first
 
 
 @pytest.mark.parametrize(

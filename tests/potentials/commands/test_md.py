@@ -99,6 +99,11 @@ def test_uncertainty_ends_both_engines_in_one_step(
     frames = [ase.io.read(folder / f"stopped_{engine}.extxyz") for engine in ("ase", "lammps")]
     assert frames[1].positions == pytest.approx(frames[0].positions, abs=1e-5)
 
+    at_once = tmp_path / "at_once"
+    assert main(["md", *words, *options, "--until-uncertain", "1e-9", "-o", str(at_once)]) == 3
+    assert {each["step"] for each in results(at_once)["ended"].values()} == {0}
+    assert len(ase.io.read(at_once / "stopped_ase.extxyz")) == len(frames[0])
+
 
 def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted at step 25 with states saved at every frame; then steps are made once more and kept results used."""
