@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ def _report(
         within = np.flatnonzero(values <= limit)
         needed = f"{labels[within[0]]} labels added" if len(within) else "not with as many labels as were added"
         console.print(f"{name}: within 10 % of the full fit ({limit:.1f} meV/A): {needed}")
+    console.print(table("kinds of labels added (config_type)", *_kinds(options.output, list(curves))))
     figure, axes = single_figure()
     axes.fill_between(labels, random.min(axis=0), random.max(axis=0), color=SECOND, alpha=0.15, lw=0)
     axes.plot(labels, random.mean(axis=0), "o-", ms=4, lw=1.2, color=SECOND, label=f"random, {len(random)} seeds")
@@ -152,6 +154,17 @@ def _report(
     axes.xaxis.set_major_locator(MultipleLocator(options.batch))
     axes.legend(frameon=False, fontsize=9)
     console.print(str(save_figure(figure, options.output / "learning_loop.png")))
+
+
+def _kinds(output: Path, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: how many frames of each config_type the pool has, and how many were added."""
+    frames = {"pool": read_file(output / "pool.xyz")}
+    for name in names:
+        frames[name] = [frame for file in sorted((output / name).glob("*/labelled.xyz")) for frame in read_file(file)]
+    counts = {
+        name: Counter(frame.info.get("config_type", "default") for frame in some) for name, some in frames.items()
+    }
+    return ["", *frames], [[kind, *(str(count[kind]) for count in counts.values())] for kind in sorted(counts["pool"])]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rhopot.potentials import property_plots
 from rhopot.potentials.config import load_config
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_atomically, write_json
+from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
 from rhopot.potentials.harvesting.candidates import Candidate, find_runs, read_run
 from rhopot.potentials.harvesting.clusters import ClusterSettings
 from rhopot.potentials.harvesting.errors import NORMAL, ErrorPredictor
@@ -251,10 +252,15 @@ def _write(
     if not frames:
         console.print(f"nothing is harvested; the largest predicted force error is {least_known:.3g} eV/A")
     elif (model_file.parent / "config.yaml").is_file():
-        run = model_file.parent
-        console.print(
-            f"when labelled: rhopot train {run}/config.yaml append={run} data.train=labelled.xyz output=NEW_RUN"
-        )
+        console.print(f"when labelled: {_next_training(model_file.parent)}")
+
+
+def _next_training(run: Path) -> str:
+    """The command that trains with the labelled structures, of a training that stands in a folder."""
+    if (run / EQUATIONS).is_file():
+        return f"rhopot train {run}/config.yaml append={run} data.train=labelled.xyz output=NEW_RUN"
+    data = ", ".join([*load_config(run / "config.yaml").data.train, "labelled.xyz"])
+    return f'rhopot train {run}/config.yaml "data.train=[{data}]" output=NEW_RUN'
 
 
 _COLUMNS = [
