@@ -1,4 +1,4 @@
-"""Pictures of properties: energies and moduli against volume, elastic constants, phonons, functions of temperature."""
+"""Pictures of properties: energies and moduli against volume, elastic constants, phonons, errors along runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rhopot.potentials.plots import ACCENT, FAINT, INK, PALETTE, SECOND, save_figure, single_figure
 
 COLORS = (INK, ACCENT)
+MOST_RUNS = 8
 Lines = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
@@ -158,4 +159,34 @@ def of_temperature(
         axes.set_xlabel("temperature (K)")
     if len(next(iter(panels.values()))[0]) > 1:
         grid[0, 0].legend(frameon=False, fontsize=8)
+    return save_figure(figure, path, title)
+
+
+def errors_along_runs(
+    path: str | Path,
+    runs: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    chosen: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    threshold: float | None = None,
+    title: str = "",
+) -> Path:
+    """Largest predicted force errors (eV/Å) of the frames of runs, one panel for each of at most `MOST_RUNS`.
+
+    runs: name -> (numbers of frames, errors); chosen: the same of those that are marked; threshold: a dotted line
+    """
+    shown = dict(sorted(runs.items(), key=lambda item: -len(chosen.get(item[0], ((),))[0]))[:MOST_RUNS])
+    shown = {name: values for name, values in runs.items() if name in shown}
+    figure = Figure(figsize=(6.0, 1.0 + 1.9 * len(shown)), layout="constrained")
+    for axes, (name, (frames, errors)) in zip(
+        figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown.items(), strict=True
+    ):
+        finite = np.isfinite(errors) & (errors > 0.0)
+        style = ".-" if len(frames) < 100 else "-"
+        axes.semilogy(frames[finite], errors[finite], style, color=FAINT, lw=1.0, ms=3)
+        if name in chosen:
+            axes.semilogy(*chosen[name], "o", color=ACCENT, ms=4, label="chosen")
+        if threshold is not None:
+            axes.axhline(threshold, color=INK, lw=0.8, ls=":")
+        axes.set_title(name, fontsize=8, color=INK, loc="left")
+        axes.set(xlabel="frame" if name == list(shown)[-1] else "")
+    figure.supylabel("largest predicted force error (eV/Å)", fontsize=9)
     return save_figure(figure, path, title)

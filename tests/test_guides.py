@@ -103,7 +103,7 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     settings["report"]["stability"] = None  # a quarter of a minute
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     shutil.copy(trained_model("soap_gap"), tmp_path / "reference.pt")
-    _, halted, looked, labelled, again = run("halted_run", tmp_path)
+    _, halted, looked, labelled, again, harvested = run("halted_run", tmp_path)
     assert "Fix halt condition" in halted
     step = re.search(r"halted at step (\d+) with ([\d.]+) eV/A", halted)
     assert step is not None
@@ -114,6 +114,8 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     assert labelled.count("run1/model.pt on halted.xyz") == again.count("run2/model.pt on halted.xyz") == 1
     assert "REF_forces (131)" in again
     assert (tmp_path / "run2" / "model.pt").exists()
+    assert "lammps stopped at step" in harvested
+    assert (tmp_path / "harvest" / "gpaw" / "0000" / "label.py").exists()
 
 
 def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ LAYERS = [
     "rhopot.potentials.runs",
     "rhopot.potentials.lammps",
     "rhopot.potentials.properties",
+    "rhopot.potentials.harvesting",
     "rhopot.potentials.analysis",
     "rhopot.potentials.tuning",
     "rhopot.potentials.verification",

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rhopot.potentials import threads
-from rhopot.potentials.commands import dynamics_application, property_application
+from rhopot.potentials.commands import dynamics_application, learning_application, property_application
 from rhopot.potentials.commands.failures import (
     Terminated,
     is_usage,
@@ -368,14 +368,15 @@ def data_lint(
 
 for _properties in (property_application, dynamics_application):
     _properties.COMMANDS.add_to(app)
+learning_application.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     0 done, 1 failed or refused, 2 wrong use, 3 incomplete (a training whose model is saved but not all that describes
-    it, a search whose budget no trial meets), 130 interrupted (Ctrl-C), 143 terminated (SIGTERM, as batch systems send
-    it before the time is up).
+    it, a search whose budget no trial meets, dynamics that --until-uncertain ended), 130 interrupted (Ctrl-C), 143
+    terminated (SIGTERM, as batch systems send it before the time is up).
 
     A failure is one sentence on stderr; `--debug`, anywhere on the line, shows the traceback as well.
     """

@@ -68,7 +68,8 @@ def md(
         float | None,
         typer.Option(
             "--until-uncertain",
-            help="Stop where the largest force uncertainty of an atom is above, in eV/A.",
+            help="Stop at the first frame where the largest force uncertainty of an atom (standard deviation of the "
+            "members' forces) is above, in eV/A; exit status 3.",
             metavar="X",
         ),
     ] = None,

@@ -39,6 +39,12 @@ NO_DRIFT = 1e-6  # K: kinetic energy per atom of a common velocity that is round
 COMPARED_STEPS = 50  # of the short run at constant energy in both engines
 
 
+class Uncertain(RuntimeError):
+    """A run that was ended where the model does not know enough; everything has been written."""
+
+    exit_status = 3
+
+
 @dataclass(frozen=True)
 class StartComparison:
     """The first configuration in both engines.
@@ -132,6 +138,7 @@ class MdRun:
 
         Raises:
             RuntimeError: numbers that are not finite, lost atoms, a closest approach; engines that differ.
+            Uncertain: the limit of the uncertainty ended the run.
         """
         task = self.task
         results: dict[str, DynamicsResults] = {}
@@ -161,6 +168,9 @@ class MdRun:
         task.finish({self.name: rows}, {"n_atoms": len(self.atoms), **self._further(ended, results)})
         if any(each.kind not in ("", "uncertain") for each in ended.values()):
             raise RuntimeError("; ".join(sentences))
+        if sentences:
+            remedy = f"what to label: rhopot harvest {task.potential.name} {task.folder}"
+            raise Uncertain("; ".join([*sentences, remedy]))
 
     def _sentence(self, engine: str, ended: Ended) -> str:
         time = ended.step * self.settings.timestep / 1000.0

@@ -259,4 +259,5 @@ def read_table(path: Path) -> dict[str, Floats]:
     """Columns of a table by name; NaN where a field is empty."""
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = [[float(word) if word else np.nan for word in line.split(",")] for line in lines[1:]]
-    return dict(zip(lines[0].split(","), np.array(rows).reshape(len(rows), -1).T, strict=True))
+    columns = lines[0].split(",")
+    return dict(zip(columns, np.array(rows).reshape(len(rows), len(columns)).T, strict=True))

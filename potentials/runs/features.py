@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from rhopot.export import ModelCard, read_card
@@ -58,6 +59,13 @@ def compute_features(
         arrays["names"] = np.array(family.feature_names(descriptor))
     completed = json.dumps(descriptor.settings.model_dump(mode="json"))
     return family, {**arrays, "symbols": np.array(symbols), "descriptor": np.array(completed)}
+
+
+def features_of_model(card: ModelCard) -> tuple[Family, Callable[[Atoms], NDArray[np.float64]]]:
+    """Family of a model, and what gives the features of a structure: (N, F) of its atoms, (F,) of a global model's."""
+    family, settings, symbols = _described(card, FrameSet(()))
+    descriptor = make_descriptor(family, settings, (), symbols)
+    return family, lambda atoms: family.features(descriptor, atoms)
 
 
 def keys_for(source: Any, keys: Keys = AUTO) -> Keys:

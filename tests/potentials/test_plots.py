@@ -35,6 +35,9 @@ DRAWINGS: dict[str, Callable[[Path], Path]] = {
     "six curves": lambda path: plots.curves(path, {f"{k}": ([1, 10], [1.0 + k, 0.1]) for k in range(6)}, "F", "GFRE"),
     "named front": lambda path: plots.named_front(path, {"a": (1, 3.0), "b": (2, 1.0), "c": (3, 2)}, [0, 1], "x", "y"),
     "matrix": lambda path: plots.matrix(path, [[0.0, 0.7], [0.2, 0.0]], ["a b", "c"], "title"),
+    "errors along runs": lambda path: property_plots.errors_along_runs(
+        path, {"a": (X, Y + 2), "b": (X, Y + 3)}, {"a": (X[:1], Y[:1] + 2)}, 2.5, "title"
+    ),
     "time series": lambda path: plots.time_series(path, X, {"energy (eV)": {"a": Y}, "T (K)": {"b": X}}, "title"),
 }
 

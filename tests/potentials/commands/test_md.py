@@ -74,7 +74,7 @@ def test_engines_agree(
 def test_uncertainty_ends_both_engines_in_one_step(
     trained_model: Callable[[str], Path], training_structure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A limit that the heated structure passes: a success, with a sentence and the frame."""
+    """A limit that the heated structure passes: an exit status of its own, with a sentence and the frame."""
     words = [str(trained_model("soap_linear")), training_structure, "--engine", "both", "-n", "2"]
     options = ["--ensemble", "nve", "--temperature", "3000", "--steps", "60", "--every", "2", "--skip", "0"]
     assert main(["md", *words, *options, "--until-uncertain", "1000", "-o", str(tmp_path / "free")]) == 0
@@ -86,16 +86,24 @@ def test_uncertainty_ends_both_engines_in_one_step(
     assert step >= 16
 
     folder = tmp_path / "limited"
-    assert main(["md", *words, *options, "--until-uncertain", f"{limit}", "-o", str(folder)]) == 0
+    assert main(["md", *words, *options, "--until-uncertain", f"{limit}", "-o", str(folder)]) == 3
 
     ended = results(folder)["ended"]
     assert {engine: (each["step"], each["kind"]) for engine, each in ended.items()} == {
         "ase": (step, "uncertain"),
         "lammps": (step, "uncertain"),
     }
-    assert f"ase stopped at step {step}" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"ase stopped at step {step}" in said.out
+    assert f"rhopot: ase stopped at step {step}" in said.err
+    assert f"what to label: rhopot harvest {trained_model('soap_linear')} {folder}" in said.err
     frames = [ase.io.read(folder / f"stopped_{engine}.extxyz") for engine in ("ase", "lammps")]
     assert frames[1].positions == pytest.approx(frames[0].positions, abs=1e-5)
+
+    at_once = tmp_path / "at_once"
+    assert main(["md", *words, *options, "--until-uncertain", "1e-9", "-o", str(at_once)]) == 3
+    assert {each["step"] for each in results(at_once)["ended"].values()} == {0}
+    assert len(ase.io.read(at_once / "stopped_ase.extxyz")) == len(frames[0])
 
 
 def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
