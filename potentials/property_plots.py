@@ -190,3 +190,29 @@ def errors_along_runs(
         axes.set(xlabel="frame" if name == list(shown)[-1] else "")
     figure.supylabel("largest predicted force error (eV/Å)", fontsize=9)
     return save_figure(figure, path, title)
+
+
+def coexistence(
+    path: str | Path,
+    times: np.ndarray,
+    temperatures: np.ndarray,
+    slabs: np.ndarray,
+    averaged: tuple[float, float, float],
+    title: str = "",
+) -> Path:
+    """Temperature (K) over time (ps), and the solid fraction of slabs along z (times, slabs).
+
+    averaged: time at which the average begins, the average, and its standard error.
+    """
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    first, mean, error = averaged
+    above.plot(times, temperatures, color=FAINT, lw=0.8)
+    above.plot([first, times[-1]], [mean, mean], color=ACCENT, lw=1.6, label=f"{mean:.0f} ± {error:.1g} K")
+    above.set_ylabel("temperature (K)")
+    above.legend(frameon=False, fontsize=9)
+    edges = np.concatenate([times, [2.0 * times[-1] - times[-2]]]), np.linspace(0.0, 1.0, slabs.shape[1] + 1)
+    mesh = below.pcolormesh(*edges, slabs.T, vmin=0.0, vmax=1.0, cmap="cividis")
+    below.set(xlabel="time (ps)", ylabel="z / cell")
+    figure.colorbar(mesh, ax=below, label="solid fraction")
+    return save_figure(figure, path, title)

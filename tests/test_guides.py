@@ -120,12 +120,13 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
 
 def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    relax, eos, elastic, phonons, defects, neb, md, speed, python = run("properties", tmp_path)
+    relax, eos, elastic, phonons, defects, neb, md, melt, speed, python = run("properties", tmp_path)
     assert "Li on Si, 8 sites" in defects
     assert "100000 atoms for 1 ns take" in speed
     assert "space group" in relax
     assert "no imaginary mode" in phonons
     assert "averages over the last" in md
+    assert "melting point" in melt
     assert "forward barrier" in neb
     assert "K (Birch-Murnaghan)" in eos
     assert "stable against strain" in elastic

@@ -31,6 +31,7 @@ from rhopot.potentials import plots
 from rhopot.potentials.console import make_console
 from rhopot.potentials.lammps.input_decks import npt, write_data
 from rhopot.potentials.lammps.process import run_lammps
+from rhopot.potentials.properties.engine import AseEngine
 from rhopot.potentials.units import MEV_PER_EV
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,12 +72,9 @@ def other_cells(atoms: ase.Atoms, fresh: Callable[[], RhopotCalculator]) -> np.n
 
 def energies_of_edges(atoms: ase.Atoms, calculator: RhopotCalculator) -> tuple[np.ndarray, np.ndarray]:
     """Volumes (A^3) and energies (eV) per atom of scaled cells, prepared for the largest."""
-    scaled = [atoms.copy() for _ in EDGES]
-    for structure, edge in zip(scaled, EDGES, strict=True):
-        structure.set_cell(atoms.cell * edge, scale_atoms=True)
-    calculator.prepare(scaled[-1], stretch=1.0)
-    energies = np.array([calculator.get_potential_energy(structure) for structure in scaled])
-    return np.array([structure.get_volume() for structure in scaled]) / len(atoms), energies / len(atoms)
+    cells = [atoms.cell.array * edge for edge in EDGES]
+    found = AseEngine(calculator).in_cells(atoms, cells, relax=False, fmax=0.0)
+    return atoms.get_volume() * EDGES**3 / len(atoms), found.energies / len(atoms)
 
 
 def main(words: Sequence[str] | None = None) -> None:

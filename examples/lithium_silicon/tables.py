@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from structures import RELAXATION, TITLES, per_atom
 
+from rhopot.potentials.properties.equation_of_state import fitted_parabola
 from rhopot.potentials.structures import FrameSet
-from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, MEV_PER_EV
+from rhopot.potentials.units import MEV_PER_EV
 
 ByFold = Sequence[np.ndarray]
 # Edges are strained by at most this much from the minimum in the parabola that gives a bulk modulus.
@@ -112,9 +113,7 @@ def bulk_modulus(volumes: np.ndarray, energies: np.ndarray) -> float:
         return float("nan")
     near = np.abs((volumes / volumes[lowest]) ** (1 / 3) - 1) <= NEAR
     near[lowest - 1 : lowest + 2] = True
-    _, slope, _ = np.polyfit(volumes[near], energies[near], 2)
-    # E = a V^2 + b V + c has V0 = -b / 2a and E'' = 2a.
-    return float(-slope * GPA_PER_EV_PER_CUBIC_ANGSTROM)
+    return fitted_parabola(volumes[near], energies[near])[-1]
 
 
 def barriers(frames: FrameSet, energies: Mapping[str, ByFold]) -> tuple[str, dict[str, dict[str, np.ndarray]]]:

@@ -19,19 +19,19 @@ COMMANDS = PropertyCommands()
 def md(
     options: PropertyOptions,
     ensemble: Annotated[
-        str | None, typer.Option("--ensemble", help="nve, nvt or npt; by default nvt.", metavar="nve|nvt|npt")
+        str | None, typer.Option("--ensemble", help="nve, nvt, npt or nph; by default nvt.", metavar="nve|nvt|npt|nph")
     ] = None,
     temperature: Annotated[
         str | None,
         typer.Option("--temperature", help="K; two numbers, 300,1200, heat or cool linearly. By default 300."),
     ] = None,
-    pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt; by default 0.")] = None,
+    pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt and nph; by default 0.")] = None,
     barostat: Annotated[
         str | None,
         typer.Option(
             "--barostat",
-            help="With npt: isotropic (default), anisotropic (three edges) or full (all components).",
-            metavar="isotropic|anisotropic|full",
+            help="With npt, nph: isotropic (default), anisotropic (three edges), full, z (third edge).",
+            metavar="isotropic|anisotropic|full|z",
         ),
     ] = None,
     steps: Annotated[
@@ -93,7 +93,7 @@ def md(
         ),
     ] = None,
 ) -> None:
-    """Molecular dynamics at constant energy, temperature or pressure.
+    """Molecular dynamics at constant energy, temperature, pressure or enthalpy.
 
     Writes trajectory_ENGINE.extxyz, thermo_ENGINE.csv, pictures of thermodynamics, g(r), angles and displacements,
     md.json with averages and their errors by blocking, and in.md for LAMMPS. The same command goes on where it
@@ -175,4 +175,68 @@ def diffusion(
         charge=charge or [],
         ballistic=ballistic,
         blocks=blocks,
+    )
+
+
+@COMMANDS.command("melt", engine="lammps")
+def melt(
+    options: PropertyOptions,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="K, a guess of the melting point, where the first attempt starts.")
+    ],
+    hot: Annotated[
+        float, typer.Option("--hot", help="Half of the cell is melted at this multiple of the temperature.")
+    ] = 2.0,
+    pressure: Annotated[float, typer.Option("--pressure", help="GPa.")] = 0.0,
+    atoms: Annotated[
+        int, typer.Option("--atoms", help="Supercell of at least so many atoms, three times as long as wide.", min=1)
+    ] = 1000,
+    repeat: Annotated[
+        str | None,
+        typer.Option("--repeat", help="Its cells instead (of a prototype, cubic ones), 3,3,10.", metavar="N,N,N"),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Time steps of the coexistence; more of them extend a finished run.", min=1)
+    ] = 50000,
+    prepare_steps: Annotated[
+        int,
+        typer.Option("--prepare-steps", help="Of the crystal, of melting, and of both phases before that.", min=1),
+    ] = 5000,
+    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
+    every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
+    skip: Annotated[float, typer.Option("--skip", help="Fraction of the coexistence that averages leave out.")] = 0.3,
+    attempts: Annotated[int, typer.Option("--attempts", help="Most attempts at different temperatures.", min=1)] = 5,
+    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+) -> None:
+    """Melting point: the temperature at which a crystal and its liquid stay side by side at constant enthalpy.
+
+    One half of an elongated supercell is melted while the other is held; then both phases run at constant enthalpy and
+    pressure, and the cell comes to its melting point by itself. Where it freezes or melts completely, it is done again
+    from a higher or a lower temperature. By default in LAMMPS. The error is statistical (blocking), it is not that of
+    the model. The same command goes on where it was stopped.
+    rhopot melt model.pt --prototype diamond --temperature 1700 -n 4
+    """
+    from rhopot.potentials.commands.melt import MeltSettings
+    from rhopot.potentials.commands.melt import melt as run
+    from rhopot.potentials.commands.property_application import three_numbers
+
+    cells = None if repeat is None else three_numbers("--repeat", repeat)
+    run(
+        options,
+        MeltSettings(
+            temperature,
+            hot,
+            pressure,
+            atoms,
+            cells,
+            steps,
+            prepare_steps,
+            timestep,
+            every,
+            seed,
+            skip,
+            attempts,
+            closest,
+        ),
     )

@@ -213,8 +213,9 @@ def print_run(task: PropertyTask, atoms: Atoms, settings: DynamicsSettings, limi
         f"{len(atoms)} atoms ({atoms.get_chemical_formula()})",
         {"nve": "nve (velocity Verlet)", "nvt": f"nvt (Nose-Hoover chain, damping {THERMOSTAT_STEPS * fs:g} fs)"}.get(
             settings.ensemble,
-            f"npt ({settings.barostat}, {settings.pressure:g} GPa, damping {THERMOSTAT_STEPS * fs:g} and "
-            f"{BAROSTAT_STEPS * fs:g} fs)",
+            f"{settings.ensemble} ({settings.barostat}, {settings.pressure:g} GPa, damping "
+            + (f"{THERMOSTAT_STEPS * fs:g} and " if settings.ensemble == "npt" else "")
+            + f"{BAROSTAT_STEPS * fs:g} fs)",
         ),
         f"{first:g} K" if first == last else f"{first:g} to {last:g} K",
         f"{settings.steps} steps of {fs:g} fs, recorded every {settings.every}",

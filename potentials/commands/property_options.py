@@ -146,17 +146,18 @@ class PropertyCommands:
     def __init__(self) -> None:
         self._commands: dict[tuple[str, ...], Callable[..., None]] = {}
 
-    def command(self, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def command(self, *names: str, engine: str = "ase") -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Register a function as a command of these names (the first is shown, the others are aliases).
 
-        The function takes `PropertyOptions` first and its own options as keywords; the command has both.
+        The function takes `PropertyOptions` first and its own options as keywords; the command has both. engine: the
+        default of --engine.
         """
 
         def register(run: Callable[..., None]) -> Callable[..., None]:
             own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
             shared = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in _OPTIONS.items()
+                for name, (kind, default) in (_OPTIONS | {"engine": (_OPTIONS["engine"][0], engine)}).items()
             ]
             keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
 

@@ -36,7 +36,7 @@ from rhopot.potentials.units import Floats
 MAGIC = b"LammpS RestartT"  # at the end of a restart file that is complete
 TAG = "rhopot_start"
 COMPARED = "compared.dump"
-_BOX = {"isotropic": "iso", "anisotropic": "aniso", "full": "tri"}
+_BOX = {"isotropic": "iso", "anisotropic": "aniso", "full": "tri", "z": "z"}
 _THERMO = "step temp pe ke etotal econserve press vol cella cellb cellc cellalpha cellbeta cellgamma"
 _HALTED = re.compile(r"Fix halt condition for fix-id (\S+) met on step (\d+) with value (\S+)")
 
@@ -47,10 +47,13 @@ def dynamics_input(
     """Input of a run from the structure and velocities of `data`, or on from the file `restart`."""
     if restart is None:
         text = header(data, pair)
-        box = ["change_box all triclinic"] if settings.ensemble == "npt" and settings.barostat == "full" else []
+        box = ["change_box all triclinic"] if settings.cell_changes and settings.barostat == "full" else []
     else:
         text, box = "\n".join([f"read_restart {restart}", *pair.lines(data.symbols)]) + "\n", []
     columns = _THERMO + (" v_sigma" if limits.uncertainty is not None else "")
+    if settings.held:
+        box += [f"group held id <= {settings.held}", "group moving subtract all held", "compute kelvin moving temp"]
+        columns = columns.replace("temp", "c_kelvin", 1)
     lines = [
         *box,
         f"timestep {settings.timestep / 1000:.12g}",
@@ -214,12 +217,14 @@ def _integrator(settings: DynamicsSettings) -> list[str]:
     first, last = (number(value) for value in settings.temperature)
     thermostat = f"temp {first} {last} $({THERMOSTAT_STEPS}.0*dt)"
     if settings.ensemble == "nvt":
-        return [f"fix integrate all nvt {thermostat}"]
+        return [f"fix integrate {'moving' if settings.held else 'all'} nvt {thermostat}"]
     pressure = number(settings.pressure * BAR_PER_GPA)
     barostat = f"{_BOX[settings.barostat]} {pressure} {pressure} $({BAROSTAT_STEPS}.0*dt)"
     # A flip changes the basis of the lattice, and neither edges nor displacements can be compared between frames before
     # and after; without flips LAMMPS ends where an edge is tilted by more than 1.5 of another.
     flip = " flip no" if settings.barostat == "full" else ""
+    if settings.ensemble == "nph":
+        return [f"fix integrate all nph {barostat}{flip} pchain 0"]  # no thermostat of the barostat either
     return [f"fix integrate all npt {thermostat} {barostat}{flip}"]
 
 

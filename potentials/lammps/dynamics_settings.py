@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from ase import Atoms
 
-ENSEMBLES = ("nve", "nvt", "npt")
-BAROSTATS = ("isotropic", "anisotropic", "full")
+ENSEMBLES = ("nve", "nvt", "npt", "nph")
+BAROSTATS = ("isotropic", "anisotropic", "full", "z")
 THERMOSTAT_STEPS, BAROSTAT_STEPS = 100, 1000  # damping times of the Nose-Hoover chains in time steps
 TIMESTEPS = ((6.0, 0.5), (20.0, 1.0))  # lightest atom below this mass (u): time step in fs
 LONGEST_TIMESTEP = 2.0
@@ -53,10 +53,11 @@ class Limits:
 class DynamicsSettings:
     """One run of molecular dynamics.
 
-    ensemble: nve (velocity Verlet), nvt (Nose-Hoover chain) or npt (Martyna-Tobias-Klein); barostat: `isotropic`,
-    `anisotropic` (three edges of an orthogonal cell) or `full` (all components). temperature: at the start and at the
-    end of the run, in between linear in time; velocities are drawn at the first. every: steps between frames, rows of
-    the table and looks at the limits.
+    ensemble: nve (velocity Verlet), nvt (Nose-Hoover chain), npt (Martyna-Tobias-Klein) or nph (npt without
+    thermostats: the enthalpy is conserved); barostat: `isotropic`, `anisotropic` (three edges of an orthogonal cell),
+    `full` (all components) or `z` (the third edge, at right angles to the others). temperature: at the start and at
+    the end of the run, in between linear in time; velocities are drawn at the first. every: steps between frames, rows
+    of the table and looks at the limits. held: so many atoms, the first ones, do not move (nvt alone).
 
     Raises:
         ValueError: a setting without meaning, with what to give instead.
@@ -70,13 +71,14 @@ class DynamicsSettings:
     timestep: float = 1.0
     every: int = 10
     seed: int = 0
+    held: int = 0
 
     def __post_init__(self) -> None:
         if self.ensemble not in ENSEMBLES:
-            raise ValueError(f"ensemble must be nve, nvt or npt, got '{self.ensemble}'; choose one of them")
+            raise ValueError(f"ensemble must be nve, nvt, npt or nph, got '{self.ensemble}'; choose one of them")
         if self.barostat not in BAROSTATS:
             raise ValueError(
-                f"barostat must be isotropic, anisotropic or full, got '{self.barostat}'; choose one of them"
+                f"barostat must be isotropic, anisotropic, full or z, got '{self.barostat}'; choose one of them"
             )
         if not all(0.0 < value < 1e6 for value in self.temperature):
             raise ValueError(
@@ -90,15 +92,22 @@ class DynamicsSettings:
                 f"steps must be at least every, and every at least 1, got steps {self.steps} and every {self.every}; "
                 "give more steps or record more often"
             )
-        if self.ensemble == "nve" and self.ramp:
+        if self.ensemble in ("nve", "nph") and self.ramp:
             raise ValueError(
-                "temperature must be one number at constant energy, got two; use --ensemble nvt for a ramp"
+                "temperature must be one number at constant energy or enthalpy, got two; use --ensemble nvt for a ramp"
             )
+        if self.held and self.ensemble != "nvt":
+            raise ValueError(f"held must be 0 save with nvt, got {self.held} with {self.ensemble}; use nvt")
 
     @property
     def ramp(self) -> bool:
         """True where the target temperature changes."""
         return self.temperature[0] != self.temperature[1]
+
+    @property
+    def cell_changes(self) -> bool:
+        """True at constant pressure."""
+        return self.ensemble in ("npt", "nph")
 
     @property
     def checkpoint(self) -> int:
@@ -116,26 +125,26 @@ class DynamicsSettings:
         Raises:
             ValueError: fewer than two atoms, constraints, or a cell that the barostat cannot act on.
         """
-        if len(atoms) < 2:
+        if len(atoms) < 2 + self.held:
             raise ValueError(
-                f"structure must hold two atoms or more for dynamics, got {len(atoms)}; repeat it with --repeat or "
-                "--atoms"
+                f"structure must hold two atoms or more for dynamics, got {len(atoms) - self.held}; repeat it with "
+                "--repeat or --atoms"
             )
         if atoms.constraints:
             raise ValueError(
                 "structure must have no constraints for dynamics, got some; remove them (del atoms.constraints)"
             )
-        if self.ensemble == "npt" and not all(atoms.pbc):
+        if self.cell_changes and not all(atoms.pbc):
             raise ValueError(
                 "structure must be periodic in three directions at constant pressure, got open sides; use --ensemble "
                 "nvt"
             )
-        if self.ensemble == "npt" and self.barostat == "anisotropic":
+        if self.cell_changes and self.barostat in ("anisotropic", "z"):
             angles = [float(angle) for angle in atoms.cell.angles()]
-            if any(abs(angle - 90.0) > RIGHT_ANGLE for angle in angles):
+            if any(abs(a - 90.0) > RIGHT_ANGLE for a in angles[: 2 if self.barostat == "z" else 3]):
                 raise ValueError(
-                    f"barostat anisotropic must have a cell of right angles, got {', '.join(f'{a:g}' for a in angles)} "
-                    "degrees; take an orthogonal cell, or --barostat full"
+                    f"barostat {self.barostat} must have a cell of right angles, got "
+                    f"{', '.join(f'{a:g}' for a in angles)} degrees; take an orthogonal cell, or --barostat full"
                 )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 
 from rhopot.potentials.files import read_arrays, write_arrays, write_atomically
 from rhopot.potentials.lammps.dynamics_settings import THERMO, DynamicsSettings, Ended, Limits
@@ -104,6 +105,8 @@ class _Run:
         self.moving, self.settings, self.limits, self.files, self.key = atoms.copy(), settings, limits, files, key
         prepare(calculator, self.moving)
         self.moving.calc = calculator
+        if settings.held:
+            self.moving.set_constraint(FixAtoms(range(settings.held)))
         self.walls = _Walls(atoms)
         self.integrator = Integrator(self.moving, settings)
         self.sigma = np.nan
@@ -126,6 +129,7 @@ class _Run:
         if ended is not None:
             frame = self.moving if np.isfinite(self.moving.positions).all() else self.last
             frame = frame.copy()
+            frame.set_constraint()
             write_atomically(self.files.stopped, lambda path: ase.io.write(path, frame, format="extxyz"))
             return ended
         self._save()
@@ -176,13 +180,14 @@ class _Run:
         atoms, step = self.moving, self.integrator.step_number
         potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
         bulk = all(atoms.pbc)
-        results = {"energy": potential, "forces": atoms.get_forces()}
+        results = {"energy": potential, "forces": atoms.get_forces(apply_constraint=False)}
         pressure, volume = np.nan, atoms.get_volume() if bulk else np.nan
         if bulk and "stress" in atoms.calc.implemented_properties:
             results["stress"] = atoms.get_stress()
             stress = atoms.get_stress(voigt=False, include_ideal_gas=True)
             pressure = -float(np.trace(stress)) / 3.0 * GPA_PER_EV_PER_CUBIC_ANGSTROM
         frame = atoms.copy()
+        frame.set_constraint()
         frame.calc = SinglePointCalculator(frame, **results)
         write_frame(self.files.trajectory, frame, step, self.settings)
         row = [

@@ -63,7 +63,7 @@ def read_results(
     averages = {}
     for column, name, _, per_atom in AVERAGED:
         values = kept[column] / (n_atoms if per_atom else 1)
-        if np.isfinite(values).all() and (column not in _OF_CELL or settings.ensemble == "npt"):
+        if np.isfinite(values).all() and (column not in _OF_CELL or settings.cell_changes):
             averages[name] = block_average(values)
     drift = np.nan if settings.ramp else energy_drift(kept["time_ps"], kept["conserved_eV"], n_atoms)
     frames = list(ase.io.iread(files.trajectory, index=f"{first}:"))

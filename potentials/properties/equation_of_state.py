@@ -118,16 +118,12 @@ def equation_of_state(
     found = engine.in_cells(atoms, volume_cells(atoms, extent, points), relax=relax, fmax=fmax, advance=advance)
     volumes, energies = volume * (1.0 + np.linspace(-extent, extent, points)), found.energies / len(atoms)
     pressures = -np.trace(found.stresses, axis1=1, axis2=2) / 3.0 * GPA_PER_EV_PER_CUBIC_ANGSTROM
-    curvature, slope, constant = np.polyfit(volumes[fitted] - volume, energies[fitted], 2)
-    shift = -slope / (2.0 * curvature)
-    if curvature <= 0.0 or abs(shift) > fit_extent * volume:
+    parabola, volume0, energy0, modulus = fitted_parabola(volumes[fitted], energies[fitted])
+    if parabola[0] <= 0.0 or abs(volume0 - volume) > fit_extent * volume:
         raise ValueError(
             f"energy must have a minimum within {fit_extent:g} of the volume {volume:.4g} A^3/atom, got none; start "
             "from a better lattice constant"
         )
-    parabola = np.array(
-        [curvature, slope - 2.0 * curvature * volume, constant - slope * volume + curvature * volume**2]
-    )
     residual = np.polyval(parabola, volumes[fitted]) - energies[fitted]
     birch = _birch(volumes, energies)
     return EquationOfState(
@@ -135,14 +131,27 @@ def equation_of_state(
         energies=energies,
         pressures=pressures,
         parabola=parabola,
-        volume0=float(volume + shift),
-        energy0=float(constant + 0.5 * slope * shift),
-        bulk_modulus_gpa=float((volume + shift) * 2.0 * curvature * GPA_PER_EV_PER_CUBIC_ANGSTROM),
+        volume0=volume0,
+        energy0=energy0,
+        bulk_modulus_gpa=modulus,
         residual_mev=float(MEV_PER_EV * np.sqrt(np.mean(residual**2))),
         birch_volume0=birch[0],
         birch_modulus_gpa=birch[1],
         birch_derivative=birch[2],
     )
+
+
+def fitted_parabola(volumes: Floats, energies: Floats) -> tuple[Floats, float, float, float]:
+    """Return coefficients (3,) of numpy.polyfit, V0, E0 and V0 d2E/dV2 (GPa) of the parabola through E(V).
+
+    volumes (n,) in A^3 and energies (n,) in eV, both per atom.
+    """
+    middle = float(volumes.mean())
+    curvature, slope, constant = np.polyfit(volumes - middle, energies, 2)
+    shift = -slope / (2.0 * curvature)
+    parabola = [curvature, slope - 2.0 * curvature * middle, constant - slope * middle + curvature * middle**2]
+    modulus = (middle + shift) * 2.0 * curvature * GPA_PER_EV_PER_CUBIC_ANGSTROM
+    return np.array(parabola), float(middle + shift), float(constant + 0.5 * slope * shift), float(modulus)
 
 
 def at_least_energy(atoms: Atoms, engine: Engine, *, extent: float = FIT_EXTENT) -> Atoms:

@@ -1,13 +1,15 @@
-"""Integrators of ASE for the three ensembles, with ramps, conserved quantities and a state that can be saved.
+"""Integrators of ASE for the four ensembles, with ramps, conserved quantities and a state that can be saved.
 
     nve    velocity Verlet
     nvt    Nose-Hoover chain of three; Martyna, Klein, Tuckerman, J. Chem. Phys. 97, 2635 (1992), doi:10.1063/1.463940
     npt    Martyna, Tobias, Klein, J. Chem. Phys. 101, 4177 (1994), doi:10.1063/1.467468
+    nph    the same with thermostats of infinite mass, which neither take nor give energy
 
 Damping times are those of the LAMMPS input: 100 time steps of the thermostat, 1000 of the barostat.
 
 The center of mass does not move, so that 3 N - 3 degrees of freedom share the kinetic energy. ASE counts 3 N; its
-thermostats get (N - 1)/N times the temperature, and temperatures are computed with 3 N - 3 here, as LAMMPS does.
+thermostats get (N - 1)/N times the temperature, and temperatures are computed with 3 N - 3 here, as LAMMPS does. Atoms
+that are held do not count, as those outside of the group of a thermostat in LAMMPS.
 Masses of thermostat and barostat are those of the first temperature of a ramp.
 """
 
@@ -32,7 +34,8 @@ class Integrator:
 
     def __init__(self, atoms: Atoms, settings: DynamicsSettings) -> None:
         self.atoms, self.settings, self.step_number = atoms, settings, 0
-        self._share = (len(atoms) - 1) / len(atoms)
+        self._free = len(atoms) - settings.held - 1
+        self._share = self._free / len(atoms)
         self._pressure = settings.pressure / GPA_PER_EV_PER_CUBIC_ANGSTROM
         self._motion = self._made()
 
@@ -44,16 +47,16 @@ class Integrator:
         self.step_number += 1
 
     def temperature(self) -> float:
-        """Temperature in K of 3 N - 3 degrees of freedom."""
-        return float(2.0 * self.atoms.get_kinetic_energy() / (3.0 * (len(self.atoms) - 1) * units.kB))
+        """Temperature in K of 3 N - 3 degrees of freedom, N atoms that are not held."""
+        return float(2.0 * self.atoms.get_kinetic_energy() / (3.0 * self._free * units.kB))
 
     def conserved(self) -> float:
         """Quantity in eV that exact dynamics would conserve (not along a ramp)."""
         energy = self.atoms.get_potential_energy() + self.atoms.get_kinetic_energy()
         motion: Any = self._motion
-        if self.settings.ensemble in ("nvt", "npt"):
+        if self.settings.ensemble != "nve":
             energy += motion._thermostat.get_thermostat_energy()
-        if self.settings.ensemble == "npt":
+        if self.settings.cell_changes:
             energy += motion._barostat.get_barostat_energy() + self._pressure * self.atoms.get_volume()
             if self.settings.barostat == "isotropic":
                 energy += motion._p_eps**2 / (2.0 * motion._barostat.W)
@@ -95,12 +98,20 @@ class Integrator:
         common: dict[str, Any] = {"temperature_K": kelvin, "tdamp": THERMOSTAT_STEPS * step}
         if self.settings.ensemble == "nvt":
             return NoseHooverChainNVT(self.atoms, step, **common)
-        common |= {"pressure_au": self._pressure, "pdamp": BAROSTAT_STEPS * step}
+        motion = self._with_barostat(step, common | {"pressure_au": self._pressure, "pdamp": BAROSTAT_STEPS * step})
+        if self.settings.ensemble == "nph":
+            motion._thermostat._Q[:] = np.inf
+            motion._barostat._R[:] = np.inf
+        return motion
+
+    def _with_barostat(self, step: float, common: dict[str, Any]) -> Any:
         if self.settings.barostat == "isotropic":
             return IsotropicMTKNPT(self.atoms, step, **common)
         if self.settings.barostat == "full":
             return MTKNPT(self.atoms, step, **common)
-        return MaskedMTKNPT(self.atoms, step, mask=(True, True, True), **common)
+        along = self.settings.barostat == "anisotropic"
+        mask: Any = np.array([along, along, True])  # of a tuple, ASE 3.29 takes the values for separate indices
+        return MaskedMTKNPT(self.atoms, step, mask=mask, **common)
 
     def _owners(self) -> list[tuple[str, Any]]:
         owners = [(part, getattr(self._motion, part, None) if part else self._motion) for part in _PARTS]

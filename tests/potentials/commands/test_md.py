@@ -215,7 +215,7 @@ def test_files_that_are_refused(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--ensemble", "nph"], "ensemble must be nve, nvt or npt, got 'nph'"),
+        (["--ensemble", "nvp"], "ensemble must be nve, nvt, npt or nph, got 'nvp'"),
         (["--temperature", "hot"], "temperature must be a number, got 'hot'"),
         (["--repeat", "2,2"], "repeat must be one or three positive numbers, got [2, 2]"),
         (["--repeat", "2", "--atoms", "9"], "repeat must be given without atoms, got both"),

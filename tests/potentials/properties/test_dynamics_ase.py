@@ -112,6 +112,41 @@ def test_the_conserved_quantity_is_conserved(tmp_path: Path, ensemble: str, baro
     assert np.ptp(table["volume_A3"]) > 0.05 or ensemble != "npt"
 
 
+@pytest.mark.parametrize("barostat", ["isotropic", "full", "z"])
+def test_the_enthalpy_is_conserved(tmp_path: Path, barostat: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E + P V and the kinetic energy of the barostat: no thermostat takes a part."""
+    monkeypatch.setattr("rhopot.potentials.properties.integrators.BAROSTAT_STEPS", 80)
+    settings = DynamicsSettings(ensemble="nph", barostat=barostat, steps=400, every=5, timestep=1.0, pressure=2.0)
+    run_in_ase(copper(600.0, 1), EMT(), settings, tmp_path)
+    table = read_table(RunFiles(tmp_path, "ase").thermo)
+    barostat_energy = table["conserved_eV"] - table["total_eV"] - 2.0 * units.GPa * table["volume_A3"]
+    assert barostat_energy[0] == pytest.approx(0.0, abs=1e-9)
+    assert barostat_energy.max() > 0.01
+    assert np.ptp(table["total_eV"]) > 0.03
+    assert np.ptp(table["conserved_eV"]) < 0.04 * np.ptp(table["total_eV"])
+    assert np.ptp(table["c_A"]) > 0.05
+    assert (np.ptp(table["a_A"]) == 0.0) == (barostat == "z")
+
+
+def test_atoms_that_are_held_rest(tmp_path: Path) -> None:
+    """The others have the temperature of the thermostat, with the degrees of freedom that are left."""
+    atoms = copper(500.0, 2)
+    momenta = atoms.get_momenta()
+    momenta[:12] = 0.0
+    atoms.set_momenta(momenta)
+    calculator = Einstein(atoms.positions.copy())
+    settings = DynamicsSettings(temperature=(500.0, 500.0), steps=2000, every=10, timestep=5.0, held=12)
+    run_in_ase(atoms, calculator, settings, tmp_path)
+    files = RunFiles(tmp_path, "ase")
+    table, last = read_table(files.thermo), ase.io.read(files.trajectory, index=-1)
+    assert table["temperature_K"][40:].mean() == pytest.approx(500.0, rel=0.03)
+    assert np.ptp(table["conserved_eV"]) < 0.02 * table["kinetic_eV"].mean()
+    moved = np.linalg.norm(last.positions - atoms.positions, axis=1)
+    assert moved[:12].max() == 0.0
+    assert moved[12:].min() > 1e-3
+    assert len(last.constraints) == 0
+
+
 def test_canonical_energies_of_oscillators(tmp_path: Path) -> None:
     """<T> is the target with 3 N - 3 degrees of freedom, and as many modes have a potential energy of k T/2 each.
 
@@ -230,12 +265,14 @@ def test_the_default_time_step_follows_the_lightest_atom() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"ensemble": "nph"}, "ensemble must be nve, nvt or npt, got 'nph'"),
-        ({"barostat": "iso"}, "barostat must be isotropic, anisotropic or full, got 'iso'"),
+        ({"ensemble": "nvp"}, "ensemble must be nve, nvt, npt or nph, got 'nvp'"),
+        ({"barostat": "iso"}, "barostat must be isotropic, anisotropic, full or z, got 'iso'"),
         ({"temperature": (300.0, -1.0)}, r"temperature must be one or two positive numbers in K, got \[300.0, -1.0\]"),
         ({"timestep": 0.0}, "timestep must lie between 0 and 20 fs, got 0"),
         ({"steps": 5}, "steps must be at least every, and every at least 1, got steps 5 and every 10"),
         ({"ensemble": "nve", "temperature": (1.0, 2.0)}, "temperature must be one number at constant energy"),
+        ({"ensemble": "nph", "temperature": (1.0, 2.0)}, "temperature must be one number at constant energy or enth"),
+        ({"ensemble": "npt", "held": 4}, "held must be 0 save with nvt, got 4 with npt; use nvt"),
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict, sentence: str) -> None:

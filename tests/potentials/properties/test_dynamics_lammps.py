@@ -120,6 +120,41 @@ def test_a_finished_run_is_extended(tmp_path: Path, barostat: str) -> None:
         assert tables["parts"][column] == pytest.approx(tables["whole"][column], rel=1e-8), column
 
 
+def test_constant_enthalpy(tmp_path: Path) -> None:
+    """One edge changes, and E + P V differs from its start by the kinetic energy of the barostat alone."""
+    atoms = bulk("Si", a=5.431, cubic=True).repeat(2)
+    atoms.set_momenta(thermal_momenta(atoms, 1200.0, 1))
+    settings = DynamicsSettings(ensemble="nph", barostat="z", pressure=5.0, steps=400, every=10, timestep=1.0)
+    run_in_lammps(engine(tmp_path, ranks=2), atoms, settings)
+    table = read_table(RunFiles(tmp_path, "lammps").thermo)
+    enthalpy = table["total_eV"] + 5.0 * ase.units.GPa * table["volume_A3"]
+    assert np.ptp(table["c_A"]) > 0.05
+    assert np.ptp(table["a_A"]) == 0.0
+    assert np.ptp(table["conserved_eV"]) < 0.02 * np.ptp(table["total_eV"])
+    of_barostat = table["conserved_eV"] - enthalpy
+    assert (of_barostat - of_barostat[0]).min() > -1e-3
+    assert (of_barostat - of_barostat[0]).max() > 0.1
+
+
+def test_held_atoms_rest(tmp_path: Path) -> None:
+    """The others have the temperature of the thermostat, also where the run is continued."""
+    atoms = bulk("Si", a=5.431, cubic=True).repeat(2)
+    momenta = thermal_momenta(atoms, 600.0, 1)
+    momenta[:32] = 0.0
+    atoms.set_momenta(momenta)
+    for steps in (500, 1000):
+        settings = DynamicsSettings(temperature=(600.0, 600.0), steps=steps, every=10, timestep=2.0, held=32)
+        run_in_lammps(engine(tmp_path, ranks=2), atoms, settings, key="same")
+    files = RunFiles(tmp_path, "lammps")
+    table, last = read_table(files.thermo), ase.io.read(files.trajectory, index=-1)
+    kinetic = 0.5 * 3 * 31 * ase.units.kB * table["temperature_K"]
+    assert table["kinetic_eV"] == pytest.approx(kinetic, rel=1e-5)
+    assert table["temperature_K"][50:].mean() == pytest.approx(600.0, rel=0.1)
+    moved = np.linalg.norm(last.positions - atoms.positions, axis=1)
+    assert moved[:32].max() < 1e-7
+    assert moved[32:].min() > 1e-2
+
+
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[2])
