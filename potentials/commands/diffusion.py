@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +48,10 @@ class Analysis:
 
 @dataclass(frozen=True)
 class AtTemperature:
-    """One trajectory: diffusion by element, conductivity (S/cm; None without charges), lags (ps) and MSD (A^2)."""
+    """One trajectory: diffusion by element, conductivity (S/cm; None without charges), lags (ps) and MSD (A^2).
+
+    run: folder of the trajectory, where several runs are read
+    """
 
     kelvin: float
     of_elements: dict[str, Diffusion]
@@ -55,6 +59,7 @@ class AtTemperature:
     conductivity_error: float | None
     lags: Floats
     displacements: dict[str, Floats]
+    run: str = ""
 
 
 def diffusion(
@@ -123,6 +128,8 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
 
 def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) -> None:
     """Diffusion of the trajectories in folders of `rhopot md`."""
+    if len({folder.resolve() for folder in runs}) < len(runs):
+        raise ValueError(f"--run must be different folders, got {', '.join(map(str, runs))}; name each once")
     found: dict[str, list[AtTemperature]] = {}
     for folder in runs:
         file = folder / "md.json"
@@ -141,7 +148,9 @@ def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) ->
         for engine in numbers["engines"]:
             frames = _frames(RunFiles(folder, engine).trajectory, analysis)
             interval = dynamics["every"] * dynamics["timestep"] / 1000.0
-            found.setdefault(engine, []).append(at_temperature(frames, interval, first, analysis))
+            found.setdefault(engine, []).append(at_temperature(frames, interval, first, analysis, str(folder)))
+    found = dict(sorted(found.items()))
+    _require_one_material([each for values in found.values() for each in values])
     lines = {engine: lines_of(each) for engine, each in found.items()}
     rows = quantities(found, lines)
     folder, console = options.output or Path("diffusion"), make_console()
@@ -165,7 +174,19 @@ def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) ->
         console.print(line)
 
 
-def at_temperature(frames: list[Atoms], interval: float, kelvin: float, analysis: Analysis) -> AtTemperature:
+def _require_one_material(runs: Sequence[AtTemperature]) -> None:
+    """Refuse runs of which one line of Arrhenius would mix materials."""
+    for other in runs[1:]:
+        if set(other.of_elements) != set(runs[0].of_elements):
+            raise ValueError(
+                f"--run must be runs of one material, got {', '.join(runs[0].of_elements)} in '{runs[0].run}' and "
+                f"{', '.join(other.of_elements)} in '{other.run}'; analyze them one by one"
+            )
+
+
+def at_temperature(
+    frames: list[Atoms], interval: float, kelvin: float, analysis: Analysis, run: str = ""
+) -> AtTemperature:
     """Diffusion of the elements of one trajectory; frames are `interval` ps apart."""
     paths = paths_of(frames)
     symbols = np.array(frames[0].get_chemical_symbols())
@@ -185,9 +206,23 @@ def at_temperature(frames: list[Atoms], interval: float, kelvin: float, analysis
         sigma = of({symbol: fit.coefficient for symbol, fit in fits.items()})
         of_blocks = [of({s: float(fit.blocks[k]) for s, fit in fits.items()}) for k in range(analysis.blocks)]
         error = float(np.std(of_blocks, ddof=1) / np.sqrt(analysis.blocks))
-    return AtTemperature(
-        kelvin, fits, sigma, error, np.asarray(np.arange(len(frames)) * interval, dtype=np.float64), displacements
-    )
+    lags = np.asarray(np.arange(len(frames)) * interval, dtype=np.float64)
+    return AtTemperature(kelvin, fits, sigma, error, lags, displacements, run)
+
+
+def by_label(found: Mapping[str, Sequence[AtTemperature]]) -> dict[str, dict[str, AtTemperature]]:
+    """Trajectories of the engines by temperature, `600 K`, in its order.
+
+    Where an engine has several at one, by their folders as well: `600 K, FOLDER`.
+    """
+    counts = Counter((engine, f"{each.kelvin:g}") for engine, values in found.items() for each in values)
+    several = {kelvin for (_, kelvin), count in counts.items() if count > 1}
+    labelled: dict[str, dict[str, AtTemperature]] = {}
+    each_of = [(engine, each) for engine, values in found.items() for each in values]
+    for engine, each in sorted(each_of, key=lambda pair: pair[1].kelvin):
+        label = f"{each.kelvin:g} K" + (f", {each.run}" if f"{each.kelvin:g}" in several else "")
+        labelled.setdefault(label, {})[engine] = each
+    return labelled
 
 
 def lines_of(found: Sequence[AtTemperature]) -> dict[str, Arrhenius]:
@@ -209,13 +244,12 @@ def quantities(
 ) -> list[Quantity]:
     """Rows of the table; engines are two runs of chaotic dynamics, which are compared by their errors only."""
     rows = []
-    first = next(iter(found.values()))
-    for k, each in enumerate(first):
-        at = {engine: values[k] for engine, values in found.items() if k < len(values)}
+    for label, at in by_label(found).items():
+        each = next(iter(at.values()))
         for symbol in each.of_elements:
             rows.append(
                 Quantity(
-                    f"D of {symbol} at {each.kelvin:g} K",
+                    f"D of {symbol} at {label}",
                     "cm^2/s",
                     {engine: value.of_elements[symbol].coefficient for engine, value in at.items()},
                     [],
@@ -225,14 +259,14 @@ def quantities(
         if each.conductivity is not None:
             rows.append(
                 Quantity(
-                    f"conductivity at {each.kelvin:g} K",
+                    f"conductivity at {label}",
                     "S/cm",
                     {engine: float(value.conductivity or 0.0) for engine, value in at.items()},
                     [],
                     errors={engine: float(value.conductivity_error or 0.0) for engine, value in at.items()},
                 )
             )
-    for symbol in first[0].of_elements if first else ():
+    for symbol in dict.fromkeys(symbol for each in lines.values() for symbol in each):
         energies = {engine: each[symbol] for engine, each in lines.items() if symbol in each}
         if energies:
             values, errors = ({e: getattr(a, key) for e, a in energies.items()} for key in ("energy", "error"))
@@ -248,11 +282,12 @@ def _pictures(
     lines: Mapping[str, Mapping[str, Arrhenius]],
 ) -> list[str]:
     written = []
-    for engine, values in found.items():
+    for engine in found:
         series = {
-            f"{symbol}, {each.kelvin:g} K": (each.lags, each.displacements[symbol], each.of_elements[symbol])
-            for each in values
-            for symbol in each.of_elements
+            f"{symbol}, {label}": (at[engine].lags, at[engine].displacements[symbol], at[engine].of_elements[symbol])
+            for label, at in by_label(found).items()
+            if engine in at
+            for symbol in at[engine].of_elements
         }
         written.append(plots.fitted_displacements(folder / f"msd_{engine}.png", series, f"{title} ({engine})").name)
     points = {
@@ -282,12 +317,14 @@ def _further(
         "error_method": f"standard error over {analysis.blocks} blocks of the trajectory",
         "fits": {
             engine: {
-                f"{each.kelvin:g}": {
-                    symbol: {**plain(fit), "measurable": fit.measurable} for symbol, fit in each.of_elements.items()
+                label.replace(" K", "", 1): {
+                    symbol: {**plain(fit), "measurable": fit.measurable}
+                    for symbol, fit in at[engine].of_elements.items()
                 }
-                for each in values
+                for label, at in by_label(found).items()
+                if engine in at
             }
-            for engine, values in found.items()
+            for engine in found
         },
         "arrhenius": {
             engine: {symbol: asdict(line) for symbol, line in each.items()} for engine, each in lines.items()
@@ -303,9 +340,13 @@ def _frames(trajectory: Path, analysis: Analysis) -> list[Atoms]:
 def _immeasurable(found: Mapping[str, Sequence[AtTemperature]]) -> list[str]:
     """A sentence for each engine about what has not diffused."""
     sentences = []
-    for engine, values in found.items():
+    for engine in found:
         names = [
-            f"{s} at {each.kelvin:g} K" for each in values for s, fit in each.of_elements.items() if not fit.measurable
+            f"{symbol} at {label}"
+            for label, at in by_label(found).items()
+            if engine in at
+            for symbol, fit in at[engine].of_elements.items()
+            if not fit.measurable
         ]
         if names:
             sentences.append(

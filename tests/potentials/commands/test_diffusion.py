@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms, units
+from refusals import refusal
 
 from rhopot.potentials.commands import main
 
@@ -17,20 +18,31 @@ ENERGY, PREFACTOR = 0.3, 5e-3  # eV, cm^2/s
 KELVINS = (600.0, 900.0, 1200.0)
 
 
-def walk(folder: Path, kelvin: float, seed: int, ensemble: str = "nvt") -> Path:
-    """A folder as `rhopot md` leaves it: lithium walks at random among silicon at rest, frames 0.1 ps apart."""
+def walk(
+    folder: Path,
+    kelvin: float,
+    seed: int,
+    ensemble: str = "nvt",
+    engine: str = "ase",
+    host: str = "Si",
+    by: float = 1.0,
+) -> Path:
+    """A folder as `rhopot md` leaves it: lithium walks at random among silicon at rest, frames 0.1 ps apart.
+
+    by: factor of the coefficient
+    """
     folder.mkdir()
-    coefficient = PREFACTOR * np.exp(-ENERGY / (units.kB * kelvin))
+    coefficient = by * PREFACTOR * np.exp(-ENERGY / (units.kB * kelvin))
     steps = np.random.default_rng(seed).normal(scale=np.sqrt(2.0 * coefficient * 1e4 * 0.1), size=(600, 60, 3))
     # Heavy silicon, so that the center of mass is that of the lattice.
-    symbols, masses = ["Li"] * 60 + ["Si"] * 20, [7.0] * 60 + [1e6] * 20
+    symbols, masses = ["Li"] * 60 + [host] * 20, [7.0] * 60 + [1e6] * 20
     frames = []
     for positions in steps.cumsum(axis=0):
         frames.append(Atoms(symbols, np.vstack([positions, np.zeros((20, 3))]), cell=[12.0] * 3, pbc=True))
         frames[-1].set_masses(masses)
-    ase.io.write(folder / "trajectory_ase.extxyz", frames, format="extxyz")
+    ase.io.write(folder / f"trajectory_{engine}.extxyz", frames, format="extxyz")
     dynamics = {"ensemble": ensemble, "temperature": [kelvin, kelvin], "every": 50, "timestep": 2.0}
-    (folder / "md.json").write_text(json.dumps({"engines": ["ase"], "dynamics": dynamics}))
+    (folder / "md.json").write_text(json.dumps({"engines": [engine], "dynamics": dynamics}))
     return folder
 
 
@@ -62,6 +74,55 @@ def test_walkers_read_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "activation energy of Si" not in rows, "silicon rests"
     assert "ase: no measurable diffusion" in capsys.readouterr().out
     assert {"msd_ase.png", "arrhenius.png", "diffusion.json"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+ANALYSIS = ["--charge", "Li=1", "--ballistic", "0.1", "--skip", "0"]
+
+
+def test_engines_are_compared_at_one_temperature(tmp_path: Path) -> None:
+    """Runs of one engine at some temperatures, of the other at some: rows by temperature, a line for each."""
+    runs = [walk(tmp_path / f"a{k:g}", k, 1) for k in (600.0, 900.0)]
+    runs += [walk(tmp_path / f"l{k:g}", k, 2, engine="lammps", by=2.0) for k in (900.0, 1200.0)]
+    words = [word for run in reversed(runs) for word in ("--run", str(run))]
+    assert main(["diffusion", *words, *ANALYSIS, "-o", str(tmp_path / "out")]) == 0
+    rows = results(tmp_path / "out")["structures"]["runs"]
+    engines = {kelvin: {"ase", "lammps"} & set(rows[f"D of Li at {kelvin} K"]) for kelvin in (600, 900, 1200)}
+    assert engines == {600: {"ase"}, 900: {"ase", "lammps"}, 1200: {"lammps"}}
+    assert rows["D of Li at 900 K"]["lammps"] == pytest.approx(2 * rows["D of Li at 900 K"]["ase"], rel=0.1)
+    assert set(rows["conductivity at 1200 K"]) >= {"lammps"}
+    energy = rows["activation energy of Li"]
+    assert {"ase", "lammps"} < set(energy)
+    assert abs(energy["lammps"] - energy["ase"]) < 0.05
+    assert list(results(tmp_path / "out")["fits"]["lammps"]) == ["900", "1200"]
+
+
+def test_runs_at_one_temperature_are_named_apart(tmp_path: Path) -> None:
+    """Both are in the table and in the numbers, and in the line."""
+    runs = [walk(tmp_path / name, 600.0, k, by=k) for k, name in ((1, "first"), (4, "second"))]
+    runs += [walk(tmp_path / "hot", 900.0, 3)]
+    words = [word for run in runs for word in ("--run", str(run))]
+    assert main(["diffusion", *words, *ANALYSIS, "-o", str(tmp_path / "out")]) == 0
+    found = results(tmp_path / "out")
+    rows = found["structures"]["runs"]
+    first, second = (rows[f"D of Li at 600 K, {run}"]["ase"] for run in runs[:2])
+    assert second == pytest.approx(4 * first, rel=0.1)
+    assert "D of Li at 600 K" not in rows
+    assert list(found["fits"]["ase"]) == [f"600, {runs[0]}", f"600, {runs[1]}", "900"]
+
+
+@pytest.mark.parametrize("kind", ["twice", "other elements"])
+def test_runs_that_do_not_belong_together(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [walk(tmp_path / "a", 600.0, 1), walk(tmp_path / "b", 900.0, 2, host="Ge")]
+    if kind == "twice":
+        runs[1] = tmp_path / "b" / ".." / "a"
+    words = [word for run in runs for word in ("--run", str(run))]
+    said = refusal(capsys, ["diffusion", *words, *ANALYSIS, "-o", str(tmp_path / "out")])
+    sentences = {
+        "twice": f"--run must be different folders, got {runs[0]}, {runs[1]}; name each once",
+        "other elements": f"--run must be runs of one material, got Li, Si in '{runs[0]}' and Ge, Li in '{runs[1]}'",
+    }
+    assert sentences[kind] in said
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
