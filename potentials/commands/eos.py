@@ -44,7 +44,11 @@ def eos(
         if task.potential.pair is not None:
             cells = volume_cells(start, extent, points)
             task.lammps(f"eos_{name}").write_in_cells(start, cells, relax=relax, fmax=force)
-        found[name] = task.measure(name, start, EquationOfState, compute, total=points, cell="isotropic", fmax=force)
+        # As for the model itself, atoms of a file keep their fractional coordinates.
+        own = None if task.is_prototype(name) else at_least_energy
+        found[name] = task.measure(
+            name, start, EquationOfState, compute, total=points, cell="isotropic", fmax=force, own_start=own
+        )
     picture = property_plots.equations_of_state(
         task.folder / "eos.png",
         {name: (each.main.volumes, each.main.energies) for name, each in found.items()},

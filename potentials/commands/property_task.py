@@ -231,18 +231,24 @@ class PropertyTask:
         total: int,
         cell: CellRelaxation | None = "full",
         fmax: float | None = None,
+        own_start: Callable[[Atoms, Engine], Atoms] | None = None,
     ) -> Measured[Result]:
         """Compute a property of a structure with each engine and each member; finished parts are kept.
 
         start: relaxed structure, the same for all engines; each member relaxes it first by its own energies, `cell`
-        (None: leaves it). total: steps of one computation, for the bar.
+        (None: leaves it), or takes what `own_start` gives. total: steps of one computation, for the bar.
         """
         by_engine: dict[str, Result] = {}
         for engine in self.engines:
             with bar(self.console, f"{name}, {engine}", total) as advance:
                 made = self.engine(engine, f"{self.verb}_{name}")
                 by_engine[engine] = self.kept.get(f"{name}: {engine}", kind, lambda: compute(made, start, advance))  # noqa: B023
-        return Measured(by_engine, self._members(name, start, kind, compute, cell, self.fmax if fmax is None else fmax))
+        force = self.fmax if fmax is None else fmax
+
+        def relaxed(atoms: Atoms, engine: Engine) -> Atoms:
+            return atoms if cell is None else engine.relaxed(atoms, cell=cell, fmax=force, keep_symmetry=True)
+
+        return Measured(by_engine, self._members(name, start, kind, compute, own_start or relaxed))
 
     def _members(
         self,
@@ -250,8 +256,7 @@ class PropertyTask:
         start: Atoms,
         kind: type[Result],
         compute: Callable[[Engine, Atoms, Advance], Result],
-        cell: CellRelaxation | None,
-        fmax: float,
+        own_start: Callable[[Atoms, Engine], Atoms],
     ) -> list[Result]:
         """Results of the members; a member for which the structure does not exist is left out, and it is said."""
         makers = self.potential.members if self.options.members else ()
@@ -262,7 +267,7 @@ class PropertyTask:
                 one = self.kept.attempt(
                     f"{name}: member {k}",
                     kind,
-                    lambda: self._member(make(), start, cell, fmax, compute),  # noqa: B023
+                    lambda: self._member(make(), start, own_start, compute),  # noqa: B023
                 )
                 (failed if isinstance(one, str) else found).append(one)  # type: ignore[arg-type]
                 advance(k + 1)
@@ -275,12 +280,11 @@ class PropertyTask:
     def _member(
         calculator: Any,
         start: Atoms,
-        cell: CellRelaxation | None,
-        fmax: float,
+        own_start: Callable[[Atoms, Engine], Atoms],
         compute: Callable[[Engine, Atoms, Advance], Result],
     ) -> Result:
         engine = AseEngine(calculator)
-        own = start if cell is None else engine.relaxed(start, cell=cell, fmax=fmax, keep_symmetry=True)
+        own = own_start(start, engine)
         if all(start.pbc) and abs(own.get_volume() / start.get_volume() - 1.0) > OTHER_CRYSTAL:
             raise ValueError(
                 f"volume must stay within {OTHER_CRYSTAL:.0%} of {start.get_volume() / len(start):.4g} A^3/atom, got "
