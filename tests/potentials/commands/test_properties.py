@@ -17,13 +17,12 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from refusals import refusal
-from trained_models import DATA
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
+from rhopot.potentials.commands.property_task import PropertyTask
 from rhopot.potentials.lammps.process import run_lammps
-from rhopot.potentials.properties.engine import AseEngine
-from rhopot.potentials.properties.equation_of_state import at_least_energy, equation_of_state
+from rhopot.potentials.properties.equation_of_state import at_least_energy
 from rhopot.potentials.properties.potential import with_paths
 from rhopot.potentials.structures.prototypes import conventional
 
@@ -361,15 +360,10 @@ def test_bad_input_gets_one_sentence(
     assert sentence in refusal(capsys, words, status)
 
 
-def test_atoms_of_a_file_keep_their_places_in_the_members_too(
-    trained_model: Callable[[str], Path], tmp_path: Path
-) -> None:
-    """An amorphous cell, far from its minimum: a member's curve is that of the scaled structure."""
-    model = trained_model("soap_linear")
-    words = ["eos", str(model), str(DATA / "Li8Si24_0.xyz"), "--points", "5", "--extent", "0.04"]
-    assert main([*words, "-o", str(tmp_path / "eos")]) == 0
-    found = numbers(tmp_path / "eos", "eos", "Li8Si24_0")["lowest energy"]
-    engine = AseEngine(RhopotCalculator(model, member=0))
-    atoms = ase.io.read(DATA / "Li8Si24_0.xyz", index=-1)
-    expected = equation_of_state(at_least_energy(atoms, engine), engine, points=5, extent=0.04)
-    assert found["members"][0] == pytest.approx(expected.energy0, abs=1e-4)
+def test_a_member_begins_where_it_is_told() -> None:
+    """Of an amorphous cell, far from its minimum, scaled to the member's own volume: atoms keep their fractions."""
+    atoms = bulk("Cu", cubic=True, a=3.7).repeat(2)
+    atoms.rattle(0.1, seed=1)
+    seen = PropertyTask._member(EMT(), atoms, at_least_energy, lambda engine, own, advance: own)
+    assert seen.get_scaled_positions() == pytest.approx(atoms.get_scaled_positions(), abs=1e-9)
+    assert seen.get_volume() < 0.98 * atoms.get_volume()
