@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import small_models
 
-from rhopot.export import evaluate
+from rhopot.export import RhopotCalculator, evaluate
 from rhopot.potentials.structures import Frame, FrameSet
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
@@ -117,6 +118,32 @@ def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: P
         line for line in first.stdout.splitlines() if line.startswith("| full")
     ]
     assert (tmp_path / "study" / "selection_full.png").stat().st_size > 0
+
+
+def test_the_tables_by_commands_go_on_from_what_they_kept(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Errors of `evaluate` are those of the calculator, and the second start evaluates nothing."""
+    model = tmp_path / "out/soap_linear/model.pt"
+    model.parent.mkdir(parents=True)
+    shutil.copy(trained_model("soap_linear"), model)
+    words = ["--output", str(tmp_path / "out"), "--families", "soap_linear", "--only", "evaluate"]
+    command = [sys.executable, str(STUDY / "commands.py"), *words]
+    pages, printed = [], []
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        pages.append((tmp_path / "out/properties.md").read_text())
+        printed.append(done.stdout.count("$ rhopot evaluate"))
+    assert printed == [4, 0]
+    assert [line for line in pages[1].splitlines() if line.startswith("|")] == [
+        line for line in pages[0].splitlines() if line.startswith("|")
+    ]
+    strained = ase.io.read(STUDY.parent / "data/lisi_gpaw_extrapolation/strained.xyz", ":")
+    calculator = RhopotCalculator(model)
+    errors = [1e3 * (calculator.get_potential_energy(each) - each.info["REF_energy"]) / len(each) for each in strained]
+    row = next(line for line in pages[0].splitlines() if line.startswith("| Bulk modulus states"))
+    rmse, mae = (float(word) for word in row.split("|")[2].split("/"))
+    assert rmse == pytest.approx(np.sqrt(np.mean(np.square(errors))), abs=0.06)
+    assert mae == pytest.approx(np.abs(errors).mean(), abs=0.06)
 
 
 def test_published_data_are_split_judged_and_not_trained_on_twice(tmp_path: Path) -> None:

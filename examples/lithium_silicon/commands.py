@@ -49,11 +49,15 @@ class Commands:
 
     def run(self, *words: str | Path, show: bool = True) -> int:
         """Run `rhopot WORDS`, print it, and note it for the page where it is the first of its kind."""
-        line = "rhopot " + shlex.join([self._short(str(word)) for word in words])
+        line = self.noted(words, show)
         print(f"$ {line}", flush=True)
-        if show:
-            self.lines.append(line)
         return rhopot([str(word) for word in words])
+
+    def noted(self, words: Sequence[str | Path], show: bool = True) -> str:
+        """The command line, which the page shows where `show`."""
+        line = "rhopot " + shlex.join([self._short(str(word)) for word in words])
+        self.lines += [line] if show else []
+        return line
 
     def model(self, family: str) -> Path:
         """The trained model of a family."""
@@ -104,8 +108,9 @@ def evaluate(commands: Commands) -> str:
         row = [TITLES[part]]
         for family in commands.families:
             model, file = commands.model(family), commands.output / family / f"errors_{part}.json"
-            first = k == 0 and family == commands.families[0]
-            if not file.exists() and commands.run("evaluate", model, *of_part, "--json", file, show=first) != 0:
+            words = ["evaluate", model, *of_part, "--json", file]
+            commands.noted(words, k == 0 and family == commands.families[0])
+            if not file.exists() and commands.run(*words, show=False) != 0:
                 raise SystemExit(f"rhopot evaluate failed for {family}; see its message above")
             found = json.loads(file.read_text(encoding="utf-8"))
             row.append(f"{found['energy_rmse_mev_per_atom']:.1f} / {found['energy_mae_mev_per_atom']:.1f}")
@@ -124,7 +129,7 @@ def barriers(commands: Commands) -> str:
         rows.append([path, "DFT", f"{energies.max() - energies[0]:.3f}", "", ""])
         for family in commands.families:
             folder = commands.output / family / f"neb_{path}"
-            words = [commands.model(family), *ends, "--along", along]
+            words = [commands.model(family), *ends, "--along", along, "--fmax", "0.05"]
             found = commands.results(
                 "neb", folder, *words, show=not commands.lines or "--along" not in commands.lines[-1]
             )
@@ -175,7 +180,7 @@ def voids(commands: Commands) -> str:
     rows = []
     for family in [family for family in commands.families if family in LOCAL]:
         folder = commands.output / family / "voids"
-        words = [commands.model(family), commands.last(VOIDS), "--into-void", "Li", "--images", "3", "--fmax", "0.02"]
+        words = [commands.model(family), commands.last(VOIDS), "--into-void", "Li", "--images", "3", "--fmax", "0.05"]
         found = commands.results("neb", folder, *words, show=not rows)
         rows.append([family, *_row(found, "path", ("forward barrier", "last - first energy", "length of the path"))])
     return markdown(["", "barrier (eV)", "last - first (eV)", "length (A)"], rows)

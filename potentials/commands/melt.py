@@ -347,7 +347,7 @@ def _cautions(each: Coexistence) -> list[str]:
 
 def _last(files: RunFiles) -> Atoms:
     """Last frame of a run, with its momenta."""
-    atoms = ase.io.read(files.trajectory, index=-1)
+    (atoms,) = ase.io.iread(files.trajectory, index="-1:")
     atoms.calc = None
     return atoms
 
