@@ -58,7 +58,7 @@ def neb(
     task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True, constraints=True)
     reference = None if along is None else _read_path(along)
     *ends, path_name = _ends(task, repeat, search, end_fmax)
-    check_ends(*ends, images)
+    check_ends(ends[0], ends[1], images)
     initial, final = (
         task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
         for which, end in zip(("initial", "final"), ends, strict=True)
