@@ -23,7 +23,7 @@ Forces and stresses of members cost a gradient each; K' is 16 at most (`results.
 Whether the environments of the atoms are like those of the training data is known to most models of kind `local`, with
 members and without:
 
-    extrapolation_grade (N,)                leverage of the environment's features, in units of what 99.9% of the
+    extrapolation_grade (N,)                Hotelling's T of the environment's features, in units of what 99.9% of the
                                             training atoms stay within (`rhopot.potentials.models.extrapolation`)
     supported           (N,) bool           whether the grade is at most 1; predicted errors hold for such atoms only
 
@@ -273,7 +273,8 @@ class RhopotCalculator(Calculator):
             return (
                 f"{' and '.join(sorted(wanted & _GRADES))} must be asked of a model of kind 'local' that grades "
                 f"environments, '{model.name}' of kind '{model.card.kind}', written by rhopot "
-                f"{model.card.versions.rhopot}, does not; train it again with this version"
+                f"{model.card.versions.rhopot}, does not; train it with this version, 20 or more atoms of each "
+                "element, and uncertainty.extrapolation"
             )
         refusal = self._refusal_of_global(wanted) if self._is_global else None
         if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:

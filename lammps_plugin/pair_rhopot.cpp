@@ -343,7 +343,7 @@ void PairRhopot::require_known(const std::string &name) const
     if (!header.extrapolation)
       error->all(FLERR,
                  "{} needs a model of kind 'local' that grades environments, this one of kind '{}', written by rhopot {}, "
-                 "does not; train it again with this version",
+                 "does not; train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation",
                  name, header.kind, header.written_by);
     return;
   }

@@ -134,11 +134,16 @@ def _chosen(
         candidates = folder / "candidates.xyz"
         write_atomically(candidates, lambda partial: ase.io.write(partial, bare, format="extxyz"))
     else:
-        candidates = _dynamics(options, folder, run, number)
+        candidates, ran_away = _dynamics(options, folder, run, number)
     words = [str(run / "model.pt"), str(candidates), "-n", str(options.batch), "--threshold", str(options.limit)]
     if rhopot(["harvest", *words, "-o", str(folder / "harvest")]) != 0:
         raise SystemExit(f"harvest in {folder} failed; see its message above")
     found = json.loads((folder / "harvest" / "harvest.json").read_text(encoding="utf-8"))
+    if not found["chosen"] and options.pool is None and ran_away:
+        raise SystemExit(
+            f"the model of {run} runs away in {folder} before a predicted error is above {options.limit:g} eV/A; give "
+            "a lower --limit, or a first model of more structures"
+        )
     if not found["chosen"]:
         return [], found["largest_error_eV_A"]
     if options.pool is not None:
@@ -151,8 +156,8 @@ def _bare(frame: Atoms) -> Atoms:
     return Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
 
 
-def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int) -> Path:
-    """Dynamics of the model, other velocities in every round, until it does not know."""
+def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int) -> tuple[Path, bool]:
+    """Dynamics of the model, other velocities in every round, until it does not know; whether it ran away instead."""
     words = [str(run / "model.pt"), str(options.structure), *shlex.split(options.md), "--seed", str(number)]
     deviation = deviation_of(read_card(run / "model.pt"), options.limit)
     limit = ["--until-uncertain", f"{deviation:g}", "-o", str(folder / "md")]
@@ -160,7 +165,7 @@ def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int)
     stopped = list((folder / "md").glob("stopped_*.extxyz"))
     if status not in (0, UNCERTAIN) and not stopped:
         raise SystemExit(f"dynamics in {folder} failed; see its message above")
-    return folder / "md"
+    return folder / "md", status not in (0, UNCERTAIN)
 
 
 def _label(options: argparse.Namespace, done: Path, frames: Sequence[Atoms]) -> None:

@@ -104,6 +104,7 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
         folder.mkdir(parents=True, exist_ok=True)
         write_input(task, folder, start, settings, limits)
         for engine in task.engines:
+            task.kept.refuse_fewer_steps(f"{kelvin:g} K, {engine}: ", settings.steps, folder)
             with bar(task.console, f"{kelvin:g} K, {engine}", settings.steps) as advance:
                 ended = task.kept.get(
                     f"{kelvin:g} K, {engine}: {settings.steps} steps",

@@ -94,7 +94,12 @@ def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) 
     if settings.unsupported_first and not predict.grades:
         raise ValueError(
             f"--unsupported-first must be used with a model that grades environments, got '{model_file}'; leave it "
-            "out, or train the model again with this version"
+            "out, or train the model with this version and uncertainty.extrapolation"
+        )
+    if settings.clusters is not None and model.card.kind == "global":
+        raise ValueError(
+            f"--cluster-radius must be used with a model of kind local, got '{model_file}' of kind global, which knows "
+            "no errors of atoms; leave it out"
         )
     files = find_runs(runs)
     elements = options.elements.split(",") if options.elements else list(model.card.symbols)
@@ -146,7 +151,8 @@ def _say(
     if clusters is not None:
         console.print(
             f"frames of more than {clusters.largest} atoms are cut: atoms within {clusters.radius:g} A count, those "
-            f"within {clusters.buffer:g} A more are the buffer, held fixed; box: {clusters.box}"
+            f"within {clusters.buffer:g} A more are the buffer, held fixed; box: {clusters.box}; cells that are not as "
+            "high as this is wide are taken whole"
         )
 
 
@@ -177,7 +183,7 @@ def _evaluated(
 
 
 def _noise(card: ModelCard, evaluated: Sequence[RunErrors]) -> float:
-    """Force error in eV/A that further labels are not expected to lower: that on the validation set of the model.
+    """Force error in eV/A that further labels are not expected to lower: 2.5 times the MAE on the validation set.
 
     Where it is not known, the median error of the frames.
     """
@@ -269,8 +275,8 @@ _COLUMNS = [
     "frame",
     "around atom",
     "atoms",
-    "largest error (eV/A)",
-    "rms error (eV/A)",
+    "largest predicted error (eV/A)",
+    "rms (eV/A)",
     "unsupported",
     "gain (nats)",
 ]
@@ -296,7 +302,7 @@ def _as_dict(one: Chosen) -> dict[str, Any]:
     return {
         "file": one.candidate.source,
         "frame": one.candidate.index,
-        "centre": one.candidate.centre,
+        "center": one.candidate.centre,
         "n_atoms": len(one.candidate.atoms),
         "n_counted": len(one.candidate.atoms) if one.counts is None else int(one.counts.sum()),
         "largest_error_eV_A": one.largest,
@@ -316,7 +322,7 @@ def labelled_later(one: Chosen, group: str | None = None) -> Atoms:
         "harvest_error": float(f"{one.largest:.6g}"),
     }
     if one.candidate.centre is not None:
-        atoms.info["harvest_centre"] = one.candidate.centre
+        atoms.info["harvest_center"] = one.candidate.centre
     if group is not None:
         atoms.info[group] = f"harvest_{Path(one.candidate.source).stem}"
     return atoms

@@ -65,6 +65,7 @@ def _rows(card: ModelCard) -> list[tuple[str, str]]:
         ("units", f"{card.units.energy}, {card.units.length}"),
         ("dtype", card.dtype),
         ("members", str(card.uncertainty.members)),
+        ("environments", "graded: extrapolation_grade, supported" if card.uncertainty.extrapolation else "not graded"),
         ("baseline", ", ".join(f"{symbol} {energy:.6f} eV" for symbol, energy in card.baseline_energies.items())),
         *_in_words(card),
         *_settings("descriptor", card.descriptor),

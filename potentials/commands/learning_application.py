@@ -64,7 +64,7 @@ def harvest(
         float | None,
         typer.Option(
             "--cluster-radius",
-            help="Of large cells, take clusters instead: atoms within this many A of a less known one, which count.",
+            help="Cut clusters from large cells: the atoms within this distance (A) of one of the least known atoms.",
             metavar="A",
         ),
     ] = None,
@@ -72,8 +72,8 @@ def harvest(
         float | None,
         typer.Option(
             "--cluster-buffer",
-            help="A around them, whose atoms are held fixed and whose forces are not learnt; by default the cutoff of "
-            "the model.",
+            help="Width (A) of the shell around these atoms that is cut out with them; its atoms are held fixed, and "
+            "their forces are not learnt. By default the cutoff of the model.",
             metavar="A",
         ),
     ] = None,
@@ -84,8 +84,8 @@ def harvest(
         str,
         typer.Option(
             "--cluster-box",
-            help="vacuum: open sides; periodic: a cube of the same half edge, atoms left out that are too close across "
-            "its faces.",
+            help="vacuum: a sphere with open sides; periodic: a cube with edges of twice radius and buffer, without "
+            "atoms that are too close across its faces.",
             metavar="vacuum|periodic",
         ),
     ] = "vacuum",

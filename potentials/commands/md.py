@@ -93,7 +93,7 @@ class MdRun:
             return thermal_momenta(atoms, self.settings.temperature[0], self.settings.seed)
         if len(atoms) != len(cell):
             self.task.console.print(
-                f"note: velocities of the file are not used: its copies would move alike for ever; drawn at "
+                f"note: velocities of the file are not used: all copies would move alike; drawn at "
                 f"{self.settings.temperature[0]:g} K instead"
             )
             return thermal_momenta(atoms, self.settings.temperature[0], self.settings.seed)
@@ -116,12 +116,7 @@ class MdRun:
         """Run in each engine; how each ended. The input of LAMMPS is written in any case."""
         task = self.task
         for engine in task.engines:
-            done = task.kept.largest(f"{engine}: ", " steps")
-            if done > self.settings.steps:
-                raise ValueError(
-                    f"steps must be at least the {done} that this run in '{task.folder}' already has, got "
-                    f"{self.settings.steps}; name another folder with --output"
-                )
+            task.kept.refuse_fewer_steps(f"{engine}: ", self.settings.steps, task.folder)
         write_input(task, task.folder, self.atoms, self.settings, self.limits)
         ended = {}
         for engine in task.engines:

@@ -30,6 +30,7 @@ from rhopot.potentials.properties.dynamics_lammps import write_dynamics_input
 from rhopot.potentials.properties.kept import plain
 from rhopot.potentials.properties.melting import (
     BOTH,
+    CLOSE,
     COEXIST,
     CRYSTAL,
     LIQUID,
@@ -49,7 +50,7 @@ from rhopot.potentials.structures.velocities import thermal_momenta
 from rhopot.potentials.units import Floats
 
 EXPANSION = 1.5  # of the volume, which no liquid has at its melting point
-# Times --hot, and lengths of the upper half in that of the crystal: tried in turn until it melts. Liquids that take
+# Factors on --hot, and on the length of the upper half: tried in turn until it melts. Liquids that take
 # more room than their crystals hardly melt without it.
 HOTTER, LONGER = (1.0, 1.25, 1.5), (1.0, 1.1, 1.2)
 
@@ -143,8 +144,9 @@ class MeltRun:
         )
         print_run(self.task, self.perfect, self.coexistence, self.limits)
         self.task.console.print(
-            f"both phases: {BOTH[0]:g} to {BOTH[1]:g} of the cell is solid in every frame after the first "
-            f"{100 * own.skip:.0f} %; order: {len(self.order.vectors)} reciprocal vectors in {self.order.slabs} slabs"
+            f"both phases: {BOTH[0]:g} to {BOTH[1]:g} of the cell is solid in every frame; averages leave out the "
+            f"first {100 * own.skip:.0f} %; order: {len(self.order.vectors)} reciprocal vectors in "
+            f"{self.order.slabs} slabs"
         )
 
     def of_engine(self, engine: str) -> tuple[list[Trial], Prepared, Coexistence]:
@@ -166,19 +168,21 @@ class MeltRun:
 
     def _attempt(self, engine: str, k: int, kelvin: float) -> tuple[Prepared, Coexistence | None]:
         folder = self.task.folder / f"{engine}_{k + 1}_{kelvin:.0f}K"
-        keep = self.task.kept
-        prepared = keep.get(f"{engine}, {k}: prepared", Prepared, lambda: self._prepared(engine, folder, kelvin))
+        keep, attempt = self.task.kept, f"{engine}, {k}, {kelvin:.6f} K"
+        prepared = keep.get(f"{attempt}: prepared", Prepared, lambda: self._prepared(engine, folder, kelvin))
         if prepared.too_hot:
             return prepared, None
         stage, steps = folder / "coexistence", self.settings.steps
         settings = self._dynamics("nph", kelvin, steps)
 
+        before = f"{attempt}: coexistence, {self.settings.skip:g} skipped, "
+        self.task.kept.refuse_fewer_steps(before, steps, stage)
+
         def compute() -> Coexistence:
             files = self._carried_out(engine, stage, prepared.atoms, settings)
             return self._read(files, prepared)
 
-        name = f"{engine}, {k}: coexistence, {steps} steps, {self.settings.skip:g} skipped"
-        return prepared, keep.get(name, Coexistence, compute)
+        return prepared, keep.get(f"{before}{steps} steps", Coexistence, compute)
 
     def _prepared(self, engine: str, folder: Path, kelvin: float) -> Prepared:
         """Crystal at the temperature, its upper half melted, both at the temperature and pressure."""
@@ -273,8 +277,8 @@ class MeltRun:
         runs = {engine: each for engine, (_, _, each) in found.items()}
         written = [name for engine, each in runs.items() for name in self._files(engine, each)]
         task.console.print(f"plots and tables in {task.folder}: {', '.join(written)}")
-        for engine, each in runs.items():
-            for sentence in _cautions(each):
+        for engine, (attempts, _, each) in found.items():
+            for sentence in _cautions(each, attempts[-1].temperature):
                 task.console.print(f"note: {engine}: {sentence}")
         task.console.print("+- standard errors by blocking (Flyvbjerg, Petersen); they are not those of the model")
         rows = start_rows(task, start, self.timestep) if len(runs) > 1 else []
@@ -332,9 +336,14 @@ def _words(found: Coexistence | None) -> str:
     return f"both phases stayed, {found.mean:.1f} +- {found.error:.2g} K, {found.solid[found.first :].mean():.2f} solid"
 
 
-def _cautions(each: Coexistence) -> list[str]:
-    """Sentences about what makes the error too small."""
+def _cautions(each: Coexistence, edges: float) -> list[str]:
+    """Sentences about what makes the error too small; edges: temperature of the crystal's edges in K."""
     found = []
+    if abs(each.mean / edges - 1.0) > CLOSE:
+        found.append(
+            f"the edges of the cell are those of the crystal at {edges:.0f} K, which strains it by now; give "
+            f"--temperature {each.mean:.0f}, or more --attempts"
+        )
     if each.drifts:
         found.append(
             f"the temperature still changes ({each.drift:.2g} +- {each.drift_error:.2g} K between the halves); give "

@@ -58,12 +58,17 @@ def thermal_expansion(
             [Phonons(each) for each in forces.members],
             forces.numbers,
         )
-        for who, each in [*found.by_engine.items(), *((f"member {k}", m) for k, m in enumerate(found.members))]:
+        for who, each in [
+            *found.by_engine.items(),
+            *((f"member {k}", m) for k, m in zip(found.numbers, found.members, strict=True)),
+        ]:
             _require_stable(each, who, scale, settings.mesh, settings.tolerance)
         at_volumes.append(found)
     first = at_volumes[0]
     of_members = [dict(zip(each.numbers, each.members, strict=True)) for each in at_volumes]
     everywhere = [k for k in first.numbers if all(k in each for each in of_members)]
+    if 2 * len(everywhere) <= len(task.potential.members):
+        everywhere = []  # too few for an error bar
     fitted = Measured(
         {engine: _fit([each.by_engine[engine] for each in at_volumes], settings) for engine in first.by_engine},
         [_fit([each[k] for each in of_members], settings) for k in everywhere],

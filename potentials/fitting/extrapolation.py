@@ -55,8 +55,8 @@ def fit_extrapolation(
     """
     most = min(MOST_ATOMS, MOST_NUMBERS // descriptor.n_features)
     total = sum(len(frame) for frame in frames)
-    step = max(1.0, total / most)
-    chosen = [frames[int(k * step)] for k in range(int(len(frames) / step))]
+    count = len(frames) if total <= most else max(min(FOLDS, len(frames)), len(frames) * most // total)
+    chosen = [frames[k * len(frames) // count] for k in range(count)]
 
     def features(frame: Frame) -> tuple[Floats, NDArray[np.int64]]:
         parts, species = [], []
@@ -70,6 +70,11 @@ def fit_extrapolation(
     grade = None
     if communicator.rank == 0 and found:
         folds = _folds([frame.group for frame in chosen])
+        if len(set(folds)) < FOLDS:
+            progress.message(
+                f"note: {len(set(folds))} groups of training frames: environments count as seen that differ from "
+                "theirs as much as the groups do from each other"
+            )
         rows = np.concatenate([part for part, _ in found])
         species = np.concatenate([part for _, part in found])
         fold = np.repeat(folds, [len(part) for part, _ in found])

@@ -61,23 +61,32 @@ def find_runs(paths: Sequence[str]) -> list[Path]:
 
 
 def read_run(file: Path, elements: Sequence[str], every: int = 1) -> tuple[list[Candidate], str]:
-    """Every `every`-th frame of a file, and a note on what was taken for granted, empty where nothing was.
+    """Every `every`-th frame of a file, and a note on what was taken for granted or left out, empty where nothing was.
+
+    Frames with positions that are no numbers, or with atoms in one place, are left out.
 
     elements: element of each atom type of LAMMPS, for dumps that name none
 
     Raises:
-        ValueError: a file that cannot be read, or a dump that has types alone and more of them than elements.
+        ValueError: a file that cannot be read, or without a possible frame, or a dump that has types alone and more of
+            them than elements.
     """
     frames, note = _read_dump(file, elements) if _is_dump(file) else (read_file(file), "")
-    candidates = []
+    candidates, refused = [], []
     for index in range(0, len(frames), every):
         plain = _plain(frames[index])
         try:
             check_geometry(plain)
         except DataError as error:
-            raise ValueError(f"{file}, frame {index}: {error}") from error
+            refused.append(f"{file}, frame {index}: {error}")
+            continue
         candidates.append(Candidate(plain, str(file), index))
-    return candidates, note
+    if refused and not candidates:
+        raise ValueError(refused[0])
+    notes = [note] if note else []
+    if refused:
+        notes.append(f"{len(refused)} frames are left out ({refused[0]})")
+    return candidates, "; ".join(notes)
 
 
 def _plain(atoms: Atoms) -> Atoms:

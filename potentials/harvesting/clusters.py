@@ -78,6 +78,13 @@ def centres(atoms: Atoms, errors: Floats, radius: float, count: int, least: floa
     return chosen
 
 
+def fits(atoms: Atoms, settings: ClusterSettings) -> bool:
+    """Whether no atom would be in a cluster twice: a periodic cell is as high as the sphere, or the cube, is wide."""
+    reach = (settings.radius + settings.buffer) * (np.sqrt(3.0) if settings.box == "periodic" else 1.0)
+    heights = 1.0 / np.linalg.norm(np.linalg.pinv(atoms.cell.array), axis=0)[np.asarray(atoms.pbc)]
+    return bool((heights > 2.0 * reach).all())
+
+
 def cut(
     frame: Candidate, centre: int, settings: ClusterSettings, closest: Mapping[tuple[int, int], float] | None = None
 ) -> Cluster:

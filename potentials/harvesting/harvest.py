@@ -19,7 +19,7 @@ from ase.data import atomic_numbers
 from rhopot.export import ModelCard
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.harvesting.candidates import Candidate
-from rhopot.potentials.harvesting.clusters import Cluster, ClusterSettings, centres, cut
+from rhopot.potentials.harvesting.clusters import Cluster, ClusterSettings, centres, cut, fits
 from rhopot.potentials.harvesting.errors import ErrorPredictor, PredictedErrors
 from rhopot.potentials.harvesting.selection import Environments, d_optimal, fingerprint, is_copy
 from rhopot.potentials.runs.features import features_of_model
@@ -27,6 +27,7 @@ from rhopot.potentials.units import Floats
 
 POOL = 20  # frames that are compared with each other, for each that is wanted
 CLUSTERS = 4  # that are cut from a frame at most
+FIRST = 1e6  # eV/A, added to the error of atoms that come before all others
 COPIES = "copies of known structures or of frames that rank higher"
 TOO_CLOSE = "atoms too close"
 BELOW = "below the threshold"
@@ -228,7 +229,8 @@ def _structures(
     """The frame, or the clusters of a large one."""
     predicted = predict.of(frame)
     cell, mark = features.of(frame.atoms)
-    large = settings.clusters is not None and len(frame.atoms) > settings.clusters.largest
+    own = settings.clusters
+    large = own is not None and len(frame.atoms) > own.largest and fits(frame.atoms, own)
     if not large or features.of_structures:
         errors = np.array([_rms(predicted.forces)]) if features.of_structures else predicted.forces
         chosen = Chosen(frame, predicted.largest, _rms(predicted.forces), int(predicted.unsupported.sum()))
@@ -240,8 +242,10 @@ def _structures(
         for name, limit in settings.closest.items()
         for pair in [tuple(atomic_numbers[symbol] for symbol in name.split("-"))]
     }
-    least = settings.threshold or 0.0
-    for atom in centres(frame.atoms, predicted.forces, settings.clusters.radius, CLUSTERS, least):
+    least, ranks = settings.threshold or 0.0, predicted.forces
+    if settings.unsupported_first:  # their predicted errors mean nothing
+        ranks = ranks + FIRST * predicted.unsupported
+    for atom in centres(frame.atoms, ranks, settings.clusters.radius, CLUSTERS, least):
         cluster: Cluster = cut(frame, atom, settings.clusters, closest)
         if too_close(cluster.candidate.atoms, settings.closest):
             left_out[TOO_CLOSE] += 1

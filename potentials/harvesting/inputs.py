@@ -2,7 +2,10 @@
 
     vasp      POSCAR, INCAR and KPOINTS; POTCAR, which is licensed, is missing
     espresso  espresso.pwi, with the names X.UPF for pseudopotentials
-    gpaw      structure.xyz and label.py, which writes labelled.xyz
+    gpaw      label.py, which writes labelled.xyz
+
+Each folder has structure.xyz too, its atoms in the order of the input: the labels belong to it, with its constraints
+and its `info`.
 
 Settings are those of a plain calculation of energy, forces and stress. They have to be made those of the training
 data: energies of different methods do not mix.
@@ -19,6 +22,7 @@ from ase import Atoms
 
 from rhopot.potentials.files import write_text
 
+STRUCTURE = "structure.xyz"
 SPACING = 0.25  # 1/A between k-points, 2 pi included
 CUTOFF = 500.0  # eV of plane waves
 RYDBERG = 13.605693  # eV
@@ -55,23 +59,47 @@ def write_inputs(program: str, frames: Sequence[Atoms], folder: Path) -> list[Pa
     """Write the input of each frame to a folder of its own, `0000`, `0001`, ... in their order; the folders.
 
     Raises:
-        ValueError: an unknown program.
+        ValueError: an unknown program, or a folder of another structure, whose labels would be taken for new ones.
     """
     if program not in PROGRAMS:
         raise ValueError(f"--write must be one of {', '.join(PROGRAMS)}, got '{program}'; choose one of them")
+    ordered = [atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")] for atoms in frames]
+    places = [folder / f"{k:04d}" for k in range(len(frames))]
+    old = sorted(folder.glob("[0-9][0-9][0-9][0-9]")) if folder.is_dir() else []
+    for place in old:
+        if place not in places or not _holds(place, ordered[places.index(place)]):
+            raise ValueError(
+                f"--write must be given a folder without other structures, got '{place}'; remove it, or name another "
+                "with --output"
+            )
     made = []
-    for k, atoms in enumerate(frames):
-        place = folder / f"{k:04d}"
+    for place, atoms in zip(places, ordered, strict=True):
         place.mkdir(parents=True, exist_ok=True)
+        ase.io.write(place / STRUCTURE, atoms, format="extxyz")
         PROGRAMS[program](atoms, place)
         made.append(place)
     return made
 
 
+def _holds(place: Path, atoms: Atoms) -> bool:
+    """Whether a folder is that of these atoms."""
+    file = place / STRUCTURE
+    if not file.is_file():
+        return False
+    there = ase.io.read(file)
+    assert isinstance(there, Atoms)
+    return bool(
+        len(there) == len(atoms)
+        and (there.numbers == atoms.numbers).all()
+        and np.allclose(there.positions, atoms.positions, atol=1e-6)
+        and np.allclose(there.cell.array, atoms.cell.array, atol=1e-6)
+    )
+
+
 def _vasp(atoms: Atoms, folder: Path) -> None:
     periodic = atoms.copy()
     periodic.pbc = True  # VASP knows no other
-    ase.io.write(folder / "POSCAR", periodic, format="vasp", sort=True)
+    ase.io.write(folder / "POSCAR", periodic, format="vasp")
     lines = [
         "SYSTEM = harvest",
         "PREC = Accurate",
@@ -114,7 +142,6 @@ def _espresso(atoms: Atoms, folder: Path) -> None:
 
 
 def _gpaw(atoms: Atoms, folder: Path) -> None:
-    ase.io.write(folder / "structure.xyz", atoms, format="extxyz")
     write_text(folder / "label.py", _LABEL.format(cutoff=CUTOFF, kpts=mesh(atoms)))
 
 

@@ -97,7 +97,7 @@ class DynamicsSettings:
                 "temperature must be one number at constant energy or enthalpy, got two; use --ensemble nvt for a ramp"
             )
         if self.held and self.ensemble != "nvt":
-            raise ValueError(f"held must be 0 save with nvt, got {self.held} with {self.ensemble}; use nvt")
+            raise ValueError(f"held must be 0 except with nvt, got {self.held} with {self.ensemble}; use nvt")
 
     @property
     def ramp(self) -> bool:

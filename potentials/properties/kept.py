@@ -41,7 +41,7 @@ class Kept:
         elif found is not None and not overwrite:
             raise ValueError(
                 f"output must be a new folder, or that of the same command, got '{folder}' with results of another "
-                "model, structure or setting; name another with --output, or give --overwrite"
+                "model, structure, setting or version; name another with --output, or give --overwrite"
             )
 
     @property
@@ -49,12 +49,24 @@ class Kept:
         """Hash of the task, for files of other kinds that hold parts of its results."""
         return self._key
 
-    def largest(self, before: str, after: str) -> int:
-        """The largest number in the names of stages between two texts; 0 where there is none."""
-        middles = [
+    def refuse_fewer_steps(self, before: str, steps: int, folder: Path) -> None:
+        """Refuse a run that is shorter than the one in its folder, whose averages would be those of the longer one.
+
+        before: what the names of the run's stages begin with; the number of steps and `steps` follow
+
+        Raises:
+            ValueError: a stage of more steps is there.
+        """
+        after = " steps"
+        numbers = [
             name[len(before) : -len(after)] for name in self._stages if name.startswith(before) and name.endswith(after)
         ]
-        return max((int(middle) for middle in middles if middle.isdigit()), default=0)
+        done = max((int(number) for number in numbers if number.isdigit()), default=0)
+        if done > steps:
+            raise ValueError(
+                f"steps must be at least the {done} that this run in '{folder}' already has, got {steps}; name another "
+                "folder with --output"
+            )
 
     def get(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result:
         """Return the result of a stage, a dataclass `kind` of numbers and arrays or Atoms; computed if it is new."""

@@ -162,7 +162,7 @@ def coexistence(
 ) -> Coexistence:
     """Read a run: times (n,), temperatures (n,), pressures (n,), psi (n, slabs); references: psi of crystal and liquid.
 
-    skip: fraction of the frames at the start that is left out. Both phases must be there in every frame after it.
+    skip: fraction of the frames at the start that averages leave out. Both phases must be there in every frame.
 
     Raises:
         ValueError: fewer than 8 frames are left.

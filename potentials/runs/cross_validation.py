@@ -80,8 +80,10 @@ def cross_validate(
     Members are left out where the prediction does not depend on them.
     """
     family = find_family(config.family)
+    without: dict[str, Any] = {"extrapolation": False}
     if not family.members_make_prediction:
-        config = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
+        without["members"] = 0
+    config = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update=without)})
     symbols = config.descriptor.symbols or tuple(sorted_symbols(folds))
     held: list[Frame] = []
     predictions: list[FramePrediction] = []

@@ -130,8 +130,9 @@ def _with_extrapolation(result: FitResult, problem: FitProblem) -> bool:
     models = [model for model in (result.model, result.final) if isinstance(model, LocalModel)]
     if not models or not all(hasattr(model, "descriptor") for model in models):
         return False
+    frames = [*problem.train, *(problem.validation if problem.refit_on_validation else ())]
     grade = fit_extrapolation(
-        problem.train, problem.descriptor, problem.symbols, problem.search, problem.communicator, problem.progress
+        frames, problem.descriptor, problem.symbols, problem.search, problem.communicator, problem.progress
     )
     for model in models:
         model.extrapolation = grade

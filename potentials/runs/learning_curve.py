@@ -57,9 +57,10 @@ def learning_curve(
     keep: takes all points after each fit: number of frames and errors by fraction
     """
     points: dict[str, Any] = dict(known or {})
-    lean = config
+    without: dict[str, Any] = {"extrapolation": False}
     if not find_family(config.family).members_make_prediction:
-        lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update={"members": 0})})
+        without["members"] = 0
+    lean = config.model_copy(update={"uncertainty": config.uncertainty.model_copy(update=without)})
     asked = [repr(fraction) for fraction in sorted(config.report.learning_curve)]
     for name in asked:
         part = replace(data, train=_subset(data.train, float(name), config), refit_on_validation=False, earlier=None)

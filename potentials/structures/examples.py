@@ -65,7 +65,9 @@ def _share(frame: Frame, baseline: CompositionBaseline) -> float:
 
 def _plain(frame: Frame) -> dict[str, Any]:
     atoms = frame.atoms
-    forces = {} if frame.forces is None else {"forces": np.round(frame.forces, DIGITS).tolist()}
+    # Forces on atoms that a constraint held are not fitted: such a frame has none to compare with.
+    known = frame.forces if frame.fixed is None else None
+    forces = {} if known is None else {"forces": np.round(known, DIGITS).tolist()}
     return {
         **forces,
         "symbols": atoms.get_chemical_formula(mode="reduce"),

@@ -161,8 +161,8 @@ def test_clusters_are_cut_from_large_cells(trained_model: Callable[[str], Path],
     assert found
     errors = RhopotCalculator(trained_model("soap_linear")).get_property("forces_error", large)
     for one, atoms in zip(found, ase.io.read(folder / "harvest.xyz", ":"), strict=True):
-        assert one["centre"] is not None
-        assert errors[one["centre"]] <= one["largest_error_eV_A"] * (1 + 1e-9)
+        assert one["center"] is not None
+        assert errors[one["center"]] <= one["largest_error_eV_A"] * (1 + 1e-9)
         assert 0 < one["n_counted"] < one["n_atoms"] == len(atoms) < 256
         assert len(atoms.constraints[0].index) == one["n_atoms"] - one["n_counted"]
         assert not any(atoms.pbc)

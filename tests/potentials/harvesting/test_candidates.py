@@ -95,7 +95,14 @@ def test_folders_stand_for_their_trajectories(tmp_path: Path) -> None:
     assert names == ["stopped_lammps.extxyz", "trajectory_lammps.extxyz"], "the dump is what they were made from"
 
 
-def test_a_frame_that_cannot_be_is_named(tmp_path: Path) -> None:
-    ase.io.write(tmp_path / "run.xyz", [Atoms("Cu"), Atoms("Cu2", positions=np.zeros((2, 3)))], format="extxyz")
-    with pytest.raises(ValueError, match=r"run.xyz, frame 1: positions must be distinct"):
+def test_frames_that_cannot_be_are_left_out_and_named(tmp_path: Path) -> None:
+    """As the last one of a run that ended by numbers that are not finite."""
+    frames = [Atoms("Cu"), Atoms("Cu2", positions=np.zeros((2, 3))), Atoms("Cu", positions=[[np.nan, 0, 0]])]
+    ase.io.write(tmp_path / "run.xyz", frames, format="extxyz")
+    candidates, note = read_run(tmp_path / "run.xyz", ["Cu"])
+    assert [one.index for one in candidates] == [0]
+    assert "2 frames are left out" in note
+    assert "run.xyz, frame 1: positions must be distinct" in note
+    ase.io.write(tmp_path / "run.xyz", frames[1:], format="extxyz")
+    with pytest.raises(ValueError, match=r"run.xyz, frame 0: positions must be distinct"):
         read_run(tmp_path / "run.xyz", ["Cu"])

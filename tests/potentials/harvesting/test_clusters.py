@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ase.io
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from ase.constraints import FixAtoms
 from ase.neighborlist import neighbor_list
 
 from rhopot.potentials.harvesting.candidates import Candidate
-from rhopot.potentials.harvesting.clusters import ClusterSettings, centres, cut
+from rhopot.potentials.harvesting.clusters import ClusterSettings, centres, cut, fits
 from rhopot.potentials.structures import read_frames
 
 
@@ -78,6 +80,21 @@ def test_a_sphere_beyond_the_cell_is_refused() -> None:
     small = Candidate(bulk("Cu", a=3.6, cubic=True), "run.extxyz", 0)
     with pytest.raises(ValueError, match=r"--cluster-radius with its buffer must fit into the cell, got 3 \+ 3 A for"):
         cut(small, 0, ClusterSettings(radius=3.0, buffer=3.0))
+    assert not fits(small.atoms, ClusterSettings(radius=3.0, buffer=3.0))
+
+
+@pytest.mark.parametrize("box", ["vacuum", "periodic"])
+@pytest.mark.parametrize("pbc", [True, (True, True, False)])
+def test_what_fits_can_be_cut(box: str, pbc: Any) -> None:
+    """Skewed cells that are just high enough, and just not."""
+    cell = bulk("Cu", a=3.6).repeat(6)
+    cell.pbc = pbc
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)[np.broadcast_to(pbc, 3)]
+    width = 0.5 * heights.min() / (np.sqrt(3.0) if box == "periodic" else 1.0)
+    assert not fits(cell, ClusterSettings(radius=3.0, buffer=width - 2.99, box=box))
+    settings = ClusterSettings(radius=3.0, buffer=width - 3.01, box=box)
+    assert fits(cell, settings)
+    assert len(cut(Candidate(cell, "run.extxyz", 0), 100, settings).origin) > 10
 
 
 def test_centres_are_apart_and_above_the_limit() -> None:

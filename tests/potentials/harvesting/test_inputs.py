@@ -52,6 +52,30 @@ def test_vasp_has_the_same_mesh_and_no_steps(tmp_path: Path) -> None:
     assert "NSW = 0" in (tmp_path / "0000" / "INCAR").read_text()
 
 
+@pytest.mark.parametrize("program", FILES)
+def test_labels_belong_to_the_structure_beside_the_input(program: str, tmp_path: Path) -> None:
+    """In the order of the input, with what labels must not lose: held atoms and the group."""
+    atoms = Atoms("SiLiSiLi", positions=np.diag([1.0, 2.0, 3.0, 4.0])[:, :3], cell=[9.0] * 3, pbc=True)
+    atoms.set_constraint(FixAtoms([0, 1]))
+    atoms.info["path"] = "harvest_a"
+    (folder,) = write_inputs(program, [atoms], tmp_path)
+    there, read = ase.io.read(folder / "structure.xyz"), ase.io.read(folder / FILES[program])
+    assert there.info["path"] == "harvest_a"
+    assert list(there.symbols) == ["Li", "Li", "Si", "Si"]
+    assert read.positions == pytest.approx(there.positions, abs=1e-6)
+    held = there.positions[there.constraints[0].index]
+    assert sorted(map(tuple, held)) == sorted(map(tuple, atoms.positions[:2]))
+
+
+def test_folders_of_other_structures_are_not_mixed(tmp_path: Path) -> None:
+    silicon, other = bulk("Si"), bulk("Si", a=5.5)
+    write_inputs("gpaw", [silicon, other], tmp_path)
+    write_inputs("gpaw", [silicon, other], tmp_path)
+    for frames in ([silicon], [other, silicon]):
+        with pytest.raises(ValueError, match="--write must be given a folder without other structures, got"):
+            write_inputs("gpaw", frames, tmp_path)
+
+
 def test_script_of_gpaw_is_python(tmp_path: Path) -> None:
     write_inputs("gpaw", [bulk("Si")], tmp_path)
     ast.parse((tmp_path / "0000" / "label.py").read_text())
