@@ -107,4 +107,4 @@ def test_check_compares_what_the_model_knows(model: str, capsys: pytest.CaptureF
     assert "scattering, global, float64" in output
     assert "32 atoms" in output
     assert "per-atom" not in output
-    assert "all 9 comparisons within their limits" in output
+    assert "all 10 comparisons within their limits" in output

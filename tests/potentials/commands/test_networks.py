@@ -131,7 +131,7 @@ def test_the_model_is_the_same_in_lammps(run: Path, capsys: pytest.CaptureFixtur
     status = main(words_)
     output = capsys.readouterr().out
     assert status == 0, output
-    assert "all 26 comparisons within their limits" in output
+    assert "all 38 comparisons within their limits" in output
 
 
 def test_the_configuration_left_behind_trains_the_same_model(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def skewed_slab() -> Atoms:
 
 @pytest.mark.parametrize(
     ("atoms", "ranks", "count"),
-    [(sample_structure(("Li", "Si"), min_atoms=32), (1, 2, 4), 2 + 3 * 7), (skewed_slab(), (2,), 1 + 6)],
+    [(sample_structure(("Li", "Si"), min_atoms=32), (1, 2, 4), 3 + 3 * 7), (skewed_slab(), (2,), 1 + 6)],
     ids=["crystal", "slab"],
 )
 def test_check_is_green_without_energies_of_atoms(

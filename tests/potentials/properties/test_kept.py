@@ -34,4 +34,5 @@ def test_stages_are_kept_for_the_same_task(tmp_path: Path) -> None:
     assert found.get_stress() == pytest.approx(stress)
     with pytest.raises(ValueError, match="output must be a new folder, or that of the same command"):
         Kept(tmp_path, task(3.7))
-    assert "relaxed" not in Kept(tmp_path, task(3.7), overwrite=True)
+    other = bulk("Cu", a=3.7)
+    assert Kept(tmp_path, task(3.7), overwrite=True).get("relaxed", Atoms, lambda: other) == other
