@@ -2,8 +2,8 @@
 
 For each element of the centre: principal components of the features of training atoms, and limits of T such that 99.9%
 of the atoms stay within all of them when they are held against the mean and covariance of other structures. Structures
-are dealt into `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other; frames of a
-single group are dealt one by one.
+are distributed over `FOLDS` folds by their groups, so that frames of one trajectory do not vouch for each other; frames
+of a single group are distributed one by one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def fit_extrapolation(
 
 
 def _folds(groups: Sequence[str | None]) -> NDArray[np.int64]:
-    """Fold of every structure: groups dealt in the order in which they come; structures without one stand alone."""
+    """Fold of every structure: groups in turn, in the order in which they come; structures without one stand alone."""
     first: dict[object, int] = {}
     names: list[object] = [k if group is None else group for k, group in enumerate(groups)]
     if len(set(names)) == 1:

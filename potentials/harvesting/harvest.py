@@ -207,7 +207,7 @@ class _Features:
 
     @property
     def of_structures(self) -> bool:
-        """True of a global model, whose features are those of the whole structure: no cluster stands for it."""
+        """True of a global model, whose features are those of the structure: no cluster stands for it."""
         return self._family.kind == "global"
 
     def knows(self, atoms: Atoms) -> bool:

@@ -100,8 +100,8 @@ def diffusion_coefficient(
 
     def fitted(part: Floats) -> tuple[float, float, Floats]:
         msd = mean_squared_displacements(part)[lags]
-        slope, intercept = np.polyfit(lags * interval, msd, 1)
-        return float(slope) * CM2_PER_S / 6.0, float(intercept), msd
+        rate, intercept = np.polyfit(lags * interval, msd, 1)
+        return float(rate) * CM2_PER_S / 6.0, float(intercept), msd
 
     coefficient, intercept, msd = fitted(paths)
     of_blocks = np.array([fitted(paths[k * length : (k + 1) * length])[0] for k in range(blocks)])

@@ -147,11 +147,11 @@ def fitted_parabola(volumes: Floats, energies: Floats) -> tuple[Floats, float, f
     volumes (n,) in A^3 and energies (n,) in eV, both per atom.
     """
     middle = float(volumes.mean())
-    curvature, slope, constant = np.polyfit(volumes - middle, energies, 2)
-    shift = -slope / (2.0 * curvature)
-    parabola = [curvature, slope - 2.0 * curvature * middle, constant - slope * middle + curvature * middle**2]
+    curvature, linear, constant = np.polyfit(volumes - middle, energies, 2)
+    shift = -linear / (2.0 * curvature)
+    parabola = [curvature, linear - 2.0 * curvature * middle, constant - linear * middle + curvature * middle**2]
     modulus = (middle + shift) * 2.0 * curvature * GPA_PER_EV_PER_CUBIC_ANGSTROM
-    return np.array(parabola), float(middle + shift), float(constant + 0.5 * slope * shift), float(modulus)
+    return np.array(parabola), float(middle + shift), float(constant + 0.5 * linear * shift), float(modulus)
 
 
 def at_least_energy(atoms: Atoms, engine: Engine, *, extent: float = FIT_EXTENT) -> Atoms:
@@ -168,8 +168,8 @@ def at_least_energy(atoms: Atoms, engine: Engine, *, extent: float = FIT_EXTENT)
         volume = scaled.get_volume()
         steps = np.linspace(-extent, extent, FEWEST)
         energies = engine.in_cells(scaled, volume_cells(scaled, extent, FEWEST), relax=False, fmax=0.0).energies
-        curvature, slope, _ = np.polyfit(steps, energies, 2)
-        shift = -slope / (2.0 * curvature) if curvature > 0.0 else np.inf
+        curvature, linear, _ = np.polyfit(steps, energies, 2)
+        shift = -linear / (2.0 * curvature) if curvature > 0.0 else np.inf
         step = shift if abs(shift) < extent else extent * (-1.0 if energies[0] < energies[-1] else 1.0)
         scaled = in_cell(scaled, scaled.cell.array * (1.0 + step) ** (1.0 / 3.0))
         if abs(shift) < 0.25 * extent:

@@ -116,11 +116,11 @@ class _Fit:
         y, first = self._y(volume), -2.0 / 3.0 * (volume / self.middle) ** (-5.0 / 3.0) / self.middle
         if order == 0:
             return float(self.polynomial(y))
-        slope = self.polynomial.deriv()(y)
+        by_y = self.polynomial.deriv()(y)
         if order == 1:
-            return float(slope * first)
+            return float(by_y * first)
         second = -5.0 / 3.0 * first / volume
-        return float(self.polynomial.deriv(2)(y) * first**2 + slope * second)
+        return float(self.polynomial.deriv(2)(y) * first**2 + by_y * second)
 
     def minimum(self, volumes: Floats) -> float | None:
         """The volume of least value between the first and the last; None where there is none."""
