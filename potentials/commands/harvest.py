@@ -30,10 +30,10 @@ from rhopot.potentials.harvesting.harvest import (
     evaluate_run,
     harvest,
 )
-from rhopot.potentials.harvesting.inputs import PROGRAMS, write_inputs
+from rhopot.potentials.harvesting.inputs import require_program, write_inputs
 from rhopot.potentials.lammps.dynamics_settings import pairs_of
 from rhopot.potentials.properties.kept import Kept, plain
-from rhopot.potentials.runs.stability import CLOSEST_SHARE, known_distances, training_structures
+from rhopot.potentials.runs.stability import allowed_distances, shortest_known, training_structures
 from rhopot.potentials.structures import UNLABELLED, read_frames
 from rhopot.potentials.units import MEV_PER_EV
 
@@ -66,10 +66,7 @@ class HarvestOptions:
     def settings(self, card: ModelCard) -> HarvestSettings:
         """What is wanted of a model's runs."""
         names = [name for name, *_ in pairs_of(card.symbols)]
-        known = {"-".join(sorted(pair.split("-"))): r for pair, r in known_distances(card).items()}
-        closest = {name: CLOSEST_SHARE * known[name] for name in names if name in known}
-        if self.closest is not None:
-            closest = dict.fromkeys(names, self.closest) if self.closest > 0.0 else {}
+        closest = allowed_distances(names, shortest_known(card), self.closest)
         clusters = None
         if self.cluster_radius is not None:
             buffer = card.cutoff * card.n_layers if self.cluster_buffer is None else self.cluster_buffer
@@ -85,8 +82,8 @@ class HarvestOptions:
 
 def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) -> None:
     """Read the runs, evaluate, choose, and write."""
-    if options.write is not None and options.write not in PROGRAMS:
-        raise ValueError(f"--write must be one of {', '.join(PROGRAMS)}, got '{options.write}'; choose one of them")
+    if options.write is not None:
+        require_program(options.write)
     console = make_console()
     model = load_model(model_file, options.device)
     settings = options.settings(model.card)

@@ -13,7 +13,7 @@ from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.config.document import Document, read_document
 from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings, Limits, default_timestep, pairs_of
 from rhopot.potentials.properties.potential import Potential
-from rhopot.potentials.runs.stability import CLOSEST_SHARE
+from rhopot.potentials.runs.stability import allowed_distances
 from rhopot.potentials.structures.prototypes import repeats_for
 
 
@@ -87,10 +87,7 @@ class MdRequest:
                 "train with uncertainty.members, or leave it out"
             )
         names = [name for name, *_ in pairs_of(atoms.get_chemical_symbols())]
-        if self.closest is not None:
-            return Limits(dict.fromkeys(names, self.closest) if self.closest > 0.0 else {}, self.until_uncertain)
-        known = {name: CLOSEST_SHARE * potential.shortest[name] for name in names if name in potential.shortest}
-        return Limits(known, self.until_uncertain)
+        return Limits(allowed_distances(names, potential.shortest, self.closest), self.until_uncertain)
 
     def key(self) -> dict[str, Any]:
         """What results depend on: a run at constant targets may be extended by more steps."""

@@ -17,11 +17,11 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from rhopot.export import ModelCard
-from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.harvesting.candidates import Candidate
 from rhopot.potentials.harvesting.clusters import Cluster, ClusterSettings, centres, cut, fits
 from rhopot.potentials.harvesting.errors import ErrorPredictor, PredictedErrors
 from rhopot.potentials.harvesting.selection import Environments, d_optimal, fingerprint, is_copy
+from rhopot.potentials.pair import pair_too_close
 from rhopot.potentials.runs.features import features_of_model
 from rhopot.potentials.units import Floats
 
@@ -109,30 +109,13 @@ def evaluate_run(
     """Predicted errors of the frames of a file."""
     rows = []
     for k, candidate in enumerate(candidates):
-        apart = not too_close(candidate.atoms, closest)
+        apart = pair_too_close(candidate.atoms, closest) is None
         predicted = predict.of(candidate) if apart else PredictedErrors(np.full(1, np.nan), np.zeros(1, dtype=bool))
         errors, outside = predicted.forces, int(predicted.unsupported.sum())
         rows.append((candidate.index, errors.max(), _rms(errors), outside, apart))
         advance(k + 1)
     frames, largest, rms, unsupported, possible = (np.array(column) for column in zip(*rows, strict=True))
     return RunErrors(frames, largest, rms, unsupported, possible)
-
-
-def too_close(atoms: Atoms, closest: Mapping[str, float]) -> bool:
-    """Whether two atoms are closer than the distance in A allowed for their elements."""
-    limits = {name: limit for name, limit in closest.items() if limit > 0.0}
-    if not limits:
-        return False
-    edges = find_edges(atoms, max(limits.values()))
-    if edges.n_edges == 0:
-        return False
-    numbers = atoms.numbers[np.stack([edges.edge_centre, edges.neighbour])]
-    least = np.zeros(edges.n_edges)
-    for name, limit in limits.items():
-        a, b = (atomic_numbers[symbol] for symbol in name.split("-"))
-        mine = ((numbers[0] == a) & (numbers[1] == b)) | ((numbers[0] == b) & (numbers[1] == a))
-        least[mine] = limit
-    return bool((np.linalg.norm(edges.vectors, axis=1) < least).any())
 
 
 def harvest(
@@ -247,7 +230,7 @@ def _structures(
         ranks = ranks + FIRST * predicted.unsupported
     for atom in centres(frame.atoms, ranks, settings.clusters.radius, CLUSTERS, least):
         cluster: Cluster = cut(frame, atom, settings.clusters, closest)
-        if too_close(cluster.candidate.atoms, settings.closest):
+        if pair_too_close(cluster.candidate.atoms, settings.closest) is not None:
             left_out[TOO_CLOSE] += 1
             continue
         inside = cluster.origin[cluster.counts]

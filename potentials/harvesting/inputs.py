@@ -55,14 +55,19 @@ def mesh(atoms: Atoms) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
+def require_program(program: str) -> None:
+    """Raise ValueError for a program that inputs cannot be written for."""
+    if program not in PROGRAMS:
+        raise ValueError(f"--write must be one of {', '.join(PROGRAMS)}, got '{program}'; choose one of them")
+
+
 def write_inputs(program: str, frames: Sequence[Atoms], folder: Path) -> list[Path]:
     """Write the input of each frame to a folder of its own, `0000`, `0001`, ... in their order; the folders.
 
     Raises:
         ValueError: an unknown program, or a folder of another structure, whose labels would be taken for new ones.
     """
-    if program not in PROGRAMS:
-        raise ValueError(f"--write must be one of {', '.join(PROGRAMS)}, got '{program}'; choose one of them")
+    require_program(program)
     ordered = [atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")] for atoms in frames]
     places = [folder / f"{k:04d}" for k in range(len(frames))]
     old = sorted(folder.glob("[0-9][0-9][0-9][0-9]")) if folder.is_dir() else []

@@ -10,7 +10,7 @@ from torch import nn
 
 from rhopot.potentials.pair.base import PairBaseline, SumOfPairs
 from rhopot.potentials.pair.describe import describe_repulsion
-from rhopot.potentials.pair.shortest import shortest_distances
+from rhopot.potentials.pair.shortest import pair_too_close, shortest_distances
 from rhopot.potentials.pair.tabulated import TabulatedPair, TabulatedSettings, tabulated_pair
 from rhopot.potentials.pair.two_body import TwoBodySettings, fit_two_body
 from rhopot.potentials.pair.zbl import ZblPair, ZblSettings
@@ -30,6 +30,7 @@ __all__ = [
     "describe_repulsion",
     "fit_two_body",
     "pair_settings",
+    "pair_too_close",
     "shortest_distances",
 ]
 

@@ -24,10 +24,9 @@ from ase.constraints import FixAtoms
 from rhopot.potentials.files import read_arrays, write_arrays, write_atomically
 from rhopot.potentials.lammps.dynamics_settings import THERMO, DynamicsSettings, Ended, Limits
 from rhopot.potentials.lammps.input_decks import lammps_frame
-from rhopot.potentials.pair import shortest_distances
+from rhopot.potentials.pair import pair_too_close
 from rhopot.potentials.properties.engine import Advance, prepare, silent
 from rhopot.potentials.properties.integrators import Integrator
-from rhopot.potentials.structures import Frame
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats
 
 SECONDS = 5.0  # between saved states
@@ -162,12 +161,9 @@ class _Run:
             return Ended(step, "nan", "the energy or a velocity is not a finite number")
         if self.walls.passed(atoms):
             return Ended(step, "lost", "an atom is more than 10 A outside of the extent of the atoms at the start")
-        if self.limits.closest:
-            reach = max(self.limits.closest.values())
-            found = shortest_distances([Frame(atoms)], sorted(set(atoms.get_chemical_symbols())), reach)
-            for pair, distance in found.items():
-                if distance < self.limits.closest.get(pair, 0.0):
-                    return Ended(step, "closest", f"two atoms {pair} are closer than {self.limits.closest[pair]:.3g} A")
+        pair = pair_too_close(atoms, self.limits.closest)
+        if pair is not None:
+            return Ended(step, "closest", f"two atoms {pair} are closer than {self.limits.closest[pair]:.3g} A")
         if self.limits.uncertainty is not None:
             self.sigma = float(np.max(atoms.calc.get_property("forces_uncertainty", atoms)))
             if not self.sigma <= self.limits.uncertainty:

@@ -17,7 +17,7 @@ from rhopot.export import RhopotCalculator, load_model
 from rhopot.export.global_models import knows_member_forces
 from rhopot.export.results import n_force_members
 from rhopot.potentials.lammps.pair_style import PairStyle
-from rhopot.potentials.runs.stability import known_distances
+from rhopot.potentials.runs.stability import shortest_known
 
 Maker = Callable[[], Calculator]
 
@@ -63,7 +63,7 @@ class Potential:
             symbols=loaded.card.symbols,
             dtype=loaded.card.dtype,
             reach=loaded.card.cutoff * loaded.card.n_layers if loaded.card.kind == "local" else None,
-            shortest={"-".join(sorted(pair.split("-"))): r for pair, r in known_distances(loaded.card).items()},
+            shortest=shortest_known(loaded.card),
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -104,6 +104,21 @@ def known_distances(card: ModelCard) -> Mapping[str, float]:
     summary: Mapping[str, Any] = card.training_data.summary
     known = ZblSettings().completed(card.symbols, summary.get("shortest_distances")).outer
     return known if isinstance(known, dict) else {}
+
+
+def shortest_known(card: ModelCard) -> dict[str, float]:
+    """`known_distances`, by pairs of elements in alphabetical order."""
+    return {"-".join(sorted(pair.split("-"))): distance for pair, distance in known_distances(card).items()}
+
+
+def allowed_distances(pairs: Iterable[str], known: Mapping[str, float], given: float | None) -> dict[str, float]:
+    """Shortest allowed distance in A of each pair: `given` for all (0: any), else CLOSEST_SHARE times the known one.
+
+    Pairs whose known distance is not there may be at any.
+    """
+    if given is not None:
+        return dict.fromkeys(pairs, given) if given > 0.0 else {}
+    return {pair: CLOSEST_SHARE * known[pair] for pair in pairs if pair in known}
 
 
 class _Limits:

@@ -272,7 +272,7 @@ def test_the_default_time_step_follows_the_lightest_atom() -> None:
         ({"steps": 5}, "steps must be at least every, and every at least 1, got steps 5 and every 10"),
         ({"ensemble": "nve", "temperature": (1.0, 2.0)}, "temperature must be one number at constant energy"),
         ({"ensemble": "nph", "temperature": (1.0, 2.0)}, "temperature must be one number at constant energy or enth"),
-        ({"ensemble": "npt", "held": 4}, "held must be 0 save with nvt, got 4 with npt; use nvt"),
+        ({"ensemble": "npt", "held": 4}, "held must be 0 except with nvt, got 4 with npt; use nvt"),
     ],
 )
 def test_settings_without_meaning_are_refused(settings: dict, sentence: str) -> None:
