@@ -150,7 +150,7 @@ def test_copies_do_not_move_alike(tmp_path: Path, capsys: pytest.CaptureFixture[
     cell = moving(tmp_path / "cell.extxyz", 0.0)
     words = ["md", cell, *EMT, "--ensemble", "nve", "--steps", "20", "--every", "5", "--repeat", "2"]
     assert main([*words, "-o", str(tmp_path / "out")]) == 0
-    assert "velocities of the file are not used: its copies would move alike" in capsys.readouterr().out
+    assert "velocities of the file are not used: all copies would move alike" in capsys.readouterr().out
     momenta = ase.io.read(tmp_path / "out" / "trajectory_ase.extxyz", index=0).get_momenta().reshape(8, 4, 3)
     assert np.abs(momenta[1:] - momenta[0]).max(axis=(1, 2)).min() > 0.1
 
