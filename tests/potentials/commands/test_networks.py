@@ -160,7 +160,7 @@ def test_two_processes_train_the_same_model(launcher: str, runs: dict[str, Path]
     alone, both = runs["double"], tmp_path / "both"
     done = start(RUN, [*words("gmp_snn", both), "training.dtype=float64"], LAUNCHERS[launcher])
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("training frames") == 1, "only the first rank speaks"
+    assert done.stdout.count("training frames (") == 1, "only the first rank speaks"
     np.testing.assert_allclose(predictions(both / "model.pt"), predictions(alone / "model.pt"), rtol=0, atol=1e-7)
 
 
