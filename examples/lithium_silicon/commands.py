@@ -197,7 +197,7 @@ def diffusion(commands: Commands) -> str:
             "--temperatures",
             KELVINS,
             "--steps",
-            "10000",
+            "50000",
             "--engine",
             "lammps",
         ]

@@ -28,6 +28,8 @@ from rhopot.potentials.properties.diffusion import (
     arrhenius,
     conductivity,
     diffusion_coefficient,
+    fitted_times,
+    require_charges,
 )
 from rhopot.potentials.properties.dynamics_ase import RunFiles
 from rhopot.potentials.properties.kept import plain
@@ -93,6 +95,7 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
     atoms = request.supercell(cell)
     atoms.calc = None
     found: dict[str, list[AtTemperature]] = {engine: [] for engine in task.engines}
+    _require_analysis(request, atoms, analysis)
     for kelvin in kelvins:
         own = MdRequest(**{**vars(request), "temperature": (kelvin,)})
         settings, limits = own.settings(atoms), own.limits(atoms, task.potential)
@@ -125,6 +128,19 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
     for line in [f"plots: {', '.join(written)}", *_immeasurable(found)]:
         task.console.print(line)
     task.finish({name: rows}, _further(analysis, found, lines, len(atoms)))
+
+
+def _require_analysis(request: MdRequest, atoms: Atoms, analysis: Analysis) -> None:
+    """Refuse runs too short for the analysis, and charges of absent elements, before anything runs."""
+    settings = request.settings(atoms)
+    recorded = settings.steps // settings.every + 1
+    fitted_times(
+        recorded - int(analysis.skip * recorded),
+        settings.every * settings.timestep / 1000.0,
+        ballistic=analysis.ballistic,
+        blocks=analysis.blocks,
+    )
+    require_charges(analysis.charges, sorted(set(atoms.symbols)))
 
 
 def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) -> None:

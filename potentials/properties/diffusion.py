@@ -71,6 +71,25 @@ class Arrhenius:
         return np.asarray(self.prefactor * np.exp(-self.energy / (units.kB * np.asarray(kelvin))))
 
 
+def fitted_times(n_frames: int, interval: float, *, ballistic: float, blocks: int) -> tuple[int, int]:
+    """First and last time of the fit of `diffusion_coefficient`, in intervals between frames.
+
+    Raises:
+        ValueError: fewer than 2 blocks, or a trajectory that is too short for 5 times in the fit.
+    """
+    if blocks < 2:
+        raise ValueError(f"blocks must be 2 or more, got {blocks}; 5 are usual")
+    first, last = int(np.ceil(ballistic / interval - 1e-9)), int(LONGEST * (n_frames // blocks - 1))
+    first = max(first, 1)
+    if last - first + 1 < FEWEST:
+        raise ValueError(
+            f"trajectory must be long enough for {FEWEST} times between the ballistic time, {ballistic:g} ps, and half "
+            f"a block, got {last * interval:g} ps for half of one of {blocks}; run longer, record more often, or give "
+            "a shorter --ballistic"
+        )
+    return first, last
+
+
 def diffusion_coefficient(
     paths: Floats, interval: float, *, ballistic: float = BALLISTIC, blocks: int = BLOCKS
 ) -> Diffusion:
@@ -85,17 +104,8 @@ def diffusion_coefficient(
     Raises:
         ValueError: fewer than 2 blocks, or a trajectory that is too short for 5 times in the fit.
     """
-    if blocks < 2:
-        raise ValueError(f"blocks must be 2 or more, got {blocks}; 5 are usual")
+    first, last = fitted_times(len(paths), interval, ballistic=ballistic, blocks=blocks)
     length = len(paths) // blocks
-    first, last = int(np.ceil(ballistic / interval - 1e-9)), int(LONGEST * (length - 1))
-    first = max(first, 1)
-    if last - first + 1 < FEWEST:
-        raise ValueError(
-            f"trajectory must be long enough for {FEWEST} times between the ballistic time, {ballistic:g} ps, and half "
-            f"a block, got {last * interval:g} ps for half of one of {blocks}; run longer, record more often, or give "
-            "a shorter --ballistic"
-        )
     lags = np.arange(first, last + 1)
 
     def fitted(part: Floats) -> tuple[float, float, Floats]:
@@ -140,6 +150,15 @@ def arrhenius(kelvins: Sequence[float], coefficients: Sequence[float], errors: S
     return Arrhenius(float(solution[1]), error, float(np.exp(solution[0])), log_error)
 
 
+def require_charges(charges: Mapping[str, float], symbols: Sequence[str]) -> None:
+    """Refuse charges of elements that a structure does not have."""
+    missing = sorted(set(charges) - set(symbols))
+    if missing:
+        raise ValueError(
+            f"charge must name elements of the structure, got {', '.join(missing)}; there are {', '.join(symbols)}"
+        )
+
+
 def conductivity(
     coefficients: Mapping[str, float],
     counts: Mapping[str, int],
@@ -155,11 +174,7 @@ def conductivity(
     Raises:
         ValueError: a charge of an element that is not there.
     """
-    missing = sorted(set(charges) - set(coefficients))
-    if missing:
-        raise ValueError(
-            f"charge must name elements of the structure, got {', '.join(missing)}; there are {', '.join(coefficients)}"
-        )
+    require_charges(charges, list(coefficients))
     # N q^2 D / (V k T): (e in C)^2 (cm^2/s) / (cm^3 J) = A/(V cm)
     total = sum(counts[symbol] * charge**2 * coefficients[symbol] for symbol, charge in charges.items())
     return float(total * units._e**2 / (volume * 1e-24 * units._k * kelvin))

@@ -163,6 +163,30 @@ def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.Capture
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--steps", "10000"], "trajectory must be long enough for 5 times between the ballistic time, 1 ps"),
+        (["--charge", "Na=1"], "charge must name elements of the structure, got Na; there are Li, Si"),
+    ],
+)
+def test_what_no_run_could_give_is_refused_before_it(
+    words: list[str],
+    sentence: str,
+    trained_model: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from trained_models import DATA
+
+    ase.io.read(DATA / "Li16Si16_0.xyz", index=0).write(tmp_path / "LiSi.extxyz")
+    given = [str(trained_model("soap_linear")), str(tmp_path / "LiSi.extxyz"), "-o", str(tmp_path / "out")]
+    assert main(["diffusion", *given, "--temperatures", "500", *words]) != 0
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out" / "500K").exists()
+
+
 def test_runs_that_have_no_temperature_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = walk(tmp_path / "nve", 600.0, 0, "nve")
     assert main(["diffusion", "--run", str(run), "-o", str(tmp_path / "out")]) != 0
