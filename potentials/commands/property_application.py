@@ -72,7 +72,9 @@ def neb(
     end_fmax: Annotated[
         float, typer.Option("--end-fmax", help="Largest force in eV/A on the end points.", min=1e-5)
     ] = 0.002,
-    steps: Annotated[int, typer.Option("--steps", help="Most steps of the optimizer of the band.", min=1)] = 1000,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Most steps of the band, and again of its climb.", min=1)
+    ] = 1000,
     climb: Annotated[
         bool, typer.Option("--climb/--no-climb", help="Let the highest image climb to the saddle (LAMMPS does).")
     ] = True,

@@ -115,7 +115,7 @@ def minimum_energy_path(
         engine: ASE, or LAMMPS with one partition for each image.
         images: between the end points.
         fmax: largest force in eV/A of an image, along the path for the climbing one.
-        steps: most steps of the optimizer, in LAMMPS before and after the climb begins.
+        steps: most steps of the optimizer, before the climb begins and again after it.
         climb: let the highest image climb to the saddle; LAMMPS always does.
         progress: called with (step, largest force), by ASE.
 
@@ -283,7 +283,9 @@ def nudged_elastic_band(
 ) -> Band:
     """Band of `images` intermediate images between two relaxed structures with the same atoms in the same order.
 
-    All images share `calculator`. progress is called with (step, largest force eV/A).
+    The band relaxes first without a climbing image: one that climbs from the interpolated path on can end far from the
+    saddle, or not at all. `steps` counts for each of both. All images share `calculator`. progress is called with
+    (step, largest force eV/A).
     """
     check_ends(initial, final, images)
     prepare(calculator, initial)
@@ -291,12 +293,20 @@ def nudged_elastic_band(
     chain[-1].positions = matched(initial, final).positions
     for image in chain:
         image.calc = calculator
-    band = NEB(chain, climb=climb, allow_shared_calculator=True, method="improvedtangent")
+    band = NEB(chain, climb=False, allow_shared_calculator=True, method="improvedtangent")
     band.interpolate(method="idpp" if len(initial) > 1 else "linear")
-    optimizer = FIRE(band, logfile=None)
-    if progress is not None:
-        optimizer.attach(lambda: progress(optimizer.nsteps, float(np.sqrt((band.get_forces() ** 2).sum(1).max()))))
-    converged = bool(optimizer.run(fmax=fmax, steps=steps))
+    converged, taken = False, 0
+
+    def report(optimizer: FIRE) -> None:
+        if progress is not None:
+            progress(taken + optimizer.nsteps, float(np.linalg.norm(band.get_forces(), axis=1).max()))
+
+    for climbing in [False, True] if climb else [False]:
+        band.climb = climbing
+        optimizer = FIRE(band, logfile=None)
+        optimizer.attach(report, 1, optimizer)
+        converged = bool(optimizer.run(fmax=fmax, steps=steps))
+        taken += optimizer.nsteps
     fit = fit_images(chain)
     return Band(
         chain,
