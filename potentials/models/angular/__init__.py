@@ -1,0 +1,1 @@
+"""Angular networks: messages filtered by distance and angle, X. Brumwell, chapter 6."""
