@@ -23,7 +23,7 @@ from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard
 from rhopot.potentials.device import find_device
 
 # Message-passing layers that ASE and LAMMPS can evaluate.
-MOST_LAYERS = 1
+MOST_LAYERS = 8
 
 
 class ModelFileError(ValueError):
@@ -152,8 +152,8 @@ def require_runnable(card: ModelCard, name: str) -> None:
     """Raise ModelFileError for models that this version does not run."""
     if card.n_layers > MOST_LAYERS:
         raise ModelFileError(
-            f"n_layers of model '{name}' must be {MOST_LAYERS}, got {card.n_layers}; this rhopot "
-            "does not run models that pass messages between atoms"
+            f"n_layers of model '{name}' must be at most {MOST_LAYERS}, got {card.n_layers}; this rhopot "
+            "does not run models with more layers of messages"
         )
 
 

@@ -203,7 +203,9 @@ def _run(
     all_species = torch.from_numpy(species).to(model.device)
     done = 0
     with script.plain_execution():
-        for batch in graph.batches(request.max_edges):
+        # Features of atoms go from layer to layer: all atoms are centres at once.
+        most = request.max_edges if model.card.n_layers == 1 else max(graph.n_edges, 1)
+        for batch in graph.batches(most):
             vectors = torch.from_numpy(batch.vectors).to(model.device).requires_grad_(differentiate)
             rows = (batch.first_edge, batch.neighbour, batch.centre)
             of_batch = (*(torch.from_numpy(array).to(model.device) for array in rows), all_species)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KINDS = ("local", "global")
 # Message-passing layers that model files and the LAMMPS plugin run (`rhopot.export.load` says the same).
-MOST_LAYERS = 1
+MOST_LAYERS = 8
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Family:
             raise ValueError(f"name of a family must be a word, got {self.name!r}; name it as its entry point")
         self._require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", repr(self.kind))
         whole = isinstance(self.n_layers, int) and not isinstance(self.n_layers, bool)
-        rule = f"be {MOST_LAYERS}, the message-passing layers that model files support"
+        rule = f"be 1 to {MOST_LAYERS}, the message-passing layers that model files support"
         self._require(whole and 1 <= self.n_layers <= MOST_LAYERS, "n_layers", rule, repr(self.n_layers))
         models: dict[str, type[BaseModel]] = {
             "descriptor_settings": DescriptorSettings,

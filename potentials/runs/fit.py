@@ -269,7 +269,7 @@ def _card(
         kind=family.kind,
         symbols=data.symbols,
         cutoff=reach,
-        n_layers=family.n_layers,
+        n_layers=int(getattr(result.model, "n_layers", family.n_layers)),
         dtype=config.dtype,
         baseline_energies=baseline.as_dict(),
         uncertainty=Uncertainty(members=int(cast("Any", result.model).n_members), extrapolation=grades),

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 
@@ -32,30 +33,31 @@ def shifted_softplus(x: Tensor) -> Tensor:
     return nn.functional.softplus(x) - LOG_2
 
 
-def cutoff_function(r: Tensor, cutoff: float) -> Tensor:
-    """Return f_c: 1 at 0, 0 from the cutoff on, a quintic polynomial between, C2 everywhere."""
-    x = (r / cutoff).clamp(max=1.0)
-    return 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
-
-
 class AngularLayer(nn.Module):
     """One layer of messages of K members."""
 
-    def __init__(self, settings: AngularNetworkSettings, streams: Sequence[torch.Generator], dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        basis: AngularBasis,
+        settings: AngularNetworkSettings,
+        streams: Sequence[torch.Generator],
+        dtype: torch.dtype,
+    ) -> None:
         super().__init__()
-        n, hidden, width = settings.n_angular, settings.filters, settings.width
+        hidden, width, n_angular = settings.filters, settings.width, len(basis.cosines)
 
         def drawn(rows: int, columns: int, deviation: float) -> nn.Parameter:
             each = [torch.randn(rows, columns, generator=stream, dtype=torch.float64) for stream in streams]
             return nn.Parameter((deviation * torch.stack(each)).to(dtype))
 
-        self.bases = drawn(settings.n_radial, n * hidden, 0.7)
+        # Of order one: two or three Gaussians of the distance and of the cosine are not small at a time.
+        self.bases = drawn(len(basis.distances), n_angular * hidden, 0.7)
         self.filters = drawn(hidden, width, 2.0 * hidden**-0.5)
         self.mix = drawn(width, width, width**-0.5)
         self.update = drawn(width, width, width**-0.5)
-        self.angular_width: float = 1.0 / (n - 1)
-        self.register_buffer("places", torch.linspace(-1.0, 1.0, n, dtype=dtype))
-        self.places: Tensor
+        self.cosine_width: float = basis.cosine_width
+        self.register_buffer("cosines", basis.cosines.to(dtype))
+        self.cosines: Tensor
 
     def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
         """Return the refined features (N, d) of member k.
@@ -63,7 +65,7 @@ class AngularLayer(nn.Module):
         radial (E, n_radial): Gaussians of the distances; tail (E, 4): directions and f_c; scale (): 1 / n.
         """
         rows = torch.cat([radial @ self.bases[k], tail], dim=1)
-        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.places, self.angular_width) * scale
+        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.cosines, self.cosine_width) * scale
         filtered = (summed @ self.filters[k]) * x.index_select(0, graph.neighbour) * (tail[:, 3:] * scale)
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, edge_centres(graph.first_edge), filtered)
@@ -71,11 +73,10 @@ class AngularLayer(nn.Module):
 
 
 class AngularNetworks(nn.Module):
-    """K angular networks.
+    """K angular networks on one basis.
 
     Args:
-        cutoff: A.
-        n_species: number of elements.
+        basis: distances and angles, and the elements.
         settings: shape.
         seeds: one per member.
         dtype: of parameters and results.
@@ -85,8 +86,7 @@ class AngularNetworks(nn.Module):
 
     def __init__(
         self,
-        cutoff: float,
-        n_species: int,
+        basis: AngularBasis,
         settings: AngularNetworkSettings,
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float64,
@@ -94,18 +94,14 @@ class AngularNetworks(nn.Module):
         super().__init__()
         streams = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.n_members = len(seeds)
-        self.cutoff = float(cutoff)
-        each = [torch.randn(n_species, settings.width, generator=stream, dtype=torch.float64) for stream in streams]
+        each = [torch.randn(basis.n_species, settings.width, generator=one, dtype=torch.float64) for one in streams]
         self.embedding = nn.Parameter(torch.stack(each).to(dtype))
-        self.layers = nn.ModuleList(AngularLayer(settings, streams, dtype) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(AngularLayer(basis, settings, streams, dtype) for _ in range(settings.layers))
         each = [torch.randn(settings.width, generator=stream, dtype=torch.float64) for stream in streams]
         self.output = nn.Parameter((torch.stack(each) * settings.width**-0.5).to(dtype))
-        self.radial_width: float = 0.5 * self.cutoff / (settings.n_radial - 1)
-        self.register_buffer("places", torch.linspace(0.0, self.cutoff, settings.n_radial, dtype=dtype))
         self.register_buffer("scale", torch.ones((), dtype=dtype))
         self.register_buffer("energy_scale", torch.ones((), dtype=dtype))
         self.register_buffer("energy_shift", torch.zeros((), dtype=dtype))
-        self.places: Tensor
         self.scale: Tensor
         self.energy_scale: Tensor
         self.energy_shift: Tensor
@@ -116,12 +112,8 @@ class AngularNetworks(nn.Module):
         self.energy_scale.fill_(energy_scale)
         self.energy_shift.fill_(energy_shift)
 
-    def forward(self, graph: AtomicGraph) -> Tensor:
-        """Return energies (K, C) in eV of the graph's centers, without baseline."""
-        vectors = graph.edge_vectors
-        r = vectors.square().sum(1).sqrt()
-        radial = torch.exp((r.unsqueeze(1) - self.places).square() * (-0.5 / self.radial_width**2))
-        tail = torch.cat([vectors / r.unsqueeze(1), cutoff_function(r, self.cutoff).unsqueeze(1)], dim=1)
+    def forward(self, radial: Tensor, tail: Tensor, graph: AtomicGraph) -> Tensor:
+        """Return energies (K, C) in eV of the graph's centers, without baseline; `radial`, `tail`: of the basis."""
         energies: list[Tensor] = []
         for k in range(self.n_members):
             x = self.embedding[k].index_select(0, graph.species)

@@ -1,0 +1,1 @@
+"""`angular`: messages of neighbors filtered by distance and angle."""

@@ -1,0 +1,53 @@
+"""`angular`: messages of neighbors, filtered by distance and angle, refine the features of atoms layer by layer.
+
+E = sum_i o . x_i after some layers of messages (see `models.angular.network`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ase import Atoms
+
+from rhopot.potentials import operators
+from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
+from rhopot.potentials.families.angular.fit import fit_angular
+from rhopot.potentials.families.family import Family
+from rhopot.potentials.families.local import features_of_atoms
+from rhopot.potentials.families.networks.committee import COMMITTEE
+from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
+from rhopot.potentials.models.angular.settings import AngularNetworkSettings
+
+BRUMWELL = (
+    "X. Brumwell, Wavelet scattering and graph representations for atomic structures, PhD thesis, Michigan State "
+    "University (2021), chapter 6"
+)
+
+
+def _basis(settings: AngularSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> AngularBasis:
+    """The bases of these settings; nothing in them is learnt from the data."""
+    operators.load()
+    return AngularBasis(settings.with_symbols(symbols))
+
+
+FAMILY = Family(
+    name="angular",
+    title="messages between atoms, filtered by distance and angle",
+    references=(BRUMWELL,),
+    kind="local",
+    n_layers=1,
+    refits_on_validation=False,
+    members_make_prediction=True,
+    descriptor_settings=AngularSettings,
+    regressor_settings=AngularNetworkSettings,
+    training_settings=TrainingSettings,
+    descriptor_for=_basis,
+    fit=fit_angular,
+    features=features_of_atoms,
+    defaults={
+        **COMMITTEE,
+        "uncertainty": {"members": 0},
+        "regressor": {"layers": 2, "width": 64, "filters": 64},
+        "training": {"dtype": "float32", "loss": {"stress": 0.1}},
+    },
+)
