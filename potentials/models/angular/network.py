@@ -2,7 +2,7 @@
 
     x_i^0     = W_(a_i)                                                              embedding of the element
     s_ik      = 1/n sum_(j != k) f_c(r_ij) ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )   eqs. 6.10, 6.11, summed over j
-    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik)                                   eqs. 6.13, 6.14; * element by element
+    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik)                                   eqs. 6.13, 6.14; * by elements
     x_i^(b+1) = x_i^b + U ssp(V m_i)                                                 eq. 6.15
     E         = sum_i [ scale o . x_i^B + shift ]                                    eq. 6.16
 
@@ -25,12 +25,10 @@ from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 
-LOG_2 = 0.6931471805599453
-
 
 def shifted_softplus(x: Tensor) -> Tensor:
     """Return log((1 + e^x) / 2)."""
-    return nn.functional.softplus(x) - LOG_2
+    return nn.functional.softplus(x) - 0.6931471805599453  # log 2
 
 
 class AngularLayer(nn.Module):
