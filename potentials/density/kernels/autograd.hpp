@@ -11,7 +11,7 @@
 // `Value` makes it differentiable twice. Second order: with g = adjoint(h) and an incoming v = dL/dg,
 //   dL/dh = dF/dx v = value(v)    and    dL/dx = d/dx (v . g) = adjoint(h, v),
 // the derivatives along v of the value and of the adjoint (dual numbers in the kernels). A third order is refused.
-// A map that does several steps in one pass has value(), adjoint(h) and composed_gradient(h), which goes step by step and is
+// A map that makes both in one pass has value_and_adjoint(h, v) as well. A map that does several steps in one pass has value(), adjoint(h) and composed_gradient(h), which goes step by step and is
 // taken where the gradient must itself be differentiable.
 #pragma once
 
@@ -78,7 +78,8 @@ template <class Map> struct Saved {
 template <class Map> struct Second : torch::autograd::Function<Second<Map>> {
     static variable_list forward(AutogradContext*, const Tensor&, const Tensor& h, const Tensor& tangent, const Map& map) {
         at::AutoDispatchBelowADInplaceOrView guard;
-        return {map.value(tangent), map.adjoint(h, tangent)};
+        if constexpr (requires { map.value_and_adjoint(h, tangent); }) return map.value_and_adjoint(h, tangent);
+        else return {map.value(tangent), map.adjoint(h, tangent)};
     }
     static variable_list backward(AutogradContext*, const variable_list&) {
         TORCH_CHECK_NOT_IMPLEMENTED(false, Map::NAME, " has no third derivative; use ", Map::REFERENCE, " for it");

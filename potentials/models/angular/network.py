@@ -54,8 +54,7 @@ class AngularLayer(nn.Module):
         self.mix = drawn(width, width, width**-0.5)
         self.update = drawn(width, width, width**-0.5)
         self.cosine_width: float = basis.cosine_width
-        self.register_buffer("cosines", basis.cosines.to(dtype))
-        self.cosines: Tensor
+        self.n_angular: int = n_angular
 
     def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
         """Return the refined features (N, d) of member k.
@@ -63,7 +62,7 @@ class AngularLayer(nn.Module):
         radial (E, n_radial): Gaussians of the distances; tail (E, 4): directions and f_c; scale (): 1 / n.
         """
         rows = torch.cat([radial @ self.bases[k], tail], dim=1)
-        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.cosines, self.cosine_width) * scale
+        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.n_angular, self.cosine_width) * scale
         filtered = (summed @ self.filters[k]) * x.index_select(0, graph.neighbour) * (tail[:, 3:] * scale)
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, edge_centres(graph.first_edge), filtered)

@@ -14,27 +14,27 @@ namespace rhopot {
 namespace {
 
 constexpr const char* ANGULAR_REFERENCE = "rhopot.potentials.models.angular.reference";
-constexpr std::int64_t FILTERS_MULTIPLE = 8;  // whole packs of every instruction set
+constexpr std::int64_t MOST_GAUSSIANS = 64, FILTERS_MULTIPLE = 8;  // whole packs of every instruction set
 
 struct AngularFilters {
     static constexpr const char *NAME = "angular_filters_v1", *REFERENCE = ANGULAR_REFERENCE;
-    Tensor rows, first_edge, places;
+    Tensor rows, first_edge;
+    std::int64_t n_gaussians = 0;
     double width = 0;
 
     std::int64_t n_centres() const { return first_edge.size(0) - 1; }
-    std::int64_t n_filters() const { return (rows.size(1) - 4) / places.size(0); }
+    std::int64_t n_filters() const { return (rows.size(1) - 4) / n_gaussians; }
 
     void check() const {
         const auto type = rows.scalar_type();
-        TORCH_CHECK_VALUE(rows.device().is_cpu() && first_edge.device().is_cpu() && places.device().is_cpu(),
-                          "rows, first_edge and places must be on the CPU; use ", ANGULAR_REFERENCE, " elsewhere");
+        TORCH_CHECK_VALUE(rows.device().is_cpu() && first_edge.device().is_cpu(),
+                          "rows and first_edge must be on the CPU; use ", ANGULAR_REFERENCE, " elsewhere");
         TORCH_CHECK_TYPE(type == at::kDouble || type == at::kFloat, "rows must be float64 or float32, got ", type);
-        check_float(places, "places", type, ANGULAR_REFERENCE);
-        TORCH_CHECK_VALUE(places.dim() == 1 && places.size(0) > 0, "places must be a list of numbers, got shape ",
-                          places.sizes());
+        TORCH_CHECK_VALUE(n_gaussians >= 2 && n_gaussians <= MOST_GAUSSIANS, "n_gaussians must lie in [2, ", MOST_GAUSSIANS,
+                          "], got ", n_gaussians);
         TORCH_CHECK_VALUE(std::isfinite(width) && width > 0, "width must be positive, got ", width);
-        TORCH_CHECK_VALUE(rows.dim() == 2 && rows.size(1) > 4 && (rows.size(1) - 4) % (FILTERS_MULTIPLE * places.size(0)) == 0,
-                          "rows must be of shape (E, ", places.size(0), " D + 4) with D a multiple of ", FILTERS_MULTIPLE,
+        TORCH_CHECK_VALUE(rows.dim() == 2 && rows.size(1) > 4 && (rows.size(1) - 4) % (FILTERS_MULTIPLE * n_gaussians) == 0,
+                          "rows must be of shape (E, ", n_gaussians, " D + 4) with D a multiple of ", FILTERS_MULTIPLE,
                           ", got ", rows.sizes());
         check_offsets(first_edge, n_centres(), rows.size(0));
     }
@@ -44,9 +44,8 @@ struct AngularFilters {
                 tangent.defined() ? tangent.const_data_ptr<T>() : nullptr,
                 tangent.defined(),
                 first_edge.const_data_ptr<std::int64_t>(),
-                places.const_data_ptr<T>(),
                 T(width),
-                int(places.size(0)),
+                int(n_gaussians),
                 int(n_filters())};
     }
     // work(kernels, problem, begin, end, workspace) over all centres, in the float type of the rows
@@ -57,10 +56,9 @@ struct AngularFilters {
         AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "rhopot", [&] {
             const auto& kernels = angular_kernels<scalar_t>();
             const auto p = problem<scalar_t>(tangent);
-            over_centres<scalar_t>(n_centres(), kernels.workspace(p, most),
-                                   [&](std::int64_t begin, std::int64_t end, scalar_t* workspace) {
-                                       work(kernels, p, begin, end, workspace);
-                                   });
+            over_centres<scalar_t>(
+                n_centres(), kernels.workspace(p, most),
+                [&](std::int64_t begin, std::int64_t end, scalar_t* workspace) { work(kernels, p, begin, end, workspace); });
         });
     }
 
@@ -76,36 +74,43 @@ struct AngularFilters {
         Tensor gradient = at::empty_like(rows);
         const Tensor h = incoming.contiguous();
         over_stars(contiguous(tangent), [&](auto& kernels, auto& p, auto begin, auto end, auto* workspace) {
-            kernels.adjoint(p, begin, end, in(h, workspace), out(gradient, workspace), workspace);
+            kernels.adjoint(p, begin, end, in(h, workspace), out(gradient, workspace), out(Tensor(), workspace), workspace);
         });
         return gradient;
+    }
+    variable_list value_and_adjoint(const Tensor& incoming, const Tensor& tangent) const {
+        Tensor sums = at::empty({rows.size(0), n_filters()}, rows.options()), gradient = at::empty_like(rows);
+        const Tensor h = incoming.contiguous();
+        over_stars(contiguous(tangent), [&](auto& kernels, auto& p, auto begin, auto end, auto* workspace) {
+            kernels.adjoint(p, begin, end, in(h, workspace), out(gradient, workspace), out(sums, workspace), workspace);
+        });
+        return {sums, gradient};
     }
     template <class Self, class Visit> static void visit(Self& self, const Visit& visit) {
         visit(self.rows);
         visit(self.first_edge);
-        visit(self.places);
+        visit(self.n_gaussians);
         visit(self.width);
     }
 };
 
-AngularFilters angular_arguments(const Tensor& rows, const Tensor& first_edge, const Tensor& places, double width) {
-    AngularFilters a{rows.contiguous(), first_edge.contiguous(), places.contiguous(), width};
+AngularFilters angular_arguments(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
+    AngularFilters a{rows.contiguous(), first_edge.contiguous(), n_gaussians, width};
     a.check();
     return a;
 }
 
-Tensor angular_filters_plain(const Tensor& rows, const Tensor& first_edge, const Tensor& places, double width) {
-    return angular_arguments(rows, first_edge, places, width).value();
+Tensor angular_filters_plain(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
+    return angular_arguments(rows, first_edge, n_gaussians, width).value();
 }
-Tensor angular_filters_autograd(const Tensor& rows, const Tensor& first_edge, const Tensor& places, double width) {
-    refuse_gradient(places, "places", ANGULAR_REFERENCE);
-    return value_of(angular_arguments(rows, first_edge, places, width));
+Tensor angular_filters_autograd(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
+    return value_of(angular_arguments(rows, first_edge, n_gaussians, width));
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rhopot, m) {
-    m.def("angular_filters_v1(Tensor rows, Tensor first_edge, Tensor places, float width) -> Tensor");
+    m.def("angular_filters_v1(Tensor rows, Tensor first_edge, int n_gaussians, float width) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) { m.impl("angular_filters_v1", angular_filters_plain); }
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) { m.impl("angular_filters_v1", angular_filters_autograd); }
