@@ -91,7 +91,7 @@ def diffusion(
 def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float], analysis: Analysis) -> None:
     task = PropertyTask("diffusion", options, request.key() | {"temperature": None, "steps": None})
     name = next(iter(task.structures))
-    cell = task.relaxed(name, task.structure) if name in options.prototype else task.structure
+    cell = task.relaxed(name, task.structure) if task.is_prototype(name) else task.structure
     atoms = request.supercell(cell)
     atoms.calc = None
     found: dict[str, list[AtTemperature]] = {engine: [] for engine in task.engines}

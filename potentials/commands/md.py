@@ -77,7 +77,7 @@ class MdRun:
         self.task = PropertyTask("md", options, request.key())
         self.name = next(iter(self.task.structures))
         cell = self.task.structure
-        if self.name in options.prototype:
+        if self.task.is_prototype(self.name):
             cell = self.task.relaxed(self.name, cell)
         atoms = request.supercell(cell)
         self.settings = request.settings(atoms)

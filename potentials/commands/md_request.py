@@ -189,12 +189,13 @@ def _completed(options: PropertyOptions, shared: Mapping[str, Any]) -> PropertyO
     inputs = [shared[key] for key in ("model", "structure") if key in shared]
     if inputs and not options.inputs:
         changed["inputs"] = inputs
-    if "prototype" in shared and not options.prototype:
-        changed["prototype"] = [shared["prototype"]]
+    for key in ("prototype", "symbol", "lattice"):
+        if key in shared and not getattr(options, key):
+            changed[key] = [shared[key]]
     for key, default in (("engine", "ase"), ("ranks", 1), ("pair_coeff", [])):
         if key in shared and getattr(options, key) == default:
             changed[key] = shared[key]
-    for key in ("symbol", "lattice", "calculator", "pair_style"):
+    for key in ("calculator", "pair_style"):
         if key in shared and getattr(options, key) is None:
             changed[key] = shared[key]
     for key, field in (("output", "output"), ("json", "json_file")):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+LISTS = ("inputs", "prototype", "symbol", "lattice", "pair_coeff")  # options that may be given several times
 ENGINES = {"ase": ("ase",), "lammps": ("lammps",), "both": ("ase", "lammps")}
 
 
@@ -20,8 +21,8 @@ class PropertyOptions:
 
     inputs: list[str]
     prototype: list[str]
-    symbol: str | None
-    lattice: float | None
+    symbol: list[str]
+    lattice: list[float]
     engine: str
     ranks: int
     members: bool
@@ -55,19 +56,23 @@ _OPTIONS: dict[str, Any] = {
     ),
     "symbol": (
         Annotated[
-            str | None,
+            list[str] | None,
             typer.Option(
-                "--symbol", help="Element of --prototype, or two: Si,C. Not needed for a model of one.", metavar="X"
+                "--symbol",
+                help="Element of --prototype, or two: Si,C; once for all of them, or once for each. Not needed for a "
+                "model of one.",
+                metavar="X",
             ),
         ],
         None,
     ),
     "lattice": (
         Annotated[
-            float | None,
+            list[float] | None,
             typer.Option(
                 "--lattice",
-                help="Lattice constant of --prototype in A before it is relaxed; by default from covalent radii.",
+                help="Lattice constant of --prototype in A before it is relaxed, once or once for each; by default "
+                "from covalent radii.",
                 metavar="A",
             ),
         ],
@@ -164,7 +169,7 @@ class PropertyCommands:
             @functools.wraps(run)
             def command(**given: Any) -> None:
                 common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
-                lists = {name: common[name] or [] for name in ("inputs", "prototype", "pair_coeff")}
+                lists = {name: common[name] or [] for name in LISTS}
                 run(PropertyOptions(**{**common, **lists}), **given)
 
             parameters = [shared[0], *keyword, *shared[1:]]

@@ -161,7 +161,7 @@ def test_repulsion_in_words() -> None:
         "training data), 2.22 A for Si-Si (shortest in the training data: 3.10 A)"
     ]
     numbers = ZblSettings(inner=1.0, outer=2.5).completed(SYMBOLS, shortest).model_dump(mode="json")
-    note = "note: for Li-Li the repulsion acts on training structures too, as configured"
+    note = "note: for Li-Li the repulsion acts on training structures too, by its own settings"
     assert describe_repulsion(numbers, shortest)[1:] == [note]
     none = "repulsion: none (baseline.pair is null); atoms closer than those of the training data may fuse"
     assert describe_repulsion(None, shortest) == [none]
