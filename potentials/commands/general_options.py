@@ -1,4 +1,4 @@
-"""`rhopot --version`."""
+"""Options that stand before the sub-command."""
 
 from __future__ import annotations
 
@@ -19,3 +19,4 @@ def print_version(asked: bool) -> None:
 Version = Annotated[
     bool, typer.Option("--version", help="Print the version and exit.", callback=print_version, is_eager=True)
 ]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
