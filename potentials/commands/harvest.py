@@ -31,7 +31,7 @@ from rhopot.potentials.harvesting.harvest import (
     evaluate_run,
     harvest,
 )
-from rhopot.potentials.harvesting.inputs import require_program, write_inputs
+from rhopot.potentials.harvesting.inputs import refuse_other_inputs, require_program, write_inputs
 from rhopot.potentials.lammps.dynamics_settings import pairs_of
 from rhopot.potentials.properties.kept import Kept, plain
 from rhopot.potentials.runs.stability import allowed_distances, shortest_known, training_structures
@@ -224,6 +224,7 @@ def _write(
     folder, chosen = options.output, harvested.chosen
     group = _group_key(model_file)
     frames = [labelled_later(one, group) for one in chosen]
+    refuse_other_inputs(frames, folder)
     structures = folder / "harvest.xyz"
     structures.unlink(missing_ok=True)
     if frames:
@@ -262,7 +263,7 @@ def _write(
     picture = _draw(folder / "harvest.png", files, evaluated, chosen, settings.threshold, model_file)
     console.print(f"files: {structures.name if frames else 'no structures'}, harvest.json, {picture.name} in {folder}")
     if options.write is not None and frames:
-        places = write_inputs(options.write, frames, folder / options.write)
+        places = write_inputs(options.write, frames, folder)
         console.print(
             f"inputs: {places[0]} ... {places[-1].name}; make their settings those of the training data"
             + (", and add POTCAR" if options.write == "vasp" else "")

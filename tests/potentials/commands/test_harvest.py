@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,7 +96,11 @@ def test_least_known_frames_are_chosen(
 
 
 def test_the_same_command_gives_the_same_and_evaluates_nothing_again(
-    trained_model: Callable[[str], Path], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained_model: Callable[[str], Path],
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["harvest", str(trained_model("soap_linear")), str(run), "-n", "3", "-o"]
     assert main([*words, str(tmp_path / "one")]) == 0
@@ -111,7 +116,14 @@ def test_the_same_command_gives_the_same_and_evaluates_nothing_again(
     assert main([*words, str(tmp_path / "two")]) == 0
     assert (tmp_path / "two" / "harvest.xyz").read_text() == before
     assert main([*words, str(tmp_path / "one"), "--every", "2"]) == 1, "results of another harvest"
-    assert main([*words, str(tmp_path / "one"), "--every", "2", "--overwrite"]) == 0
+    assert main([*words, str(tmp_path / "one"), "--write", "vasp"]) == 0
+    words = [*words, str(tmp_path / "one"), "--every", "2", "--overwrite"]
+    said = f"output must be a folder without inputs of other structures, got '{tmp_path / 'one' / 'vasp'}"
+    for more in ([], ["--write", "gpaw"]):
+        assert said in refusal(capsys, [*words, *more])
+    assert (tmp_path / "one" / "harvest.xyz").read_text() == before, "that of the inputs"
+    shutil.rmtree(tmp_path / "one" / "vasp")
+    assert main(words) == 0
 
 
 def test_nothing_above_the_threshold_is_no_failure(
