@@ -5,9 +5,9 @@
     gpaw      the calculation is label.py
 
 Each folder has structure.xyz too, its atoms in the order of the input, elements alphabetically: the labels belong to
-it, with its constraints and its `info`. `label.py` writes both to labelled.xyz; that of vasp and espresso reads them
-from the output (OUTCAR, espresso.pwo) of a calculation that has converged. Inputs hold no constraints: the forces of held
-atoms are calculated too.
+it, with its constraints and its `info`. `label.py` writes both to labelled.xyz; that of vasp and espresso reads the
+labels from the output (OUTCAR, espresso.pwo) of a calculation that has converged. Inputs hold no constraints: the
+forces of held atoms are calculated too.
 
 Settings are those of a plain calculation of energy, forces and stress. They have to be made those of the training
 data: energies of different methods do not mix.
