@@ -171,14 +171,14 @@ def errors_along_runs(
 ) -> Path:
     """Largest predicted force errors (eV/Å) of the frames of runs, one panel for each of at most `MOST_RUNS`.
 
+    All panels have one range of errors.
     runs: name -> (numbers of frames, errors); chosen: the same of those that are marked; threshold: a dotted line
     """
     shown = dict(sorted(runs.items(), key=lambda item: -len(chosen.get(item[0], ((),))[0]))[:MOST_RUNS])
     shown = {name: values for name, values in runs.items() if name in shown}
     figure = Figure(figsize=(6.0, 1.0 + 1.9 * len(shown)), layout="constrained")
-    for axes, (name, (frames, errors)) in zip(
-        figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown.items(), strict=True
-    ):
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharey=True)[:, 0]
+    for axes, (name, (frames, errors)) in zip(panels, shown.items(), strict=True):
         finite = np.isfinite(errors) & (errors > 0.0)
         style = ".-" if len(frames) < 100 else "-"
         axes.semilogy(frames[finite], errors[finite], style, color=FAINT, lw=1.0, ms=3)

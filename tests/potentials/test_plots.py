@@ -52,6 +52,16 @@ def test_picture_holds_ink(name: str, tmp_path: Path) -> None:
     assert 0.005 < shown < 0.5
 
 
+def test_errors_of_runs_share_their_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame of 0.655 eV/A stands above a run at 0.62."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(property_plots, "save_figure", lambda figure, path, title: drawn.append(figure))
+    runs = {"run": (X, 0.62 + 0.01 * Y), "stopped": (X[:1], np.array([0.655]))}
+    property_plots.errors_along_runs(tmp_path / "picture.png", runs, {})
+    first, second = (axes.get_ylim() for axes in drawn[0].axes)
+    assert first == second
+
+
 def test_epochs_without_a_positive_number_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="panels must hold at least one positive number, got none"):
         plots.epochs(tmp_path / "picture.png", [1], {"loss": {"train": [np.nan]}})
