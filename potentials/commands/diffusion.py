@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +89,21 @@ def diffusion(
 
 
 def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float], analysis: Analysis) -> None:
-    task = PropertyTask("diffusion", options, request.key() | {"temperature": None, "steps": None})
+    requests = [replace(request, temperature=(kelvin,)) for kelvin in kelvins]
+
+    def require(task: PropertyTask) -> None:
+        for own in requests:
+            own.require(task.structure, task.potential)
+        _require_analysis(request, request.supercell(task.structure), analysis)
+
+    task = PropertyTask("diffusion", options, request.key() | {"temperature": None, "steps": None}, require=require)
     name = next(iter(task.structures))
     cell = task.relaxed(name, task.structure) if name in options.prototype else task.structure
     atoms = request.supercell(cell)
     atoms.calc = None
     found: dict[str, list[AtTemperature]] = {engine: [] for engine in task.engines}
-    _require_analysis(request, atoms, analysis)
-    for kelvin in kelvins:
-        own = MdRequest(**{**vars(request), "temperature": (kelvin,)})
+    for kelvin, own in zip(kelvins, requests, strict=True):
         settings, limits = own.settings(atoms), own.limits(atoms, task.potential)
-        settings.require(atoms)
         start = atoms.copy()
         start.set_momenta(thermal_momenta(atoms, kelvin, settings.seed))
         folder = task.folder / f"{kelvin:g}K"

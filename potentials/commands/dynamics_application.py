@@ -15,7 +15,7 @@ from rhopot.potentials.commands.property_options import PropertyCommands, Proper
 COMMANDS = PropertyCommands()
 
 
-@COMMANDS.command("md")
+@COMMANDS.command("md", members=False)
 def md(
     options: PropertyOptions,
     ensemble: Annotated[
@@ -125,7 +125,7 @@ def md(
     )
 
 
-@COMMANDS.command("diffusion")
+@COMMANDS.command("diffusion", members=False)
 def diffusion(
     options: PropertyOptions,
     temperatures: Annotated[
@@ -178,7 +178,7 @@ def diffusion(
     )
 
 
-@COMMANDS.command("melt", engine="lammps")
+@COMMANDS.command("melt", engine="lammps", members=False)
 def melt(
     options: PropertyOptions,
     temperature: Annotated[

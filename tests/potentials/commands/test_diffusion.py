@@ -155,6 +155,9 @@ def test_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], t
         ([], "temperatures must be given, or folders of rhopot md by --run, got neither"),
         (["--run", "nowhere"], "--run must be a folder of rhopot md, got 'nowhere' without md.json"),
         (["--temperatures", "hot"], "temperatures must be numbers in K, got 'hot'"),
+        (["--temperatures", "300", "--closest", "-1"], "closest must be 0 or more, got -1"),
+        (["--temperatures", "300", "--timestep", "50"], "timestep must lie between 0 and 20 fs, got 50"),
+        (["--no-members"], "No such option: --no-members"),
         (["--temperatures", "300", "--charge", "Li"], "charge must be ELEMENT=NUMBER, got 'Li'; write Li=1"),
     ],
 )
@@ -169,6 +172,7 @@ def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.Capture
     [
         (["--steps", "10000"], "trajectory must be long enough for 5 times between the ballistic time, 1 ps"),
         (["--charge", "Na=1"], "charge must name elements of the structure, got Na; there are Li, Si"),
+        (["--temperatures", "-5,500"], "temperature must be one or two positive numbers in K, got -5; write 300"),
     ],
 )
 def test_what_no_run_could_give_is_refused_before_it(
@@ -184,7 +188,7 @@ def test_what_no_run_could_give_is_refused_before_it(
     given = [str(trained_model("soap_linear")), str(tmp_path / "LiSi.extxyz"), "-o", str(tmp_path / "out")]
     assert main(["diffusion", *given, "--temperatures", "500", *words]) != 0
     assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "out" / "500K").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_runs_that_have_no_temperature_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
