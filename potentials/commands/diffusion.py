@@ -129,7 +129,7 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
     lines = {engine: lines_of(each) for engine, each in found.items()}
     rows += quantities(found, lines)
     written = _pictures(task.folder, task.potential.name, found, lines)
-    for line in [f"plots: {', '.join(written)}", *_immeasurable(found)]:
+    for line in [f"plots: {', '.join(written)}", *_fitted(found, analysis), *_immeasurable(found)]:
         task.console.print(line)
     task.finish({name: rows}, _further(analysis, found, lines, len(atoms)))
 
@@ -191,7 +191,7 @@ def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) ->
     }
     for target in [file, *([options.json_file] if options.json_file else [])]:
         write_json(target, finite(plain(numbers)), indent=2)
-    for line in [f"plots: {', '.join(written)}; numbers: {file}", *_immeasurable(found)]:
+    for line in [f"plots: {', '.join(written)}; numbers: {file}", *_fitted(found, analysis), *_immeasurable(found)]:
         console.print(line)
 
 
@@ -305,7 +305,7 @@ def _pictures(
     written = []
     for engine in found:
         series = {
-            f"{symbol}, {label}": (at[engine].lags, at[engine].displacements[symbol], at[engine].of_elements[symbol])
+            (symbol, label): (at[engine].lags, at[engine].displacements[symbol], at[engine].of_elements[symbol])
             for label, at in by_label(found).items()
             if engine in at
             for symbol in at[engine].of_elements
@@ -356,6 +356,17 @@ def _further(
 def _frames(trajectory: Path, analysis: Analysis) -> list[Atoms]:
     frames = list(ase.io.iread(trajectory, index=":"))
     return frames[int(analysis.skip * len(frames)) :]
+
+
+def _fitted(found: Mapping[str, Sequence[AtTemperature]], analysis: Analysis) -> list[str]:
+    """A sentence about the times that lines were fitted over, one for each length of the runs."""
+    fits = [fit for values in found.values() for each in values for fit in each.of_elements.values()]
+    sentences = []
+    for first, last in dict.fromkeys((fit.first, fit.last) for fit in fits):
+        short = last - first < analysis.ballistic
+        note = "; note: that is less than the ballistic time, run longer or give fewer --blocks" if short else ""
+        sentences.append(f"lines are fitted from {first:.4g} to {last:.4g} ps, half of a block{note}")
+    return sentences
 
 
 def _immeasurable(found: Mapping[str, Sequence[AtTemperature]]) -> list[str]:

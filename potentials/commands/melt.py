@@ -50,6 +50,7 @@ from rhopot.potentials.structures.prototypes import conventional
 from rhopot.potentials.structures.velocities import thermal_momenta
 from rhopot.potentials.units import Floats
 
+SETTLING = 50.0  # ps: shorter averages are noted
 EXPANSION = 1.5  # of the volume, which no liquid has at its melting point
 # Factors on --hot, and on the length of the upper half: tried in turn until it melts. Liquids that take
 # more room than their crystals hardly melt without it.
@@ -370,6 +371,12 @@ def _cautions(each: Coexistence, edges: float) -> list[str]:
             f"the phases have not settled: between the halves of the run, temperature and solid fraction change by "
             f"{each.drift:.2g} +- {each.drift_error:.2g} K and {each.solid_drift[0]:.2g} +- {each.solid_drift[1]:.2g}; "
             "give more --steps"
+        )
+    averaged = float(each.times[-1] - each.times[each.first])
+    if averaged < SETTLING:
+        found.append(
+            f"the average is over {averaged:.3g} ps, and phases settle within tens of ps: it may be several per cent "
+            f"off towards the temperature of the start; give more --steps, {SETTLING:g} ps at least"
         )
     if not each.converged:
         found.append("the error by blocking is not converged and likely too small; give more --steps")

@@ -72,8 +72,17 @@ def test_walkers_read_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture
     assert abs(energy["ase"] - ENERGY) < 4 * energy["standard_errors"]["ase"]
     assert energy["standard_errors"]["ase"] < 0.05
     assert "activation energy of Si" not in rows, "silicon rests"
-    assert "ase: no measurable diffusion" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "ase: no measurable diffusion" in said
+    assert "lines are fitted from 0.1 to 5.9 ps, half of a block\n" in said
     assert {"msd_ase.png", "arrhenius.png", "diffusion.json"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+def test_a_short_fit_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = walk(tmp_path / "run", 600.0, 1)
+    words = ["--run", str(run), "--ballistic", "3.5", "--skip", "0", "-o", str(tmp_path / "out")]
+    assert main(["diffusion", *words]) == 0
+    assert "from 3.5 to 5.9 ps, half of a block; note: that is less than the ballistic" in capsys.readouterr().out
 
 
 ANALYSIS = ["--charge", "Li=1", "--ballistic", "0.1", "--skip", "0"]

@@ -195,6 +195,23 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
     assert "drift of the conserved quantity" not in found["structures"]["copper"]
 
 
+def test_the_picture_shows_the_conserved_quantity_where_it_is_one(
+    copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not along a ramp, where the thermostat works."""
+    drawn: list[list[str]] = []
+
+    def time_series(path: Path, time: object, panels: dict[str, object], title: str = "") -> Path:
+        drawn.append(list(panels))
+        return path
+
+    monkeypatch.setattr("rhopot.potentials.plots.time_series", time_series)
+    for name, kelvin in (("constant", "300"), ("ramp", "300,500")):
+        assert main(["md", copper, *EMT, *FAST, "--temperature", kelvin, "-o", str(tmp_path / name)]) == 0
+    assert ["conserved (meV/atom)" in panels for panels in drawn] == [True, False]
+    assert drawn[0][0] == drawn[1][0] == "temperature (K)"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
