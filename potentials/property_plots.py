@@ -192,6 +192,12 @@ def errors_along_runs(
     return save_figure(figure, path, title)
 
 
+def with_error(mean: float, error: float) -> str:
+    """A number and its error in plain decimals, to two digits of the error: `1628 ± 14`, `82.75 ± 0.56`."""
+    decimals = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0.0 else 2
+    return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
+
+
 def coexistence(
     path: str | Path,
     times: np.ndarray,
@@ -208,7 +214,7 @@ def coexistence(
     above, below = figure.subplots(2, 1, sharex=True)
     first, mean, error = averaged
     above.plot(times, temperatures, color=FAINT, lw=0.8)
-    above.plot([first, times[-1]], [mean, mean], color=ACCENT, lw=1.6, label=f"{mean:.0f} ± {error:.1g} K")
+    above.plot([first, times[-1]], [mean, mean], color=ACCENT, lw=1.6, label=f"{with_error(mean, error)} K")
     above.set_ylabel("temperature (K)")
     above.legend(frameon=False, fontsize=9)
     edges = np.concatenate([times, [2.0 * times[-1] - times[-2]]]), np.linspace(0.0, 1.0, slabs.shape[1] + 1)

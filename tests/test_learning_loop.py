@@ -107,6 +107,58 @@ def test_a_pool_is_harvested_labelled_and_appended(
     assert not (output / "round_02" / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "said", "status"),
+    [
+        (["--pool", "nofile.xyz"], "--pool must be a file, got 'nofile.xyz'; check the name", 1),
+        (["--pool", "{pool}", "--test", "no.xyz"], "--test must be a file, got 'no.xyz'", 1),
+        (["--pool", "{gold}"], "--pool must have elements of '{start}', Cu, got Au; add structures", 1),
+        (["--pool", "{pool}", "--labels", "ase.calculators.emt:EMTX"], "--labels must be module:function, got", 1),
+        (["--pool", "{pool}", "--limit", "-0.3"], "--limit must be above 0 eV/A, got -0.3", 2),
+        (["--pool", "{pool}", "--batch", "0"], "--batch must be 1 or more, got 0", 2),
+        (["--structure", "{cell}", "--md", "--step 5"], "--md '--step 5': No such option: --step", 1),
+        (["--structure", "{cell}", "--md", "--ensemble nvp"], "--md '--ensemble nvp': ensemble must be nve, nvt,", 1),
+        (["--structure", "{cell}", "--limit", "0.001"], "limit of the predicted force error must be above", 1),
+    ],
+)
+def test_what_is_refused(
+    given: list[str],
+    said: str,
+    status: int,
+    files: dict[str, str],
+    output: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All but the last, which depends on the model, before the first training: its folder is not there."""
+    ase.io.write(tmp_path / "gold.xyz", bulk("Au", cubic=True), format="extxyz")
+    names = {**files, "gold": str(tmp_path / "gold.xyz")}
+    where = output if "0.001" in given else tmp_path / "other"
+    with pytest.raises(SystemExit) as refused:
+        example("learning_loop/loop")(words(files, where, *(word.format_map(names) for word in given)))
+    text = str(refused.value.code) if status == 1 else capsys.readouterr().err.strip()
+    assert status == 1 or refused.value.code == status
+    assert text.startswith(f"loop.py: {said.format_map(names)}")
+    assert "\n" not in text
+    assert (where / "round_00").exists() == ("0.001" in given)
+
+
+def test_a_pool_without_labels_needs_them(files: dict[str, str], output: Path) -> None:
+    config = EXAMPLES / "configs" / "soap_linear.yaml"
+    given = [files["start"], "--config", str(config), "--output", str(output), "--pool", files["pool"]]
+    with pytest.raises(SystemExit, match="--pool must carry labels, or --labels be given, got"):
+        example("learning_loop/loop")(given)
+
+
+def test_kept_dynamics_of_other_options(files: dict[str, str], output: Path) -> None:
+    """What to do is said in words of the loop."""
+    main = example("learning_loop/loop")
+    dynamics = words(files, output, "--structure", files["cell"], "--rounds", "1", "--limit", "1e5")
+    main([*dynamics, "--md", "--steps 20 --every 4"])
+    with pytest.raises(SystemExit, match=r"--md must stay as it was for the dynamics in .*, got '--steps 24.* remove"):
+        main([*dynamics, "--md", "--steps 24 --every 4"])
+
+
 def test_dynamics_gives_the_candidates(files: dict[str, str], output: Path) -> None:
     main = example("learning_loop/loop")
     dynamics = ["--structure", files["cell"], "--md", "--temperature 300,1500 --steps 40 --every 4", "--batch", "2"]

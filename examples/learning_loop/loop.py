@@ -13,7 +13,8 @@ without arguments that makes one. KEY=VALUE behind the options changes the confi
 
 Prints a line for each round: labels so far, the largest predicted force error of the candidates, and with `--test` the
 force errors on labelled structures that are never trained on. `--random SEED` chooses frames at random, for comparison.
-Every step is kept in `--output`; the same command goes on where it was stopped.
+Every step is kept in `--output`; the same command goes on where it was stopped. All inputs are checked before the first
+training; a failure is one sentence.
 """
 
 from __future__ import annotations
@@ -22,20 +23,27 @@ import argparse
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ase.io
 import numpy as np
+import typer
 from ase import Atoms
 
 from rhopot.export import read_card
 from rhopot.potentials.api import evaluate
 from rhopot.potentials.commands import main as rhopot
+from rhopot.potentials.commands.application import app
+from rhopot.potentials.commands.failures import is_usage, sentence
+from rhopot.potentials.commands.md_request import MdRequest, request_of
+from rhopot.potentials.commands.property_task import read_structure
+from rhopot.potentials.config.load import load_config
 from rhopot.potentials.files import write_atomically, write_json
 from rhopot.potentials.harvesting.errors import deviation_of
 from rhopot.potentials.properties.potential import import_function
-from rhopot.potentials.structures.files import read_file
+from rhopot.potentials.structures.files import find_files, read_file
 
 QUICK = ["report.learning_curve=[]", "report.stability=null"]
 UNCERTAIN = 3  # exit status of `rhopot md` where --until-uncertain ended it
@@ -44,6 +52,22 @@ UNCERTAIN = 3  # exit status of `rhopot md` where --until-uncertain ended it
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Run the loop; what the rounds gave."""
     options = _options(arguments)
+    try:
+        _check(options)
+        return _loop(options)
+    except Exception as error:
+        raise SystemExit(f"loop.py: {sentence(error)}") from error
+
+
+class Parser(argparse.ArgumentParser):
+    """One that refuses in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"loop.py: {message}\n")
+
+
+def _loop(options: argparse.Namespace) -> list[dict[str, Any]]:
     options.output.mkdir(parents=True, exist_ok=True)
     run = options.output / "round_00" / "run"
     first = [str(options.config), f"data.train={options.start}", "regressor.keep_equations=true", *QUICK]
@@ -70,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = Parser(description=__doc__.split("\n")[0])
     parser.add_argument("start", type=Path, help="labelled structures of the first model")
     parser.add_argument("--config", type=Path, required=True, help="configuration of a family that can append")
     parser.add_argument("--output", type=Path, required=True)
@@ -78,9 +102,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--structure", type=Path, help="where dynamics starts, instead of a pool")
     parser.add_argument("--md", default="", help="options of rhopot md")
     parser.add_argument("--labels", metavar="MODULE:FUNCTION", help="makes the ASE calculator that labels")
-    parser.add_argument("--batch", type=int, default=10, help="labels in a round")
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--limit", type=float, default=0.3, help="predicted force error in eV/A that is small enough")
+    parser.add_argument("--batch", type=int, default=10, help="most labels in a round, by default %(default)s")
+    parser.add_argument("--rounds", type=int, default=6, help="most rounds, by default %(default)s")
+    limit = "predicted force error in eV/A that is small enough, by default %(default)s"
+    parser.add_argument("--limit", type=float, default=0.3, help=limit)
     parser.add_argument("--test", type=Path, help="labelled structures for the errors of every round")
     parser.add_argument("--random", type=int, metavar="SEED", help="choose from the pool at random")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
@@ -89,7 +114,62 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("candidates must be --pool or --structure, one of them")
     if options.structure is not None and (options.labels is None or options.random is not None):
         parser.error("dynamics must have --labels and no --random")
+    for name, least in (("batch", 1), ("rounds", 1), ("random", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            parser.error(f"--{name} must be {least} or more, got {value}")
+    if not options.limit > 0.0:
+        parser.error(f"--limit must be above 0 eV/A, got {options.limit:g}")
     return options
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse, before the first training, what a later step would stumble over."""
+    load_config(options.config, [f"data.train={options.start}", *options.settings])
+    known = {symbol for file in find_files(options.start)[0] for frame in read_file(file) for symbol in frame.symbols}
+    given = {"--pool": options.pool, "--test": options.test, "--structure": options.structure}
+    for name, path in given.items():
+        if path is None:
+            continue
+        if not path.is_file():
+            raise ValueError(f"{name} must be a file, got '{path}'; check the name")
+        frames = read_file(path)
+        others = {symbol for frame in frames for symbol in frame.symbols} - known
+        if others:
+            raise ValueError(
+                f"{name} must have elements of '{options.start}', {', '.join(sorted(known))}, got "
+                f"{', '.join(sorted(others))}; add structures with them to it"
+            )
+        if name != "--structure" and options.labels is None and all(map(_without_labels, frames)):
+            raise ValueError(f"{name} must carry labels, or --labels be given, got '{path}' without any; add --labels")
+    if options.labels is not None:
+        try:
+            import_function(options.labels)
+        except ValueError as error:
+            raise ValueError(str(error).replace("--calculator", "--labels")) from error
+    if options.structure is not None:
+        _check_dynamics(options)
+
+
+def _without_labels(frame: Atoms) -> bool:
+    """True where a frame is a structure and nothing else."""
+    return frame.calc is None and not frame.info and set(frame.arrays) <= {"numbers", "positions"}
+
+
+def _check_dynamics(options: argparse.Namespace) -> None:
+    """Refuse options of `rhopot md` that it does not have, or that the structure cannot be run with."""
+    words = shlex.split(options.md)
+    command = typer.main.get_command(app).commands["md"]  # type: ignore[attr-defined]
+    try:
+        params = command.make_context("md", [str(options.structure), *words]).params
+        own = {field.name: params.get(field.name) for field in fields(MdRequest)}
+        request = request_of(own)
+        atoms = request.supercell(read_structure(options.structure))
+        request.settings(atoms).require(atoms)
+    except Exception as error:
+        if not isinstance(error, ValueError) and not is_usage(error):
+            raise
+        raise ValueError(f"--md '{options.md}': {sentence(error)}") from error
 
 
 def _train(run: Path, words: Sequence[str]) -> None:
@@ -98,8 +178,14 @@ def _train(run: Path, words: Sequence[str]) -> None:
         return
     run.parent.mkdir(parents=True, exist_ok=True)
     resume = ["--resume"] if (run / "checkpoint").is_dir() else []
-    if rhopot(["train", *words, f"output={run}", *resume]) != 0:
-        raise SystemExit(f"training {run} failed; see its message above")
+    _succeed(["train", *words, f"output={run}", *resume])
+
+
+def _succeed(words: Sequence[str]) -> None:
+    """Run a command that says itself why it fails, which ends the loop."""
+    status = rhopot(words)
+    if status != 0:
+        raise SystemExit(status)
 
 
 def _labelled(
@@ -136,11 +222,10 @@ def _chosen(
     else:
         candidates, ran_away = _dynamics(options, folder, run, number)
     words = [str(run / "model.pt"), str(candidates), "-n", str(options.batch), "--threshold", str(options.limit)]
-    if rhopot(["harvest", *words, "-o", str(folder / "harvest")]) != 0:
-        raise SystemExit(f"harvest in {folder} failed; see its message above")
+    _succeed(["harvest", *words, "-o", str(folder / "harvest")])
     found = json.loads((folder / "harvest" / "harvest.json").read_text(encoding="utf-8"))
     if not found["chosen"] and options.pool is None and ran_away:
-        raise SystemExit(
+        raise RuntimeError(
             f"the model of {run} runs away in {folder} before a predicted error is above {options.limit:g} eV/A; give "
             "a lower --limit, or a first model of more structures"
         )
@@ -158,13 +243,23 @@ def _bare(frame: Atoms) -> Atoms:
 
 def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int) -> tuple[Path, bool]:
     """Dynamics of the model, other velocities in every round, until it does not know; whether it ran away instead."""
+    now = {"--structure": str(options.structure), "--md": options.md, "--limit": options.limit}
+    kept = folder / "dynamics.json"
+    before = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else now
+    for name, value in now.items():
+        if value != before[name]:
+            raise ValueError(
+                f"{name} must stay as it was for the dynamics in '{folder}', '{before[name]}', got '{value}'; remove "
+                "that folder to run it again, or give another --output"
+            )
+    write_json(kept, now, indent=2)
     words = [str(run / "model.pt"), str(options.structure), *shlex.split(options.md), "--seed", str(number)]
     deviation = deviation_of(read_card(run / "model.pt"), options.limit)
     limit = ["--until-uncertain", f"{deviation:g}", "-o", str(folder / "md")]
     status = rhopot(["md", *words, *limit])
     stopped = list((folder / "md").glob("stopped_*.extxyz"))
     if status not in (0, UNCERTAIN) and not stopped:
-        raise SystemExit(f"dynamics in {folder} failed; see its message above")
+        raise SystemExit(status)
     return folder / "md", status not in (0, UNCERTAIN)
 
 

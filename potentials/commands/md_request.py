@@ -41,21 +41,46 @@ class MdRequest:
     skip: float = 0.2
     adf_cutoff: float | None = None
 
-    def settings(self, atoms: Atoms) -> DynamicsSettings:
-        """The run of a structure."""
+    def __post_init__(self) -> None:
         if len(self.temperature) not in (1, 2):
             raise ValueError(
                 f"temperature must be one or two numbers in K, got {list(self.temperature)}; write 300 or 300,1200"
             )
         if not 0.0 <= self.skip < 1.0:
             raise ValueError(f"skip must be a fraction from 0 to below 1, got {self.skip:g}; 0.2 leaves out a fifth")
+        if self.closest is not None and not self.closest >= 0.0:
+            raise ValueError(f"closest must be 0 or more, got {self.closest:g}; 0 watches no distances")
+        if self.until_uncertain is not None and not self.until_uncertain > 0.0:
+            raise ValueError(
+                f"until_uncertain must be above 0, got {self.until_uncertain:g}; leave it out to run to the end"
+            )
+        settings = self._dynamics(1.0 if self.timestep is None else self.timestep)
+        if not settings.cell_changes:
+            for name, value, default in (("pressure", self.pressure, 0.0), ("barostat", self.barostat, "isotropic")):
+                if value != default:
+                    raise ValueError(
+                        f"{name} must be given with npt or nph, got {value} with {self.ensemble}, whose cell is fixed; "
+                        f"give --ensemble npt, or leave {name} out"
+                    )
+
+    def settings(self, atoms: Atoms) -> DynamicsSettings:
+        """The run of a structure."""
+        return self._dynamics(default_timestep(atoms) if self.timestep is None else self.timestep)
+
+    def require(self, cell: Atoms, potential: Potential) -> None:
+        """Refuse a structure that cannot be run like that, or with a potential that cannot."""
+        atoms = self.supercell(cell)
+        self.settings(atoms).require(atoms)
+        self.limits(atoms, potential)
+
+    def _dynamics(self, timestep: float) -> DynamicsSettings:
         return DynamicsSettings(
             ensemble=self.ensemble,
             barostat=self.barostat,
             pressure=self.pressure,
             temperature=(self.temperature[0], self.temperature[-1]),
             steps=self.steps,
-            timestep=self.timestep if self.timestep is not None else default_timestep(atoms),
+            timestep=timestep,
             every=self.every,
             seed=self.seed,
         )

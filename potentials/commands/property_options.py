@@ -151,11 +151,13 @@ class PropertyCommands:
     def __init__(self) -> None:
         self._commands: dict[tuple[str, ...], Callable[..., None]] = {}
 
-    def command(self, *names: str, engine: str = "ase") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def command(
+        self, *names: str, engine: str = "ase", members: bool = True
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Register a function as a command of these names (the first is shown, the others are aliases).
 
         The function takes `PropertyOptions` first and its own options as keywords; the command has both. engine: the
-        default of --engine.
+        default of --engine; members: whether ensemble members give an error bar, without which there is no --members.
         """
 
         def register(run: Callable[..., None]) -> Callable[..., None]:
@@ -163,11 +165,13 @@ class PropertyCommands:
             shared = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
                 for name, (kind, default) in (_OPTIONS | {"engine": (_OPTIONS["engine"][0], engine)}).items()
+                if members or name != "members"
             ]
             keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
 
             @functools.wraps(run)
             def command(**given: Any) -> None:
+                given.setdefault("members", False)
                 common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
                 lists = {name: common[name] or [] for name in LISTS}
                 run(PropertyOptions(**{**common, **lists}), **given)

@@ -124,6 +124,7 @@ class PropertyTask:
 
     verb: name of the command; settings: its own options, on which results depend
     several: more than one structure is meaningful; constraints: those of a structure are obeyed, in ASE alone
+    require: refuses what the command cannot do, before anything is written
 
     Raises:
         ValueError: no structure or several where one is needed, an engine the potential does not have.
@@ -137,6 +138,7 @@ class PropertyTask:
         *,
         several: bool = False,
         constraints: bool = False,
+        require: Callable[[PropertyTask], object] | None = None,
     ) -> None:
         self.verb, self.options, self.settings = verb, options, dict(settings)
         self.console = make_console()
@@ -160,6 +162,8 @@ class PropertyTask:
                 )
         for name, atoms in self.structures.items():
             self._refuse_constraints(name, atoms, constraints)
+        if require is not None:
+            require(self)
         self.folder = options.output or Path(verb)
         task = {
             "version": installed_version(),
@@ -319,7 +323,8 @@ class PropertyTask:
             RuntimeError: engines differ by more than a limit; everything has been written.
         """
         for name, rows in quantities.items():
-            self.console.print(table(name, *self._table(rows)))
+            if rows:
+                self.console.print(table(name, *self._table(rows)))
         outside = self._outside()
         numbers = {
             "property": self.verb,

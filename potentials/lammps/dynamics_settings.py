@@ -82,8 +82,8 @@ class DynamicsSettings:
             )
         if not all(0.0 < value < 1e6 for value in self.temperature):
             raise ValueError(
-                f"temperature must be one or two positive numbers in K, got {list(self.temperature)}; write 300 or "
-                "300,1200"
+                f"temperature must be one or two positive numbers in K, got "
+                f"{', '.join(f'{kelvin:g}' for kelvin in dict.fromkeys(self.temperature))}; write 300 or 300,1200"
             )
         if not 0.0 < self.timestep <= 20.0:
             raise ValueError(f"timestep must lie between 0 and 20 fs, got {self.timestep:g}; 0.5 to 2 are usual")
