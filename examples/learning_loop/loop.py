@@ -38,7 +38,7 @@ from rhopot.potentials.commands import main as rhopot
 from rhopot.potentials.commands.application import app
 from rhopot.potentials.commands.failures import is_usage, sentence
 from rhopot.potentials.commands.md_request import MdRequest, request_of
-from rhopot.potentials.commands.property_task import read_structure
+from rhopot.potentials.commands.property_structures import read_structure
 from rhopot.potentials.config.load import load_config
 from rhopot.potentials.files import write_atomically, write_json
 from rhopot.potentials.harvesting.errors import deviation_of
