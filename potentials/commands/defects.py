@@ -90,9 +90,11 @@ def defects(options: PropertyOptions, settings: DefectSettings) -> None:
 
 
 def same_energies(rows: Sequence[Quantity]) -> list[tuple[str, str]]:
-    """Names of defects whose energies differ by less than `SAME`."""
-    energies = [(row.name, next(iter(row.values.values()))) for row in rows]
-    return [(a, b) for (a, one), (b, other) in combinations(energies, 2) if abs(one - other) < SAME]
+    """Names of defects in one supercell, `NAME, N sites`, whose energies differ by less than `SAME`."""
+    found = [(row.name, row.name.rpartition(", ")[2], next(iter(row.values.values()))) for row in rows]
+    return [
+        (a, b) for (a, sites, one), (b, of, other) in combinations(found, 2) if sites == of and abs(one - other) < SAME
+    ]
 
 
 def _at_size(

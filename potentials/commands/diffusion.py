@@ -393,6 +393,8 @@ def _kelvins(text: str) -> list[float]:
         values = sorted({float(word) for word in text.split(",")})
     except ValueError as error:
         raise ValueError(f"temperatures must be numbers in K, got '{text}'; write 600,800,1000") from error
+    if len({f"{value:g}" for value in values}) < len(values):
+        raise ValueError(f"temperatures must differ in six digits, got '{text}'; write each once")
     return values
 
 
@@ -404,4 +406,6 @@ def _charges(words: Sequence[str]) -> dict[str, float]:
             charges[symbol] = float(value)
         except ValueError as error:
             raise ValueError(f"charge must be ELEMENT=NUMBER, got '{word}'; write Li=1") from error
+        if not np.isfinite(charges[symbol]):
+            raise ValueError(f"charge must be ELEMENT=NUMBER, got '{word}'; write Li=1")
     return charges

@@ -88,6 +88,11 @@ class HarvestOptions:
                     "--cluster-radius 6, or leave the option out"
                 )
             return None
+        if self.cluster_box == "periodic" and self.cluster_vacuum is not None:
+            raise ValueError(
+                f"--cluster-vacuum must go with clusters in vacuum, got {self.cluster_vacuum:g} with --cluster-box "
+                "periodic; leave one of them out"
+            )
         return ClusterSettings(self.cluster_radius, **{"buffer": card.cutoff * card.n_layers, **given})
 
 

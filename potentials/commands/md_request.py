@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from rhopot.potentials.commands.property_options import PropertyOptions
@@ -50,6 +51,8 @@ class MdRequest:
             raise ValueError(f"skip must be a fraction from 0 to below 1, got {self.skip:g}; 0.2 leaves out a fifth")
         if self.closest is not None and not self.closest >= 0.0:
             raise ValueError(f"closest must be 0 or more, got {self.closest:g}; 0 watches no distances")
+        if self.adf_cutoff is not None and not 0.0 < self.adf_cutoff < np.inf:
+            raise ValueError(f"adf_cutoff must be above 0 A, got {self.adf_cutoff:g}; leave it out for a default")
         if self.until_uncertain is not None and not self.until_uncertain > 0.0:
             raise ValueError(
                 f"until_uncertain must be above 0, got {self.until_uncertain:g}; leave it out to run to the end"
@@ -217,9 +220,11 @@ def _completed(options: PropertyOptions, shared: Mapping[str, Any]) -> PropertyO
     for key in ("prototype", "symbol", "lattice"):
         if key in shared and not getattr(options, key):
             changed[key] = [shared[key]]
-    for key, default in (("engine", "ase"), ("ranks", 1), ("pair_coeff", [])):
-        if key in shared and getattr(options, key) == default:
+    for key in ("engine", "ranks"):
+        if key in shared and key not in options.stated:
             changed[key] = shared[key]
+    if "pair_coeff" in shared and not options.pair_coeff:
+        changed["pair_coeff"] = shared["pair_coeff"]
     for key in ("calculator", "pair_style"):
         if key in shared and getattr(options, key) is None:
             changed[key] = shared[key]

@@ -51,16 +51,15 @@ def neb(
         "images": images,
         "fmax": fmax,
         "end_fmax": end_fmax,
-        "steps": steps,
         "climb": climb,
         "repeat": repeat,
     }
     settings |= {"search": None if search is None else {**asdict(search), "hop": None}}
     task = PropertyTask("neb", options, {**settings, "along": str(along)}, several=True, constraints=True)
     reference = None if along is None else _read_path(along)
+    *ends, path_name = _ends(task, repeat, search, end_fmax)
+    check_ends(ends[0], ends[1], images)
     with _of_end_points():
-        *ends, path_name = _ends(task, repeat, search, end_fmax)
-        check_ends(ends[0], ends[1], images)
         initial, final = (
             task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
             for which, end in zip(("initial", "final"), ends, strict=True)
@@ -133,7 +132,8 @@ def _ends(
     if search is not None and len(structures) > 1:
         raise ValueError(f"--into-void must be given one structure, got {', '.join(task.structures)}")
     if search is not None:
-        return ends_into_void(task, *structures[0], search, fmax)
+        with _of_end_points():
+            return ends_into_void(task, *structures[0], search, fmax)
     if len(structures) == 2:
         return structures[0][1], structures[1][1], "path"
     if len(structures) > 2:

@@ -264,7 +264,7 @@ def defects(
     potentials = dict(_potential_of(text) for text in chemical_potential or [])
     run(
         options,
-        DefectSettings(vacancy, interstitial or [], substitution or [], voids, sorted(numbers), potentials, fmax),
+        DefectSettings(vacancy, interstitial or [], substitution or [], voids, sorted(set(numbers)), potentials, fmax),
     )
 
 

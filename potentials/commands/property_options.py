@@ -5,19 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 LISTS = ("inputs", "prototype", "symbol", "lattice", "pair_coeff")  # options that may be given several times
+RANKS = 1
 ENGINES = {"ase": ("ase",), "lammps": ("lammps",), "both": ("ase", "lammps")}
 
 
 @dataclass(frozen=True)
 class PropertyOptions:
-    """What the options of all property commands were set to."""
+    """What the options of all property commands were set to.
+
+    stated: those of `engine` and `ranks` that the command line gives
+    """
 
     inputs: list[str]
     prototype: list[str]
@@ -32,6 +36,7 @@ class PropertyOptions:
     calculator: str | None
     pair_style: str | None
     pair_coeff: list[str]
+    stated: frozenset[str] = frozenset()
 
 
 _INPUTS = typer.Argument(
@@ -78,14 +83,13 @@ _OPTIONS: dict[str, Any] = {
         ],
         None,
     ),
-    "engine": (
+    "engine": (Annotated[str | None, typer.Option("--engine")], None),  # see `_engine`
+    "ranks": (
         Annotated[
-            str,
-            typer.Option("--engine", help="ase, lammps, or both, which are compared.", metavar="ase|lammps|both"),
+            int | None, typer.Option("-n", "--ranks", help="MPI ranks of LAMMPS.", min=1, show_default=str(RANKS))
         ],
-        "ase",
+        None,
     ),
-    "ranks": (Annotated[int, typer.Option("-n", "--ranks", help="MPI ranks of LAMMPS.", min=1)], 1),
     "members": (
         Annotated[
             bool,
@@ -145,6 +149,19 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+def _engine(default: str) -> Any:
+    """The type of --engine of a command with this default."""
+    return Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="ase, lammps, or both, which are compared.",
+            metavar="ase|lammps|both",
+            show_default=default,
+        ),
+    ]
+
+
 class PropertyCommands:
     """Commands of properties, in the order in which they are shown."""
 
@@ -164,7 +181,7 @@ class PropertyCommands:
             own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
             shared = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in (_OPTIONS | {"engine": (_OPTIONS["engine"][0], engine)}).items()
+                for name, (kind, default) in (_OPTIONS | {"engine": (_engine(engine), None)}).items()
                 if members or name != "members"
             ]
             keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
@@ -172,9 +189,11 @@ class PropertyCommands:
             @functools.wraps(run)
             def command(**given: Any) -> None:
                 given.setdefault("members", False)
-                common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
+                common = {name: given.pop(name) for name in _OPTIONS}
                 lists = {name: common[name] or [] for name in LISTS}
-                run(PropertyOptions(**{**common, **lists}), **given)
+                stated = frozenset(name for name in ("engine", "ranks") if common[name] is not None)
+                defaults = {"engine": common["engine"] or engine, "ranks": common["ranks"] or RANKS, "stated": stated}
+                run(PropertyOptions(**{**common, **lists, **defaults}), **given)
 
             parameters = [shared[0], *keyword, *shared[1:]]
             command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

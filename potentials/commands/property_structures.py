@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ class GivenStructures:
         """
         found: dict[str, Atoms] = {}
         for file in files:
-            name = re.sub(r"[^\w+-]", "_", Path(file).name.split(".")[0]) or "structure"
-            found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
+            stem = re.sub(r"[^\w+-]", "_", Path(file).name.split(".")[0]) or "structure"
+            names = (stem if k == 0 else f"{stem}_{k}" for k in itertools.count())
+            found[next(name for name in names if name not in found)] = read_structure(Path(file))
         made = _prototypes(options, known)
         same = [name for name in made if name in found]
         if same:

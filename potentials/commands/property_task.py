@@ -143,6 +143,8 @@ class PropertyTask:
         self.verb, self.options, self.settings = verb, options, dict(settings)
         self.console = make_console()
         self.engines = _engines(options.engine)
+        if options.ranks < 1:
+            raise ValueError(f"ranks must be 1 or more, got {options.ranks}; 1 is the default")
         if options.ranks > 1 and "lammps" not in self.engines:
             raise ValueError(
                 f"-n must go with --engine lammps or both, got {options.ranks} ranks for ase; add --engine lammps"

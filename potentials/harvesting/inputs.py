@@ -63,9 +63,14 @@ from ase.io import read, write
 
 file = sys.argv[1] if len(sys.argv) > 1 else "{output}"
 plain = read("structure.xyz")
+if not Path(file).is_file():
+    sys.exit(f"{{file}} must be the output of the calculation, got no file; run it, or name its output")
 if "{converged}" not in Path(file).read_text(errors="replace"):
     sys.exit(f"{{file}} must be the output of a calculation that has converged, got none; converge it")
-found = read(file, format="{format}")
+try:
+    found = read(file, format="{format}")
+except Exception as error:
+    sys.exit(f"{{file}} must be a whole output, got one that ASE cannot read ({{error}}); calculate it again")
 same = list(found.symbols) == list(plain.symbols)
 if not same or find_mic(found.positions - plain.positions, plain.cell)[1].max() > 1e-3:
     sys.exit(f"{{file}} must hold the atoms of structure.xyz in their order, got others; calculate the input beside it")

@@ -168,6 +168,8 @@ def test_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], t
         (["--temperatures", "300", "--timestep", "50"], "timestep must lie between 0 and 20 fs, got 50"),
         (["--no-members"], "No such option: --no-members"),
         (["--temperatures", "300", "--charge", "Li"], "charge must be ELEMENT=NUMBER, got 'Li'; write Li=1"),
+        (["--temperatures", "300", "--charge", "Li=nan"], "charge must be ELEMENT=NUMBER, got 'Li=nan'; write Li=1"),
+        (["--temperatures", "300,300.0001"], "temperatures must differ in six digits, got '300,300.0001'"),
     ],
 )
 def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +182,7 @@ def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.Capture
     ("words", "sentence"),
     [
         (["--steps", "10000"], "trajectory must be long enough for 5 times between the ballistic time, 1 ps"),
+        (["--ballistic", "nan"], "ballistic must be 0 ps or more, got nan"),
         (["--charge", "Na=1"], "charge must name elements of the structure, got Na; there are Li, Si"),
         (["--temperatures", "-5,500"], "temperature must be one or two positive numbers in K, got -5; write 300"),
     ],

@@ -257,6 +257,10 @@ def test_a_labelled_harvest_is_appended(first_run: Path, tmp_path: Path) -> None
             "--cluster-buffer, --cluster-above must be given together with --cluster-radius, got no radius; add for",
         ),
         (["--cluster-box", "vacuum"], "--cluster-box must be given together with --cluster-radius, got no radius"),
+        (
+            ["--cluster-radius", "3", "--cluster-box", "periodic", "--cluster-vacuum", "3"],
+            "--cluster-vacuum must go with clusters in vacuum, got 3 with --cluster-box periodic",
+        ),
         (["--cluster-radius", "3", "--cluster-box", "ball"], "--cluster-box must be vacuum or periodic, got 'ball'"),
     ],
 )

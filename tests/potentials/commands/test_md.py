@@ -177,9 +177,11 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(
         f"structure: {copper}\ncalculator: ase.calculators.emt:EMT\nensemble: npt\nbarostat: full\npressure: 1\n"
         f"temperature: [300, 500]\nsteps: 20\nevery: 2\nrepeat: [2, 2, 3]\ntimestep: 4\noutput: {tmp_path / 'out'}\n"
+        "engine: lammps\n"
     )
-    assert main(["md", "--config", str(tmp_path / "run.yaml"), "--steps", "24"]) == 0
+    assert main(["md", "--config", str(tmp_path / "run.yaml"), "--steps", "24", "--engine", "ase"]) == 0
     found = results(tmp_path / "out")
+    assert found["engines"] == ["ase"]
     assert found["dynamics"] == {
         "ensemble": "npt",
         "barostat": "full",
@@ -244,6 +246,8 @@ def test_files_that_are_refused(
         (["--closest", "-3"], "closest must be 0 or more, got -3; 0 watches no distances"),
         (["--pressure", "5"], "pressure must be given with npt or nph, got 5.0 with nvt, whose cell is fixed"),
         (["--ensemble", "nve", "--barostat", "full"], "barostat must be given with npt or nph, got full with nve"),
+        (["--adf-cutoff", "nan"], "adf_cutoff must be above 0 A, got nan"),
+        (["--ensemble", "npt", "--pressure", "nan"], "pressure must be a number in GPa, got nan"),
         (["--steps", "5"], "steps must be at least every, and every at least 1, got steps 5 and every 10"),
         (["--timestep", "-1"], "timestep must lie between 0 and 20 fs, got -1"),
         (["--temperature", "-5"], "temperature must be one or two positive numbers in K, got -5; write 300"),

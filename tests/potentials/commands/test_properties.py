@@ -264,6 +264,39 @@ def test_every_prototype_has_its_elements(tmp_path: Path) -> None:
         assert found == pytest.approx(alone, rel=1e-9)
 
 
+def test_files_of_one_name_are_all_there(tmp_path: Path) -> None:
+    words = ["eos", "--calculator", "ase.calculators.emt:EMT", "-o", str(tmp_path / "eos")]
+    for folder, name, symbol in (("A", "a", "Cu"), ("A", "a_1", "Ag"), ("B", "a", "Au")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        ase.io.write(tmp_path / folder / f"{name}.xyz", bulk(symbol))
+        words.append(str(tmp_path / folder / f"{name}.xyz"))
+    assert main(words) == 0
+    volumes = {
+        name: rows["V0 (Birch-Murnaghan)"]["ase"]
+        for name, rows in json.loads((tmp_path / "eos" / "eos.json").read_text())["structures"].items()
+    }
+    assert list(volumes) == ["a", "a_1", "a_2"]
+    assert len({round(volume, 3) for volume in volumes.values()}) == 3
+
+
+def test_relaxed_structures_are_graded(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Not those they began with: of an expanded cell, the grade of the result alone is written."""
+    model = trained_model("soap_linear")
+    atoms = ase.io.read(trained_models.DATA / "Li16Si16_0.xyz", index=-1)
+    expanded = Atoms(atoms.symbols, scaled_positions=atoms.get_scaled_positions(), cell=1.15 * atoms.cell, pbc=True)
+    ase.io.write(tmp_path / "wide.xyz", expanded)
+    folder = tmp_path / "relax"
+    assert main(["relax", str(model), str(tmp_path / "wide.xyz"), "--no-members", "-o", str(folder)]) == 0
+    calculator = RhopotCalculator(model)
+    before, after = (
+        calculator.get_property("extrapolation_grade", each).max()
+        for each in (expanded, ase.io.read(folder / "relaxed_wide.extxyz"))
+    )
+    assert before < 1.0 < after
+    written = json.loads((folder / "relax.json").read_text())["outside_of_training_data"]
+    assert written["wide"]["largest_grade"] == pytest.approx(after, rel=1e-4)
+
+
 def test_structures_outside_of_the_training_data_are_named(
     trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

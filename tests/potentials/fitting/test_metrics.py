@@ -115,6 +115,7 @@ def test_forces_on_held_atoms_are_no_labels() -> None:
     assert per_type["default"]["forces_mae_mev_per_angstrom"] == pytest.approx(100.0)
     assert not [name for name in per_type["all held"] if name.startswith("forces")]
     assert "F: force components without those of the 3 held atoms" in explanation(table)
+    assert "No errors of forces: all 2 atoms with forces are held." in explanation(per_type["all held"])
 
 
 def test_parity_plots_show_the_forces_of_the_table() -> None:

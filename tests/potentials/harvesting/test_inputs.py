@@ -199,6 +199,8 @@ def test_outputs_become_labels(output: Any) -> None:
 def test_outputs_that_are_no_labels_are_refused(output: Any) -> None:
     finish, unfinished = output
     structure = ase.io.read("structure.xyz")
+    with pytest.raises(SystemExit, match="must be the output of the calculation, got no file; run it"):
+        runpy.run_path("label.py")
     finish(structure, unfinished)
     with pytest.raises(SystemExit, match="must be the output of a calculation that has converged, got none; converge"):
         runpy.run_path("label.py")
