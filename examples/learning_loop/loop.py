@@ -8,21 +8,22 @@
 A model is trained on START.xyz. In every round `rhopot md` runs with it (or the frames of the pool that have no labels
 yet are taken), `rhopot harvest` chooses at most `--batch` frames with a predicted force error above `--limit`, they are
 labelled, and `rhopot train ... append=` adds them. The loop ends when no frame is above the limit, or after `--rounds`.
-Labels are those that the frames of the pool carry (keys as in training data), or of any ASE calculator: a function
+Labels are those that all frames of the pool carry (keys as in START.xyz), or of any ASE calculator: a function
 without arguments that makes one. KEY=VALUE behind the options changes the configuration of the first training.
 
 Prints a line for each round: labels so far, the largest predicted force error of the candidates, and with `--test` the
 force errors on labelled structures that are never trained on. `--random SEED` chooses frames at random, for comparison.
-Every step is kept in `--output`; the same command goes on where it was stopped. All inputs are checked before the first
-training; a failure is one sentence.
+Every step is kept in `--output`; the same command goes on where it was stopped, also with other `--rounds`, `--batch`,
+`--test` and, with a pool, `--limit`. All inputs are checked before the first training; a failure is one sentence.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,8 +45,13 @@ from rhopot.potentials.files import write_atomically, write_json
 from rhopot.potentials.harvesting.errors import deviation_of
 from rhopot.potentials.properties.potential import import_function
 from rhopot.potentials.structures.files import find_files, read_file
+from rhopot.potentials.structures.keys import ALIASES, Key, family_of, named, names_of
+from rhopot.potentials.structures.read import read_frames
 
 QUICK = ["report.learning_curve=[]", "report.stability=null"]
+# options of `rhopot md` that the loop gives, or that would contradict its own
+OWN = ("output", "seed", "until_uncertain", "overwrite", "config", "prototype", "calculator", "pair_style")
+FIRST = ("START", "--config", "KEY=VALUE")  # what the first model depends on
 UNCERTAIN = 3  # exit status of `rhopot md` where --until-uncertain ended it
 
 
@@ -54,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     options = _options(arguments)
     try:
         _check(options)
+        _keep_inputs(options)
         return _loop(options)
     except Exception as error:
         raise SystemExit(f"loop.py: {sentence(error)}") from error
@@ -68,7 +75,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def _loop(options: argparse.Namespace) -> list[dict[str, Any]]:
-    options.output.mkdir(parents=True, exist_ok=True)
     run = options.output / "round_00" / "run"
     first = [str(options.config), f"data.train={options.start}", "regressor.keep_equations=true", *QUICK]
     _train(run, [*first, *options.settings])
@@ -125,8 +131,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse, before the first training, what a later step would stumble over."""
-    load_config(options.config, [f"data.train={options.start}", *options.settings])
-    known = {symbol for file in find_files(options.start)[0] for frame in read_file(file) for symbol in frame.symbols}
+    data = load_config(options.config, [f"data.train={options.start}", *options.settings]).data
+    start = read_frames(options.start, data.keys)
+    options.keys = start.used
+    target = "energy" if "energy" in start.used else "forces"
+    known = set(start.symbols)
     given = {"--pool": options.pool, "--test": options.test, "--structure": options.structure}
     for name, path in given.items():
         if path is None:
@@ -140,8 +149,16 @@ def _check(options: argparse.Namespace) -> None:
                 f"{name} must have elements of '{options.start}', {', '.join(sorted(known))}, got "
                 f"{', '.join(sorted(others))}; add structures with them to it"
             )
-        if name != "--structure" and options.labels is None and all(map(_without_labels, frames)):
-            raise ValueError(f"{name} must carry labels, or --labels be given, got '{path}' without any; add --labels")
+        if name == "--structure" or (name == "--pool" and options.labels is not None):
+            continue
+        labels = [getattr(frame, target) for frame in read_frames(path, data.keys, preferred=start.used)]
+        missing = [k for k, label in enumerate(labels) if label is None]
+        if missing:
+            raise ValueError(
+                f"{name} must have {target} labels in every frame, got {len(missing)} of {len(labels)} frames of "
+                f"'{path}' without (first: frame {missing[0]}); "
+                + ("give --labels" if name == "--pool" else "label or remove them")
+            )
     if options.labels is not None:
         try:
             import_function(options.labels)
@@ -151,17 +168,57 @@ def _check(options: argparse.Namespace) -> None:
         _check_dynamics(options)
 
 
-def _without_labels(frame: Atoms) -> bool:
-    """True where a frame is a structure and nothing else."""
-    return frame.calc is None and not frame.info and set(frame.arrays) <= {"numbers", "positions"}
+def _keep_inputs(options: argparse.Namespace) -> None:
+    """Write what kept models and labels depend on; refuse other inputs, by content, where such are in the folder."""
+    given = {
+        "START": (options.start, _content(*find_files(options.start)[0])),
+        "--config": (options.config, _content(options.config)),
+        "KEY=VALUE": (" ".join(options.settings), " ".join(options.settings)),
+        "--pool": (options.pool, None if options.pool is None else _content(options.pool)),
+        "--labels": (options.labels, options.labels),
+        "--random": (options.random, options.random),
+    }
+    now = {
+        name: {"given": "none" if value is None else str(value), "content": content}
+        for name, (value, content) in given.items()
+    }
+    file, run = options.output / "inputs.json", options.output / "round_00" / "run"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else now
+    trained = (run / "model.pt").is_file() or (run / "checkpoint").is_dir()
+    labelled = any(options.output.glob("round_*/labels/*.xyz"))
+    others = [
+        name
+        for name in now
+        if (trained if name in FIRST else labelled) and now[name]["content"] != before[name]["content"]
+    ]
+    if others:
+        pairs = [(name, now[name]["given"], before[name]["given"]) for name in others]
+        got = [
+            f"{name} '{new}' " + (f"(was '{old}')" if new != old else "of other content") for name, new, old in pairs
+        ]
+        raise ValueError(
+            f"{', '.join(others)} must be as for the rounds in '{options.output}', got {', '.join(got)}; "
+            "give another --output"
+        )
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_json(file, now, indent=2)
+
+
+def _content(*files: Path) -> str:
+    """Hash of the contents of files."""
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def _check_dynamics(options: argparse.Namespace) -> None:
     """Refuse options of `rhopot md` that it does not have, or that the structure cannot be run with."""
-    words = shlex.split(options.md)
+    try:
+        words = shlex.split(options.md)
+    except ValueError as error:
+        raise ValueError(f"--md must be words as in a shell, got {options.md}: {error}; correct it") from error
     command = typer.main.get_command(app).commands["md"]  # type: ignore[attr-defined]
     try:
-        params = command.make_context("md", [str(options.structure), *words]).params
+        context = command.make_context("md", ["model.pt", str(options.structure), *words])
+        params = context.params
         own = {field.name: params.get(field.name) for field in fields(MdRequest)}
         request = request_of(own)
         atoms = request.supercell(read_structure(options.structure))
@@ -170,6 +227,11 @@ def _check_dynamics(options: argparse.Namespace) -> None:
         if not isinstance(error, ValueError) and not is_usage(error):
             raise
         raise ValueError(f"--md '{options.md}': {sentence(error)}") from error
+    own = [f"--{name.replace('_', '-')}" for name in OWN if context.get_parameter_source(name).name == "COMMANDLINE"]
+    if len(params["inputs"]) > 2:
+        raise ValueError(f"--md must be options of rhopot md, got '{options.md}' with words besides; leave them out")
+    if own:
+        raise ValueError(f"--md must leave {', '.join(own)} to the loop, got '{options.md}'; leave it out")
 
 
 def _train(run: Path, words: Sequence[str]) -> None:
@@ -266,32 +328,49 @@ def _dynamics(options: argparse.Namespace, folder: Path, run: Path, number: int)
 def _label(options: argparse.Namespace, done: Path, frames: Sequence[Atoms]) -> None:
     """Write the file of the frames with labels; each calculation is kept as soon as it is done."""
     parts = []
-    for k, frame in enumerate(frames):
-        part = done.parent / "labels" / f"{k:04d}.xyz"
+    for frame in frames:
+        # named by the structure: other frames are chosen where the loop goes on with another --batch
+        structure = b"".join(array.tobytes() for array in (frame.numbers, frame.positions, frame.cell[:]))
+        part = done.parent / "labels" / f"{hashlib.sha256(structure).hexdigest()[:16]}.xyz"
         part.parent.mkdir(exist_ok=True)
         if not part.is_file():
-            made = frame if options.labels is None else _calculated(frame, options.labels)
+            made = frame if options.labels is None else _calculated(frame, options.labels, options.keys)
             write_atomically(part, lambda partial, made=made: ase.io.write(partial, made, format="extxyz"))
         parts.append(ase.io.read(part))
     write_atomically(done, lambda partial: ase.io.write(partial, parts, format="extxyz"))
 
 
-def _calculated(frame: Atoms, name: str) -> Atoms:
-    """Energy (the one that forces are derivatives of), forces and, of crystals where there is one, the stress."""
+def _calculated(frame: Atoms, name: str, keys: Mapping[str, Key]) -> Atoms:
+    """Energy (the one that forces are derivatives of), forces and, of crystals where there is one, the stress.
+
+    keys: of the training data, under which the labels are written
+    """
     moving = frame.copy()
     del moving.constraints
     moving.calc = import_function(name)()
     free = "free_energy" in moving.calc.implemented_properties
     made = frame.copy()
-    made.info["REF_energy"] = moving.get_potential_energy(force_consistent=free)
-    made.arrays["REF_forces"] = moving.get_forces()
+    for known in {key for names in (*ALIASES.values(), *map(names_of, keys.values())) for key in names}:
+        made.info.pop(known, None)  # labels of another method
+        made.arrays.pop(known, None)
+    families = (family_of(target, names_of(key)[0]) for target, key in keys.items())
+    family = next((found for found in families if found is not None), named("REF_"))
+    key = {target: names_of(keys.get(target, family[target]))[0] for target in ("energy", "forces", "stress")}
+    made.info[key["energy"]] = moving.get_potential_energy(force_consistent=free)
+    made.arrays[key["forces"]] = moving.get_forces()
+    if not np.isfinite([made.info[key["energy"]], *made.arrays[key["forces"]].ravel()]).all():
+        raise ValueError(f"--labels must give finite energies and forces, got others of '{name}'; check the calculator")
     if all(moving.pbc) and "stress" in moving.calc.implemented_properties:
-        made.info["REF_stress"] = moving.get_stress(voigt=False)
+        stress = moving.get_stress(voigt=False)
+        if "virial" in keys and "stress" not in keys:
+            made.info[names_of(keys["virial"])[0]] = -moving.get_volume() * stress
+        else:
+            made.info[key["stress"]] = stress
     return made
 
 
 def _measured(options: argparse.Namespace, number: int, run: Path, labelled: Sequence[Path]) -> dict[str, Any]:
-    """A row of the table; errors on the test set are computed once."""
+    """A row of the table; errors on a test set are computed once."""
     row: dict[str, Any] = {
         "round": number,
         "labels": sum(len(ase.io.read(file, ":")) for file in labelled),
@@ -299,11 +378,15 @@ def _measured(options: argparse.Namespace, number: int, run: Path, labelled: Seq
     }
     if options.test is not None:
         kept = run.parent / "test.json"
-        if not kept.is_file():
+        content = _content(options.test)
+        before = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+        if before.get("content") != content:
             found = evaluate(run / "model.pt", options.test)
             names = [f"{name}_{kind}" for name in ("energy", "forces") for kind in ("mae", "rmse")]
-            write_json(kept, {name: value for name, value in found.items() if name.startswith(tuple(names))})
-        row["test"] = json.loads(kept.read_text(encoding="utf-8"))
+            errors = {name: value for name, value in found.items() if name.startswith(tuple(names))}
+            before = {"content": content, "errors": errors}
+            write_json(kept, before)
+        row["test"] = before["errors"]
     return row
 
 
