@@ -6,11 +6,13 @@ global state are needed. Labels carry their unit in round brackets.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,6 +23,7 @@ from scipy.interpolate import PchipInterpolator
 
 INK, ACCENT, SECOND, FAINT = "#1f2933", "#c2410c", "#1d4ed8", "#9aa5b1"
 PALETTE = (ACCENT, SECOND, INK, FAINT, "#15803d", "#a21caf", "#b45309", "#0e7490")
+STYLES = ("-", "--", ":", "-.")
 MANY_POINTS = 300  # beyond this number, points of a scatter plot are drawn small and transparent
 
 
@@ -289,20 +292,27 @@ def time_series(
 
 
 def fitted_displacements(
-    path: str | Path, series: Mapping[str, tuple[np.ndarray, np.ndarray, Any]], title: str
+    path: str | Path, series: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray, Any]], title: str
 ) -> Path:
-    """Mean squared displacements (Å²) over times (ps), dashed where a line was fitted: name -> (times, values, fit).
+    """Mean squared displacements (Å²) over times (ps), broad where a line was fitted.
 
-    fit: an object with `coefficient` (cm²/s), `intercept` (Å²), `first` and `last` (ps)
+    series: (element, run) -> (times, values, fit); an element has a style of line, a run, from the first to the last, a
+    color. fit: an object with `coefficient` (cm²/s), `intercept` (Å²), `first` and `last` (ps)
     """
     figure, axes = single_figure()
-    for k, (name, (time, values, fit)) in enumerate(series.items()):
-        color, shown = (ACCENT, SECOND, INK, FAINT)[k % 4], time <= 2.0 * fit.last
-        axes.plot(time[shown], values[shown], lw=1.2, color=color, alpha=0.6, label=name)
+    styles = dict(zip(dict.fromkeys(element for element, _ in series), itertools.cycle(STYLES), strict=False))
+    runs = list(dict.fromkeys(run for _, run in series))
+    colors = dict(zip(runs, colormaps["plasma"](np.linspace(0.0, 0.85, len(runs))), strict=True))
+    for (element, run), (time, values, fit) in series.items():
+        style, color, shown = styles[element], colors[run], time <= 2.0 * fit.last
+        axes.plot(time[shown], values[shown], lw=1.2, ls=style, color=color, label=f"{element}, {run}")
         ends = np.array([fit.first, fit.last])
-        axes.plot(ends, fit.intercept + 6e4 * fit.coefficient * ends, "--", lw=1.6, color=color)
+        axes.plot(ends, fit.intercept + 6e4 * fit.coefficient * ends, lw=4.0, color=color, alpha=0.3)
     axes.set(xlabel="time (ps)", ylabel="mean squared displacement (Å²)")
-    axes.legend(frameon=False, fontsize=8)
+    if len(series) > 6:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    else:
+        axes.legend(frameon=False, fontsize=8)
     return save_figure(figure, path, title)
 
 
@@ -322,7 +332,7 @@ def arrhenius(path: str | Path, points: Mapping[str, tuple[Any, Any, Any, Any]],
 def _draw(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray], label: str) -> None:
     for k, (name, y) in enumerate(curves.items()):
         known = np.isfinite(y)
-        color, style = (ACCENT, SECOND, INK, FAINT)[k % 4], ("-", "--", ":", "-.")[k // 4 % 4]
+        color, style = (ACCENT, SECOND, INK, FAINT)[k % 4], STYLES[k // 4 % 4]
         axes.plot(x[known], np.asarray(y)[known], style, lw=1.2, color=color, label=name)
     axes.set_ylabel(label)
     if len(curves) > 1:

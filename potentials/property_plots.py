@@ -171,14 +171,14 @@ def errors_along_runs(
 ) -> Path:
     """Largest predicted force errors (eV/Å) of the frames of runs, one panel for each of at most `MOST_RUNS`.
 
+    All panels have one range of errors.
     runs: name -> (numbers of frames, errors); chosen: the same of those that are marked; threshold: a dotted line
     """
     shown = dict(sorted(runs.items(), key=lambda item: -len(chosen.get(item[0], ((),))[0]))[:MOST_RUNS])
     shown = {name: values for name, values in runs.items() if name in shown}
     figure = Figure(figsize=(6.0, 1.0 + 1.9 * len(shown)), layout="constrained")
-    for axes, (name, (frames, errors)) in zip(
-        figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown.items(), strict=True
-    ):
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharey=True)[:, 0]
+    for axes, (name, (frames, errors)) in zip(panels, shown.items(), strict=True):
         finite = np.isfinite(errors) & (errors > 0.0)
         style = ".-" if len(frames) < 100 else "-"
         axes.semilogy(frames[finite], errors[finite], style, color=FAINT, lw=1.0, ms=3)
@@ -190,6 +190,12 @@ def errors_along_runs(
         axes.set(xlabel="frame" if name == list(shown)[-1] else "")
     figure.supylabel("largest predicted force error (eV/Å)", fontsize=9)
     return save_figure(figure, path, title)
+
+
+def with_error(mean: float, error: float) -> str:
+    """A number and its error in plain decimals, to two digits of the error: `1628 ± 14`, `82.75 ± 0.56`."""
+    decimals = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0.0 else 2
+    return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def coexistence(
@@ -208,7 +214,7 @@ def coexistence(
     above, below = figure.subplots(2, 1, sharex=True)
     first, mean, error = averaged
     above.plot(times, temperatures, color=FAINT, lw=0.8)
-    above.plot([first, times[-1]], [mean, mean], color=ACCENT, lw=1.6, label=f"{mean:.0f} ± {error:.1g} K")
+    above.plot([first, times[-1]], [mean, mean], color=ACCENT, lw=1.6, label=f"{with_error(mean, error)} K")
     above.set_ylabel("temperature (K)")
     above.legend(frameon=False, fontsize=9)
     edges = np.concatenate([times, [2.0 * times[-1] - times[-2]]]), np.linspace(0.0, 1.0, slabs.shape[1] + 1)

@@ -70,6 +70,20 @@ def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], tmp_pat
     assert "on 2 procs for 50 steps" in lammps
 
 
+def small_rhopot(folder: Path, added: dict[str, dict[str, list[str]] | list[str]]) -> Path:
+    """A `rhopot` that adds words to its commands: always, or by the family that a configuration is named after."""
+    command = folder / "bin" / "rhopot"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n\nfrom rhopot.potentials.commands import main\n\n"
+        f"words = sys.argv[1:]\nadded = {added!r}.get(words[0], [])\n"
+        "by_family = isinstance(added, dict)\n"
+        "sys.exit(main([*words, *(added.get(Path(words[1]).stem, []) if by_family else added)]))\n"
+    )
+    command.chmod(0o755)
+    return command
+
+
 def test_families_compared(tmp_path: Path) -> None:
     """As the page has it, but for the models' size: a `rhopot` that adds these tests' small settings."""
     for name, path in (("train", "Li4Si28_0"), ("validation", "Li12Si20_0"), ("test", "Li8Si24_0")):
@@ -79,16 +93,8 @@ def test_families_compared(tmp_path: Path) -> None:
         family: [*(quick.get(word, word) for word in words), "report.stability=null"]
         for family, words in trained_models.SETTINGS.items()
     }
-    command = tmp_path / "bin" / "rhopot"
-    command.parent.mkdir()
-    command.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n\nfrom rhopot.potentials.commands import main\n\n"
-        f"small = {small!r}\nwords = sys.argv[1:]\n"
-        "few = ['--points', '2', '--folds', '2', '--budget', '1000us', *small['soap_linear']]\n"
-        "added = {'train': small.get(Path(words[1]).stem, []), 'tune': few}\n"
-        "sys.exit(main([*words, *added.get(words[0], [])]))\n"
-    )
-    command.chmod(0o755)
+    few = ["--points", "2", "--folds", "2", "--budget", "1000us", *small["soap_linear"]]
+    command = small_rhopot(tmp_path, {"train": small, "tune": few})
     tuned, printed = run("which_family", tmp_path, first=command.parent)
     assert "at most 2 trials" in tuned
     assert "run_tuned/model.pt is saved" in tuned
@@ -102,8 +108,11 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
     settings["report"]["stability"] = None  # a quarter of a minute
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    shutil.copy(trained_model("soap_gap"), tmp_path / "reference.pt")
-    _, halted, looked, labelled, again, harvested = run("halted_run", tmp_path)
+    small = {"soap_gap": trained_models.SETTINGS["soap_gap"]}
+    made, _, halted, looked, labelled, again, harvested = run(
+        "halted_run", tmp_path, first=small_rhopot(tmp_path, {"train": small}).parent
+    )
+    assert "reference/model.pt is saved" in made
     assert "Fix halt condition" in halted
     step = re.search(r"halted at step (\d+) with ([\d.]+) eV/A", halted)
     assert step is not None

@@ -6,8 +6,8 @@
 Silicon of J. Zuo et al. (J. Phys. Chem. A 124, 731 (2020), doi:10.1021/acs.jpca.9b08723) is what the recorded results
 are of; any labelled data serve. Where no test set is given, a fifth of the frames (`--split`: seed) is held out as one.
 `--start` frames are drawn for the first model, the same for all; the others are the pool, whose labels count as soon as
-they are used. `loop.py` then adds `--batch` labels a round, harvested or at random, with a limit of zero. The full fit
-is one to all frames. Prints a table, and draws learning_loop.png. A second start takes finished rounds.
+they are used. `loop.py` then adds `--batch` labels a round, harvested or at random, with almost no limit. The full
+fit is one to all frames. Prints a table, and draws learning_loop.png. A second start takes finished rounds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = _files(options)
     rounds = -(-options.labels // options.batch)
     words = [str(files["start"]), "--config", str(options.config), "--pool", str(files["pool"])]
-    words += ["--test", str(files["test"]), "--batch", str(options.batch), "--rounds", str(rounds), "--limit", "0"]
+    words += ["--test", str(files["test"]), "--batch", str(options.batch), "--rounds", str(rounds), "--limit", "1e-9"]
     words += options.settings
 
     def wanted(kind: str) -> bool:

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = ("soap_linear", "multispectrum", "scattering")
 HOSTS = ("Li4Si28_0", "Li8Si24_0", "Li12Si20_0", "Li24Si8_0")  # of which DFT has strained cells
 VOIDS = "Li4Si28_0"
-KELVINS = "800,1000,1200"
+KELVINS = "600,700,800"
 DIFFUSING = "Li12Si20_0"
 LOCAL = ("soap_linear", "multispectrum")  # fast enough for thousands of steps
 

@@ -23,6 +23,7 @@ from rhopot.potentials.commands.failures import (
     sentence,
     with_notes,
 )
+from rhopot.potentials.commands.general_options import Debug, Version
 
 app = typer.Typer(
     name="rhopot",
@@ -57,9 +58,7 @@ Structures = Annotated[
 
 
 @app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
+def options(version: Version = False, debug: Debug = False) -> None:
     """Options that stand before the sub-command (`--debug` may stand anywhere; `main` reads it)."""
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rhopot.export import RhopotCalculator
-from rhopot.potentials.commands.property_task import read_structure
+from rhopot.potentials.commands.property_structures import read_structure
 from rhopot.potentials.console import make_console, table
 from rhopot.potentials.properties.potential import Potential
 from rhopot.potentials.runs.stability import CRITERION, run_hot_dynamics, training_structures

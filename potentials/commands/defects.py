@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import ase.io
@@ -27,6 +29,7 @@ from rhopot.potentials.properties.potential import Maker
 from rhopot.potentials.structures.prototypes import conventional
 
 AGREEMENT = (1e-3, 1e-2)  # eV; float64, float32
+SAME = 1e-4  # eV
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,22 @@ def defects(options: PropertyOptions, settings: DefectSettings) -> None:
             rows.append(Quantity(label, "eV", values, members, task.limit(*AGREEMENT)))
             file = task.folder / f"{defect.name.replace(' ', '_').replace(',', '')}_{main.n_sites}.xyz"
             _write(file, main.atoms)
+            task.evaluated[label] = main.atoms
         firsts = [next(iter(each.values())) for each in energies]
         curves[defect.name] = (np.array([1.0 / each.n_sites for each in firsts]), np.array([e.energy for e in firsts]))
+    for first, second in same_energies(rows):
+        task.console.print(f"note: {first} and {second} have the same energy: they may have relaxed into one defect")
     picture = property_plots.against_size(task.folder / "defects.png", curves, task.potential.name)
     task.console.print(f"structures and plot in {task.folder}: {picture}")
     task.finish({name: rows}, {"chemical_potentials": potentials, "energy_per_atom": per_atom})
+
+
+def same_energies(rows: Sequence[Quantity]) -> list[tuple[str, str]]:
+    """Names of defects in one supercell, `NAME, N sites`, whose energies differ by less than `SAME`."""
+    found = [(row.name, row.name.rpartition(", ")[2], next(iter(row.values.values()))) for row in rows]
+    return [
+        (a, b) for (a, sites, one), (b, of, other) in combinations(found, 2) if sites == of and abs(one - other) < SAME
+    ]
 
 
 def _at_size(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +89,21 @@ def diffusion(
 
 
 def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float], analysis: Analysis) -> None:
-    task = PropertyTask("diffusion", options, request.key() | {"temperature": None, "steps": None})
+    requests = [replace(request, temperature=(kelvin,)) for kelvin in kelvins]
+
+    def require(task: PropertyTask) -> None:
+        for own in requests:
+            own.require(task.structure, task.potential)
+        _require_analysis(request, request.supercell(task.structure), analysis)
+
+    task = PropertyTask("diffusion", options, request.key() | {"temperature": None, "steps": None}, require=require)
     name = next(iter(task.structures))
-    cell = task.relaxed(name, task.structure) if name in options.prototype else task.structure
+    cell = task.relaxed(name, task.structure) if task.is_prototype(name) else task.structure
     atoms = request.supercell(cell)
     atoms.calc = None
     found: dict[str, list[AtTemperature]] = {engine: [] for engine in task.engines}
-    _require_analysis(request, atoms, analysis)
-    for kelvin in kelvins:
-        own = MdRequest(**{**vars(request), "temperature": (kelvin,)})
+    for kelvin, own in zip(kelvins, requests, strict=True):
         settings, limits = own.settings(atoms), own.limits(atoms, task.potential)
-        settings.require(atoms)
         start = atoms.copy()
         start.set_momenta(thermal_momenta(atoms, kelvin, settings.seed))
         folder = task.folder / f"{kelvin:g}K"
@@ -125,7 +129,7 @@ def _run(options: PropertyOptions, request: MdRequest, kelvins: Sequence[float],
     lines = {engine: lines_of(each) for engine, each in found.items()}
     rows += quantities(found, lines)
     written = _pictures(task.folder, task.potential.name, found, lines)
-    for line in [f"plots: {', '.join(written)}", *_immeasurable(found)]:
+    for line in [f"plots: {', '.join(written)}", *_fitted(found, analysis), *_immeasurable(found)]:
         task.console.print(line)
     task.finish({name: rows}, _further(analysis, found, lines, len(atoms)))
 
@@ -187,7 +191,7 @@ def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) ->
     }
     for target in [file, *([options.json_file] if options.json_file else [])]:
         write_json(target, finite(plain(numbers)), indent=2)
-    for line in [f"plots: {', '.join(written)}; numbers: {file}", *_immeasurable(found)]:
+    for line in [f"plots: {', '.join(written)}; numbers: {file}", *_fitted(found, analysis), *_immeasurable(found)]:
         console.print(line)
 
 
@@ -301,7 +305,7 @@ def _pictures(
     written = []
     for engine in found:
         series = {
-            f"{symbol}, {label}": (at[engine].lags, at[engine].displacements[symbol], at[engine].of_elements[symbol])
+            (symbol, label): (at[engine].lags, at[engine].displacements[symbol], at[engine].of_elements[symbol])
             for label, at in by_label(found).items()
             if engine in at
             for symbol in at[engine].of_elements
@@ -354,6 +358,17 @@ def _frames(trajectory: Path, analysis: Analysis) -> list[Atoms]:
     return frames[int(analysis.skip * len(frames)) :]
 
 
+def _fitted(found: Mapping[str, Sequence[AtTemperature]], analysis: Analysis) -> list[str]:
+    """A sentence about the times that lines were fitted over, one for each length of the runs."""
+    fits = [fit for values in found.values() for each in values for fit in each.of_elements.values()]
+    sentences = []
+    for first, last in dict.fromkeys((fit.first, fit.last) for fit in fits):
+        short = last - first < analysis.ballistic
+        note = "; note: that is less than the ballistic time, run longer or give fewer --blocks" if short else ""
+        sentences.append(f"lines are fitted from {first:.4g} to {last:.4g} ps, half of a block{note}")
+    return sentences
+
+
 def _immeasurable(found: Mapping[str, Sequence[AtTemperature]]) -> list[str]:
     """A sentence for each engine about what has not diffused."""
     sentences = []
@@ -378,6 +393,8 @@ def _kelvins(text: str) -> list[float]:
         values = sorted({float(word) for word in text.split(",")})
     except ValueError as error:
         raise ValueError(f"temperatures must be numbers in K, got '{text}'; write 600,800,1000") from error
+    if len({f"{value:g}" for value in values}) < len(values):
+        raise ValueError(f"temperatures must differ in six digits, got '{text}'; write each once")
     return values
 
 
@@ -389,4 +406,6 @@ def _charges(words: Sequence[str]) -> dict[str, float]:
             charges[symbol] = float(value)
         except ValueError as error:
             raise ValueError(f"charge must be ELEMENT=NUMBER, got '{word}'; write Li=1") from error
+        if not np.isfinite(charges[symbol]):
+            raise ValueError(f"charge must be ELEMENT=NUMBER, got '{word}'; write Li=1")
     return charges

@@ -15,7 +15,7 @@ from rhopot.potentials.commands.property_options import PropertyCommands, Proper
 COMMANDS = PropertyCommands()
 
 
-@COMMANDS.command("md")
+@COMMANDS.command("md", members=False)
 def md(
     options: PropertyOptions,
     ensemble: Annotated[
@@ -125,7 +125,7 @@ def md(
     )
 
 
-@COMMANDS.command("diffusion")
+@COMMANDS.command("diffusion", members=False)
 def diffusion(
     options: PropertyOptions,
     temperatures: Annotated[
@@ -178,7 +178,7 @@ def diffusion(
     )
 
 
-@COMMANDS.command("melt", engine="lammps")
+@COMMANDS.command("melt", engine="lammps", members=False)
 def melt(
     options: PropertyOptions,
     temperature: Annotated[
@@ -189,7 +189,13 @@ def melt(
     ] = 2.0,
     pressure: Annotated[float, typer.Option("--pressure", help="GPa.")] = 0.0,
     atoms: Annotated[
-        int, typer.Option("--atoms", help="Supercell of at least so many atoms, three times as long as wide.", min=1)
+        int,
+        typer.Option(
+            "--atoms",
+            help="Supercell of at least so many atoms, three times as long as wide, 8 cells or more along z: no "
+            "smaller than 3x3x10 cubic cells (fcc 360 atoms, diamond 720).",
+            min=1,
+        ),
     ] = 1000,
     repeat: Annotated[
         str | None,
@@ -213,8 +219,9 @@ def melt(
 
     One half of an elongated supercell is melted while the other is held; then both phases run at constant enthalpy and
     pressure, and the cell comes to its melting point by itself. Where it freezes or melts completely, it is done again
-    from a higher or a lower temperature. By default in LAMMPS. The error is statistical (blocking), it is not that of
-    the model. The same command goes on where it was stopped.
+    from a higher or a lower temperature. By default in LAMMPS. The same command goes on where it was stopped. The error
+    is statistical, of one run: runs of another --seed, and of a --temperature above and below, scatter by more where
+    they are small or short. Trust thousands of atoms over 200 ps or more that settle. It is not the error of the model.
     rhopot melt model.pt --prototype diamond --temperature 1700 -n 4
     """
     from rhopot.potentials.commands.melt import MeltSettings

@@ -22,6 +22,8 @@ def eos(
     options: PropertyOptions, *, extent: float, points: int, fit_extent: float, relax: bool, fmax: float | None
 ) -> None:
     """Print, plot and write the equation of state of each structure."""
+    if fit_extent > extent:
+        raise ValueError(f"--fit-extent must be at most --extent, got {fit_extent:g} and {extent:g}; reduce it")
     settings = {"extent": extent, "points": points, "fit_extent": fit_extent, "relax": relax, "fmax": fmax}
     task = PropertyTask("eos", options, settings, several=True)
     force = task.fmax if fmax is None else fmax

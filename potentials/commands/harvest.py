@@ -23,6 +23,7 @@ from rhopot.potentials.harvesting.candidates import Candidate, find_runs, read_r
 from rhopot.potentials.harvesting.clusters import ClusterSettings
 from rhopot.potentials.harvesting.errors import NORMAL, ErrorPredictor
 from rhopot.potentials.harvesting.harvest import (
+    CUT,
     Chosen,
     Harvested,
     HarvestSettings,
@@ -30,7 +31,7 @@ from rhopot.potentials.harvesting.harvest import (
     evaluate_run,
     harvest,
 )
-from rhopot.potentials.harvesting.inputs import require_program, write_inputs
+from rhopot.potentials.harvesting.inputs import refuse_other_inputs, require_program, write_inputs
 from rhopot.potentials.lammps.dynamics_settings import pairs_of
 from rhopot.potentials.properties.kept import Kept, plain
 from rhopot.potentials.runs.stability import allowed_distances, shortest_known, training_structures
@@ -53,9 +54,9 @@ class HarvestOptions:
     closest: float | None
     cluster_radius: float | None
     cluster_buffer: float | None
-    cluster_above: int
-    cluster_box: str
-    cluster_vacuum: float
+    cluster_above: int | None
+    cluster_box: str | None
+    cluster_vacuum: float | None
     known: Sequence[str]
     write: str | None
     output: Path
@@ -67,17 +68,32 @@ class HarvestOptions:
         """What is wanted of a model's runs."""
         names = [name for name, *_ in pairs_of(card.symbols)]
         closest = allowed_distances(names, shortest_known(card), self.closest)
-        clusters = None
-        if self.cluster_radius is not None:
-            buffer = card.cutoff * card.n_layers if self.cluster_buffer is None else self.cluster_buffer
-            clusters = ClusterSettings(
-                self.cluster_radius,
-                buffer,
-                self.cluster_above,
-                self.cluster_box,  # type: ignore[arg-type]  # checked there
-                self.cluster_vacuum,
-            )
+        clusters = self._clusters(card)
         return HarvestSettings(self.count, self.threshold, self.unsupported_first, closest, clusters)
+
+    def _clusters(self, card: ModelCard) -> ClusterSettings | None:
+        """How clusters are cut, with the defaults of what is not given; None without a radius."""
+        given: dict[str, Any] = {
+            "buffer": self.cluster_buffer,
+            "largest": self.cluster_above,
+            "box": self.cluster_box,
+            "vacuum": self.cluster_vacuum,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.cluster_radius is None:
+            if given:
+                names = ", ".join(f"--cluster-{'above' if name == 'largest' else name}" for name in given)
+                raise ValueError(
+                    f"{names} must be given together with --cluster-radius, got no radius; add for instance "
+                    "--cluster-radius 6, or leave the option out"
+                )
+            return None
+        if self.cluster_box == "periodic" and self.cluster_vacuum is not None:
+            raise ValueError(
+                f"--cluster-vacuum must go with clusters in vacuum, got {self.cluster_vacuum:g} with --cluster-box "
+                "periodic; leave one of them out"
+            )
+        return ClusterSettings(self.cluster_radius, **{"buffer": card.cutoff * card.n_layers, **given})
 
 
 def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) -> None:
@@ -148,8 +164,8 @@ def _say(
     if clusters is not None:
         console.print(
             f"frames of more than {clusters.largest} atoms are cut: atoms within {clusters.radius:g} A count, those "
-            f"within {clusters.buffer:g} A more are the buffer, held fixed; box: {clusters.box}; cells that are not as "
-            "high as this is wide are taken whole"
+            f"within {clusters.buffer:g} A more are the buffer, held fixed; box: {clusters.box}; cells that are too "
+            f"small for a {clusters.region} are taken whole"
         )
 
 
@@ -213,6 +229,7 @@ def _write(
     folder, chosen = options.output, harvested.chosen
     group = _group_key(model_file)
     frames = [labelled_later(one, group) for one in chosen]
+    refuse_other_inputs(frames, folder)
     structures = folder / "harvest.xyz"
     structures.unlink(missing_ok=True)
     if frames:
@@ -220,6 +237,9 @@ def _write(
     console.print(table("", _COLUMNS, [_row(k, one) for k, one in enumerate(chosen)]))
     left_out = ", ".join(f"{number} {reason}" for reason, number in harvested.left_out.items())
     console.print(f"left out: {left_out or 'none'}")
+    if settings.clusters is not None:
+        whole = ", ".join(f"{number} {reason}" for reason, number in harvested.cells.items() if reason != CUT)
+        console.print(f"cells: {harvested.cells.get(CUT, 0)} cut; taken whole: {whole or 'none'}")
     every = np.concatenate([errors.largest for errors in evaluated])
     every = every[~np.isnan(every)]
     least_known = float(every.max()) if len(every) else float("nan")
@@ -231,6 +251,7 @@ def _write(
         "n_frames": int(sum(len(errors.frames) for errors in evaluated)),
         "largest_error_eV_A": least_known,
         "left_out": dict(harvested.left_out),
+        "cells": dict(harvested.cells),
         "chosen": [_as_dict(one) for one in chosen],
         "runs": {
             str(file): {
@@ -247,7 +268,7 @@ def _write(
     picture = _draw(folder / "harvest.png", files, evaluated, chosen, settings.threshold, model_file)
     console.print(f"files: {structures.name if frames else 'no structures'}, harvest.json, {picture.name} in {folder}")
     if options.write is not None and frames:
-        places = write_inputs(options.write, frames, folder / options.write)
+        places = write_inputs(options.write, frames, folder)
         console.print(
             f"inputs: {places[0]} ... {places[-1].name}; make their settings those of the training data"
             + (", and add POTCAR" if options.write == "vasp" else "")

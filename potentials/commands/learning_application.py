@@ -78,20 +78,23 @@ def harvest(
         ),
     ] = None,
     cluster_above: Annotated[
-        int, typer.Option("--cluster-above", help="Cells of more atoms are large.", metavar="N", min=1)
-    ] = 200,
+        int | None,
+        typer.Option("--cluster-above", help="Cells of more atoms are large.", metavar="N", min=1, show_default="200"),
+    ] = None,
     cluster_box: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--cluster-box",
             help="vacuum: a sphere with open sides; periodic: a cube with edges of twice radius and buffer, without "
             "atoms that are too close across its faces.",
             metavar="vacuum|periodic",
+            show_default="vacuum",
         ),
-    ] = "vacuum",
+    ] = None,
     cluster_vacuum: Annotated[
-        float, typer.Option("--cluster-vacuum", help="A of vacuum on each side.", metavar="A")
-    ] = 6.0,
+        float | None,
+        typer.Option("--cluster-vacuum", help="A of vacuum on each side.", metavar="A", show_default="6.0"),
+    ] = None,
     known: Annotated[
         list[str] | None,
         typer.Option(

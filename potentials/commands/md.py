@@ -27,7 +27,8 @@ from rhopot.potentials.lammps.dynamics_settings import (
     Ended,
     Limits,
 )
-from rhopot.potentials.properties.dynamics_ase import RunFiles
+from rhopot.potentials.properties.block_averages import FEWEST
+from rhopot.potentials.properties.dynamics_ase import RunFiles, read_table
 from rhopot.potentials.properties.dynamics_lammps import start_in_lammps
 from rhopot.potentials.properties.dynamics_results import AVERAGED, DynamicsResults, read_results
 from rhopot.potentials.properties.engine import prepare
@@ -74,14 +75,15 @@ class MdRun:
 
     def __init__(self, options: PropertyOptions, request: MdRequest) -> None:
         self.request = request
-        self.task = PropertyTask("md", options, request.key())
+        self.task = PropertyTask(
+            "md", options, request.key(), require=lambda task: request.require(task.structure, task.potential)
+        )
         self.name = next(iter(self.task.structures))
         cell = self.task.structure
-        if self.name in options.prototype:
+        if self.task.is_prototype(self.name):
             cell = self.task.relaxed(self.name, cell)
         atoms = request.supercell(cell)
         self.settings = request.settings(atoms)
-        self.settings.require(atoms)
         self.limits = request.limits(atoms, self.task.potential)
         atoms.set_momenta(self._momenta(cell, atoms))
         atoms.calc = None
@@ -153,7 +155,10 @@ class MdRun:
         rows = start_rows(task, self.atoms, self.settings.timestep) if len(task.engines) > 1 else []
         rows += quantities(results)
         written = write_tables_and_plots(task.folder, task.potential.name, results, len(self.atoms))
-        task.console.print(f"files: {', '.join(written)}")
+        if written:
+            task.console.print(f"files: {', '.join(written)}")
+        for engine in (engine for engine in task.engines if engine not in results):
+            task.console.print(self._without_averages(engine, ended[engine]))
         if results:
             kept = 1.0 - self.request.skip
             task.console.print(
@@ -166,6 +171,13 @@ class MdRun:
         if sentences:
             remedy = f"what to label: rhopot harvest {task.potential.name} {task.folder}"
             raise Uncertain("; ".join([*sentences, remedy]))
+
+    def _without_averages(self, engine: str, ended: Ended) -> str:
+        """Why a run has no averages."""
+        frames = len(read_table(self.files(engine).thermo)["step"])
+        left = frames - int(self.request.skip * frames)
+        remedy = "" if ended.kind else "; give more --steps, or a smaller --every"
+        return f"{engine} has no averages: they take {FEWEST} frames after those that are skipped, got {left}{remedy}"
 
     def _sentence(self, engine: str, ended: Ended) -> str:
         time = ended.step * self.settings.timestep / 1000.0

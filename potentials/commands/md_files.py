@@ -50,6 +50,8 @@ def _panels(each: DynamicsResults, n_atoms: int) -> dict[str, dict[str, Floats]]
         "volume (Å³/atom)": {"volume": table["volume_A3"] / n_atoms},
         "force uncertainty (eV/Å)": {"largest": table["force_uncertainty_eV_A"]},
     }
+    if not np.isfinite(each.drift):  # along a ramp, in which the work of the thermostat changes it
+        del panels["conserved (meV/atom)"]
     return {label: curves for label, curves in panels.items() if np.isfinite(next(iter(curves.values()))).any()}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from rhopot.potentials.commands.property_options import PropertyOptions
@@ -41,21 +42,48 @@ class MdRequest:
     skip: float = 0.2
     adf_cutoff: float | None = None
 
-    def settings(self, atoms: Atoms) -> DynamicsSettings:
-        """The run of a structure."""
+    def __post_init__(self) -> None:
         if len(self.temperature) not in (1, 2):
             raise ValueError(
                 f"temperature must be one or two numbers in K, got {list(self.temperature)}; write 300 or 300,1200"
             )
         if not 0.0 <= self.skip < 1.0:
             raise ValueError(f"skip must be a fraction from 0 to below 1, got {self.skip:g}; 0.2 leaves out a fifth")
+        if self.closest is not None and not self.closest >= 0.0:
+            raise ValueError(f"closest must be 0 or more, got {self.closest:g}; 0 watches no distances")
+        if self.adf_cutoff is not None and not 0.0 < self.adf_cutoff < np.inf:
+            raise ValueError(f"adf_cutoff must be above 0 A, got {self.adf_cutoff:g}; leave it out for a default")
+        if self.until_uncertain is not None and not self.until_uncertain > 0.0:
+            raise ValueError(
+                f"until_uncertain must be above 0, got {self.until_uncertain:g}; leave it out to run to the end"
+            )
+        settings = self._dynamics(1.0 if self.timestep is None else self.timestep)
+        if not settings.cell_changes:
+            for name, value, default in (("pressure", self.pressure, 0.0), ("barostat", self.barostat, "isotropic")):
+                if value != default:
+                    raise ValueError(
+                        f"{name} must be given with npt or nph, got {value} with {self.ensemble}, whose cell is fixed; "
+                        f"give --ensemble npt, or leave {name} out"
+                    )
+
+    def settings(self, atoms: Atoms) -> DynamicsSettings:
+        """The run of a structure."""
+        return self._dynamics(default_timestep(atoms) if self.timestep is None else self.timestep)
+
+    def require(self, cell: Atoms, potential: Potential) -> None:
+        """Refuse a structure that cannot be run like that, or with a potential that cannot."""
+        atoms = self.supercell(cell)
+        self.settings(atoms).require(atoms)
+        self.limits(atoms, potential)
+
+    def _dynamics(self, timestep: float) -> DynamicsSettings:
         return DynamicsSettings(
             ensemble=self.ensemble,
             barostat=self.barostat,
             pressure=self.pressure,
             temperature=(self.temperature[0], self.temperature[-1]),
             steps=self.steps,
-            timestep=self.timestep if self.timestep is not None else default_timestep(atoms),
+            timestep=timestep,
             every=self.every,
             seed=self.seed,
         )
@@ -189,12 +217,15 @@ def _completed(options: PropertyOptions, shared: Mapping[str, Any]) -> PropertyO
     inputs = [shared[key] for key in ("model", "structure") if key in shared]
     if inputs and not options.inputs:
         changed["inputs"] = inputs
-    if "prototype" in shared and not options.prototype:
-        changed["prototype"] = [shared["prototype"]]
-    for key, default in (("engine", "ase"), ("ranks", 1), ("pair_coeff", [])):
-        if key in shared and getattr(options, key) == default:
+    for key in ("prototype", "symbol", "lattice"):
+        if key in shared and not getattr(options, key):
+            changed[key] = [shared[key]]
+    for key in ("engine", "ranks"):
+        if key in shared and key not in options.stated:
             changed[key] = shared[key]
-    for key in ("symbol", "lattice", "calculator", "pair_style"):
+    if "pair_coeff" in shared and not options.pair_coeff:
+        changed["pair_coeff"] = shared["pair_coeff"]
+    for key in ("calculator", "pair_style"):
         if key in shared and getattr(options, key) is None:
             changed[key] = shared[key]
     for key, field in (("output", "output"), ("json", "json_file")):

@@ -42,6 +42,7 @@ from rhopot.potentials.properties.melting import (
     elongated,
     elongated_repeats,
     orthogonal,
+    require_frames,
     search,
     upper_half_stretched,
 )
@@ -49,6 +50,7 @@ from rhopot.potentials.structures.prototypes import conventional
 from rhopot.potentials.structures.velocities import thermal_momenta
 from rhopot.potentials.units import Floats
 
+SETTLING = 50.0  # ps: shorter averages are noted
 EXPANSION = 1.5  # of the volume, which no liquid has at its melting point
 # Factors on --hot, and on the length of the upper half: tried in turn until it melts. Liquids that take
 # more room than their crystals hardly melt without it.
@@ -87,6 +89,27 @@ class MeltSettings:
             raise ValueError(
                 f"repeat must be even and 8 or more along z, got {self.repeat[2]}; write for instance 3,3,10"
             )
+        MdRequest(closest=self.closest)
+        if self.prepare < self.every:
+            raise ValueError(
+                f"prepare-steps must be at least every, got {self.prepare} with every {self.every}; give more"
+            )
+        for steps in (self.prepare, self.steps):
+            self.dynamics("nph", self.temperature, steps, 1.0 if self.timestep is None else self.timestep)
+        require_frames(self.steps // self.every + 1, self.skip)
+
+    def dynamics(self, ensemble: str, kelvin: float, steps: int, timestep: float) -> DynamicsSettings:
+        """A run of one stage; timestep: fs."""
+        return DynamicsSettings(
+            ensemble=ensemble,
+            barostat="z",
+            pressure=self.pressure,
+            temperature=(kelvin, kelvin),
+            steps=steps,
+            timestep=timestep,
+            every=self.every,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,22 +135,17 @@ class MeltRun:
 
     def __init__(self, options: PropertyOptions, settings: MeltSettings) -> None:
         key = {name: value for name, value in asdict(settings).items() if name not in ("steps", "skip", "attempts")}
-        self.task = PropertyTask("melt", options, key)
+        self.task = PropertyTask("melt", options, key, require=lambda task: _crystal(task, task.structure))
         self.name = next(iter(self.task.structures))
         cell = self.task.structure
         if self.task.is_prototype(self.name):
-            cell = conventional(self.name, self.task.relaxed(self.name, cell, cell="isotropic"))
-        if not all(cell.pbc):
-            raise ValueError(
-                f"{self.name} must be periodic in three directions for melt, got open sides; give a crystal"
-            )
-        crystal = orthogonal(cell)
-        crystal.calc = None
+            cell = self.task.relaxed(self.name, cell, cell="isotropic")
+        crystal = _crystal(self.task, cell)
         self.settings = replace(settings, repeat=settings.repeat or elongated_repeats(crystal, settings.atoms))
         assert self.settings.repeat is not None
         self.order = PlanarOrder.of_crystal(crystal, self.settings.repeat)
         self.perfect = elongated(crystal, self.settings.repeat)
-        self.timestep = settings.timestep or default_timestep(crystal)
+        self.timestep = default_timestep(crystal) if settings.timestep is None else settings.timestep
         self.limits = MdRequest(closest=settings.closest).limits(self.perfect, self.task.potential)
         self.coexistence = self._dynamics("nph", settings.temperature, settings.steps)
         self.coexistence.require(self.perfect)
@@ -226,17 +244,7 @@ class MeltRun:
         )
 
     def _dynamics(self, ensemble: str, kelvin: float, steps: int) -> DynamicsSettings:
-        own = self.settings
-        return DynamicsSettings(
-            ensemble=ensemble,
-            barostat="z",
-            pressure=own.pressure,
-            temperature=(kelvin, kelvin),
-            steps=steps,
-            timestep=self.timestep,
-            every=own.every,
-            seed=own.seed,
-        )
+        return self.settings.dynamics(ensemble, kelvin, steps, self.timestep)
 
     def _carried_out(self, engine: str, folder: Path, atoms: Atoms, settings: DynamicsSettings) -> RunFiles:
         """Run a stage in its folder.
@@ -280,7 +288,11 @@ class MeltRun:
         for engine, (attempts, _, each) in found.items():
             for sentence in _cautions(each, attempts[-1].temperature):
                 task.console.print(f"note: {engine}: {sentence}")
-        task.console.print("+- standard errors by blocking (Flyvbjerg, Petersen); they are not those of the model")
+        task.console.print(
+            "+- errors of this run (melting point: the larger of that by blocking and the change between the halves), "
+            "not those of the model; runs of another --seed or --temperature differ by more where cells are small or "
+            "runs are short"
+        )
         rows = start_rows(task, start, self.timestep) if len(runs) > 1 else []
         trials = {engine: [plain(trial) for trial in each[0]] for engine, each in found.items()}
         further = {
@@ -311,6 +323,16 @@ class MeltRun:
         table = folder / f"melt_{engine}.csv"
         write_text(table, "\n".join(lines) + "\n")
         return [picture.name, table.name]
+
+
+def _crystal(task: PropertyTask, cell: Atoms) -> Atoms:
+    """The crystal in a cell of right angles; of a prototype, from its primitive cell."""
+    name = next(iter(task.structures))
+    if not all(cell.pbc):
+        raise ValueError(f"{name} must be periodic in three directions for melt, got open sides; give a crystal")
+    crystal = orthogonal(conventional(name, cell) if task.is_prototype(name) else cell)
+    crystal.calc = None
+    return crystal
 
 
 def quantities(runs: Mapping[str, Coexistence]) -> list[Quantity]:
@@ -346,8 +368,15 @@ def _cautions(each: Coexistence, edges: float) -> list[str]:
         )
     if each.drifts:
         found.append(
-            f"the temperature still changes ({each.drift:.2g} +- {each.drift_error:.2g} K between the halves); give "
-            "more --steps"
+            f"the phases have not settled: between the halves of the run, temperature and solid fraction change by "
+            f"{each.drift:.2g} +- {each.drift_error:.2g} K and {each.solid_drift[0]:.2g} +- {each.solid_drift[1]:.2g}; "
+            "give more --steps"
+        )
+    averaged = float(each.times[-1] - each.times[each.first])
+    if averaged < SETTLING:
+        found.append(
+            f"the average is over {averaged:.3g} ps, and phases settle within tens of ps: it may be several per cent "
+            f"off towards the temperature of the start; give more --steps, {SETTLING:g} ps at least"
         )
     if not each.converged:
         found.append("the error by blocking is not converged and likely too small; give more --steps")

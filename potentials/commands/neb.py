@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,6 @@ def neb(
         "images": images,
         "fmax": fmax,
         "end_fmax": end_fmax,
-        "steps": steps,
         "climb": climb,
         "repeat": repeat,
     }
@@ -59,10 +59,11 @@ def neb(
     reference = None if along is None else _read_path(along)
     *ends, path_name = _ends(task, repeat, search, end_fmax)
     check_ends(ends[0], ends[1], images)
-    initial, final = (
-        task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
-        for which, end in zip(("initial", "final"), ends, strict=True)
-    )
+    with _of_end_points():
+        initial, final = (
+            task.relaxed(f"{path_name}_{which}", end, cell="fixed", fmax=end_fmax, keep_symmetry=False)
+            for which, end in zip(("initial", "final"), ends, strict=True)
+        )
     shift = float(np.linalg.norm(common_translation(initial, final)))
     if shift:
         task.console.print(f"translation of {shift:.3f} A common to the atoms taken out of the final structure")
@@ -87,8 +88,18 @@ def neb(
     rows = _quantities(task, Measured(by_engine, _members(task, path_name, main, initial)))
     if reference is not None:
         rows += _along(task, *reference)
+    task.evaluated |= {f"image {k}": image for k, image in enumerate(main.images(initial))}
     paths = {name: {"distances": each.distances, "energies": each.energies} for name, each in by_engine.items()}
     task.finish({"path": rows}, {"paths": paths})
+
+
+@contextmanager
+def _of_end_points() -> Iterator[None]:
+    """Name the option that limits the forces of end points where one does not relax."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(str(error).replace("a larger --fmax", "a larger --end-fmax")) from error
 
 
 def _band(
@@ -121,7 +132,8 @@ def _ends(
     if search is not None and len(structures) > 1:
         raise ValueError(f"--into-void must be given one structure, got {', '.join(task.structures)}")
     if search is not None:
-        return ends_into_void(task, *structures[0], search, fmax)
+        with _of_end_points():
+            return ends_into_void(task, *structures[0], search, fmax)
     if len(structures) == 2:
         return structures[0][1], structures[1][1], "path"
     if len(structures) > 2:

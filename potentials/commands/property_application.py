@@ -15,7 +15,7 @@ Fmax = Annotated[
     float | None,
     typer.Option(
         "--fmax",
-        help="Largest force in eV/A to which structures are relaxed [default: 1e-6; 1e-3 for a model in float32].",
+        help="Largest force in eV/A to which structures are relaxed (by default 1e-6; 1e-3 for a model in float32).",
         min=0.0,
         show_default=False,
     ),
@@ -30,8 +30,9 @@ def eos(
     ] = 0.09,
     points: Annotated[int, typer.Option("--points", help="Number of volumes.", min=5)] = 19,
     fit_extent: Annotated[
-        float, typer.Option("--fit-extent", help="The parabola is fitted within +- this part of V0.", min=0.001)
-    ] = 0.04,
+        float | None,
+        typer.Option("--fit-extent", help="The parabola is fitted within +- this part of V0 (0.04).", min=0.001),
+    ] = None,
     relax: Annotated[bool, typer.Option("--relax", help="Relax atoms at every volume, the cell fixed.")] = False,
     fmax: Fmax = None,
 ) -> None:
@@ -41,7 +42,8 @@ def eos(
     """
     from rhopot.potentials.commands.eos import eos as run
 
-    run(options, extent=extent, points=points, fit_extent=fit_extent, relax=relax, fmax=fmax)
+    within = min(0.04, extent) if fit_extent is None else fit_extent
+    run(options, extent=extent, points=points, fit_extent=within, relax=relax, fmax=fmax)
 
 
 @COMMANDS.command("elastic")
@@ -95,10 +97,13 @@ def neb(
             metavar="X",
         ),
     ] = None,
-    voids: Annotated[int, typer.Option("--voids", help="With --into-void: largest voids tried.", min=1)] = 6,
+    voids: Annotated[
+        int | None, typer.Option("--voids", help="With --into-void: largest voids tried (6).", min=1)
+    ] = None,
     reach: Annotated[
-        float, typer.Option("--reach", help="With --into-void: neighbors within this many A can hop.", min=0.1)
-    ] = 5.0,
+        float | None,
+        typer.Option("--reach", help="With --into-void: neighbors within this many A can hop (5).", min=0.1),
+    ] = None,
     hop: Annotated[
         int | None,
         typer.Option("--hop", help="With --into-void: number of the hop; by default that with the lowest end."),
@@ -113,7 +118,10 @@ def neb(
     from rhopot.potentials.commands.neb import neb as run
 
     cells = three_numbers("--repeat", repeat)
-    search = None if into_void is None else VoidSearch(into_void, voids, reach, hop)
+    search = None if into_void is None else VoidSearch(into_void, voids or 6, reach or 5.0, hop)
+    for option, value in (("--voids", voids), ("--reach", reach), ("--hop", hop)):
+        if search is None and value is not None:
+            raise ValueError(f"{option} must go with --into-void, got {value:g} without; add --into-void X")
     run(
         options,
         images=images,
@@ -256,7 +264,7 @@ def defects(
     potentials = dict(_potential_of(text) for text in chemical_potential or [])
     run(
         options,
-        DefectSettings(vacancy, interstitial or [], substitution or [], voids, sorted(numbers), potentials, fmax),
+        DefectSettings(vacancy, interstitial or [], substitution or [], voids, sorted(set(numbers)), potentials, fmax),
     )
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+LISTS = ("inputs", "prototype", "symbol", "lattice", "pair_coeff")  # options that may be given several times
+RANKS = 1
 ENGINES = {"ase": ("ase",), "lammps": ("lammps",), "both": ("ase", "lammps")}
 
 
 @dataclass(frozen=True)
 class PropertyOptions:
-    """What the options of all property commands were set to."""
+    """What the options of all property commands were set to.
+
+    stated: those of `engine` and `ranks` that the command line gives
+    """
 
     inputs: list[str]
     prototype: list[str]
-    symbol: str | None
-    lattice: float | None
+    symbol: list[str]
+    lattice: list[float]
     engine: str
     ranks: int
     members: bool
@@ -31,6 +36,7 @@ class PropertyOptions:
     calculator: str | None
     pair_style: str | None
     pair_coeff: list[str]
+    stated: frozenset[str] = frozenset()
 
 
 _INPUTS = typer.Argument(
@@ -55,32 +61,35 @@ _OPTIONS: dict[str, Any] = {
     ),
     "symbol": (
         Annotated[
-            str | None,
+            list[str] | None,
             typer.Option(
-                "--symbol", help="Element of --prototype, or two: Si,C. Not needed for a model of one.", metavar="X"
+                "--symbol",
+                help="Element of --prototype, or two: Si,C; once for all of them, or once for each. Not needed for a "
+                "model of one.",
+                metavar="X",
             ),
         ],
         None,
     ),
     "lattice": (
         Annotated[
-            float | None,
+            list[float] | None,
             typer.Option(
                 "--lattice",
-                help="Lattice constant of --prototype in A before it is relaxed; by default from covalent radii.",
+                help="Lattice constant of --prototype in A before it is relaxed, once or once for each; by default "
+                "from covalent radii.",
                 metavar="A",
             ),
         ],
         None,
     ),
-    "engine": (
+    "engine": (Annotated[str | None, typer.Option("--engine")], None),  # see `_engine`
+    "ranks": (
         Annotated[
-            str,
-            typer.Option("--engine", help="ase, lammps, or both, which are compared.", metavar="ase|lammps|both"),
+            int | None, typer.Option("-n", "--ranks", help="MPI ranks of LAMMPS.", min=1, show_default=str(RANKS))
         ],
-        "ase",
+        None,
     ),
-    "ranks": (Annotated[int, typer.Option("-n", "--ranks", help="MPI ranks of LAMMPS.", min=1)], 1),
     "members": (
         Annotated[
             bool,
@@ -140,32 +149,51 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+def _engine(default: str) -> Any:
+    """The type of --engine of a command with this default."""
+    return Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="ase, lammps, or both, which are compared.",
+            metavar="ase|lammps|both",
+            show_default=default,
+        ),
+    ]
+
+
 class PropertyCommands:
     """Commands of properties, in the order in which they are shown."""
 
     def __init__(self) -> None:
         self._commands: dict[tuple[str, ...], Callable[..., None]] = {}
 
-    def command(self, *names: str, engine: str = "ase") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def command(
+        self, *names: str, engine: str = "ase", members: bool = True
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Register a function as a command of these names (the first is shown, the others are aliases).
 
         The function takes `PropertyOptions` first and its own options as keywords; the command has both. engine: the
-        default of --engine.
+        default of --engine; members: whether ensemble members give an error bar, without which there is no --members.
         """
 
         def register(run: Callable[..., None]) -> Callable[..., None]:
             own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
             shared = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in (_OPTIONS | {"engine": (_OPTIONS["engine"][0], engine)}).items()
+                for name, (kind, default) in (_OPTIONS | {"engine": (_engine(engine), None)}).items()
+                if members or name != "members"
             ]
             keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
 
             @functools.wraps(run)
             def command(**given: Any) -> None:
-                common = {field.name: given.pop(field.name) for field in fields(PropertyOptions)}
-                lists = {name: common[name] or [] for name in ("inputs", "prototype", "pair_coeff")}
-                run(PropertyOptions(**{**common, **lists}), **given)
+                given.setdefault("members", False)
+                common = {name: given.pop(name) for name in _OPTIONS}
+                lists = {name: common[name] or [] for name in LISTS}
+                stated = frozenset(name for name in ("engine", "ranks") if common[name] is not None)
+                defaults = {"engine": common["engine"] or engine, "ranks": common["ranks"] or RANKS, "stated": stated}
+                run(PropertyOptions(**{**common, **lists, **defaults}), **given)
 
             parameters = [shared[0], *keyword, *shared[1:]]
             command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

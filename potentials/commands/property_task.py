@@ -6,13 +6,11 @@ stands for, written also where ASE computes), and `stages.json`, with which the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from rich.text import Text
@@ -20,6 +18,7 @@ from rich.text import Text
 from rhopot.export import ModelFileError
 from rhopot.export.card import installed_version
 from rhopot.potentials.commands.property_options import ENGINES, PropertyOptions
+from rhopot.potentials.commands.property_structures import GivenStructures, identity
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.lammps.relaxation import CellRelaxation
@@ -27,7 +26,6 @@ from rhopot.potentials.properties.engine import Advance, AseEngine, Engine
 from rhopot.potentials.properties.kept import Kept, plain
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.properties.potential import Potential
-from rhopot.potentials.structures.prototypes import prototype
 
 Result = TypeVar("Result")
 
@@ -126,6 +124,7 @@ class PropertyTask:
 
     verb: name of the command; settings: its own options, on which results depend
     several: more than one structure is meaningful; constraints: those of a structure are obeyed, in ASE alone
+    require: refuses what the command cannot do, before anything is written
 
     Raises:
         ValueError: no structure or several where one is needed, an engine the potential does not have.
@@ -139,12 +138,20 @@ class PropertyTask:
         *,
         several: bool = False,
         constraints: bool = False,
+        require: Callable[[PropertyTask], object] | None = None,
     ) -> None:
         self.verb, self.options, self.settings = verb, options, dict(settings)
         self.console = make_console()
         self.engines = _engines(options.engine)
+        if options.ranks < 1:
+            raise ValueError(f"ranks must be 1 or more, got {options.ranks}; 1 is the default")
+        if options.ranks > 1 and "lammps" not in self.engines:
+            raise ValueError(
+                f"-n must go with --engine lammps or both, got {options.ranks} ranks for ase; add --engine lammps"
+            )
         self.potential, files = _potential(options)
-        self.structures = _structures(options, files, self.potential)
+        given = GivenStructures.of(options, files, self.potential.symbols)
+        self.structures, self._prototypes = given.structures, given.prototypes
         if not several and len(self.structures) > 1:
             raise ValueError(
                 f"{verb} must be given one structure, got {', '.join(self.structures)}; leave the others out"
@@ -157,15 +164,19 @@ class PropertyTask:
                 )
         for name, atoms in self.structures.items():
             self._refuse_constraints(name, atoms, constraints)
+        if require is not None:
+            require(self)
         self.folder = options.output or Path(verb)
         task = {
             "version": installed_version(),
             "verb": verb,
             "potential": self.potential.identity,
-            "structures": {name: _identity(atoms) for name, atoms in self.structures.items()},
+            "structures": {name: identity(atoms) for name, atoms in self.structures.items()},
             "settings": self.settings,
         }
         self.kept = Kept(self.folder, task, overwrite=options.overwrite)
+        # Structures whose energies are results, by name: `finish` says which lie outside of the training data.
+        self.evaluated: dict[str, Atoms] = {}
         self.console.print(f"{self.potential.name}: {verb} of {', '.join(self.structures)}; output in {self.folder}")
 
     def _refuse_constraints(self, name: str, atoms: Atoms, obeyed: bool) -> None:
@@ -187,7 +198,7 @@ class PropertyTask:
 
     def is_prototype(self, name: str) -> bool:
         """True for a structure that --prototype made."""
-        return name in self.options.prototype
+        return name in self._prototypes
 
     @property
     def structure(self) -> Atoms:
@@ -245,6 +256,7 @@ class PropertyTask:
         (None: leaves it), or makes it its own by `own`. total: steps of one computation, for the bar.
         """
         by_engine: dict[str, Result] = {}
+        self.evaluated[name] = start
         for engine in self.engines:
             with bar(self.console, f"{name}, {engine}", total) as advance:
                 made = self.engine(engine, f"{self.verb}_{name}")
@@ -313,13 +325,16 @@ class PropertyTask:
             RuntimeError: engines differ by more than a limit; everything has been written.
         """
         for name, rows in quantities.items():
-            self.console.print(table(name, *self._table(rows)))
+            if rows:
+                self.console.print(table(name, *self._table(rows)))
+        outside = self._outside()
         numbers = {
             "property": self.verb,
             "potential": self.potential.name,
             "engines": list(self.engines),
             "settings": self.settings,
             "structures": {name: {row.name: row.as_dict() for row in rows} for name, rows in quantities.items()},
+            **({"outside_of_training_data": outside} if outside else {}),
             **(further or {}),
         }
         files = [self.folder / f"{self.verb}.json", *([self.options.json_file] if self.options.json_file else [])]
@@ -335,6 +350,24 @@ class PropertyTask:
         ]
         if differing:
             raise RuntimeError(f"ase and lammps disagree: {'; '.join(differing)}")
+
+    def _outside(self) -> dict[str, dict[str, float]]:
+        """Say which structures have atoms outside of the training data; their numbers, and largest grades."""
+        if not self.potential.graded or self.potential.calculator is None:
+            return {}
+        calculator, found = self.potential.calculator(), {}
+        for name, atoms in self.evaluated.items():
+            grades = calculator.get_property("extrapolation_grade", atoms)
+            if (grades > 1.0).any():
+                found[name] = {"atoms": int((grades > 1.0).sum()), "largest_grade": float(grades.max())}
+        if found:
+            words = "; ".join(
+                f"{each['atoms']} of {len(self.evaluated[name])} atoms of {name} (largest grade "
+                f"{each['largest_grade']:.2g})"
+                for name, each in found.items()
+            )
+            self.console.print(f"note: outside of the training data: {words}; errors may be larger than the bars")
+        return found
 
     def _table(self, rows: Sequence[Quantity]) -> tuple[list[str], list[list[str | Text]]]:
         columns = ["", *self.engines, *(["difference", "limit"] if len(self.engines) > 1 else []), "+-", "unit"]
@@ -367,48 +400,3 @@ def _potential(options: PropertyOptions) -> tuple[Potential, list[str]]:
     if not model.is_file():
         raise ModelFileError(f"model must be a file, got '{model}'; check the name")
     return Potential.of_model(model), options.inputs[1:]
-
-
-def _structures(options: PropertyOptions, files: Sequence[str], potential: Potential) -> dict[str, Atoms]:
-    """Structures by the name of their file or prototype."""
-    found: dict[str, Atoms] = {}
-    for file in files:
-        name = re.sub(r"[^\w+-]", "_", Path(file).name.split(".")[0]) or "structure"
-        found[f"{name}_{len(found)}" if name in found else name] = read_structure(Path(file))
-    if options.prototype:
-        symbols = options.symbol.split(",") if options.symbol else list(potential.symbols)
-        same = [name for name in options.prototype if name in found]
-        if same:
-            raise ValueError(
-                f"structures must have names of their own, got file and prototype {same[0]}; rename the file"
-            )
-        found |= {name: prototype(name, symbols, options.lattice) for name in options.prototype}
-    if not found:
-        raise ValueError("a structure must be given, got none; name a file, or --prototype diamond --symbol Si")
-    return found
-
-
-def read_structure(path: Path) -> Atoms:
-    """Last structure of a file.
-
-    Raises:
-        ValueError: no file, or none that ASE can read, or no atoms.
-    """
-    if not path.is_file():
-        raise ValueError(f"structure must be a file, got '{path}'; check the name")
-    try:
-        atoms = ase.io.read(path)
-    except Exception as error:
-        raise ValueError(f"structure must be readable by ASE, got '{path}' ({error}); convert it") from error
-    if not isinstance(atoms, Atoms) or len(atoms) == 0:
-        raise ValueError(f"structure must hold atoms, got '{path}' without any; give another")
-    return atoms
-
-
-def _identity(atoms: Atoms) -> dict[str, Any]:
-    """What results depend on of a structure."""
-    arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
-    arrays |= {"masses": atoms.get_masses(), "momenta": atoms.get_momenta(), "tags": atoms.get_tags()}
-    arrays |= {"charges": atoms.get_initial_charges(), "magnetic_moments": atoms.get_initial_magnetic_moments()}
-    constraints = [str(constraint.todict()) for constraint in atoms.constraints]
-    return {name: array.tolist() for name, array in arrays.items()} | {"constraints": constraints}

@@ -37,6 +37,7 @@ def relax_structures(
     quantities, further = {}, {}
     for name, atoms in task.structures.items():
         found = _relaxed(task, name, atoms, cell, pressure=pressure, keep_symmetry=keep_symmetry, fmax=fmax)
+        task.evaluated[name] = found.main.atoms
         rows = list(_rows(found, cell=_cell(cell, atoms), pressure=pressure, fmax=fmax))
         groups = {"before": space_group(atoms), "after": space_group(found.main.atoms)}
         task.console.print(

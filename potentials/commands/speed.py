@@ -10,7 +10,7 @@ from ase import Atoms
 
 from rhopot.export import load_model
 from rhopot.potentials import property_plots
-from rhopot.potentials.commands.property_task import read_structure
+from rhopot.potentials.commands.property_structures import read_structure
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import write_json
 from rhopot.potentials.properties.potential import Potential

@@ -3,7 +3,8 @@
     energy  meV per atom of |E - E_ref| / N          forces  meV/A over Cartesian components
     stress  meV/A^3 (and GPa) over the six independent components
 
-MAE and RMSE, over all frames and per config_type. Where predictions come with a standard deviation: its root mean
+Forces are those of free atoms: what acts on an atom that a constraint held (`Frame.free`) is no label, and no fit uses
+it. MAE and RMSE, over all frames and per config_type. Where predictions come with a standard deviation: its root mean
 square over the energies per atom or the force components, and the fraction of errors within one and within two
 standard deviations (68% and 95% where the calibration holds and errors are normal). Where they come with a predicted
 error of the force vector on each atom: its mean, and the fraction of atoms whose error is within it (90%).
@@ -60,6 +61,13 @@ def element_constants(frames: Sequence[Frame], predictions: Sequence[FramePredic
     return fit_baseline([f for f, _ in pairs], energies=left)
 
 
+def free_forces(frame: Frame, prediction: FramePrediction) -> tuple[Floats, Floats] | None:
+    """Labels and predictions (n, 3) in eV/A of the n free atoms of a frame, None where there is nothing to compare."""
+    if frame.forces is None or prediction.forces is None or not frame.free.any():
+        return None
+    return frame.forces[frame.free], prediction.forces[frame.free]
+
+
 def error_table(
     frames: Sequence[Frame], predictions: Sequence[FramePrediction], constants: CompositionBaseline | None = None
 ) -> dict[str, Any]:
@@ -92,11 +100,14 @@ def _errors(pairs: list[tuple[Frame, FramePrediction]], constants: CompositionBa
     ]
     if energies and len(deviations) == len(energies):
         _add_coverage(table, ENERGY, np.array(energies), np.array(deviations))
-    forces = [(p.forces - f.forces, f.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
+    held = sum(int((~frame.free).sum()) for frame, _ in pairs if frame.forces is not None)
+    if held:
+        table["n_atoms_held"] = held
+    forces = [both for frame, p in pairs if (both := free_forces(frame, p)) is not None]
     if forces:
-        _add(table, FORCES, np.concatenate([error.ravel() for error, _ in forces]))
-        reference = np.concatenate([labels.ravel() for _, labels in forces])
-        table["forces_reference_rms_mev_per_angstrom"] = MEV_PER_EV * _rms(reference)
+        labels, predicted = (np.concatenate(part) for part in zip(*forces, strict=True))
+        _add(table, FORCES, (predicted - labels).ravel())
+        table["forces_reference_rms_mev_per_angstrom"] = MEV_PER_EV * _rms(labels)
         _add_force_coverage(table, pairs)
         _add_radius_coverage(table, pairs)
     stress = [to_voigt(p.stress - f.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
@@ -160,9 +171,10 @@ def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePre
     """
     errors, deviations = [], []
     for frame, p in pairs:
-        if frame.forces is not None and p.forces is not None and p.force_deviations is not None:
-            errors.append((p.forces - frame.forces).ravel())
-            deviations.append(np.repeat(p.force_deviations, 3))
+        forces = free_forces(frame, p)
+        if forces is not None and p.force_deviations is not None:
+            errors.append((forces[1] - forces[0]).ravel())
+            deviations.append(np.repeat(p.force_deviations[frame.free], 3))
     if errors:
         every, sizes = np.concatenate(errors), np.concatenate(deviations)
         known = (np.abs(every) > NEGLIGIBLE_FORCE) | (sizes > NEGLIGIBLE_FORCE)
@@ -178,11 +190,12 @@ def _add_radius_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePr
     """
     lengths, radii, counts = [], [], []
     for frame, p in pairs:
-        if frame.forces is None or p.forces is None or p.force_deviations is None or p.force_radii is None:
+        forces = free_forces(frame, p)
+        if forces is None or p.force_deviations is None or p.force_radii is None:
             continue
-        lengths.append(np.linalg.norm(p.forces - frame.forces, axis=1))
-        radii.append(p.force_radii)
-        counts.append(not_negligible(lengths[-1], p.force_deviations))
+        lengths.append(np.linalg.norm(forces[1] - forces[0], axis=1))
+        radii.append(p.force_radii[frame.free])
+        counts.append(not_negligible(lengths[-1], p.force_deviations[frame.free]))
     if any(one.any() for one in counts):
         kept = np.concatenate(counts)
         error, radius = np.concatenate(lengths)[kept], np.concatenate(radii)[kept]

@@ -8,7 +8,13 @@ labels.
 
     vacuum    the cluster in a cubic box without periodic directions, `vacuum` A beyond its extent on every side
     periodic  all atoms of a cube with the edge 2 (R + B) around the atom, periodic; atoms of the buffer that are too
-              close to an image of another one are left out, those nearest to the faces first
+              close to an image of another one are left out, those farthest from the atoms that count first
+
+Images of the cube's atoms are at least B away from the atoms that count, whose distance to the faces this is.
+
+A region that holds an atom of the cell twice shows what the cell repeats, and is not cut. Two images of an atom are a
+lattice vector L of the cell apart: the sphere needs |L| > 2 (R + B) for all of them, the cube the same of the largest
+component of L. An orthogonal cell in the axes of the cube needs edges longer than 2 (R + B) for both.
 """
 
 from __future__ import annotations
@@ -53,6 +59,16 @@ class ClusterSettings:
                 f"{self.buffer:g} and {self.vacuum:g} A; 6 A is a usual radius"
             )
 
+    @property
+    def width(self) -> float:
+        """Diameter of the sphere, or edge of the cube, in A."""
+        return 2.0 * (self.radius + self.buffer)
+
+    @property
+    def region(self) -> str:
+        """What is cut, in words."""
+        return f"{'cube with edges' if self.box == 'periodic' else 'sphere with a diameter'} of {self.width:.4g} A"
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -79,10 +95,11 @@ def centres(atoms: Atoms, errors: Floats, radius: float, count: int, least: floa
 
 
 def fits(atoms: Atoms, settings: ClusterSettings) -> bool:
-    """Whether no atom would be in a cluster twice: a periodic cell is as high as the sphere, or the cube, is wide."""
-    reach = (settings.radius + settings.buffer) * (np.sqrt(3.0) if settings.box == "periodic" else 1.0)
-    heights = 1.0 / np.linalg.norm(np.linalg.pinv(atoms.cell.array), axis=0)[np.asarray(atoms.pbc)]
-    return bool((heights > 2.0 * reach).all())
+    """Whether no atom would be in a cluster twice (see above)."""
+    edge = settings.width * (np.sqrt(3.0) if settings.box == "periodic" else 1.0)
+    lattice = find_edges(Atoms("H", cell=atoms.cell, pbc=atoms.pbc), edge).vectors
+    sizes = np.abs(lattice).max(axis=1) if settings.box == "periodic" else np.linalg.norm(lattice, axis=1)
+    return bool((sizes > settings.width).all())
 
 
 def cut(
@@ -93,14 +110,11 @@ def cut(
     closest: shortest allowed distance in A of two atomic numbers, lower one first, across the faces of a periodic box
 
     Raises:
-        ValueError: the sphere with its buffer does not fit into the cell: an atom would be in it twice.
+        ValueError: the sphere, or the cube, does not fit into the cell: an atom would be in it twice.
     """
-    reach = settings.radius + settings.buffer
+    half = 0.5 * settings.width
+    origin, vectors = _around(frame, centre, half * (np.sqrt(3.0) if settings.box == "periodic" else 1.0))
     if settings.box == "periodic":
-        reach *= np.sqrt(3.0)
-    origin, vectors = _around(frame, centre, reach)
-    if settings.box == "periodic":
-        half = settings.radius + settings.buffer
         inside = (vectors >= -half).all(axis=1) & (vectors < half).all(axis=1)
         origin, vectors = origin[inside], vectors[inside]
     if len(np.unique(origin)) < len(origin):
@@ -131,7 +145,7 @@ def _boxed(
 ) -> Cluster:
     counts = np.linalg.norm(vectors, axis=1) <= settings.radius
     if settings.box == "periodic":
-        edge = 2.0 * (settings.radius + settings.buffer)
+        edge = settings.width
         kept = _without_clashes(frame.atoms.numbers[origin], vectors, counts, edge, closest)
         origin, vectors, counts = origin[kept], vectors[kept], counts[kept]
     else:
@@ -159,6 +173,7 @@ def _without_clashes(
     """Atoms of a periodic cube that are kept: none of two that are too close across its faces, unless it counts."""
     reach = max(closest.values(), default=0.0)
     kept = np.arange(len(numbers))
+    depth = np.linalg.norm(vectors[:, None] - vectors[counts], axis=2).min(axis=1)
     while reach > 0.0:
         box = Atoms(numbers=numbers[kept], positions=vectors[kept], cell=[edge] * 3, pbc=True)
         edges = find_edges(box, reach)
@@ -172,6 +187,5 @@ def _without_clashes(
         clashing = clashing[~counts[kept][clashing]]
         if len(clashing) == 0:
             break
-        nearest = np.abs(vectors[kept][clashing]).max(axis=1)
-        kept = np.delete(kept, clashing[int(np.argmax(nearest))])
+        kept = np.delete(kept, clashing[int(np.argmax(depth[kept][clashing]))])
     return kept

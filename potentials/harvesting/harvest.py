@@ -34,6 +34,7 @@ BELOW = "below the threshold"
 BEYOND = "not among the least known"
 NOT_NEEDED = "known from those that were chosen"
 MORE = "with less to gain than those that were chosen"
+CUT = "cut"
 
 Advance = Callable[[int], None]
 
@@ -94,10 +95,15 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Harvested:
-    """What was chosen, in the order of choice, and how many structures were left out, by reason."""
+    """What was chosen, in the order of choice.
+
+    left_out: how many structures were left out, by reason; cells: of the frames that were compared, how many were cut
+    (`CUT`) and how many were taken whole, by reason; empty where no clusters are wanted
+    """
 
     chosen: list[Chosen]
     left_out: Mapping[str, int]
+    cells: Mapping[str, int] = field(default_factory=dict)
 
 
 def evaluate_run(
@@ -139,11 +145,14 @@ def harvest(
         advance: called with the number of frames that were compared.
     """
     left_out: Counter[str] = Counter()
+    cells: Counter[str] = Counter()
     pool = _ranked(candidates, evaluated, settings, left_out)
     features = _Features(card)
     seen = [features.of(atoms)[1] for atoms in known if features.knows(atoms)]
     kept: list[tuple[Chosen, Environments]] = []
     for k, frame in enumerate(pool):
+        if settings.clusters is not None:
+            cells[_whole(frame.atoms, settings.clusters) or CUT] += 1
         for structure, environments, mark in _structures(frame, predict, features, settings, left_out):
             if any(is_copy(mark, other) for other in seen):
                 left_out[COPIES] += 1
@@ -155,7 +164,7 @@ def harvest(
     order, gains = d_optimal([environments for _, environments in kept], settings.count, noise, first=first)
     left_out[NOT_NEEDED if len(order) < settings.count else MORE] += len(kept) - len(order)
     chosen = [replace(one, gain=gain) for (one, _), gain in zip((kept[k] for k in order), gains, strict=True)]
-    return Harvested(chosen, {reason: number for reason, number in left_out.items() if number})
+    return Harvested(chosen, {reason: number for reason, number in left_out.items() if number}, cells)
 
 
 def _ranked(
@@ -212,13 +221,10 @@ def _structures(
     """The frame, or the clusters of a large one."""
     predicted = predict.of(frame)
     cell, mark = features.of(frame.atoms)
-    own = settings.clusters
-    large = own is not None and len(frame.atoms) > own.largest and fits(frame.atoms, own)
-    if not large or features.of_structures:
+    if settings.clusters is None or features.of_structures or _whole(frame.atoms, settings.clusters):
         errors = np.array([_rms(predicted.forces)]) if features.of_structures else predicted.forces
         chosen = Chosen(frame, predicted.largest, _rms(predicted.forces), int(predicted.unsupported.sum()))
         return [(chosen, Environments(cell.features, cell.numbers, errors), mark)]
-    assert settings.clusters is not None
     found = []
     closest = {
         (min(pair), max(pair)): limit
@@ -240,6 +246,13 @@ def _structures(
         chosen = Chosen(cluster.candidate, float(errors.max()), _rms(errors), outside, counts=cluster.counts)
         found.append((chosen, environments, fingerprint(environments, cell.numbers[inside])))
     return found
+
+
+def _whole(atoms: Atoms, clusters: ClusterSettings) -> str:
+    """Why a cell is taken whole; empty where clusters are cut from it."""
+    if len(atoms) <= clusters.largest:
+        return f"of at most {clusters.largest} atoms"
+    return "" if fits(atoms, clusters) else f"too small for a {clusters.region}, which would hold an atom twice"
 
 
 def _rms(errors: Floats) -> float:

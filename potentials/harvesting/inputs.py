@@ -2,10 +2,12 @@
 
     vasp      POSCAR, INCAR and KPOINTS; POTCAR, which is licensed, is missing
     espresso  espresso.pwi, with the names X.UPF for pseudopotentials
-    gpaw      label.py, which writes labelled.xyz
+    gpaw      the calculation is label.py
 
-Each folder has structure.xyz too, its atoms in the order of the input: the labels belong to it, with its constraints
-and its `info`.
+Each folder has structure.xyz too, its atoms in the order of the input, elements alphabetically: the labels belong to
+it, with its constraints and its `info`. `label.py` writes both to labelled.xyz; that of vasp and espresso reads the
+labels from the output (OUTCAR, espresso.pwo) of a calculation that has converged. Inputs hold no constraints: the
+forces of held atoms are calculated too.
 
 Settings are those of a plain calculation of energy, forces and stress. They have to be made those of the training
 data: energies of different methods do not mix.
@@ -23,6 +25,7 @@ from ase import Atoms
 from rhopot.potentials.files import write_text
 
 STRUCTURE = "structure.xyz"
+LABEL = "label.py"
 SPACING = 0.25  # 1/A between k-points, 2 pi included
 CUTOFF = 500.0  # eV of plane waves
 RYDBERG = 13.605693  # eV
@@ -47,6 +50,37 @@ if all(atoms.pbc):
 write("labelled.xyz", plain, format="extxyz")
 '''
 
+_READ = '''"""Energy, forces and stress of structure.xyz from {output}, to labelled.xyz: python3 label.py [OUTPUT]
+
+The energy is the free energy, whose derivatives the forces are.
+"""
+
+import sys
+from pathlib import Path
+
+from ase.geometry import find_mic
+from ase.io import read, write
+
+file = sys.argv[1] if len(sys.argv) > 1 else "{output}"
+plain = read("structure.xyz")
+if not Path(file).is_file():
+    sys.exit(f"{{file}} must be the output of the calculation, got no file; run it, or name its output")
+if "{converged}" not in Path(file).read_text(errors="replace"):
+    sys.exit(f"{{file}} must be the output of a calculation that has converged, got none; converge it")
+try:
+    found = read(file, format="{format}")
+except Exception as error:
+    sys.exit(f"{{file}} must be a whole output, got one that ASE cannot read ({{error}}); calculate it again")
+same = list(found.symbols) == list(plain.symbols)
+if not same or find_mic(found.positions - plain.positions, plain.cell)[1].max() > 1e-3:
+    sys.exit(f"{{file}} must hold the atoms of structure.xyz in their order, got others; calculate the input beside it")
+plain.info["REF_energy"] = found.get_potential_energy(force_consistent=True)
+plain.arrays["REF_forces"] = found.get_forces(apply_constraint=False)
+if all(plain.pbc) and "stress" in found.calc.results:
+    plain.info["REF_stress"] = found.get_stress(voigt=False, apply_constraint=False)
+write("labelled.xyz", plain, format="extxyz")
+'''
+
 
 def mesh(atoms: Atoms) -> tuple[int, int, int]:
     """Numbers of k-points along the reciprocal vectors, at most `SPACING` apart; 1 in open directions."""
@@ -61,29 +95,42 @@ def require_program(program: str) -> None:
         raise ValueError(f"--write must be one of {', '.join(PROGRAMS)}, got '{program}'; choose one of them")
 
 
+def refuse_other_inputs(frames: Sequence[Atoms], folder: Path) -> None:
+    """Raise ValueError where a folder has inputs, of any program, of other structures than these.
+
+    What is calculated from them would be taken for labels of these.
+    """
+    ordered = _ordered(frames)
+    for place in (place for program in PROGRAMS for place in sorted((folder / program).glob("[0-9][0-9][0-9][0-9]"))):
+        k = int(place.name)
+        if k >= len(ordered) or not _holds(place, ordered[k]):
+            raise ValueError(
+                f"output must be a folder without inputs of other structures, got '{place}'; remove it, or name "
+                "another with --output"
+            )
+
+
 def write_inputs(program: str, frames: Sequence[Atoms], folder: Path) -> list[Path]:
-    """Write the input of each frame to a folder of its own, `0000`, `0001`, ... in their order; the folders.
+    """Write the input of each frame to a folder of its own in that of the program, `vasp/0000`, ...; the folders.
 
     Raises:
-        ValueError: an unknown program, or a folder of another structure, whose labels would be taken for new ones.
+        ValueError: an unknown program, or a folder with inputs of other structures.
     """
     require_program(program)
-    ordered = [atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")] for atoms in frames]
-    places = [folder / f"{k:04d}" for k in range(len(frames))]
-    old = sorted(folder.glob("[0-9][0-9][0-9][0-9]")) if folder.is_dir() else []
-    for place in old:
-        if place not in places or not _holds(place, ordered[places.index(place)]):
-            raise ValueError(
-                f"--write must be given a folder without other structures, got '{place}'; remove it, or name another "
-                "with --output"
-            )
+    refuse_other_inputs(frames, folder)
     made = []
-    for place, atoms in zip(places, ordered, strict=True):
+    for k, atoms in enumerate(_ordered(frames)):
+        place = folder / program / f"{k:04d}"
         place.mkdir(parents=True, exist_ok=True)
         ase.io.write(place / STRUCTURE, atoms, format="extxyz")
         PROGRAMS[program](atoms, place)
         made.append(place)
     return made
+
+
+def _ordered(frames: Sequence[Atoms]) -> list[Atoms]:
+    """Structures with the atoms of each element together, as POSCAR has them."""
+    return [atoms[np.argsort(atoms.get_chemical_symbols(), kind="stable")] for atoms in frames]
 
 
 def _holds(place: Path, atoms: Atoms) -> bool:
@@ -104,6 +151,7 @@ def _holds(place: Path, atoms: Atoms) -> bool:
 def _vasp(atoms: Atoms, folder: Path) -> None:
     periodic = atoms.copy()
     periodic.pbc = True  # VASP knows no other
+    periodic.set_constraint()
     ase.io.write(folder / "POSCAR", periodic, format="vasp")
     lines = [
         "SYSTEM = harvest",
@@ -120,6 +168,8 @@ def _vasp(atoms: Atoms, folder: Path) -> None:
     ]
     write_text(folder / "INCAR", "\n".join(lines) + "\n")
     write_text(folder / "KPOINTS", f"mesh\n0\nGamma\n{' '.join(map(str, mesh(atoms)))}\n0 0 0\n")
+    converged = "aborting loop because EDIFF is reached"
+    write_text(folder / LABEL, _READ.format(output="OUTCAR", format="vasp-out", converged=converged))
 
 
 def _espresso(atoms: Atoms, folder: Path) -> None:
@@ -144,10 +194,12 @@ def _espresso(atoms: Atoms, folder: Path) -> None:
         pseudopotentials=names,
         kpts=mesh(atoms),
     )
+    converged = "convergence has been achieved"
+    write_text(folder / LABEL, _READ.format(output="espresso.pwo", format="espresso-out", converged=converged))
 
 
 def _gpaw(atoms: Atoms, folder: Path) -> None:
-    write_text(folder / "label.py", _LABEL.format(cutoff=CUTOFF, kpts=mesh(atoms)))
+    write_text(folder / LABEL, _LABEL.format(cutoff=CUTOFF, kpts=mesh(atoms)))
 
 
 PROGRAMS: dict[str, Callable[[Atoms, Path], None]] = {"vasp": _vasp, "espresso": _espresso, "gpaw": _gpaw}

@@ -82,9 +82,11 @@ class DynamicsSettings:
             )
         if not all(0.0 < value < 1e6 for value in self.temperature):
             raise ValueError(
-                f"temperature must be one or two positive numbers in K, got {list(self.temperature)}; write 300 or "
-                "300,1200"
+                f"temperature must be one or two positive numbers in K, got "
+                f"{', '.join(f'{kelvin:g}' for kelvin in dict.fromkeys(self.temperature))}; write 300 or 300,1200"
             )
+        if not abs(self.pressure) < 1e6:
+            raise ValueError(f"pressure must be a number in GPa, got {self.pressure:g}; 0 is usual")
         if not 0.0 < self.timestep <= 20.0:
             raise ValueError(f"timestep must lie between 0 and 20 fs, got {self.timestep:g}; 0.5 to 2 are usual")
         if self.every < 1 or self.steps < self.every:

@@ -26,7 +26,9 @@ def describe_repulsion(settings: Mapping[str, Any] | None, shortest: Mapping[str
     lines = ["repulsion: zbl, below " + ", ".join(_pair(name, end, shortest) for name, end in outer.items())]
     inside = [name for name, end in outer.items() if name in shortest and end > shortest[name] + TOLERANCE]
     if inside:
-        lines.append(f"note: for {', '.join(inside)} the repulsion acts on training structures too, as configured")
+        lines.append(
+            f"note: for {', '.join(inside)} the repulsion acts on training structures too, by its own settings"
+        )
     return lines
 
 

@@ -113,10 +113,11 @@ def _rows(
         gradient = torch.from_numpy((edges.vectors / distance[:, None])[:, :, None] * derivative[:, None, :])
         force = forces_from_edges(
             gradient, torch.from_numpy(edges.edge_centre), torch.from_numpy(edges.neighbour), n_atoms
-        ).numpy()
-        constants = np.zeros((3 * n_atoms, len(symbols)))
-        rows.append(np.hstack([force.reshape(3 * n_atoms, -1), constants]) / settings.sigma_forces)
-        targets.append((frame.forces - zbl_forces).ravel() / settings.sigma_forces)
+        ).numpy()[frame.free]  # forces on held atoms are no labels
+        n_rows = 3 * len(force)
+        columns = force.reshape(n_rows, force.shape[-1])
+        rows.append(np.hstack([columns, np.zeros((n_rows, len(symbols)))]) / settings.sigma_forces)
+        targets.append((frame.forces - zbl_forces)[frame.free].ravel() / settings.sigma_forces)
     n_columns = n_pairs * settings.n_functions + len(symbols)
     return np.concatenate([np.zeros((0, n_columns)), *rows]), np.concatenate([np.zeros(0), *targets])
 

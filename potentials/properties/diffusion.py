@@ -79,6 +79,8 @@ def fitted_times(n_frames: int, interval: float, *, ballistic: float, blocks: in
     """
     if blocks < 2:
         raise ValueError(f"blocks must be 2 or more, got {blocks}; 5 are usual")
+    if not 0.0 <= ballistic < np.inf:
+        raise ValueError(f"ballistic must be 0 ps or more, got {ballistic:g}; 1 is usual")
     first, last = int(np.ceil(ballistic / interval - 1e-9)), int(LONGEST * (n_frames // blocks - 1))
     first = max(first, 1)
     if last - first + 1 < FEWEST:

@@ -17,6 +17,8 @@ from ase import Atoms
 from rhopot.potentials.files import write_json
 
 FILE = "stages.json"
+LONGEST = 60  # characters of a part of a task that is kept, and told, as it is
+HASHED = "sha256:"
 
 Result = TypeVar("Result")
 
@@ -27,12 +29,13 @@ class Kept:
     task: everything the results depend on, as plain values. A folder holds one task.
 
     Raises:
-        ValueError: the folder holds the stages of another task and `overwrite` is false.
+        ValueError: the folder holds the stages of another task and `overwrite` is false; what differs is named.
     """
 
     def __init__(self, folder: Path, task: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self._file = folder / FILE
         self._key = hashlib.sha256(json.dumps(task, sort_keys=True, default=str).encode()).hexdigest()
+        self._parts = _parts("", json.loads(json.dumps(task, default=str)))
         self._stages: dict[str, Any] = {}
         folder.mkdir(parents=True, exist_ok=True)
         found = self._read()
@@ -41,7 +44,7 @@ class Kept:
         elif found is not None and not overwrite:
             raise ValueError(
                 f"output must be a new folder, or that of the same command, got '{folder}' with results of another "
-                "model, structure, setting or version; name another with --output, or give --overwrite"
+                f"{_differing(found.get('parts'), self._parts)}; name another with --output, or give --overwrite"
             )
 
     @property
@@ -86,7 +89,7 @@ class Kept:
 
     def _store(self, stage: str, value: Any) -> None:
         self._stages[stage] = value
-        write_json(self._file, {"task": self._key, "stages": self._stages})
+        write_json(self._file, {"task": self._key, "parts": self._parts, "stages": self._stages})
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -96,6 +99,29 @@ class Kept:
         except ValueError:  # damaged: what it held is computed again
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _parts(name: str, value: Any) -> dict[str, Any]:
+    """What a task consists of, by name: short values as they are, others as their hash."""
+    if name in ("", "settings", "structures"):
+        inner = [_parts(key if name != "structures" else f"structure {key}", item) for key, item in value.items()]
+        return {key: part for parts in inner for key, part in parts.items()}
+    text = json.dumps(value, sort_keys=True)
+    return {name: value if len(text) <= LONGEST else HASHED + hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _differing(before: Any, now: Mapping[str, Any]) -> str:
+    """Names of the parts in which two tasks differ, with both values where they are short."""
+    if not isinstance(before, dict):
+        return "model, structure, setting or version"
+    if before.get("verb") != now.get("verb"):
+        return f"command ({before.get('verb')}, now {now.get('verb')})"
+    words = []
+    for name in sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
+        values = [before.get(name), now.get(name)]
+        long = any(isinstance(value, str) and value.startswith(HASHED) for value in values)
+        words.append(name if long else f"{name} ({', now '.join('none' if v is None else str(v) for v in values)})")
+    return ", ".join(words) or "model, structure, setting or version"
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,11 @@ is exp(-<(G . u)^2>) in a crystal of displacements u, and 1/N_s in a liquid. G a
 atoms of a slab scatter in phase; crystal and slab may shift. Between the mean of the crystal and that of the liquid,
 psi is mapped to 1 and 0: the solid fraction of the slab. Lengths in A, temperatures in K, times in ps, pressures in
 GPa.
+
+**Error.** The solid fraction, and the temperature with it, relax over tens of picoseconds, and a run is seldom many of
+these times long: its blocks know little of them. The error of the melting point is therefore the larger of two: the
+upper end of the error by blocking, e (1 + 1/sqrt(2 (n - 1))) of n blocks (Flyvbjerg, Petersen), and the change between
+the halves of the part that is averaged. It is that of one run and knows nothing of what all of it has from its start.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ LIQUID = 0.3  # largest order of a liquid, in that of the crystal
 ALIKE = 0.9  # of the largest order: vectors with which the perfect crystal scatters in phase
 ORDERS = 4  # of reciprocal vectors that are looked at
 STEP = 0.15  # relative change of the temperature where it is known from one side only
+SETTLED = 2.0  # errors: larger changes between the halves of a run are noted
 CLOSE = 0.05  # relative difference of the result from the temperature of the crystal's edges that is accepted
 COEXIST, FROZE, MELTED = "coexist", "froze", "melted"
 
@@ -127,10 +133,10 @@ class PlanarOrder:
 class Coexistence:
     """What a run at constant enthalpy says.
 
-    outcome: `coexist`, or `froze` or `melted` where one phase was left alone; mean (K), its standard error, and whether
-    blocks were longer than the correlation; drift: mean of the second half of the part that was averaged minus that of
-    the first half (K), and its error; pressure (GPa) with error; times (n,) in ps, temperatures (n,), solid fractions
-    of the slabs (n, slabs); first: row at which averages begin
+    outcome: `coexist`, or `froze` or `melted` where one phase was left alone; mean (K), its error within this run (see
+    above), and whether blocks were longer than the correlation; drift: mean of the second half of the part that was
+    averaged minus that of the first half (K), and its error; pressure (GPa) with error; times (n,) in ps, temperatures
+    (n,), solid fractions of the slabs (n, slabs); first: row at which averages begin
     """
 
     outcome: str
@@ -152,9 +158,29 @@ class Coexistence:
         return np.asarray(self.slabs.mean(axis=1))
 
     @property
+    def solid_drift(self) -> tuple[float, float]:
+        """Change of the solid fraction between the halves of the part that is averaged, and its error."""
+        return _halves(self.solid[self.first :])
+
+    @property
     def drifts(self) -> bool:
-        """True where the temperature changed by more than three of its errors."""
-        return abs(self.drift) > 3.0 * self.drift_error
+        """True where temperature or solid fraction changed by more than two errors of the change."""
+        return any(abs(drift) > SETTLED * error for drift, error in ((self.drift, self.drift_error), self.solid_drift))
+
+
+def require_frames(count: int, skip: float) -> int:
+    """Refuse a run of fewer frames than averages need; how many of its frames are skipped.
+
+    Raises:
+        ValueError: fewer than 8 frames are left.
+    """
+    first = int(skip * count)
+    if count - first < 2 * FEWEST:
+        raise ValueError(
+            f"frames must be {2 * FEWEST} or more after those that are skipped, got {count - first}; give more "
+            "--steps, or a smaller --every"
+        )
+    return first
 
 
 def coexistence(
@@ -169,26 +195,21 @@ def coexistence(
     """
     crystal, liquid = references
     slabs = np.clip((order - liquid) / (crystal - liquid), 0.0, 1.0)
-    first = int(skip * len(times))
-    if len(times) - first < 2 * FEWEST:
-        raise ValueError(
-            f"frames must be {2 * FEWEST} or more after those that are skipped, got {len(times) - first}; give more "
-            "--steps, or a smaller --every"
-        )
+    first = require_frames(len(times), skip)
     solid = slabs.mean(axis=1)
     alone = np.flatnonzero((solid < BOTH[0]) | (solid > BOTH[1]))
     outcome = COEXIST if not len(alone) else FROZE if solid[alone[0]] > BOTH[1] else MELTED
     kept = temperatures[first:]
-    half = len(kept) // 2
-    average, before, after = (block_average(part) for part in (kept, kept[:half], kept[half:]))
+    average, (drift, drift_error) = block_average(kept), _halves(kept)
+    n_blocks = len(kept) // average.block
     pressure = block_average(pressures[first:])
     return Coexistence(
         outcome,
         average.mean,
-        average.error,
+        max(average.error * (1.0 + 1.0 / float(np.sqrt(2.0 * (n_blocks - 1)))), abs(drift)),
         average.converged,
-        after.mean - before.mean,
-        float(np.hypot(before.error, after.error)),
+        drift,
+        drift_error,
         pressure.mean,
         pressure.error,
         times,
@@ -196,6 +217,13 @@ def coexistence(
         slabs,
         first,
     )
+
+
+def _halves(values: Floats) -> tuple[float, float]:
+    """Mean of the second half of a series (n,) minus that of the first, and its error by blocking."""
+    half = len(values) // 2
+    before, after = block_average(values[:half]), block_average(values[half:])
+    return after.mean - before.mean, float(np.hypot(before.error, after.error))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Potential:
     symbols: elements, of a model; dtype: precision, which limits how far forces can be relaxed
     reach: A, the distance up to which atoms act on each other directly, of a local model; None where it is not known
     shortest: shortest distance in A that a model knows of each pair of elements, `Li-Si` in alphabetical order
+    graded: whether calculators have the property `extrapolation_grade`
     """
 
     name: str
@@ -44,6 +45,7 @@ class Potential:
     dtype: str = "float64"
     reach: float | None = None
     shortest: Mapping[str, float] = field(default_factory=dict)
+    graded: bool = False
 
     @classmethod
     def of_model(cls, model: str | Path, device: str = "cpu") -> Potential:
@@ -64,6 +66,7 @@ class Potential:
             dtype=loaded.card.dtype,
             reach=loaded.card.cutoff * loaded.card.n_layers if loaded.card.kind == "local" else None,
             shortest=shortest_known(loaded.card),
+            graded=loaded.card.uncertainty.extrapolation,
             members=tuple(member(k) for k in range(n_force_members(loaded) if has_members else 0)),
         )
 

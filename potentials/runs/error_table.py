@@ -29,8 +29,12 @@ COLUMNS = (
 def explanation(errors: dict[str, Any]) -> str:
     """What the columns of an error table mean, as far as they are there."""
     quantities = {"energy": "E: energy per atom", "forces": "F: force components", "stress": "S: stress components"}
+    if "n_atoms_held" in errors:
+        quantities["forces"] += f" without those of the {errors['n_atoms_held']} held atoms"
     shown = [text for name, text in quantities.items() if any(key.startswith(f"{name}_mae") for key in errors)]
     sentences = [f"{', '.join(shown)}; MAE: mean absolute error, RMSE: root mean square error."] if shown else []
+    if "n_atoms_held" in errors and "forces_mae_mev_per_angstrom" not in errors:
+        sentences.append(f"No errors of forces: all {errors['n_atoms_held']} atoms with forces are held.")
     if "energy_deviation_rms_mev_per_atom" in errors:
         sentences.append(
             "E std: predicted standard deviation of the energy (root mean square, meV/atom); E <1 std, E <2 std: "

@@ -10,7 +10,7 @@ import numpy as np
 
 from rhopot.export import LoadedModel, ModelCard, evaluate
 from rhopot.potentials import plots
-from rhopot.potentials.fitting.metrics import FramePrediction
+from rhopot.potentials.fitting.metrics import FramePrediction, free_forces
 from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
 from rhopot.potentials.structures import Frame, naming
 from rhopot.potentials.structures.keys import WORDS, Key
@@ -58,7 +58,10 @@ def predict_frames(
 def parity_panels(
     frames: Sequence[Frame], predictions: Sequence[FramePrediction], baseline: dict[str, float] | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Reference and prediction per panel of `plots.parity`; `baseline` (eV per element) is taken off both energies."""
+    """Reference and prediction per panel of `plots.parity`, forces of free atoms alone.
+
+    baseline: eV per element, taken off both energies
+    """
     pairs = list(zip(frames, predictions, strict=True))
     panels = {}
     rows = []
@@ -69,12 +72,10 @@ def parity_panels(
     if rows:
         energies = np.array(rows)
         panels[f"energy{' - elements' if baseline else ''} (eV/atom)"] = (energies[:, 0], energies[:, 1])
-    with_forces = [(f.forces, p.forces) for f, p in pairs if f.forces is not None and p.forces is not None]
+    with_forces = [both for frame, predicted in pairs if (both := free_forces(frame, predicted)) is not None]
     if with_forces:
-        panels["force (eV/Å)"] = (
-            np.concatenate([reference.ravel() for reference, _ in with_forces]),
-            np.concatenate([predicted.ravel() for _, predicted in with_forces]),
-        )
+        reference, found = (np.concatenate(part).ravel() for part in zip(*with_forces, strict=True))
+        panels["force (eV/Å)"] = (reference, found)
     with_stress = [(f.stress, p.stress) for f, p in pairs if f.stress is not None and p.stress is not None]
     if with_stress:
         in_gpa = [GPA_PER_EV_PER_CUBIC_ANGSTROM * to_voigt(np.array(part)) for part in zip(*with_stress, strict=True)]

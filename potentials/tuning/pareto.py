@@ -67,13 +67,13 @@ def knee(outcomes: Sequence[Outcome]) -> int | None:
     if not front:
         return None
     points = [_logarithms(outcomes[k]) for k in front]
-    (x0, y0), slope = points[0], front_slope(outcomes)
-    below = [y0 - slope * (x - x0) - y for x, y in points]
+    (x0, y0), rate = points[0], front_rate(outcomes)
+    below = [y0 - rate * (x - x0) - y for x, y in points]
     best = max(range(len(front)), key=lambda k: below[k])
     return front[best] if below[best] > ROUNDING else front[-1]
 
 
-def front_slope(outcomes: Sequence[Outcome]) -> float:
+def front_rate(outcomes: Sequence[Outcome]) -> float:
     """Return how fast log error falls with log cost between the ends of the front; 1 where it has one point."""
     front = pareto_front(outcomes)
     if len(front) < 2:

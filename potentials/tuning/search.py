@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from rhopot.potentials.tuning.pareto import TINY, Outcome, cheapest, choose, front_slope, pareto_front
+from rhopot.potentials.tuning.pareto import TINY, Outcome, cheapest, choose, front_rate, pareto_front
 
 Point = tuple[int, ...]
 # Key and direction, +1 or -1.
@@ -108,12 +108,12 @@ def _worth(
     found: dict[Point, Outcome], budget: float | None
 ) -> Callable[[Outcome, list[Effect], Step], tuple[float, float]]:
     """Return a function of a point's outcome, the effects and a step from it: the less, the better."""
-    slope = front_slope(list(found.values()))
+    rate = front_rate(list(found.values()))
 
     def worth(outcome: Outcome, effects: list[Effect], step: Step) -> tuple[float, float]:
         cost, error = (step[1] * effect for effect in effects[step[0]])
         if budget is None or outcome.failed:
-            return 0.0, error + slope * cost
+            return 0.0, error + rate * cost
         return max(0.0, math.log(outcome.cost / budget) + cost), error
 
     return worth

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -52,6 +54,16 @@ def test_picture_holds_ink(name: str, tmp_path: Path) -> None:
     assert 0.005 < shown < 0.5
 
 
+def test_errors_of_runs_share_their_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame of 0.655 eV/A stands above a run at 0.62."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(property_plots, "save_figure", lambda figure, path, title: drawn.append(figure))
+    runs = {"run": (X, 0.62 + 0.01 * Y), "stopped": (X[:1], np.array([0.655]))}
+    property_plots.errors_along_runs(tmp_path / "picture.png", runs, {})
+    first, second = (axes.get_ylim() for axes in drawn[0].axes)
+    assert first == second
+
+
 def test_epochs_without_a_positive_number_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="panels must hold at least one positive number, got none"):
         plots.epochs(tmp_path / "picture.png", [1], {"loss": {"train": [np.nan]}})
@@ -80,3 +92,30 @@ def test_names_of_points_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_front_without_points_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="points must hold at least one point, got none; give a potential"):
         plots.named_front(tmp_path / "picture.png", {}, [], "x", "y")
+
+
+def test_each_run_has_its_own_color(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five temperatures; elements have a style of line each."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path, title="": drawn.append(figure) or Path(path))
+    fit = SimpleNamespace(coefficient=1e-5, intercept=0.1, first=0.5, last=1.0)
+    runs = [f"{kelvin} K" for kelvin in (600, 800, 1000, 1200, 1600)]
+    plots.fitted_displacements(
+        tmp_path / "msd.png", {(element, run): (X, Y, fit) for run in runs for element in ("Li", "Si")}, "title"
+    )
+    curves = {line.get_label(): line for line in drawn[0].axes[0].lines if not str(line.get_label()).startswith("_")}
+    assert len({to_hex(line.get_color()) for line in curves.values()}) == len(runs)
+    assert {(name[:2], line.get_linestyle()) for name, line in curves.items()} == {("Li", "-"), ("Si", "--")}
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (1628.04, 13.6, "1628 ± 14"),
+        (82.746, 0.5612, "82.75 ± 0.56"),
+        (1.0, 0.0, "1.00 ± 0.00"),
+        (9.0, 120.0, "9 ± 120"),
+    ],
+)
+def test_a_number_with_its_error(mean: float, error: float, text: str) -> None:
+    assert property_plots.with_error(mean, error) == text

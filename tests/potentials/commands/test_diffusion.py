@@ -72,8 +72,17 @@ def test_walkers_read_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture
     assert abs(energy["ase"] - ENERGY) < 4 * energy["standard_errors"]["ase"]
     assert energy["standard_errors"]["ase"] < 0.05
     assert "activation energy of Si" not in rows, "silicon rests"
-    assert "ase: no measurable diffusion" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "ase: no measurable diffusion" in said
+    assert "lines are fitted from 0.1 to 5.9 ps, half of a block\n" in said
     assert {"msd_ase.png", "arrhenius.png", "diffusion.json"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+def test_a_short_fit_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = walk(tmp_path / "run", 600.0, 1)
+    words = ["--run", str(run), "--ballistic", "3.5", "--skip", "0", "-o", str(tmp_path / "out")]
+    assert main(["diffusion", *words]) == 0
+    assert "from 3.5 to 5.9 ps, half of a block; note: that is less than the ballistic" in capsys.readouterr().out
 
 
 ANALYSIS = ["--charge", "Li=1", "--ballistic", "0.1", "--skip", "0"]
@@ -155,7 +164,12 @@ def test_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], t
         ([], "temperatures must be given, or folders of rhopot md by --run, got neither"),
         (["--run", "nowhere"], "--run must be a folder of rhopot md, got 'nowhere' without md.json"),
         (["--temperatures", "hot"], "temperatures must be numbers in K, got 'hot'"),
+        (["--temperatures", "300", "--closest", "-1"], "closest must be 0 or more, got -1"),
+        (["--temperatures", "300", "--timestep", "50"], "timestep must lie between 0 and 20 fs, got 50"),
+        (["--no-members"], "No such option: --no-members"),
         (["--temperatures", "300", "--charge", "Li"], "charge must be ELEMENT=NUMBER, got 'Li'; write Li=1"),
+        (["--temperatures", "300", "--charge", "Li=nan"], "charge must be ELEMENT=NUMBER, got 'Li=nan'; write Li=1"),
+        (["--temperatures", "300,300.0001"], "temperatures must differ in six digits, got '300,300.0001'"),
     ],
 )
 def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +182,9 @@ def test_what_is_refused(words: list[str], sentence: str, capsys: pytest.Capture
     ("words", "sentence"),
     [
         (["--steps", "10000"], "trajectory must be long enough for 5 times between the ballistic time, 1 ps"),
+        (["--ballistic", "nan"], "ballistic must be 0 ps or more, got nan"),
         (["--charge", "Na=1"], "charge must name elements of the structure, got Na; there are Li, Si"),
+        (["--temperatures", "-5,500"], "temperature must be one or two positive numbers in K, got -5; write 300"),
     ],
 )
 def test_what_no_run_could_give_is_refused_before_it(
@@ -184,7 +200,7 @@ def test_what_no_run_could_give_is_refused_before_it(
     given = [str(trained_model("soap_linear")), str(tmp_path / "LiSi.extxyz"), "-o", str(tmp_path / "out")]
     assert main(["diffusion", *given, "--temperatures", "500", *words]) != 0
     assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "out" / "500K").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_runs_that_have_no_temperature_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

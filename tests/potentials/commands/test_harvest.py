@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,7 +96,11 @@ def test_least_known_frames_are_chosen(
 
 
 def test_the_same_command_gives_the_same_and_evaluates_nothing_again(
-    trained_model: Callable[[str], Path], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained_model: Callable[[str], Path],
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["harvest", str(trained_model("soap_linear")), str(run), "-n", "3", "-o"]
     assert main([*words, str(tmp_path / "one")]) == 0
@@ -111,7 +116,14 @@ def test_the_same_command_gives_the_same_and_evaluates_nothing_again(
     assert main([*words, str(tmp_path / "two")]) == 0
     assert (tmp_path / "two" / "harvest.xyz").read_text() == before
     assert main([*words, str(tmp_path / "one"), "--every", "2"]) == 1, "results of another harvest"
-    assert main([*words, str(tmp_path / "one"), "--every", "2", "--overwrite"]) == 0
+    assert main([*words, str(tmp_path / "one"), "--write", "vasp"]) == 0
+    words = [*words, str(tmp_path / "one"), "--every", "2", "--overwrite"]
+    said = f"output must be a folder without inputs of other structures, got '{tmp_path / 'one' / 'vasp'}"
+    for more in ([], ["--write", "gpaw"]):
+        assert said in refusal(capsys, [*words, *more])
+    assert (tmp_path / "one" / "harvest.xyz").read_text() == before, "that of the inputs"
+    shutil.rmtree(tmp_path / "one" / "vasp")
+    assert main(words) == 0
 
 
 def test_nothing_above_the_threshold_is_no_failure(
@@ -150,8 +162,10 @@ def test_frames_outside_of_the_training_data_come_first(first_run: Path, run: Pa
     assert mine["n_unsupported"] == outside
 
 
-def test_clusters_are_cut_from_large_cells(trained_model: Callable[[str], Path], run: Path, tmp_path: Path) -> None:
-    """Around less known atoms; the others are held; inputs for each."""
+def test_clusters_are_cut_from_large_cells(
+    trained_model: Callable[[str], Path], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Around less known atoms; the others are held; inputs for each; what is taken whole is said, with the reason."""
     large = ase.io.read(run / "trajectory_ase.extxyz", 3).repeat(2)
     ase.io.write(tmp_path / "large.extxyz", large, format="extxyz")
     folder = tmp_path / "harvest"
@@ -167,6 +181,14 @@ def test_clusters_are_cut_from_large_cells(trained_model: Callable[[str], Path],
         assert len(atoms.constraints[0].index) == one["n_atoms"] - one["n_counted"]
         assert not any(atoms.pbc)
     assert len(list((folder / "espresso").iterdir())) == len(found)
+    assert "cells: 1 cut; taken whole: none" in capsys.readouterr().out
+    options = ["--cluster-box", "periodic", "--cluster-buffer", "9", str(run), "-o", str(tmp_path / "whole")]
+    assert main([*words, *options]) == 0
+    assert {one["center"] for one in numbers(tmp_path / "whole")["chosen"]} == {None}
+    said = " ".join(capsys.readouterr().out.split())
+    why = "1 too small for a cube with edges of 23.6 A, which would hold an atom twice"
+    for part in ("cells: 0 cut; taken whole: ", why, "11 of at most 200 atoms"):
+        assert part in said
 
 
 def test_dynamics_that_is_uncertain_is_harvested(
@@ -230,6 +252,15 @@ def test_a_labelled_harvest_is_appended(first_run: Path, tmp_path: Path) -> None
         (["--write", "abinit"], "--write must be one of vasp, espresso, gpaw, got 'abinit'; choose one of them"),
         (["-n", "0"], "--count must be at least 1, got 0; raise it"),
         (["--threshold", "-1"], "--threshold must not be negative, got -1 eV/A; leave it out for none"),
+        (
+            ["--cluster-buffer", "3", "--cluster-above", "50"],
+            "--cluster-buffer, --cluster-above must be given together with --cluster-radius, got no radius; add for",
+        ),
+        (["--cluster-box", "vacuum"], "--cluster-box must be given together with --cluster-radius, got no radius"),
+        (
+            ["--cluster-radius", "3", "--cluster-box", "periodic", "--cluster-vacuum", "3"],
+            "--cluster-vacuum must go with clusters in vacuum, got 3 with --cluster-box periodic",
+        ),
         (["--cluster-radius", "3", "--cluster-box", "ball"], "--cluster-box must be vacuum or periodic, got 'ball'"),
     ],
 )

@@ -177,9 +177,11 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(
         f"structure: {copper}\ncalculator: ase.calculators.emt:EMT\nensemble: npt\nbarostat: full\npressure: 1\n"
         f"temperature: [300, 500]\nsteps: 20\nevery: 2\nrepeat: [2, 2, 3]\ntimestep: 4\noutput: {tmp_path / 'out'}\n"
+        "engine: lammps\n"
     )
-    assert main(["md", "--config", str(tmp_path / "run.yaml"), "--steps", "24"]) == 0
+    assert main(["md", "--config", str(tmp_path / "run.yaml"), "--steps", "24", "--engine", "ase"]) == 0
     found = results(tmp_path / "out")
+    assert found["engines"] == ["ase"]
     assert found["dynamics"] == {
         "ensemble": "npt",
         "barostat": "full",
@@ -195,6 +197,23 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
     assert "drift of the conserved quantity" not in found["structures"]["copper"]
 
 
+def test_the_picture_shows_the_conserved_quantity_where_it_is_one(
+    copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not along a ramp, where the thermostat works."""
+    drawn: list[list[str]] = []
+
+    def time_series(path: Path, time: object, panels: dict[str, object], title: str = "") -> Path:
+        drawn.append(list(panels))
+        return path
+
+    monkeypatch.setattr("rhopot.potentials.plots.time_series", time_series)
+    for name, kelvin in (("constant", "300"), ("ramp", "300,500")):
+        assert main(["md", copper, *EMT, *FAST, "--temperature", kelvin, "-o", str(tmp_path / name)]) == 0
+    assert ["conserved (meV/atom)" in panels for panels in drawn] == [True, False]
+    assert drawn[0][0] == drawn[1][0] == "temperature (K)"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -202,6 +221,7 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
         ("steps: many", "line 1: steps must be a whole number, got 'many'"),
         ("every: 2\nsteps: true", "line 2: steps must be a whole number, got 'True'"),
         ("engine: 3", "line 1: engine must be text, got 3"),
+        ("pressure: 2", "pressure must be given with npt or nph, got 2.0 with nvt"),
         ("temperature: [1, 2, 3]", "temperature must be one or two numbers in K, got [1.0, 2.0, 3.0]"),
     ],
 )
@@ -222,6 +242,16 @@ def test_files_that_are_refused(
         (["--repeat", "2,2"], "repeat must be one or three positive numbers, got [2, 2]"),
         (["--repeat", "2", "--atoms", "9"], "repeat must be given without atoms, got both"),
         (["--until-uncertain", "1"], "until_uncertain must be used with a model whose ensemble members have forces"),
+        (["--until-uncertain", "0"], "until_uncertain must be above 0, got 0; leave it out to run to the end"),
+        (["--closest", "-3"], "closest must be 0 or more, got -3; 0 watches no distances"),
+        (["--pressure", "5"], "pressure must be given with npt or nph, got 5.0 with nvt, whose cell is fixed"),
+        (["--ensemble", "nve", "--barostat", "full"], "barostat must be given with npt or nph, got full with nve"),
+        (["--adf-cutoff", "nan"], "adf_cutoff must be above 0 A, got nan"),
+        (["--ensemble", "npt", "--pressure", "nan"], "pressure must be a number in GPa, got nan"),
+        (["--steps", "5"], "steps must be at least every, and every at least 1, got steps 5 and every 10"),
+        (["--timestep", "-1"], "timestep must lie between 0 and 20 fs, got -1"),
+        (["--temperature", "-5"], "temperature must be one or two positive numbers in K, got -5; write 300"),
+        (["--no-members"], "No such option: --no-members"),
         (["--skip", "1"], "skip must be a fraction from 0 to below 1, got 1"),
         ([], "structure must hold two atoms or more for dynamics, got 1"),
     ],
@@ -232,6 +262,28 @@ def test_options_that_are_refused(
     grown = [] if not options or options[0] == "--repeat" else ["--repeat", "2"]
     assert main(["md", copper, *EMT, *grown, *options, "-o", str(tmp_path / "out")]) != 0
     assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "refused before anything is written"
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "status"),
+    [
+        (
+            ["--steps", "20"],
+            "ase has no averages: they take 4 frames after those that are skipped, got 3; give more",
+            0,
+        ),
+        (["--closest", "9"], "ase has no averages: they take 4 frames after those that are skipped, got 0", 1),
+    ],
+)
+def test_why_a_run_has_no_averages(
+    options: list[str], said: str, status: int, copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Too few frames, or stopped at its start: no empty list of files and no empty table."""
+    assert main(["md", copper, *EMT, "--repeat", "2", *options, "-o", str(tmp_path / "out")]) == status
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(said) for line in lines)
+    assert not [line for line in lines if line.startswith("files:") or line.strip() in ("copper", "ase  +-  unit")]
 
 
 def test_a_runaway_fails_with_everything_written(

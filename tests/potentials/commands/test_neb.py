@@ -31,6 +31,13 @@ def test_a_hop_by_hand(tmp_path: Path) -> None:
     assert found["length of the path"]["ase"] == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_band_of_too_few_steps_keeps_its_end_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*hop(tmp_path, 2.0, 3.0), "--images", "2", "--fmax", "1e-4"]
+    assert main([*words, "--steps", "1"]) != 0
+    assert "give more --steps" in capsys.readouterr().err
+    assert main([*words, "--steps", "1000"]) == 0
+
+
 @pytest.mark.parametrize(
     ("first", "last", "sentence"),
     [

@@ -250,6 +250,64 @@ def test_several_phases(tmp_path: Path) -> None:
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 
+def test_every_prototype_has_its_elements(tmp_path: Path) -> None:
+    """Two crystals in one command are those of two commands; two of one lattice are named apart."""
+    emt = ["--calculator", "ase.calculators.emt:EMT", "--points", "9", "--extent", "0.04", "--no-members"]
+    both = ["--prototype", "fcc", "--symbol", "Cu", "--prototype", "fcc", "--symbol", "Au"]
+    assert main(["eos", *emt, *both, "-o", str(tmp_path / "both")]) == 0
+    for symbol in ("Cu", "Au"):
+        assert main(["eos", *emt, "--prototype", "fcc", "--symbol", symbol, "-o", str(tmp_path / symbol)]) == 0
+        alone, found = (
+            numbers(tmp_path / folder, "eos", structure)["V0 (Birch-Murnaghan)"]["ase"]
+            for folder, structure in ((symbol, "fcc"), ("both", f"fcc_{symbol}"))
+        )
+        assert found == pytest.approx(alone, rel=1e-9)
+
+
+def test_files_of_one_name_are_all_there(tmp_path: Path) -> None:
+    words = ["eos", "--calculator", "ase.calculators.emt:EMT", "-o", str(tmp_path / "eos")]
+    for folder, name, symbol in (("A", "a", "Cu"), ("A", "a_1", "Ag"), ("B", "a", "Au")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        ase.io.write(tmp_path / folder / f"{name}.xyz", bulk(symbol))
+        words.append(str(tmp_path / folder / f"{name}.xyz"))
+    assert main(words) == 0
+    volumes = {
+        name: rows["V0 (Birch-Murnaghan)"]["ase"]
+        for name, rows in json.loads((tmp_path / "eos" / "eos.json").read_text())["structures"].items()
+    }
+    assert list(volumes) == ["a", "a_1", "a_2"]
+    assert len({round(volume, 3) for volume in volumes.values()}) == 3
+
+
+def test_relaxed_structures_are_graded(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Not those they began with: of an expanded cell, the grade of the result alone is written."""
+    model = trained_model("soap_linear")
+    atoms = ase.io.read(trained_models.DATA / "Li16Si16_0.xyz", index=-1)
+    expanded = Atoms(atoms.symbols, scaled_positions=atoms.get_scaled_positions(), cell=1.15 * atoms.cell, pbc=True)
+    ase.io.write(tmp_path / "wide.xyz", expanded)
+    folder = tmp_path / "relax"
+    assert main(["relax", str(model), str(tmp_path / "wide.xyz"), "--no-members", "-o", str(folder)]) == 0
+    calculator = RhopotCalculator(model)
+    before, after = (
+        calculator.get_property("extrapolation_grade", each).max()
+        for each in (expanded, ase.io.read(folder / "relaxed_wide.extxyz"))
+    )
+    assert before < 1.0 < after
+    written = json.loads((folder / "relax.json").read_text())["outside_of_training_data"]
+    assert written["wide"]["largest_grade"] == pytest.approx(after, rel=1e-4)
+
+
+def test_structures_outside_of_the_training_data_are_named(
+    trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A simple cubic crystal of silicon among models of amorphous lithium-silicon."""
+    words = ["eos", str(trained_model("soap_linear")), "--prototype", "sc", "--symbol", "Si", "--extent", "0.04"]
+    assert main([*words, "--no-members", "-o", str(tmp_path / "eos")]) == 0
+    assert "note: outside of the training data: 1 of 1 atoms of sc (largest grade" in capsys.readouterr().out
+    written = json.loads((tmp_path / "eos" / "eos.json").read_text())["outside_of_training_data"]
+    assert written["sc"]["largest_grade"] > 1.0
+
+
 def test_defects_of_a_trained_model_in_both_engines(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     """Lithium on a silicon site, in two sizes; members' energies are those of their calculators."""
     model = str(trained_model("soap_linear"))
@@ -278,6 +336,23 @@ def test_vacancies_converge_with_the_supercell(tmp_path: Path, capsys: pytest.Ca
     small, middle, large = (found[f"vacancy Cu, {n} sites"]["ase"] for n in (4, 32, 108))
     assert 0.9 < large < 1.5
     assert abs(large - middle) < abs(middle - small)
+    printed = capsys.readouterr().out
+    assert "have the same energy" not in printed
+    more = [
+        "--no-vacancy",
+        "--interstitial",
+        "Cu",
+        "--voids",
+        "3",
+        "--sizes",
+        "2",
+        "-o",
+        str(tmp_path / "interstitials"),
+    ]
+    assert main([*words, *more]) == 0
+    energies = [row["ase"] for row in numbers(tmp_path / "interstitials", "defects", "fcc").values()]
+    alike = sum(abs(a - b) < 1e-4 for k, a in enumerate(energies) for b in energies[:k])
+    assert capsys.readouterr().out.count("have the same energy") == alike
     said = refusal(capsys, [*words, "--interstitial", "H", "-o", str(tmp_path / "none")])
     assert "chemical potential must be known of every element that a defect adds or removes, got none of H" in said
 
@@ -301,6 +376,18 @@ def test_end_points_are_found_in_one_structure(tmp_path: Path, capsys: pytest.Ca
     assert "a Cu atom must be within 5 A of void" in refusal(
         capsys, [*words[:-1], str(tmp_path / "none"), "--into-void", "Cu"]
     )
+
+
+def test_end_points_that_do_not_relax_name_their_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rhopot.potentials.properties.engine.MAX_STEPS", 1)
+    metal = bulk("Al", a=4.1, cubic=True).repeat(2)
+    metal.rattle(0.1, seed=1)
+    metal.append(Atom("H", (2.0, 0.0, 0.0)))
+    ase.io.write(tmp_path / "al.xyz", metal)
+    words = ["neb", str(tmp_path / "al.xyz"), "--calculator", "ase.calculators.emt:EMT", "--into-void", "H"]
+    assert "or give a larger --end-fmax" in refusal(capsys, [*words, "-o", str(tmp_path / "neb")])
 
 
 def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -344,6 +431,11 @@ def test_a_given_path_is_compared_with_its_reference(tmp_path: Path, capsys: pyt
         (["neb", *TERSOFF, "--prototype", "fcc", "--repeat", "2,2"], "--repeat must be one or three numbers"),
         (["neb", *TERSOFF, "--along", "nothing.xyz"], "--along must be a file, got 'nothing.xyz'"),
         (["eos", *TERSOFF, "nothing.cif"], "structure must be a file, got 'nothing.cif'"),
+        (["eos", *TERSOFF, "--symbol", "C"], "--symbol must be given once, or once for each --prototype, got 2 for 1"),
+        (["eos", *TERSOFF[:2], "--symbol", "C"], "--symbol must be given once, or once for each --prototype, got 1"),
+        (["eos", *TERSOFF, "-n", "2"], "-n must go with --engine lammps or both, got 2 ranks for ase"),
+        (["eos", *TERSOFF, "--extent", "0.02", "--fit-extent", "0.04"], "--fit-extent must be at most --extent"),
+        (["neb", *TERSOFF, "--hop", "2"], "--hop must go with --into-void, got 2 without"),
     ],
 )
 def test_bad_input_gets_one_sentence(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import ase
 import numpy as np
 import pytest
 
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
+from rhopot.potentials.runs.error_table import explanation
+from rhopot.potentials.runs.evaluation import parity_panels
 from rhopot.potentials.structures import Frame
 
 
@@ -85,6 +88,41 @@ def test_coverage_of_the_predicted_error_of_forces() -> None:
     assert table["forces_error_mean_mev_per_angstrom"] == pytest.approx(150.0)
     within = [part.get("forces_within_error") for part in table["per_config_type"].values()]
     assert 0.5 in within
+
+
+def held_atoms() -> tuple[list[Frame], list[FramePrediction]]:
+    """Labels of 2 eV/A: errors of 0.1 on two free atoms, of 5 on a held one; a frame in which all atoms are held."""
+    forces = np.array([[2.1, 2.1, 2.1], [7.0, 7.0, 7.0], [1.9, 1.9, 1.9]])
+    deviations, radii = np.array([0.12, 0.01, 0.07]), np.array([0.2, 9.0, 0.1])
+    frames = [replace(frame("Li3", 1.0), fixed=np.array([False, True, False]))]
+    frames.append(replace(frame("Si2", 2.0, "all held"), fixed=np.ones(2, dtype=bool)))
+    known = FramePrediction(1.0, forces, force_deviations=deviations, force_radii=radii)
+    return frames, [known, FramePrediction(2.0, np.zeros((2, 3)), force_deviations=np.ones(2), force_radii=np.ones(2))]
+
+
+def test_forces_on_held_atoms_are_no_labels() -> None:
+    frames, predictions = held_atoms()
+    table = error_table(frames, predictions)
+    assert table["forces_mae_mev_per_angstrom"] == pytest.approx(100.0)
+    assert table["forces_rmse_mev_per_angstrom"] == pytest.approx(100.0)
+    assert table["forces_reference_rms_mev_per_angstrom"] == pytest.approx(2000.0)
+    assert table["n_atoms_held"] == 3
+    assert table["forces_within_one_deviation"] == 0.5
+    assert table["n_frames_with_force_deviations"] == 1
+    assert table["forces_within_error"] == 0.5
+    assert table["forces_error_mean_mev_per_angstrom"] == pytest.approx(150.0)
+    per_type = table["per_config_type"]
+    assert per_type["default"]["forces_mae_mev_per_angstrom"] == pytest.approx(100.0)
+    assert not [name for name in per_type["all held"] if name.startswith("forces")]
+    assert "F: force components without those of the 3 held atoms" in explanation(table)
+    assert "No errors of forces: all 2 atoms with forces are held." in explanation(per_type["all held"])
+
+
+def test_parity_plots_show_the_forces_of_the_table() -> None:
+    panels = parity_panels(*held_atoms())
+    reference, predicted = panels["force (eV/Å)"]
+    assert reference == pytest.approx(np.full(6, 2.0))
+    assert predicted == pytest.approx(np.repeat([2.1, 1.9], 3))
 
 
 def test_absent_labels_leave_no_key() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import ase.io
@@ -85,16 +86,46 @@ def test_a_sphere_beyond_the_cell_is_refused() -> None:
 
 @pytest.mark.parametrize("box", ["vacuum", "periodic"])
 @pytest.mark.parametrize("pbc", [True, (True, True, False)])
-def test_what_fits_can_be_cut(box: str, pbc: Any) -> None:
-    """Skewed cells that are just high enough, and just not."""
-    cell = bulk("Cu", a=3.6).repeat(6)
+@pytest.mark.parametrize("cubic", [True, False])
+def test_what_fits_can_be_cut(box: str, pbc: Any, cubic: bool) -> None:
+    """Up to the shortest lattice vector, for the cube by its largest component; above it, atoms are met twice."""
+    cell = bulk("Cu", a=3.6, cubic=cubic).repeat(4 if cubic else 6)
     cell.pbc = pbc
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)[np.broadcast_to(pbc, 3)]
-    width = 0.5 * heights.min() / (np.sqrt(3.0) if box == "periodic" else 1.0)
-    assert not fits(cell, ClusterSettings(radius=3.0, buffer=width - 2.99, box=box))
-    settings = ClusterSettings(radius=3.0, buffer=width - 3.01, box=box)
+    steps = np.array([step for step in product(range(-3, 4), repeat=3) if any(step)])
+    lattice = steps[(steps[:, ~cell.pbc] == 0).all(axis=1)] @ cell.cell.array
+    shortest = (np.abs(lattice).max(axis=1) if box == "periodic" else np.linalg.norm(lattice, axis=1)).min()
+    assert not fits(cell, ClusterSettings(radius=3.0, buffer=0.5 * shortest - 2.99, box=box))
+    settings = ClusterSettings(radius=3.0, buffer=0.5 * shortest - 3.01, box=box)
     assert fits(cell, settings)
-    assert len(cut(Candidate(cell, "run.extxyz", 0), 100, settings).origin) > 10
+    assert len(cut(Candidate(cell, "run.extxyz", 0), 5, settings).origin) > 10
+    with pytest.raises(ValueError, match="--cluster-radius with its buffer must fit into the cell"):
+        cut(Candidate(cell, "run.extxyz", 0), 5, ClusterSettings(radius=3.0, buffer=0.7 * shortest, box=box))
+
+
+def test_cells_as_wide_as_the_cube_are_cut() -> None:
+    """A cell of 18 A, a cube of 17.6 A, whose diagonal the cell does not hold: environments are those of the cell."""
+    atoms = bulk("Cu", a=3.6, cubic=True).repeat(5)
+    atoms.rattle(0.1, seed=2)
+    settings = ClusterSettings(radius=4.0, buffer=4.8, box="periodic")
+    assert settings.width < atoms.cell.lengths().min() < np.sqrt(3.0) * settings.width
+    assert fits(atoms, settings)
+    cluster = cut(Candidate(atoms, "run.extxyz", 0), 77, settings, {(29, 29): 1.8})
+    small = cluster.candidate.atoms
+    assert cluster.counts.sum() > 10
+    centre, neighbour, distance = neighbor_list("ijd", small, settings.buffer)
+    of_cell, beside, whole = neighbor_list("ijd", atoms, settings.buffer)
+    for k in np.flatnonzero(cluster.counts):
+        mine, wanted = centre == k, of_cell == cluster.origin[k]
+        assert sorted(cluster.origin[neighbour[mine]]) == sorted(beside[wanted])
+        assert np.sort(distance[mine]) == pytest.approx(np.sort(whole[wanted]), abs=1e-9)
+
+
+def test_of_two_that_clash_the_one_in_an_environment_stays() -> None:
+    """Though it is nearer to the face: it is 3.35 A from an atom that counts, the other 6.3 A."""
+    places = [[0, 0, 0], [2.9, 0, 0], [6.25, 0, 0], [-6.2, 0.3, 0.8]]
+    atoms = Atoms("Cu4", positions=places, cell=[40.0] * 3)
+    settings = ClusterSettings(radius=3.0, buffer=3.4, box="periodic")
+    assert list(cut(Candidate(atoms, "run.extxyz", 0), 0, settings, {(29, 29): 1.8}).origin) == [0, 1, 2]
 
 
 def test_centres_are_apart_and_above_the_limit() -> None:

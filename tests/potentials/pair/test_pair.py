@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -161,7 +162,7 @@ def test_repulsion_in_words() -> None:
         "training data), 2.22 A for Si-Si (shortest in the training data: 3.10 A)"
     ]
     numbers = ZblSettings(inner=1.0, outer=2.5).completed(SYMBOLS, shortest).model_dump(mode="json")
-    note = "note: for Li-Li the repulsion acts on training structures too, as configured"
+    note = "note: for Li-Li the repulsion acts on training structures too, by its own settings"
     assert describe_repulsion(numbers, shortest)[1:] == [note]
     none = "repulsion: none (baseline.pair is null); atoms closer than those of the training data may fuse"
     assert describe_repulsion(None, shortest) == [none]
@@ -274,6 +275,20 @@ def test_two_body_fit_finds_a_pair_potential() -> None:
         np.testing.assert_allclose(curve(fitted, pair, sampled), curve(truth, pair, sampled), atol=1e-6)
     r = np.linspace(0.5, 1.4, 50)
     assert np.all(np.diff(curve(fitted, "LiSi", r)) < 0)
+
+
+def test_forces_on_held_atoms_are_not_fitted() -> None:
+    settings = TwoBodySettings(start=1.4, cutoff=4.0, n_functions=6)
+    frames = [labelled(random_alloy(seed, a=4.2 + 0.06 * seed), None) for seed in range(4)]
+    held = np.arange(len(frames[0])) % 2 == 0
+    noise = 5.0 * held[:, None] * np.ones(3)
+    fits = [
+        fit_two_body([replace(frame, forces=frame.forces + by, fixed=held) for frame in frames], SYMBOLS, settings)
+        for by in (0.0, noise)
+    ]
+    sampled = np.linspace(1.5, 4.0, 50)
+    first, second = (curve(fit, "LiSi", sampled) for fit in fits)
+    np.testing.assert_array_equal(first, second)
 
 
 def labelled(atoms: ase.Atoms, truth: nn.Module | None) -> Frame:

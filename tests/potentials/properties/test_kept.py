@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,5 +35,24 @@ def test_stages_are_kept_for_the_same_task(tmp_path: Path) -> None:
     assert found.get_stress() == pytest.approx(stress)
     with pytest.raises(ValueError, match="output must be a new folder, or that of the same command"):
         Kept(tmp_path, task(3.7))
+    with pytest.raises(ValueError, match="with results of another structure Cu; name another with --output"):
+        Kept(tmp_path, task(3.7))
     other = bulk("Cu", a=3.7)
     assert Kept(tmp_path, task(3.7), overwrite=True).get("relaxed", Atoms, lambda: other) == other
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"settings": {"steps": 20, "temperature": [300.0]}}, "steps (10, now 20)"),
+        ({"settings": {"steps": 20, "temperature": [400.0]}}, "steps (10, now 20), temperature ([300.0], now [400.0])"),
+        ({"settings": {"steps": 10}}, "temperature ([300.0], now none)"),
+        ({"potential": 80 * "b", "version": "2"}, "potential, version (1, now 2)"),
+        ({"verb": "eos", "settings": {"extent": 0.1}}, "command (md, now eos)"),
+    ],
+)
+def test_what_differs_from_the_task_of_a_folder_is_named(changed: dict, what: str, tmp_path: Path) -> None:
+    first = {"verb": "md", "version": "1", "potential": 80 * "a", "settings": {"steps": 10, "temperature": [300.0]}}
+    Kept(tmp_path, first).get("relaxed", Atoms, lambda: bulk("Cu"))
+    with pytest.raises(ValueError, match=re.escape(f"with results of another {what}; name another with --output")):
+        Kept(tmp_path, first | changed)

@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from rhopot.potentials.properties.block_averages import block_average
 from rhopot.potentials.properties.melting import (
     COEXIST,
     FROZE,
@@ -137,6 +138,20 @@ def test_the_error_is_that_of_correlated_temperatures() -> None:
     assert found.drift_error == pytest.approx(2.0 * expected, rel=0.5)
     drifting = made_up(np.full(n, 0.5), 1000.0 + series + np.linspace(0.0, 50.0, n))
     assert drifting.drifts
+
+
+def test_the_error_is_that_of_a_run_that_has_not_settled() -> None:
+    """The change between the halves where blocks do not see it, and the upper end of the error of few blocks."""
+    solid, noise = np.full(100, 0.5), np.random.default_rng(1).normal(size=100)
+    slow = made_up(solid, 1000.0 + noise + np.linspace(0.0, 40.0, 100), skip=0.0)
+    assert slow.error == pytest.approx(slow.drift)
+    assert slow.drift == pytest.approx(20.0, abs=1.0)
+    quiet = made_up(solid, 1000.0 + noise, skip=0.0)
+    average = block_average(1000.0 + noise)
+    spread = 1.0 / np.sqrt(2.0 * (100 // average.block - 1))
+    assert quiet.error == pytest.approx((1.0 + spread) * average.error)
+    assert not quiet.drifts
+    assert made_up(solid - 0.001 * np.arange(100), 1000.0 + noise).drifts, "of the solid fraction"
 
 
 def test_one_phase_alone_is_noticed() -> None:
