@@ -6,14 +6,21 @@
 
 #include "atom.h"
 #include "global_evaluator.h"
+#include "layered_evaluator.h"
 #include "local_evaluator.h"
 
 namespace rhopot {
 namespace {
 
-template <typename Each> std::unique_ptr<Evaluator> make(LAMMPS_NS::LAMMPS *lmp, const Task &task)
+std::unique_ptr<Evaluator> make_local(LAMMPS_NS::LAMMPS *lmp, const Task &task)
 {
-  return std::make_unique<Each>(lmp, task);
+  if (task.model.header().n_layers > 1) return std::make_unique<LayeredEvaluator>(lmp, task);
+  return std::make_unique<LocalEvaluator>(lmp, task);
+}
+
+std::unique_ptr<Evaluator> make_global(LAMMPS_NS::LAMMPS *lmp, const Task &task)
+{
+  return std::make_unique<GlobalEvaluator>(lmp, task);
 }
 
 // Every kind of model, and the message layers that its evaluator can run.
@@ -22,7 +29,7 @@ struct Kind {
   int most_layers;
   std::unique_ptr<Evaluator> (*make)(LAMMPS_NS::LAMMPS *lmp, const Task &task);
 };
-constexpr Kind KINDS[] = {{"local", 1, make<LocalEvaluator>}, {"global", 1, make<GlobalEvaluator>}};
+constexpr Kind KINDS[] = {{"local", 8, make_local}, {"global", 1, make_global}};
 
 const Kind &kind_of(const ModelHeader &header)
 {
@@ -39,7 +46,7 @@ void require_evaluator(const ModelHeader &header, const std::string &name)
   if (header.n_layers > most)
     throw std::runtime_error("n_layers of model '" + name + "' must be " + (most > 1 ? "at most " : "") + std::to_string(most) +
                              ", got " + std::to_string(header.n_layers) +
-                             "; this rhopot does not run models that pass messages between atoms");
+                             "; this rhopot does not run models with more layers of messages");
 }
 
 std::unique_ptr<Evaluator> make_evaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task)

@@ -51,7 +51,7 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   // Exchanges inside a compute(), by Comm::forward_comm and reverse_comm of the pair style: numbers that owners send to the
   // ghosts of their atoms, and ghosts to their owners; at most FORWARD_SIZE and REVERSE_SIZE for each atom at a time (final
   // before a model is loaded: hybrid styles read them then), so wider rows go in parts. Nothing is sent by default.
-  static constexpr int FORWARD_SIZE = 12, REVERSE_SIZE = 12;
+  static constexpr int FORWARD_SIZE = 32, REVERSE_SIZE = 32;
   virtual int pack_forward(int n, const int *list, double *buffer);
   virtual void unpack_forward(int n, int first, const double *buffer);
   virtual int pack_reverse(int n, int first, double *buffer);

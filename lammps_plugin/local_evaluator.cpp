@@ -79,13 +79,12 @@ void LocalEvaluator::compute(const Request &request)
   if (request.grades) clear_grades();
   update_rows();
   start_workers();
-  const int n_workers = static_cast<int>(workers_.size());
-  const int64_t limit = on_gpu() ? NEIGHBOURS_ON_GPU : NEIGHBOURS_ON_CPU;
-  const std::vector<CentreRange> ranges = cut(*task_.pair.list, n_workers, limit);
-  for (int first = 0; first < static_cast<int>(ranges.size()); first += n_workers) {
-    const int n = std::min(n_workers, static_cast<int>(ranges.size()) - first);
+  const int n_together = static_cast<int>(workers_.size());
+  const std::vector<CentreRange> parts = ranges();
+  for (int first = 0; first < static_cast<int>(parts.size()); first += n_together) {
+    const int n = std::min(n_together, static_cast<int>(parts.size()) - first);
     try {
-      Model::in_parallel(n, [&](int k) { evaluate(workers_[k], ranges[first + k], request); });
+      Model::in_parallel(n, [&](int k) { evaluate(workers_[k], parts[first + k], request); });
     } catch (const std::exception &reason) {
       stop_here(reason.what());
     }
@@ -99,6 +98,16 @@ void LocalEvaluator::compute(const Request &request)
     }
   }
   if (request.deviations) finish_deviations();
+}
+
+int LocalEvaluator::n_workers() const
+{
+  return on_gpu() ? 1 : std::max(comm->nthreads, 1);
+}
+
+std::vector<CentreRange> LocalEvaluator::ranges() const
+{
+  return cut(*task_.pair.list, n_workers(), on_gpu() ? NEIGHBOURS_ON_GPU : NEIGHBOURS_ON_CPU);
 }
 
 bool LocalEvaluator::on_gpu() const
@@ -126,7 +135,7 @@ void LocalEvaluator::update_rows()
 
 void LocalEvaluator::start_workers()
 {
-  workers_.resize(on_gpu() ? 1 : std::max(comm->nthreads, 1));
+  workers_.resize(n_workers());
   for (Worker &worker : workers_) worker.graph.start(*task_.pair.list, *atom, rows_, cutoff());
 }
 
@@ -138,7 +147,8 @@ void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Re
   worker.energies.resize(batch.n_centres * columns);
   worker.gradients.resize(3 * batch.n_edges);
   worker.member_gradients.resize(request.deviations ? 3 * batch.n_edges * task_.model.force_members() : 0);
-  if (batch.n_centres == 0) return;
+  // A rank without atoms takes part in exchanges between layers all the same.
+  if (batch.n_centres == 0 && task_.model.header().n_layers == 1) return;
   double *const of_members = request.deviations ? worker.member_gradients.data() : nullptr;
   task_.model.evaluate(batch, request.members, worker.energies.data(), worker.gradients.data(), of_members);
   worker.grades.resize(request.grades ? batch.n_centres : 0);
@@ -274,23 +284,21 @@ void LocalEvaluator::finish_deviations()
   for (int i = 0; i < atom->nlocal; i++) set_deviation(i, &member_forces_[static_cast<size_t>(width) * i]);
 }
 
-// REVERSE_SIZE numbers for each atom; what lies beyond the last member is zero.
+// REVERSE_SIZE numbers for each atom, fewer of the last members.
 int LocalEvaluator::pack_reverse(int n, int first, double *buffer)
 {
-  const int width = 3 * task_.model.force_members();
+  const int width = 3 * task_.model.force_members(), end = std::min(chunk_ + REVERSE_SIZE, width);
   double *out = buffer;
   for (int i = first; i < first + n; i++)
-    for (int k = chunk_; k < chunk_ + REVERSE_SIZE; k++)
-      *out++ = k < width ? member_forces_[static_cast<size_t>(width) * i + k] : 0.0;
+    for (int k = chunk_; k < end; k++) *out++ = member_forces_[static_cast<size_t>(width) * i + k];
   return static_cast<int>(out - buffer);
 }
 
 void LocalEvaluator::unpack_reverse(int n, const int *list, const double *buffer)
 {
-  const int width = 3 * task_.model.force_members();
+  const int width = 3 * task_.model.force_members(), end = std::min(chunk_ + REVERSE_SIZE, width);
   for (int m = 0; m < n; m++)
-    for (int k = chunk_; k < chunk_ + REVERSE_SIZE; k++, buffer++)
-      if (k < width) member_forces_[static_cast<size_t>(width) * list[m] + k] += *buffer;
+    for (int k = chunk_; k < end; k++) member_forces_[static_cast<size_t>(width) * list[m] + k] += *buffer++;
 }
 
 double LocalEvaluator::memory_usage() const

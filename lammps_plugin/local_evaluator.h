@@ -25,6 +25,11 @@ class LocalEvaluator : public Evaluator {
   void unpack_reverse(int n, const int *list, const double *buffer) override;
   double memory_usage() const override;
 
+ protected:
+  // How many threads evaluate side by side, and the centres that go into each call of the model.
+  virtual int n_workers() const;
+  virtual std::vector<CentreRange> ranges() const;
+
  private:
   // What one thread works on: some centres and their results, in LAMMPS' units.
   struct Worker {

@@ -16,7 +16,7 @@ target_link_libraries(rhopotplugin PRIVATE ${CMAKE_DL_LIBS})
 rhopot_plugin_target(rhopotplugin)
 
 set(pair_style pair_rhopot.cpp load_model.cpp device_choice.cpp agreement.cpp evaluator.cpp exclusions.cpp local_evaluator.cpp
-    edge_graph.cpp global_evaluator.cpp type_check.cpp gathered_structure.cpp)
+    layered_evaluator.cpp ghost_exchange.cpp edge_graph.cpp global_evaluator.cpp type_check.cpp gathered_structure.cpp)
 set(model_file archive.cpp card_rules.cpp model_file.cpp)
 set(torch_model torch_model.cpp torch_local.cpp torch_global.cpp threads.cpp)
 add_library(rhopot_lammps SHARED ${pair_style} ${model_file} ${torch_model})
@@ -24,5 +24,6 @@ foreach(group pair_style model_file torch_model)
   rhopot_compile_as_one(rhopot_lammps ${group} ${${group}})
 endforeach()
 # --no-as-needed: the operators are used by name only, so the linker sees no symbol that would keep their library.
+target_include_directories(rhopot_lammps PRIVATE ${RHOPOT_POTENTIALS})
 target_link_libraries(rhopot_lammps PRIVATE -Wl,--no-as-needed rhopot_operators torch_wheel ${CMAKE_DL_LIBS})
 rhopot_plugin_target(rhopot_lammps)

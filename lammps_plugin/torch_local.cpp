@@ -43,11 +43,13 @@ at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeB
 void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients, double *member_gradients) const
 {
   const NoProfiling guard;
+  // With layers of messages a rank without edges has a part in the other ranks' gradients: their features pass through it.
+  const bool has_gradient = batch.n_edges > 0 || impl_->header.n_layers > 1;
   const at::Tensor vectors =
-      impl_->call("failed", [&] { return impl_->tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(batch.n_edges > 0); });
+      impl_->call("failed", [&] { return impl_->tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(has_gradient); });
   const at::Tensor output = impl_->forward(vectors, batch, members);
   impl_->call("failed", [&] { copy_numbers(output, energies); });
-  if (batch.n_edges == 0) return;
+  if (!has_gradient) return;
   const int last = member_gradients && members ? force_members() : 0;
   for (int column = 0; column <= last; column++) {
     double *const target = column == 0 ? gradients : member_gradients + 3 * batch.n_edges * (column - 1);

@@ -114,7 +114,9 @@ class AngularNetworks(nn.Module):
         energies: list[Tensor] = []
         for k in range(self.n_members):
             x = self.embedding[k].index_select(0, graph.species)
-            for layer in self.layers:
+            for n, layer in enumerate(self.layers):
+                if n > 0:  # what atoms of other processes have become; x of the first layer is known everywhere
+                    x = torch.ops.rhopot.exchange_v1(x)
                 x = layer(x, radial, tail, self.scale, graph, k)
             energies.append(x.index_select(0, graph.centre) @ self.output[k])
         return torch.stack(energies) * self.energy_scale + self.energy_shift
