@@ -149,7 +149,8 @@ void LocalEvaluator::evaluate(Worker &worker, const CentreRange &range, const Re
   worker.member_gradients.resize(request.deviations ? 3 * batch.n_edges * task_.model.force_members() : 0);
   // A rank without atoms takes part in exchanges between layers all the same.
   if (batch.n_centres == 0 && task_.model.header().n_layers == 1) return;
-  double *const of_members = request.deviations ? worker.member_gradients.data() : nullptr;
+  double none = 0.0;    // null means that members' gradients are not wanted: all ranks want them, with or without edges
+  double *const of_members = !request.deviations ? nullptr : batch.n_edges > 0 ? worker.member_gradients.data() : &none;
   task_.model.evaluate(batch, request.members, worker.energies.data(), worker.gradients.data(), of_members);
   worker.grades.resize(request.grades ? batch.n_centres : 0);
   if (request.grades) task_.model.grade(batch, worker.grades.data());

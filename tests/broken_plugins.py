@@ -21,6 +21,7 @@ import pytest
 from rhopot.lammps_plugin import plugin_path
 
 SOURCE = Path(__file__).resolve().parents[1] / "lammps_plugin"
+KERNELS = SOURCE.parent / "potentials"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,16 @@ def _compile_broken(fault: Fault, target: Path) -> Path:
 
 def _compile(source: Path, target: Path) -> Path:
     headers = [f"-isystem{path}" for path in lammps_process.headers()]
-    flags = ["-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-DLAMMPS_SMALLBIG", f"-I{SOURCE}", *headers]
+    flags = [
+        "-std=c++20",
+        "-O1",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-DLAMMPS_SMALLBIG",
+        f"-I{SOURCE}",
+        f"-I{KERNELS}",
+        *headers,
+    ]
     subprocess.run(["g++", *flags, "-c", str(source), "-o", str(target)], check=True)
     return target
 

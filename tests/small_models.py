@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
+from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 from rhopot.potentials.descriptors.multispectrum.multispectrum import Multispectrum, learn
 from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import MultispectrumSettings
@@ -22,6 +23,9 @@ from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, 
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.models import GapModel, LinearModel, NetworkModel, Networks, NetworkSettings
+from rhopot.potentials.models.angular.angular_model import AngularModel
+from rhopot.potentials.models.angular.network import AngularNetworks
+from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
 
 SYMBOLS = ("Li", "Si")
@@ -110,6 +114,17 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     """One network per element on symmetry functions."""
     settings = SymmetryFunctionSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
     return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(settings))
+
+
+def angular(layers: int = 3, dtype: torch.dtype = torch.float64, members: int = N_MEMBERS) -> LoadedModel:
+    """A committee of angular networks with some layers of messages, whose energies depend strongly on each of them."""
+    basis = AngularBasis(AngularSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_radial=5, n_angular=4))
+    shape = AngularNetworkSettings(layers=layers, width=11, filters=8)
+    made = AngularNetworks(basis, shape, range(max(members, 1)))
+    made.prepare(1.0, 1.5, -0.4)
+    module = AngularModel(basis, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    fields = _card("angular", dtype, {"regressor": "angular"}, members).model_dump()
+    return LoadedModel(ModelCard(**fields | {"n_layers": layers}), module=module, name=f"angular_{layers}")
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:

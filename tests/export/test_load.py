@@ -96,7 +96,7 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
         r"whose rhopot\.json is wrong \(card\.cutoff must be a positive length in A",
     ),
     (lambda path: written(path, kind="global"), "of kind 'global' but without the method 'prepare'; export it with"),
-    (lambda path: written(path, n_layers=3), "n_layers of model '.*' must be 1, got 3"),
+    (lambda path: written(path, n_layers=9), "n_layers of model '.*' must be at most 8, got 9"),
     (
         lambda path: written(path, uncertainty={"members": 5}),
         r"model '.*model\.pt' must return float64 \[centres, 6\]; export it again",

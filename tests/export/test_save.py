@@ -193,8 +193,8 @@ def test_arguments_are_refused_before_any_work(tmp_path: Path) -> None:
         save_model(module, card, tmp_path / "model.pt", [])
     with pytest.raises(ValueError, match=r"of kind 'global' must have a method 'prepare', got ManyBody without"):
         save_model(module, toy.card(kind="global"), tmp_path / "model.pt", probe)
-    with pytest.raises(ValueError, match=r"n_layers of model '.*' must be 1, got 2"):
-        save_model(module, toy.card(n_layers=2), tmp_path / "model.pt", probe)
+    with pytest.raises(ValueError, match=r"n_layers of model '.*' must be at most 8, got 9"):
+        save_model(module, toy.card(n_layers=9), tmp_path / "model.pt", probe)
     with pytest.raises(ValueError, match=r"elements must be among those model .* knows .Li, Si., got Xe"):
         save_model(module, card, tmp_path / "model.pt", [ase.Atoms("Xe")])
     assert leftovers(tmp_path) == []

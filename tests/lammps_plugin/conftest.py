@@ -32,6 +32,7 @@ FILES |= {f"whole_{fault}.pt": (global_toy.Whole(fault), global_toy.card()) for 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt,
+    angular_1.pt to angular_3.pt (of so many layers of messages),
     and scattering.pt, a global one.
 
     They are written without the self-check that `save_model` makes: some would not pass it.
@@ -41,7 +42,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})
         (folder / name).write_bytes(archive)
     networks = (small_models.network(), small_models.network(per_element=True, members=0))
-    for model in (small_models.linear(), small_models.gap(), *networks, small_models.scattering()):
+    layered = (*(small_models.angular(layers) for layers in (1, 2, 3)),)
+    for model in (small_models.linear(), small_models.gap(), *networks, *layered, small_models.scattering()):
         small_models.write(model, folder / f"{model.name}.pt")
     return folder
 
@@ -49,6 +51,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def scattering(models: Path) -> Path:
     return models / "scattering.pt"
+
+
+@pytest.fixture(scope="session", params=["many_body.pt", "angular_3.pt"], ids=["local", "layers"])
+def model_of_each_kind(models: Path, request: pytest.FixtureRequest) -> Path:
+    """A local model without and one with messages between atoms."""
+    return models / str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"cutoff": "4.5"}, "card.cutoff must be a positive length in A, got '4.5'"),
     ({"cutoff": None}, "card must hold every field, got none of cutoff"),
     ({"n_layers": 0}, "card.n_layers must be a positive number of message-passing stages, got 0"),
-    ({"n_layers": 3}, "n_layers of model '{}' must be 1, got 3; this rhopot does not run models that pass messages"),
+    ({"n_layers": 9}, "n_layers of model '{}' must be at most 8, got 9; this rhopot does not run models with more"),
     ({"dtype": "float16"}, "card.dtype must be 'float64' or 'float32', got 'float16'"),
     (
         {"units": {"length": "nm", "energy": "eV"}},

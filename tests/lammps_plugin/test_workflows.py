@@ -57,10 +57,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("commands", CHANGES.values(), ids=CHANGES.keys())
-def test_nothing_is_stale_after(many_body: Path, tmp_path: Path, commands: str) -> None:
+def test_nothing_is_stale_after(model_of_each_kind: Path, tmp_path: Path, commands: str) -> None:
     """Whatever happened in between, the last configuration is evaluated as Python does."""
     script = (
-        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), model_of_each_kind, ["Li", "Si"])
         + f"""
 compute energy all pe/atom
 group gone id 1 4
@@ -68,7 +68,7 @@ run 0 post no
 {commands}
 {LAST}"""
     )
-    check_last(many_body, lmp.succeed(tmp_path, script, 2))
+    check_last(model_of_each_kind, lmp.succeed(tmp_path, script, 2))
 
 
 @pytest.mark.parametrize("family", trained_models.FAMILIES)
@@ -119,9 +119,9 @@ pair_coeff * * zero""",
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
-def test_restart_then_the_style_again(many_body: Path, tmp_path: Path, style: str) -> None:
+def test_restart_then_the_style_again(model_of_each_kind: Path, tmp_path: Path, style: str) -> None:
     """A restart file carries no model: style and coefficients are given again, and the run goes on."""
-    pair = style.format(model=many_body)
+    pair = style.format(model=model_of_each_kind)
     start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), "", ["Li", "Si"], pair=pair)
     start += "velocity all create 300 5\nfix move all nve\nrun 10\nwrite_restart half\n"
     lmp.succeed(tmp_path, start, 2)
@@ -133,7 +133,7 @@ compute energy all pe/atom
 fix move all nve
 run 10
 {LAST}"""
-    check_last(many_body, lmp.succeed(tmp_path, resume, 2))
+    check_last(model_of_each_kind, lmp.succeed(tmp_path, resume, 2))
 
 
 def test_write_data_reads_back(many_body: Path, tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_write_data_reads_back(many_body: Path, tmp_path: Path) -> None:
     assert len(back) == 16
 
 
-def test_rerun_gives_the_energies_of_the_run(many_body: Path, tmp_path: Path) -> None:
+def test_rerun_gives_the_energies_of_the_run(model_of_each_kind: Path, tmp_path: Path) -> None:
     """A trajectory evaluated again, frame by frame."""
-    start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+    start = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), model_of_each_kind, ["Li", "Si"])
     run = (
         start
         + "thermo_style custom step pe\nvelocity all create 500 5\nfix move all nve\n"
@@ -171,7 +171,7 @@ def thermo(output: str) -> dict[int, float]:
     return {int(a): float(b) for a, b in (r for r in rows if len(r) == 2 and r[0].isdigit() and "." in r[1])}
 
 
-def test_neb_on_partitions(many_body: Path, tmp_path: Path) -> None:
+def test_neb_on_partitions(model_of_each_kind: Path, tmp_path: Path) -> None:
     """A lithium atom moves into a vacancy; three replicas, each a LAMMPS of its own in one MPI job."""
     first = toy.crystal((1, 1, 1), rattle=0.0)
     first.symbols[:] = "Si"
@@ -181,7 +181,7 @@ def test_neb_on_partitions(many_body: Path, tmp_path: Path) -> None:
     moved = " ".join(repr(x) for x in target.tolist())
     (tmp_path / "final.txt").write_text(f"1\n1 {moved}\n")
     script = (
-        lmp.setup(tmp_path, first, many_body, ["Li", "Si"])
+        lmp.setup(tmp_path, first, model_of_each_kind, ["Li", "Si"])
         + """
 variable replica uloop 3
 compute energy all pe/atom
@@ -196,7 +196,7 @@ write_dump all custom ${replica}.dump id type x y z c_energy modify sort id form
     lmp.succeed(tmp_path, script, 3, "-partition", "3x1")
     row = (tmp_path / "log.lammps").read_text().splitlines()[-1].split()
     reported = np.array(row[10::2], dtype=float)
-    model = load_model(many_body)
+    model = load_model(model_of_each_kind)
     for replica, energy in enumerate(reported, 1):
         frame = lmp.read_dump(tmp_path / f"{replica}.dump")[0]
         image = first.copy()
@@ -246,14 +246,14 @@ print "value bias $(f_bias:%.17g)"
     assert 0.05 < run.values["bias"] <= 0.2  # eV: four hills of 0.05, wider than the way between them
 
 
-def test_results_do_not_depend_on_the_shape_seen_first(many_body: Path, tmp_path: Path) -> None:
+def test_results_do_not_depend_on_the_shape_seen_first(model_of_each_kind: Path, tmp_path: Path) -> None:
     """Atoms come and go between runs: edge counts change, results stay those of Python (no specialised graph)."""
     grow = "\n".join(f"create_atoms 2 single {0.4 + 0.9 * k} 0.7 1.3 units box\nrun 1 post no" for k in range(8))
     script = (
-        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), many_body, ["Li", "Si"])
+        lmp.setup(tmp_path, toy.crystal((2, 1, 1)), model_of_each_kind, ["Li", "Si"])
         + f"""
 compute energy all pe/atom
 {grow}
 {LAST}"""
     )
-    check_last(many_body, lmp.succeed(tmp_path, script, 2))
+    check_last(model_of_each_kind, lmp.succeed(tmp_path, script, 2))
