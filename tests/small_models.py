@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty, script
+from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 from rhopot.potentials.descriptors.multispectrum.multispectrum import Multispectrum, learn
 from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import MultispectrumSettings
@@ -22,6 +23,9 @@ from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, 
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.models import GapModel, LinearModel, NetworkModel, Networks, NetworkSettings
+from rhopot.potentials.models.angular.angular_model import AngularModel
+from rhopot.potentials.models.angular.network import AngularNetworks
+from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
 
 SYMBOLS = ("Li", "Si")
@@ -110,6 +114,23 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     """One network per element on symmetry functions."""
     settings = SymmetryFunctionSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, cutoff_width=1.5, set=9)
     return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(settings))
+
+
+def angular(
+    dtype: torch.dtype = torch.float64, *, layers: int = 2, members: int = N_MEMBERS, message: str = "neighbor"
+) -> LoadedModel:
+    """A committee of angular networks, or (members = 0) one: two heads of eight filters, six features."""
+    settings = AngularSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_radial=5, n_angular=4)
+    basis = AngularBasis(settings)
+    shape = AngularNetworkSettings.model_validate(
+        {"layers": layers, "width": 6, "filters": 16, "heads": 2, "message": message}
+    )
+    networks = AngularNetworks(basis, shape, range(max(members, 1)))
+    networks.prepare(neighbours=2.0, energy_scale=2.0, energy_shift=-0.4)  # strong messages
+    module = AngularModel(basis, networks, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    card = _card("angular", dtype, {"regressor": shape.model_dump()}, members).model_dump()
+    card |= {"n_layers": layers, "descriptor": settings.model_dump(mode="json")}
+    return LoadedModel(card=ModelCard(**card), module=module, name="angular")
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:

@@ -40,7 +40,8 @@ def angular_filters(rows: Tensor, first_edge: Tensor, n_gaussians: int, width: f
     """Return s[e, d] = sum_e' w_e' ssp(sum_c A[e, c, d] G_c(u_e . u_e')) over the other edges e' of the centre of e.
 
     rows (E, G D + 4): A (G, D), direction u (3) and weight w of each edge; first_edge (C + 1); number G of the
-    Gaussians of the cosine, equidistant from -1 to 1, and their width. Eqs. 6.10 and 6.11 without the second weight matrix, summed over j.
+    Gaussians of the cosine, equidistant from -1 to 1, and their width. Eqs. 6.10 and 6.11 without the second weight
+    matrix, summed over j.
     """
     places = torch.linspace(-1.0, 1.0, n_gaussians, dtype=rows.dtype, device=rows.device)
     coefficients = rows[:, :-4].reshape(len(rows), n_gaussians, -1)
