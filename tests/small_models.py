@@ -116,15 +116,21 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
     return network(dtype, per_element=True, members=0, descriptor=SymmetryFunctions(settings))
 
 
-def angular(layers: int = 3, dtype: torch.dtype = torch.float64, members: int = N_MEMBERS) -> LoadedModel:
-    """A committee of angular networks with some layers of messages, whose energies depend strongly on each of them."""
-    basis = AngularBasis(AngularSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_radial=5, n_angular=4))
-    shape = AngularNetworkSettings(layers=layers, width=11, filters=8)
-    made = AngularNetworks(basis, shape, range(max(members, 1)))
-    made.prepare(1.0, 1.5, -0.4)
-    module = AngularModel(basis, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
-    fields = _card("angular", dtype, {"regressor": "angular"}, members).model_dump()
-    return LoadedModel(ModelCard(**fields | {"n_layers": layers}), module=module, name=f"angular_{layers}")
+def angular(
+    dtype: torch.dtype = torch.float64, *, layers: int = 2, members: int = N_MEMBERS, message: str = "neighbor"
+) -> LoadedModel:
+    """A committee of angular networks, or (members = 0) one: two heads of eight filters, six features."""
+    settings = AngularSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_radial=5, n_angular=4)
+    basis = AngularBasis(settings)
+    shape = AngularNetworkSettings.model_validate(
+        {"layers": layers, "width": 6, "filters": 16, "heads": 2, "message": message}
+    )
+    networks = AngularNetworks(basis, shape, range(max(members, 1)))
+    networks.prepare(neighbours=2.0, energy_scale=2.0, energy_shift=-0.4)  # strong messages
+    module = AngularModel(basis, networks, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    card = _card("angular", dtype, {"regressor": shape.model_dump()}, members).model_dump()
+    card |= {"n_layers": layers, "descriptor": settings.model_dump(mode="json")}
+    return LoadedModel(card=ModelCard(**card), module=module, name="angular")
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:

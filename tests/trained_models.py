@@ -31,6 +31,15 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "multispectrum_gap": (*_MULTISPECTRUM, "regressor.n_sparse=60"),
     "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
     "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
+    "angular": (
+        "descriptor.cutoff=4.0",
+        "descriptor.n_radial=6",
+        "descriptor.n_angular=5",
+        "regressor={layers: 2, width: 8, filters: 16, heads: 2}",
+        "training.epochs=30",
+        "training.dtype=float64",
+        "uncertainty.members=3",
+    ),
     "scattering": (
         "descriptor.n=[2]",
         "descriptor.max_order=1",

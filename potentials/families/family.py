@@ -96,7 +96,7 @@ class Family:
     name: `family:` in a configuration and in model files; title: one line in words; references: what users cite
     kind: evaluation interface of its models, `local` (energies of atoms from their neighbors) or `global` (energy of
         the structure), see `rhopot.export.local_models` and `rhopot.export.global_models`
-    n_layers: message-passing layers of its models; 1: none exchanges anything between atoms
+    n_layers: message-passing layers of its models by default; 1: none exchanges anything between atoms
     refits_on_validation: True where the saved model can be fitted to the validation set too once the errors on it are
         known; False where the validation set stops the training
     members_make_prediction: True where the prediction is the mean of `uncertainty.members` models (a committee), False

@@ -25,8 +25,8 @@ OURS = {
     "multispectrum_gap": "rhopot.potentials.families.multispectrum_gap:FAMILY",
     "gmp_snn": "rhopot.potentials.families.gmp_snn:FAMILY",
     "bpnn": "rhopot.potentials.families.bpnn:FAMILY",
-    "scattering": "rhopot.potentials.families.scattering.family:FAMILY",
     "angular": "rhopot.potentials.families.angular.family:FAMILY",
+    "scattering": "rhopot.potentials.families.scattering.family:FAMILY",
 }
 
 

@@ -42,8 +42,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive = script.serialise(script.compile_module(module), {"rhopot.json": card.to_json()})
         (folder / name).write_bytes(archive)
     networks = (small_models.network(), small_models.network(per_element=True, members=0))
-    layered = (*(small_models.angular(layers) for layers in (1, 2, 3)),)
-    for model in (small_models.linear(), small_models.gap(), *networks, *layered, small_models.scattering()):
+    for layers in (1, 2, 3):
+        small_models.write(small_models.angular(layers=layers), folder / f"angular_{layers}.pt")
+    for model in (small_models.linear(), small_models.gap(), *networks, small_models.scattering()):
         small_models.write(model, folder / f"{model.name}.pt")
     return folder
 

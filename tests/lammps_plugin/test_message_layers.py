@@ -10,6 +10,7 @@ import many_body_toy as toy
 import numpy as np
 import pytest
 import small_models
+import torch
 from broken_plugins import Fault
 
 from rhopot.export import Evaluation, evaluate, load_model
@@ -124,8 +125,8 @@ print "value total $(c_total[1]:%.17g)"
 
 
 def test_float32(tmp_path: Path) -> None:
-    """Features travel as they are, two to a number of LAMMPS'; an odd number of them too."""
-    model = small_models.write(small_models.angular(3, small_models.torch.float32), tmp_path / "model.pt")
+    """Features travel as they are, two to a number of LAMMPS'."""
+    model = small_models.write(small_models.angular(torch.float32, layers=3), tmp_path / "model.pt")
     atoms = toy.crystal((2, 1, 1))
     truth = expected(model, atoms)
     frame = lmp.succeed(tmp_path, lmp.setup(tmp_path, atoms, model, ["Li", "Si"]) + STATIC, 2).dump()[0]
@@ -134,7 +135,7 @@ def test_float32(tmp_path: Path) -> None:
 
 
 def test_volume_is_printed(models: Path, tmp_path: Path) -> None:
-    """11 float64 features of two members, before the second and before the third layer."""
+    """Six float64 features of two members, before the second and before the third layer."""
     script = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), models / "angular_3.pt", ["Li", "Si"]) + "run 0\n"
     output = lmp.succeed(tmp_path, script, 2).output
     found = re.search(
@@ -142,11 +143,11 @@ def test_volume_is_printed(models: Path, tmp_path: Path) -> None:
     )
     assert found is not None, output
     layers, exchanges, size, ghosts, volume = (float(number) for number in found.groups())
-    assert (layers, exchanges, size) == (3, 4, 88)
+    assert (layers, exchanges, size) == (3, 4, 48)
     average = re.search(r"Nghost: +([\d.]+) ave", output)
     assert average is not None
     assert ghosts == 2 * float(average[1])
-    assert volume == pytest.approx(0.088 * ghosts, abs=0.06)
+    assert volume == pytest.approx(0.048 * ghosts, abs=0.06)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

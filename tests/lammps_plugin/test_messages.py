@@ -100,7 +100,10 @@ FILES = {
         "card.kind must be 'local' or 'global', got 'pooled'",
     ),
     "global without prepare": (card(kind="global"), "of kind 'global' must have a method 'prepare'"),
-    "message passing": (card(n_layers=9), "must be at most 8, got 9; this rhopot does not run models with more layers of messages"),
+    "message passing": (
+        card(n_layers=9),
+        "must be at most 8, got 9; this rhopot does not run models with more layers of messages",
+    ),
     "unknown operator": (damaged_code, "cannot be loaded"),
     "wrong number of members": (card(uncertainty={"members": 5}), "must return float64 [centres, 6]"),
 }

@@ -23,6 +23,6 @@ class AngularSettings(LocalDescriptorSettings):
     def describe(self) -> list[str]:
         """Say in a few lines what the settings mean."""
         return [
-            f"{self.n_radial} Gaussians of the distance times {self.n_angular} of the cosine",
+            f"{self.n_radial} Gaussians of the distance times {self.n_angular} of the cosine of the angle",
             f"cutoff {self.cutoff:g} A, neighbors are switched off over {self.width:g} A (quintic polynomial)",
         ]

@@ -78,7 +78,8 @@ class AngularBasis(Features):
         n_pairs = n * (n + 1) // 2
         of_pairs = torch.zeros([n_centres * n_pairs, n_angular], dtype=radial.dtype, device=radial.device)
         of_pairs = of_pairs.index_add(0, row[one] * n_pairs + pair, 2.0 * angular * tail[one, 3:] * tail[other, 3:])
-        return torch.cat([of_neighbours.reshape(n_centres, -1), of_pairs.reshape(n_centres, -1)], dim=1)
+        of_neighbours = of_neighbours.reshape(n_centres, n * radial.shape[1])
+        return torch.cat([of_neighbours, of_pairs.reshape(n_centres, n_pairs * n_angular)], dim=1)
 
     def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""

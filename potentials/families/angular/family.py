@@ -12,7 +12,7 @@ from ase import Atoms
 from rhopot.potentials import operators
 from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.families.angular.fit import fit_angular
-from rhopot.potentials.families.family import Family
+from rhopot.potentials.families.family import Configuration, Conflict, Family
 from rhopot.potentials.families.local import features_of_atoms
 from rhopot.potentials.families.networks.committee import COMMITTEE
 from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
@@ -20,7 +20,7 @@ from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 
 BRUMWELL = (
     "X. Brumwell, Wavelet scattering and graph representations for atomic structures, PhD thesis, Michigan State "
-    "University (2021), chapter 6"
+    "University (2021), chapter 6, https://d.lib.msu.edu/etd/50120"
 )
 
 
@@ -30,12 +30,21 @@ def _basis(settings: AngularSettings, frames: Sequence[Atoms], symbols: Sequence
     return AngularBasis(settings.with_symbols(symbols))
 
 
+def _conflict(config: Configuration) -> Conflict | None:
+    """A device that the operator of the filters does not know."""
+    if config.training.device != "cuda":
+        return None
+    return Conflict(
+        ("training", "device"), "must be auto or cpu for angular networks, got cuda; their filters run on processors"
+    )
+
+
 FAMILY = Family(
     name="angular",
     title="messages between atoms, filtered by distance and angle",
     references=(BRUMWELL,),
     kind="local",
-    n_layers=1,
+    n_layers=3,
     refits_on_validation=False,
     members_make_prediction=True,
     descriptor_settings=AngularSettings,
@@ -44,10 +53,12 @@ FAMILY = Family(
     descriptor_for=_basis,
     fit=fit_angular,
     features=features_of_atoms,
+    conflict=_conflict,
     defaults={
         **COMMITTEE,
-        "uncertainty": {"members": 0},
-        "regressor": {"layers": 2, "width": 64, "filters": 64},
-        "training": {"dtype": "float32", "loss": {"stress": 0.1}},
+        "uncertainty": {"members": 0},  # each costs as much as the first
+        "descriptor": {"cutoff": 4.5, "n_radial": 20, "n_angular": 8},
+        "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 4},
+        "training": {"epochs": 120, "batch": 48, "batch_by": "atoms", "loss": {"stress": 0.1}},
     },
 )

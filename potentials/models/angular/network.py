@@ -1,18 +1,25 @@
 """Angular networks: messages of neighbors, filtered by distance and angle, refine the features of atoms layer by layer.
 
     x_i^0     = W_(a_i)                                                              embedding of the element
-    s_ik      = 1/n sum_(j != k) f_c(r_ij) ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )   eqs. 6.10, 6.11, summed over j
+    w_ij      = f_c(r_ij) [ 1 + sum_v (P x_j)_v (Q G(r_ij))_v ]                        how much neighbor j turns filters
+    s_ik      = 1/n sum_j w_ij ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )               eqs. 6.10, 6.11, summed over j
     m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik)                                   eqs. 6.13, 6.14; * by elements
-    x_i^(b+1) = x_i^b + U ssp(V m_i)                                                 eq. 6.15
+    x_i^(b+1) = x_i^b + U ssp(V m_i + C x_i^b)                                       eq. 6.15
     E         = sum_i [ scale o . x_i^B + shift ]                                    eq. 6.16
 
-of X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6. Other than printed there:
-the message carries the features of the neighbor k (eq. 6.13 has those of the center, so that no feature of a neighbor
-ever entered), f_c takes neighbors smoothly out at the cutoff, and n, the mean sum of f_c over neighbors, keeps messages
-of order one. The second weight matrix F acts on the sum over j, which is the same as on each term.
+of X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6. The sums over j and k run
+over neighbors, j = k included: pairs of atoms interact without a third one. The second weight matrix F acts on the sum
+over j, which is the same as on each term. Other than printed there:
+
+- `message: neighbor`: the message carries the features of the neighbor k. Eq. 6.13 has those of the center (`message:
+  center`, x_i in place of x_k and of x_j), and then no feature of a neighbor enters: their elements are alike.
+- w_ij, one for each of some `heads` that share the filters among themselves: as printed it is 1, and of j nothing is
+  known but its direction. With it the element of j and its distance count in the first layer already.
+- C: without it the center's own features do not reach its response to the message but through its neighbors.
+- f_c takes neighbors smoothly out at the cutoff; n, the mean sum of f_c over neighbors, keeps sums of order one.
 
 K members stand side by side: every parameter has a leading dimension K. Cost per atom and layer, for m neighbors:
-3 m^2 (angular Gaussians) (filters) multiplications with forces, and m^2 filters softplus.
+3 m^2 (angular Gaussians) (filters) multiplications with forces, m^2 filters softplus and m^2 heads angles.
 Smoothness: twice continuously differentiable (cutoff function), but where a neighbor sits on the atom itself.
 """
 
@@ -23,7 +30,7 @@ from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
-from rhopot.potentials.models.angular.settings import AngularNetworkSettings
+from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings
 
 
 def shifted_softplus(x: Tensor) -> Tensor:
@@ -42,31 +49,65 @@ class AngularLayer(nn.Module):
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        hidden, width, n_angular = settings.filters, settings.width, len(basis.cosines)
+        heads, filters, width, n_angular = settings.heads, settings.filters, settings.width, len(basis.cosines)
+        n_radial, own = len(basis.distances), filters // heads
 
-        def drawn(rows: int, columns: int, deviation: float) -> nn.Parameter:
-            each = [torch.randn(rows, columns, generator=stream, dtype=torch.float64) for stream in streams]
+        def drawn(*shape: int, deviation: float) -> nn.Parameter:
+            each = [torch.randn(*shape, generator=stream, dtype=torch.float64) for stream in streams]
             return nn.Parameter((deviation * torch.stack(each)).to(dtype))
 
         # Of order one: two or three Gaussians of the distance and of the cosine are not small at a time.
-        self.bases = drawn(len(basis.distances), n_angular * hidden, 0.7)
-        self.filters = drawn(hidden, width, 2.0 * hidden**-0.5)
-        self.mix = drawn(width, width, width**-0.5)
-        self.update = drawn(width, width, width**-0.5)
+        self.bases = drawn(heads, n_radial, n_angular * own, deviation=0.7)
+        self.filters = drawn(filters, width, deviation=2.0 * filters**-0.5)
+        self.mix = drawn(width, width, deviation=width**-0.5)
+        self.own = drawn(width, width, deviation=width**-0.5)
+        self.update = drawn(width, width, deviation=width**-0.5)
+        self.weight_distances = drawn(n_radial, heads * TERMS, deviation=0.7)
+        self.weight_features = drawn(width, heads * TERMS, deviation=(width * TERMS) ** -0.5)
+        # Rows of an edge are one matrix product: Gaussians times bases, and direction and weight as they are.
+        kept = torch.zeros(n_radial + 4, n_angular * own + 4, dtype=torch.float64)
+        kept[-4:, -4:] = torch.eye(4, dtype=torch.float64)
+        self.register_buffer("kept", kept.to(dtype))
+        ahead = torch.exp((1.0 - basis.cosines).square() * (-0.5 / basis.cosine_width**2))
+        self.register_buffer("ahead", ahead.to(dtype))
+        self.kept: Tensor
+        self.ahead: Tensor
         self.cosine_width: float = basis.cosine_width
-        self.n_angular: int = n_angular
+        self.heads: int = heads
+        self.of_neighbors: bool = settings.message == "neighbor"
 
     def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
         """Return the refined features (N, d) of member k.
 
         radial (E, n_radial): Gaussians of the distances; tail (E, 4): directions and f_c; scale (): 1 / n.
         """
-        rows = torch.cat([radial @ self.bases[k], tail], dim=1)
-        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.n_angular, self.cosine_width) * scale
-        filtered = (summed @ self.filters[k]) * x.index_select(0, graph.neighbour) * (tail[:, 3:] * scale)
+        row = edge_centres(graph.first_edge)
+        source = graph.neighbour if self.of_neighbors else graph.centre.index_select(0, row)
+        summed = self.summed_filters(x, radial, tail, source, graph.first_edge, k) * (scale * scale)
+        filtered = (summed @ self.filters[k]) * x.index_select(0, source) * tail[:, 3:]
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
-        messages = messages.index_add(0, edge_centres(graph.first_edge), filtered)
-        return x.index_add(0, graph.centre, shifted_softplus(messages @ self.mix[k]) @ self.update[k])
+        messages = messages.index_add(0, row, filtered)
+        hidden = messages @ self.mix[k] + x.index_select(0, graph.centre) @ self.own[k]
+        return x.index_add(0, graph.centre, shifted_softplus(hidden) @ self.update[k])
+
+    def summed_filters(
+        self, x: Tensor, radial: Tensor, tail: Tensor, source: Tensor, first_edge: Tensor, k: int
+    ) -> Tensor:
+        """Return n s (E, filters) of member k; source (E): rows of x that weigh neighbors."""
+        n_edges, heads, bases = radial.shape[0], self.heads, self.bases[k]
+        weighing = (x @ self.weight_features[k]).index_select(0, source) * (radial @ self.weight_distances[k])
+        weight = tail[:, 3:] * (1.0 + weighing.reshape(n_edges, heads, weighing.shape[1] // heads).sum(2))
+        edge = torch.cat([radial, tail[:, :3]], dim=1).unsqueeze(0).expand(heads, -1, -1)
+        edge = torch.cat([edge, weight.t().unsqueeze(2)], dim=2)
+        rows = torch.bmm(edge, nn.functional.pad(bases, [0, 4, 0, 4]) + self.kept).flatten(0, 1)
+        begin = torch.arange(heads, device=first_edge.device).unsqueeze(1) * n_edges
+        first = torch.cat([first_edge[:1], (first_edge[1:].unsqueeze(0) + begin).flatten()])
+        n_angular, own = self.ahead.shape[0], self.filters.shape[1] // heads
+        others = torch.ops.rhopot.angular_filters_v1(rows, first, n_angular, self.cosine_width)
+        # j = k, of cosine 1
+        ahead = (bases.reshape(heads, radial.shape[1], n_angular, own) * self.ahead.unsqueeze(1)).sum(2)
+        itself = shifted_softplus(torch.matmul(radial, ahead)) * weight.t().unsqueeze(2)
+        return (others.reshape(heads, n_edges, own) + itself).transpose(0, 1).flatten(1, 2)
 
 
 class AngularNetworks(nn.Module):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+# Products of a function of the distance and a feature that weigh a neighbor, for each head.
+TERMS = 8
 
 
 class AngularNetworkSettings(BaseModel):
@@ -15,11 +20,25 @@ class AngularNetworkSettings(BaseModel):
     width: int = Field(128, ge=1)
     """Features of an atom."""
     filters: int = Field(128, ge=8, multiple_of=8)
-    """Hidden filters of an edge; a multiple of 8."""
+    """Hidden filters of an edge; a multiple of 8 times `heads`."""
+    heads: int = Field(4, ge=1, le=16)
+    """Groups of filters, each of which weighs neighbors in its own way."""
+    message: Literal["neighbor", "center"] = "neighbor"
+    """Whose features a message carries; center: as printed, elements of neighbors are then alike."""
+
+    @field_validator("heads")
+    @classmethod
+    def _of_equal_size(cls, heads: int, info: ValidationInfo) -> int:
+        """Filters in groups of whole packs of numbers."""
+        filters = info.data.get("filters", 8 * heads)
+        if filters % (8 * heads):
+            raise ValueError(f"heads must divide filters = {filters} into multiples of 8, got {heads}; 1 always does")
+        return heads
 
     def describe(self, n_radial: int, n_angular: int) -> str:
         """Say in a line what the networks are."""
-        layer = self.filters * (n_radial * n_angular + self.width) + 2 * self.width**2
+        weighing = TERMS * self.heads * (n_radial + self.width)
+        layer = self.filters * (n_radial * n_angular + self.width) + 3 * self.width**2 + weighing
         return (
             f"angular network, {self.layers} layers, {self.width} features of an atom, {self.filters} filters, "
             f"{self.layers * layer} parameters and {2 * self.width} for each element"

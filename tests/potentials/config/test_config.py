@@ -87,7 +87,7 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
             "family: soap_gap",
             "family: soap_gab",
             "line 1: family must be one of soap_linear, soap_gap, multispectrum, multispectrum_gap, gmp_snn, bpnn, "
-            "scattering, got",
+            "angular, scattering, got",
         ),
         ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
         ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),
@@ -247,7 +247,8 @@ def test_one_member_is_refused_before_anything_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["soap_linear", "soap_gap", "multispectrum", "multispectrum_gap", "gmp_snn", "bpnn", "scattering"]
+    "name",
+    ["soap_linear", "soap_gap", "multispectrum", "multispectrum_gap", "gmp_snn", "bpnn", "angular", "scattering"],
 )
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]
@@ -260,6 +261,12 @@ def test_configuration_for_molecules_loads() -> None:
     config = load_config(CONFIGS.parent / "rmd17" / "multispectrum.yaml", ["data.train=ethanol.xyz.gz"])
     assert config.family == "multispectrum"
     assert config.targets.stress is None
+
+
+def test_angular_networks_are_trained_on_processors() -> None:
+    sentence = r"training\.device must be auto or cpu for angular networks, got cuda; their filters run on processors"
+    with pytest.raises(ConfigError, match=sentence):
+        load_config(CONFIGS / "angular.yaml", ["training.device=cuda"])
 
 
 @pytest.mark.parametrize("value", ["inf", ".inf", "nan", ".nan", "-1", "0", "1e-300", "-.inf", "No", "true"])

@@ -151,7 +151,8 @@ def test_the_settings_in_a_model_file_make_its_descriptor_without_data(
     settings = family.descriptor_settings.model_validate(card.descriptor)
     made = family.descriptor_for(settings, (), card.symbols)
     assert made.settings == settings
-    assert (card.kind, card.n_layers, card.cutoff) == (family.kind, family.n_layers, family.reach(settings))
+    assert (card.kind, card.cutoff) == (family.kind, family.reach(settings))
+    assert (card.n_layers == 1) == (family.n_layers == 1)
     atoms = read(trained_models.DATA / "Li8Si24_0.xyz", 0)
     found = family.features(made, atoms)
     assert found.shape == ((len(atoms), made.n_features) if family.kind == "local" else (made.n_features,))
