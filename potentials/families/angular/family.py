@@ -57,8 +57,14 @@ FAMILY = Family(
     defaults={
         **COMMITTEE,
         "uncertainty": {"members": 0},  # each costs as much as the first
-        "descriptor": {"cutoff": 4.5, "n_radial": 20, "n_angular": 8},
+        "descriptor": {"cutoff": 4.5},
         "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 4},
-        "training": {"epochs": 120, "batch": 48, "batch_by": "atoms", "loss": {"stress": 0.1}},
+        "training": {
+            "epochs": 100,
+            "batch": 48,
+            "batch_by": "atoms",
+            "learning_rate": 1e-2,
+            "loss": {"stress": 0.1},
+        },
     },
 )
