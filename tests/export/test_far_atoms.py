@@ -80,7 +80,7 @@ def test_fragments_far_apart_are_each_as_alone(family: str, trained_model: Calla
     forces = [calc.get_forces(fragment) for fragment in (TRIMER, TETRAMER)]
     assert min(np.abs(one).max() for one in forces) > 0.05
     free = sum(calc.get_property("energy", ase.Atoms(symbol)) for symbol in (TRIMER + TETRAMER).symbols)
-    assert abs(energy - free) > 0.2, "their atoms interact"
+    assert abs(energy - free) > 0.05, "their atoms interact"
     for axis, distance in ((0, 50.0), (1, 6e5), (2, 9e8)):
         moved = TETRAMER.copy()
         moved.positions[:, axis] += distance

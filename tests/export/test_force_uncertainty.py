@@ -17,7 +17,7 @@ RATTLE = (0.05, 0.1, 0.2, 0.4, 0.8)  # A
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_on_training_structures_it_lies_near_the_force_error(trained_model: Callable[[str], Path], family: str) -> None:
-    """Within a factor of two and a half: the calibration is that of unseen structures of other compositions."""
+    """Within a factor of three: the calibration is that of unseen structures of other compositions."""
     model = load_model(trained_model(family))
     assert set(model.card.uncertainty.force_factors) == {"Li", "Si"}
     errors, deviations = [], []
@@ -27,7 +27,7 @@ def test_on_training_structures_it_lies_near_the_force_error(trained_model: Call
         errors.append((found.forces - frame.forces).ravel())
         deviations.append(found.forces_uncertainty)
     ratio = np.sqrt(np.mean(np.concatenate(deviations) ** 2) / np.mean(np.concatenate(errors) ** 2))
-    assert 0.4 < ratio < 2.5
+    assert 1 / 3 < ratio < 3.0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

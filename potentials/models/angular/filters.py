@@ -28,11 +28,10 @@ def filter_responses(basis: Any, layer: Any, distances: Tensor, cosines: Tensor,
     basis: of the model, its `descriptor`.
     """
     table, mixing = layer.bases[member], layer.filters[member]
-    heads, n_radial, _ = table.shape
     vectors = torch.zeros(len(distances), 3, dtype=table.dtype)
     vectors[:, 0] = distances.to(table.dtype)
     radial, tail = basis.edges(vectors)
     angular = gaussians(cosines.to(table.dtype), basis.cosines.to(table.dtype), float(basis.cosine_width))
-    table = table.reshape(heads, n_radial, angular.shape[1], -1)
-    hidden = shifted_softplus(torch.einsum("xr,yc,hrcf->xyhf", radial, angular, table)).flatten(2)
+    table = table.reshape(radial.shape[1], angular.shape[1], -1)
+    hidden = shifted_softplus(torch.einsum("xr,yc,rcf->xyf", radial, angular, table))
     return (tail[:, 3, None, None] * (hidden @ mixing)).permute(2, 0, 1)

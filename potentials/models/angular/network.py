@@ -50,28 +50,21 @@ class AngularLayer(nn.Module):
     ) -> None:
         super().__init__()
         heads, filters, width, n_angular = settings.heads, settings.filters, settings.width, len(basis.cosines)
-        n_radial, own = len(basis.distances), filters // heads
+        n_radial = len(basis.distances)
 
         def drawn(*shape: int, deviation: float) -> nn.Parameter:
             each = [torch.randn(*shape, generator=stream, dtype=torch.float64) for stream in streams]
             return nn.Parameter((deviation * torch.stack(each)).to(dtype))
 
         # Of order one: two or three Gaussians of the distance and of the cosine are not small at a time.
-        self.bases = drawn(heads, n_radial, n_angular * own, deviation=0.7)
+        self.bases = drawn(n_radial, n_angular * filters, deviation=0.7)
         self.filters = drawn(filters, width, deviation=2.0 * filters**-0.5)
         self.mix = drawn(width, width, deviation=width**-0.5)
         self.own = drawn(width, width, deviation=width**-0.5)
         self.update = drawn(width, width, deviation=width**-0.5)
         self.weight_distances = drawn(n_radial, heads * TERMS, deviation=0.7)
         self.weight_features = drawn(width, heads * TERMS, deviation=(width * TERMS) ** -0.5)
-        # Rows of an edge are one matrix product: Gaussians times bases, and direction and weight as they are.
-        kept = torch.zeros(n_radial + 4, n_angular * own + 4, dtype=torch.float64)
-        kept[-4:, -4:] = torch.eye(4, dtype=torch.float64)
-        self.register_buffer("kept", kept.to(dtype))
-        ahead = torch.exp((1.0 - basis.cosines).square() * (-0.5 / basis.cosine_width**2))
-        self.register_buffer("ahead", ahead.to(dtype))
-        self.kept: Tensor
-        self.ahead: Tensor
+        self.n_angular: int = n_angular
         self.cosine_width: float = basis.cosine_width
         self.heads: int = heads
         self.of_neighbors: bool = settings.message == "neighbor"
@@ -94,20 +87,14 @@ class AngularLayer(nn.Module):
         self, x: Tensor, radial: Tensor, tail: Tensor, source: Tensor, first_edge: Tensor, k: int
     ) -> Tensor:
         """Return n s (E, filters) of member k; source (E): rows of x that weigh neighbors."""
-        n_edges, heads, bases = radial.shape[0], self.heads, self.bases[k]
         weighing = (x @ self.weight_features[k]).index_select(0, source) * (radial @ self.weight_distances[k])
-        weight = tail[:, 3:] * (1.0 + weighing.reshape(n_edges, heads, weighing.shape[1] // heads).sum(2))
-        edge = torch.cat([radial, tail[:, :3]], dim=1).unsqueeze(0).expand(heads, -1, -1)
-        edge = torch.cat([edge, weight.t().unsqueeze(2)], dim=2)
-        rows = torch.bmm(edge, nn.functional.pad(bases, [0, 4, 0, 4]) + self.kept).flatten(0, 1)
-        begin = torch.arange(heads, device=first_edge.device).unsqueeze(1) * n_edges
-        first = torch.cat([first_edge[:1], (first_edge[1:].unsqueeze(0) + begin).flatten()])
-        n_angular, own = self.ahead.shape[0], self.filters.shape[1] // heads
-        others = torch.ops.rhopot.angular_filters_v1(rows, first, n_angular, self.cosine_width)
-        # j = k, of cosine 1
-        ahead = (bases.reshape(heads, radial.shape[1], n_angular, own) * self.ahead.unsqueeze(1)).sum(2)
-        itself = shifted_softplus(torch.matmul(radial, ahead)) * weight.t().unsqueeze(2)
-        return (others.reshape(heads, n_edges, own) + itself).transpose(0, 1).flatten(1, 2)
+        terms = weighing.shape[1] // self.heads
+        weights = tail[:, 3:] * (1.0 + weighing.reshape(-1, self.heads, terms).sum(2))
+        rows = torch.cat([radial @ self.bases[k], tail[:, :3], weights], dim=1)
+        found: Tensor = torch.ops.rhopot.angular_filters_v1(
+            rows, first_edge, self.n_angular, self.heads, self.cosine_width
+        )
+        return found
 
 
 class AngularNetworks(nn.Module):

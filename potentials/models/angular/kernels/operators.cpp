@@ -19,11 +19,11 @@ constexpr std::int64_t MOST_GAUSSIANS = 64, FILTERS_MULTIPLE = 8;  // whole pack
 struct AngularFilters {
     static constexpr const char *NAME = "angular_filters_v1", *REFERENCE = ANGULAR_REFERENCE;
     Tensor rows, first_edge;
-    std::int64_t n_gaussians = 0;
+    std::int64_t n_gaussians = 0, n_heads = 1;
     double width = 0;
 
     std::int64_t n_centres() const { return first_edge.size(0) - 1; }
-    std::int64_t n_filters() const { return (rows.size(1) - 4) / n_gaussians; }
+    std::int64_t n_filters() const { return (rows.size(1) - 3 - n_heads) / n_gaussians; }
 
     void check() const {
         const auto type = rows.scalar_type();
@@ -33,9 +33,10 @@ struct AngularFilters {
         TORCH_CHECK_VALUE(n_gaussians >= 2 && n_gaussians <= MOST_GAUSSIANS, "n_gaussians must lie in [2, ", MOST_GAUSSIANS,
                           "], got ", n_gaussians);
         TORCH_CHECK_VALUE(std::isfinite(width) && width > 0, "width must be positive, got ", width);
-        TORCH_CHECK_VALUE(rows.dim() == 2 && rows.size(1) > 4 && (rows.size(1) - 4) % (FILTERS_MULTIPLE * n_gaussians) == 0,
-                          "rows must be of shape (E, ", n_gaussians, " D + 4) with D a multiple of ", FILTERS_MULTIPLE,
-                          ", got ", rows.sizes());
+        TORCH_CHECK_VALUE(n_heads >= 1, "n_heads must be at least 1, got ", n_heads);
+        const std::int64_t size = rows.dim() == 2 ? rows.size(1) - 3 - n_heads : 0, unit = FILTERS_MULTIPLE * n_heads;
+        TORCH_CHECK_VALUE(size > 0 && size % (unit * n_gaussians) == 0, "rows must be of shape (E, ", n_gaussians, " D + ",
+                          3 + n_heads, ") with D a multiple of ", unit, ", got ", rows.sizes());
         check_offsets(first_edge, n_centres(), rows.size(0));
     }
 
@@ -46,7 +47,8 @@ struct AngularFilters {
                 first_edge.const_data_ptr<std::int64_t>(),
                 T(width),
                 int(n_gaussians),
-                int(n_filters())};
+                int(n_filters()),
+                int(n_heads)};
     }
     // work(kernels, problem, begin, end, workspace) over all centres, in the float type of the rows
     template <class Work> void over_stars(const Tensor& tangent, const Work& work) const {
@@ -90,27 +92,31 @@ struct AngularFilters {
         visit(self.rows);
         visit(self.first_edge);
         visit(self.n_gaussians);
+        visit(self.n_heads);
         visit(self.width);
     }
 };
 
-AngularFilters angular_arguments(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
-    AngularFilters a{rows.contiguous(), first_edge.contiguous(), n_gaussians, width};
+AngularFilters angular_arguments(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, std::int64_t n_heads,
+                                 double width) {
+    AngularFilters a{rows.contiguous(), first_edge.contiguous(), n_gaussians, n_heads, width};
     a.check();
     return a;
 }
 
-Tensor angular_filters_plain(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
-    return angular_arguments(rows, first_edge, n_gaussians, width).value();
+Tensor angular_filters_plain(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, std::int64_t n_heads,
+                             double width) {
+    return angular_arguments(rows, first_edge, n_gaussians, n_heads, width).value();
 }
-Tensor angular_filters_autograd(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, double width) {
-    return value_of(angular_arguments(rows, first_edge, n_gaussians, width));
+Tensor angular_filters_autograd(const Tensor& rows, const Tensor& first_edge, std::int64_t n_gaussians, std::int64_t n_heads,
+                                double width) {
+    return value_of(angular_arguments(rows, first_edge, n_gaussians, n_heads, width));
 }
 
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rhopot, m) {
-    m.def("angular_filters_v1(Tensor rows, Tensor first_edge, int n_gaussians, float width) -> Tensor");
+    m.def("angular_filters_v1(Tensor rows, Tensor first_edge, int n_gaussians, int n_heads, float width) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(rhopot, CPU, m) { m.impl("angular_filters_v1", angular_filters_plain); }
 TORCH_LIBRARY_IMPL(rhopot, AutogradCPU, m) { m.impl("angular_filters_v1", angular_filters_autograd); }

@@ -41,8 +41,8 @@ template <class T, bool DUAL> struct Star {
     const AngularProblem<T>* problem;
     std::int64_t first;
     int count, window;                       // edges; Gaussians of a cosine that are kept
-    Field<T, DUAL> ends;                     // [count, 4]: x, y, z of the direction, and the weight
-    Field<T, DUAL> end_gradient;             // [count, 4]
+    Field<T, DUAL> ends;                     // [count, 3 + n_heads]: x, y, z of the direction, and the weights
+    Field<T, DUAL> end_gradient;             // [count, 3 + n_heads]
     Field<T, DUAL> gaussians, derivatives;   // [window, padded]: G_c and dG_c/dt
     Field<T, DUAL> gradient;                 // [n_gaussians, n_filters]: dL/dA of an edge
     Field<T, DUAL> sum;                      // [n_filters]
@@ -55,14 +55,14 @@ template <class T, bool DUAL> struct Star {
     }
     static std::ptrdiff_t size(const AngularProblem<T>& p, std::int64_t edges) {
         const std::ptrdiff_t d = p.n_filters;
-        return (2 * padded<T>(4 * edges) + 2 * padded<T>(p.n_gaussians + WIDTH<T>) + (p.n_gaussians + 1) * d) * (DUAL ? 2 : 1);
+        return (2 * padded<T>(p.end() * edges) + 2 * padded<T>(p.n_gaussians + WIDTH<T>) + (p.n_gaussians + 1) * d) * (DUAL ? 2 : 1);
     }
     static Star from(Arena<T>& arena, const AngularProblem<T>& p, std::int64_t edges) {
         Star s;
         s.problem = &p;
         s.window = window_of(p);
-        s.ends = arena.template take<DUAL>(padded<T>(4 * edges));
-        s.end_gradient = arena.template take<DUAL>(padded<T>(4 * edges));
+        s.ends = arena.template take<DUAL>(padded<T>(p.end() * edges));
+        s.end_gradient = arena.template take<DUAL>(padded<T>(p.end() * edges));
         s.gaussians = arena.template take<DUAL>(padded<T>(p.n_gaussians + WIDTH<T>));
         s.derivatives = arena.template take<DUAL>(padded<T>(p.n_gaussians + WIDTH<T>));
         s.gradient = arena.template take<DUAL>(std::ptrdiff_t(p.n_gaussians) * p.n_filters);
@@ -75,10 +75,10 @@ template <class T, bool DUAL> struct Star {
         first = p.first_edge[centre];
         count = int(p.first_edge[centre + 1] - first);
         for (int k = 0; k < count; ++k) {
-            const std::ptrdiff_t from = (first + k + 1) * p.row() - 4;
-            for (int axis = 0; axis < 4; ++axis) {
-                ends.value[4 * k + axis] = p.rows[from + axis];
-                if constexpr (DUAL) ends.derivative[4 * k + axis] = p.tangents[from + axis];
+            const std::ptrdiff_t from = (first + k + 1) * p.row() - p.end();
+            for (int n = 0; n < p.end(); ++n) {
+                ends.value[p.end() * k + n] = p.rows[from + n];
+                if constexpr (DUAL) ends.derivative[p.end() * k + n] = p.tangents[from + n];
             }
         }
     }
@@ -88,7 +88,7 @@ template <class T, bool DUAL> struct Star {
         if constexpr (DUAL) return {problem->rows + at, problem->tangents + at};
         else return {problem->rows + at};
     }
-    RHOPOT_INLINE Number end(int k, int axis) const { return ends.scalar(4 * k + axis); }
+    RHOPOT_INLINE Number end(int k, int n) const { return ends.scalar(problem->end() * k + n); }
 
     // Gaussians of the cosine between edges k and j, and their derivatives where wanted; the number of the first one
     template <bool DERIVATIVES> RHOPOT_INLINE int angles(int k, int j) const {
@@ -151,13 +151,15 @@ void values_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t en
         for (int k = 0; k < star.count; ++k) {
             clear(star.sum, d);
             for (int j = 0; j < star.count; ++j) {
-                if (j == k) continue;
                 const int c0 = star.template angles<false>(k, j);
                 const auto a = star.coefficients(k).at(c0 * d);
-                const V w = broadcast<V>(star.end(j, 3));
-                for (std::ptrdiff_t f = 0; f < d; f += WIDTH<T>) {
-                    const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
-                    star.sum.store(f, star.sum.load(f) + w * shifted_softplus(z).value);
+                for (int head = 0; head < p.n_heads; ++head) {
+                    const V w = broadcast<V>(star.end(j, 3 + head));
+                    const std::ptrdiff_t last = std::ptrdiff_t(head + 1) * p.per_head();
+                    for (std::ptrdiff_t f = last - p.per_head(); f < last; f += WIDTH<T>) {
+                        const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
+                        star.sum.store(f, star.sum.load(f) + w * shifted_softplus(z).value);
+                    }
                 }
             }
             T* to = sums + (star.first + k) * d;
@@ -169,39 +171,43 @@ void values_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t en
 // adds what edges k and j give to s and dL/dA of k, and to dL/du and dL/dw of both; h[D] of edge k
 template <class T, bool DUAL> RHOPOT_INLINE void adjoint_of_pair(const Star<T, DUAL>& star, int k, int j, const T* h) {
     using V = typename Field<T, DUAL>::Vector;
-    const std::ptrdiff_t d = star.problem->n_filters;
+    const AngularProblem<T>& p = *star.problem;
+    const std::ptrdiff_t d = p.n_filters;
     const int c0 = star.template angles<true>(k, j);
     const auto a = star.coefficients(k).at(c0 * d);
     const auto gradient = star.gradient.at(c0 * d);
-    const V w = broadcast<V>(star.end(j, 3));
-    V by_weight = zero<T, DUAL>(), by_cosine = zero<T, DUAL>();
-    for (std::ptrdiff_t f = 0; f < d; f += WIDTH<T>) {
-        const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
-        const V turned = combined<T, DUAL>(star.derivatives, a.at(f), star.window, d);
-        const Pack<T> incoming = load_pack<T>(h + f);
-        const auto y = shifted_softplus(z);
-        star.sum.store(f, star.sum.load(f) + w * y.value);
-        const V by_z = y.derivative * incoming;
-        by_weight += y.value * incoming;
-        by_cosine += by_z * turned;
-        const V weighted = by_z * w;
-        for (int c = 0; c < star.window; ++c) {
-            V to = gradient.load(c * d + f);
-            if constexpr (DUAL) {
-                to.value += weighted.value * star.gaussians.value[c];
-                to.derivative += weighted.value * star.gaussians.derivative[c];
-                to.derivative += weighted.derivative * star.gaussians.value[c];
-            } else {
-                to += weighted * star.gaussians.value[c];
+    V by_cosine = zero<T, DUAL>();
+    for (int head = 0; head < p.n_heads; ++head) {
+        const V w = broadcast<V>(star.end(j, 3 + head));
+        V by_weight = zero<T, DUAL>();
+        const std::ptrdiff_t last = std::ptrdiff_t(head + 1) * p.per_head();
+        for (std::ptrdiff_t f = last - p.per_head(); f < last; f += WIDTH<T>) {
+            const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
+            const V turned = combined<T, DUAL>(star.derivatives, a.at(f), star.window, d);
+            const Pack<T> incoming = load_pack<T>(h + f);
+            const auto y = shifted_softplus(z);
+            star.sum.store(f, star.sum.load(f) + w * y.value);
+            by_weight += y.value * incoming;
+            const V weighted = y.derivative * incoming * w;
+            by_cosine += weighted * turned;
+            for (int c = 0; c < star.window; ++c) {
+                V to = gradient.load(c * d + f);
+                if constexpr (DUAL) {
+                    to.value += weighted.value * star.gaussians.value[c];
+                    to.derivative += weighted.value * star.gaussians.derivative[c];
+                    to.derivative += weighted.derivative * star.gaussians.value[c];
+                } else {
+                    to += weighted * star.gaussians.value[c];
+                }
+                gradient.store(c * d + f, to);
             }
-            gradient.store(c * d + f, to);
         }
+        add_to<T, DUAL>(star.end_gradient, p.end() * j + 3 + head, total(by_weight));
     }
-    add_to<T, DUAL>(star.end_gradient, 4 * j + 3, total(by_weight));
-    const auto by_t = total(by_cosine) * star.end(j, 3);
+    const auto by_t = total(by_cosine);
     for (int axis = 0; axis < 3; ++axis) {
-        add_to<T, DUAL>(star.end_gradient, 4 * j + axis, by_t * star.end(k, axis));
-        add_to<T, DUAL>(star.end_gradient, 4 * k + axis, by_t * star.end(j, axis));
+        add_to<T, DUAL>(star.end_gradient, p.end() * j + axis, by_t * star.end(k, axis));
+        add_to<T, DUAL>(star.end_gradient, p.end() * k + axis, by_t * star.end(j, axis));
     }
 }
 
@@ -210,16 +216,14 @@ void adjoint_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t e
                   T* memory) {
     Arena<T> arena{memory};
     auto star = Star<T, DUAL>::from(arena, p, most_edges(p, begin, end));
-    const std::ptrdiff_t d = p.n_filters, size = p.row() - 4;
+    const std::ptrdiff_t d = p.n_filters, size = p.row() - p.end();
     for (std::int64_t i = begin; i < end; ++i) {
         star.gather(i);
-        clear(star.end_gradient, 4 * star.count);
+        clear(star.end_gradient, p.end() * star.count);
         for (int k = 0; k < star.count; ++k) {
             clear(star.gradient, size);
             clear(star.sum, d);
-            for (int j = 0; j < star.count; ++j) {
-                if (j != k) adjoint_of_pair(star, k, j, h + (star.first + k) * d);
-            }
+            for (int j = 0; j < star.count; ++j) adjoint_of_pair(star, k, j, h + (star.first + k) * d);
             T* to = gradient + (star.first + k) * p.row();
             for (std::ptrdiff_t f = 0; f < size; f += WIDTH<T>) {
                 store_pack<T>(to + f, load_pack<T>(wanted(star.gradient) + f));
@@ -230,7 +234,7 @@ void adjoint_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t e
         }
         for (int k = 0; k < star.count; ++k) {
             T* to = gradient + (star.first + k) * p.row() + size;
-            for (int axis = 0; axis < 4; ++axis) to[axis] = wanted(star.end_gradient)[4 * k + axis];
+            for (int n = 0; n < p.end(); ++n) to[n] = wanted(star.end_gradient)[p.end() * k + n];
         }
     }
 }
