@@ -27,7 +27,7 @@ class AngularBasis(Features):
     """The bases of these settings, which name the elements.
 
     Attributes:
-        distances (n_radial), cosines (n_angular): centers of the Gaussians; distance_width, cosine_width: their s.
+        distances, cosines: centers of the Gaussians; distance_width, cosine_width: their s.
     """
 
     distances: Tensor
