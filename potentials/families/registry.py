@@ -27,6 +27,7 @@ OURS = {
     "bpnn": "rhopot.potentials.families.bpnn:FAMILY",
     "scattering": "rhopot.potentials.families.scattering.family:FAMILY",
     "angular": "rhopot.potentials.families.angular.family:FAMILY",
+    "pooling": "rhopot.potentials.families.pooling.family:FAMILY",
 }
 
 
