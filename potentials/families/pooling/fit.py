@@ -34,7 +34,7 @@ class TrainablePooling(MoleculeModel):
 
     def energies(self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return energies (K, n) in eV without baseline and, in training, the weighted penalties of assignments."""
-        penalized = self.training and any(self._weights)
+        penalized = self.training and any(self._weights) and len(self.networks.levels) > 0
         energy, penalties = self.networks(
             positions, batch.image, batch.n_atoms, *self.basis.edges(graph.edge_vectors), graph, penalized
         )
@@ -60,7 +60,7 @@ def fit_pooling(problem: FitProblem, settings: FamilySettings) -> FitResult:
     networks = copy.deepcopy(found.model.networks).to("cpu", torch.float64)
     factor = 1.0 if found.calibration is None else found.calibration.factor
     model = PoolingModel(basis, networks, problem.baseline, problem.pair, factor)
-    report = {"regressor": network.model_dump(mode="json"), **found.report, "networks": _shape(problem, network)}
+    report = {"regressor": network.model_dump(mode="json"), **found.report, "networks": _shape(problem, basis, network)}
     return FitResult(model, model, report, found.force_calibration)
 
 
@@ -82,15 +82,14 @@ def _prepare(
     others = [_other_nodes(problem.train, fraction) for fraction in network.nodes]
     networks.prepare(mean_neighbours(basis, train, communicator), others, scale, shift)
     if communicator.rank == 0:
-        problem.progress.message(f"{len(seeds)} x {_shape(problem, network)}")
+        problem.progress.message(f"{len(seeds)} x {_shape(problem, basis, network)}")
     model = TrainablePooling(copy.deepcopy(basis), networks, network).to(dtype)
     return Trainable(model, train, validation, trained_quantities(train.labels, problem.targets, communicator))
 
 
-def _shape(problem: FitProblem, network: PoolingNetworkSettings) -> str:
+def _shape(problem: FitProblem, basis: AngularBasis, network: PoolingNetworkSettings) -> str:
     """Return the networks in words."""
-    basis = problem.descriptor.settings
-    return network.describe_pooling(basis.n_radial, basis.n_angular, _largest(problem))
+    return network.describe_pooling(basis.settings.n_radial, basis.settings.n_angular, _largest(problem))
 
 
 def _largest(problem: FitProblem) -> int:

@@ -23,7 +23,7 @@ from rhopot.potentials.structures import Frame, naming
 
 @dataclass(frozen=True)
 class MoleculeBatch(GraphBatch):
-    """Some structures as one graph, with the positions (N, 3) of their atoms from the center of each structure, in A."""
+    """Some structures as one graph; positions (N, 3): of their atoms from the center of each structure, in A."""
 
     positions: Tensor
 

@@ -32,7 +32,10 @@ def shifted_softplus(x: Tensor) -> Tensor:
 
 
 class AngularLayer(nn.Module):
-    """One layer of messages of K members."""
+    """One layer of messages of K members.
+
+    pairs: whether the sum of eq. 6.14 has the terms j = k too, so that a center with one neighbor gets a message.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class AngularLayer(nn.Module):
         settings: AngularNetworkSettings,
         streams: Sequence[torch.Generator],
         dtype: torch.dtype,
+        pairs: bool = False,
     ) -> None:
         super().__init__()
         hidden, width, n_angular = settings.filters, settings.width, len(basis.cosines)
@@ -55,6 +59,7 @@ class AngularLayer(nn.Module):
         self.update = drawn(width, width, width**-0.5)
         self.cosine_width: float = basis.cosine_width
         self.n_angular: int = n_angular
+        self.pairs: bool = pairs
 
     def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
         """Return the refined features (N, d) of member k.
@@ -62,11 +67,22 @@ class AngularLayer(nn.Module):
         radial (E, n_radial): Gaussians of the distances; tail (E, 4): directions and f_c; scale (): 1 / n.
         """
         rows = torch.cat([radial @ self.bases[k], tail], dim=1)
-        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.n_angular, self.cosine_width) * scale
+        summed = torch.ops.rhopot.angular_filters_v1(rows, graph.first_edge, self.n_angular, self.cosine_width)
+        if self.pairs:
+            summed = summed + self.of_pairs(radial, tail, k)
+        summed = summed * scale
         filtered = (summed @ self.filters[k]) * x.index_select(0, graph.neighbour) * (tail[:, 3:] * scale)
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, edge_centres(graph.first_edge), filtered)
         return x.index_add(0, graph.centre, shifted_softplus(messages @ self.mix[k]) @ self.update[k])
+
+    def of_pairs(self, radial: Tensor, tail: Tensor, k: int) -> Tensor:
+        """Return the terms j = k of the filters (E, D) of member k, from the cosine of each edge with itself."""
+        cosine = tail[:, :3].square().sum(1, keepdim=True)
+        places = torch.linspace(-1.0, 1.0, self.n_angular, dtype=tail.dtype, device=tail.device)
+        angular = torch.exp((cosine - places).square() * (-0.5 / self.cosine_width**2))
+        basis = (radial.unsqueeze(2) * angular.unsqueeze(1)).flatten(1)
+        return tail[:, 3:] * shifted_softplus(basis @ self.bases[k].reshape(basis.shape[1], -1))
 
 
 class AngularNetworks(nn.Module):

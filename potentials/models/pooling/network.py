@@ -6,15 +6,16 @@
 
 of X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6. Features are pooled as
 sums with weights that add up to one for every atom, so without messages between nodes the energy is that of the atoms.
+The sum over pairs of neighbors (eq. 6.14) has the terms j = k: two nodes, or two atoms, act on each other too.
 
-Nodes have distances and angles like atoms. As in [thesis, sec. 6.2.2] their neighbors follow from pooled positions,
-not from the pooled adjacency of eq. 6.18; what remains of that is the weight of an edge,
+Nodes have distances and angles like atoms. As in section 6.2.2 their neighbors follow from pooled positions, not from
+the pooled adjacency of eq. 6.18; what remains of that is the weight of an edge,
 
     w_kl = f_c(d_kl) q(o_k) q(o_l),     q(o) = o / (1 + o),     d_kl^2 = |R_kl|^2 + SOFT^2,     u_kl = R_kl / d_kl
 
-in place of f_c: a node that hardly any atom belongs to neither sends nor receives. Two nodes may stand in one place, and
-do where symmetry wants it (benzene: carbon and hydrogen), where distance and direction have no derivative; with SOFT
-every derivative is finite, and the direction fades out smoothly over that length.
+in place of f_c: a node that hardly any atom belongs to neither sends nor receives. Two nodes may be in one place, and
+do where symmetry wants it (benzene: carbon and hydrogen); there |R_kl| has no derivative. With SOFT every derivative is
+finite, and the direction fades out over that length.
 
 K members stand side by side: every parameter has a leading dimension K. Cost: that of the layers between atoms, and for
 M nodes about M^3 n_angular filters multiplications for each layer between nodes: all pairs and all angles.
@@ -22,6 +23,7 @@ Smoothness: twice continuously differentiable, but where two atoms are in one pl
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ class PooledLayers(nn.Module):
         super().__init__()
         self.pooling = Pooling(fraction, largest, settings.width, streams, dtype)
         self.layers = nn.ModuleList(
-            AngularLayer(basis, settings, streams, dtype) for _ in range(settings.pooled_layers)
+            AngularLayer(basis, settings, streams, dtype, pairs=True) for _ in range(settings.pooled_layers)
         )
         self.register_buffer("scale", torch.ones((), dtype=dtype))
         self.scale: Tensor
@@ -80,6 +82,8 @@ class PoolingNetworks(nn.Module):
     """
 
     n_members: int
+    if TYPE_CHECKING:  # TorchScript takes the types of modules from their instances
+        levels: Any
 
     def __init__(
         self,
@@ -96,7 +100,9 @@ class PoolingNetworks(nn.Module):
         self.pooled_basis = AngularBasis(basis.settings.model_copy(update=between)).to(dtype)
         each = [torch.randn(basis.n_species, settings.width, generator=one, dtype=torch.float64) for one in streams]
         self.embedding = nn.Parameter(torch.stack(each).to(dtype))
-        self.layers = nn.ModuleList(AngularLayer(basis, settings, streams, dtype) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(
+            AngularLayer(basis, settings, streams, dtype, pairs=True) for _ in range(settings.layers)
+        )
         self.levels = nn.ModuleList(
             PooledLayers(self.pooled_basis, settings, fraction, largest, streams, dtype) for fraction in settings.nodes
         )
@@ -121,7 +127,13 @@ class PoolingNetworks(nn.Module):
         self.energy_shift.fill_(energy_shift)
 
     def forward(
-        self, positions: Tensor, image: Tensor, n_atoms: Tensor, radial: Tensor, tail: Tensor, graph: AtomicGraph,
+        self,
+        positions: Tensor,
+        image: Tensor,
+        n_atoms: Tensor,
+        radial: Tensor,
+        tail: Tensor,
+        graph: AtomicGraph,
         penalties: bool,
     ) -> tuple[Tensor, Tensor]:
         """Return energies (K, n) in eV of structures, without baseline, and where asked for the penalties (K, n, 2).

@@ -100,9 +100,9 @@ class PoolingModel(nn.Module):
         graph = open_graph(positions, species, self.descriptor.cutoff)
         radial, tail = self.descriptor.edges(graph.edge_vectors.to(self.networks.scale.dtype))
         n_atoms = torch.full([1], positions.shape[0], dtype=torch.int64, device=positions.device)
-        found = self.networks(
-            self.centered(positions), torch.zeros_like(species), n_atoms, radial, tail, graph, False
-        )[0]
+        found = self.networks(self.centered(positions), torch.zeros_like(species), n_atoms, radial, tail, graph, False)[
+            0
+        ]
         return found[:, 0].to(torch.float64) + self.baseline(graph).sum()
 
     def centered(self, positions: Tensor) -> Tensor:
