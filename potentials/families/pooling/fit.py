@@ -79,8 +79,8 @@ def _prepare(
     scale, shift = energy_scale_and_shift(train.labels, train.n_atoms, communicator)
     seeds = [problem.seed + STRIDE * k for k in range(max(problem.members, 1))]
     networks = PoolingNetworks(basis, network, _largest(problem), seeds)
-    others = [_other_nodes(problem.train, fraction) for fraction in network.nodes]
-    networks.prepare(mean_neighbours(basis, train, communicator), others, scale, shift)
+    weights = [_weight_of_nodes(problem.train, fraction) for fraction in network.nodes]
+    networks.prepare(mean_neighbours(basis, train, communicator), weights, scale, shift)
     if communicator.rank == 0:
         problem.progress.message(f"{len(seeds)} x {_shape(problem, basis, network)}")
     model = TrainablePooling(copy.deepcopy(basis), networks, network).to(dtype)
@@ -97,7 +97,12 @@ def _largest(problem: FitProblem) -> int:
     return max(len(frame) for frame in problem.train)
 
 
-def _other_nodes(frames: Sequence[Frame], fraction: float) -> float:
-    """Return the mean number of other nodes of a node after a pooling, at least 1."""
-    counts = [most_nodes(fraction, len(frame)) for frame in frames]
-    return max(sum(n * (n - 1) for n in counts) / sum(counts), 1.0)
+def _weight_of_nodes(frames: Sequence[Frame], fraction: float) -> float:
+    """Return the mean sum of weights (see `models.pooling.network`) over the other nodes of a node, for atoms evenly
+    distributed over near nodes; at least that of two nodes of an atom each."""
+    total, number = 0.0, 0
+    for frame in frames:
+        n_nodes = most_nodes(fraction, len(frame))
+        q = len(frame) / (len(frame) + n_nodes)
+        total, number = total + n_nodes * (n_nodes - 1) * q * q, number + n_nodes
+    return max(total / number, 0.25)

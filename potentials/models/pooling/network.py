@@ -116,13 +116,16 @@ class PoolingNetworks(nn.Module):
         self.energy_shift: Tensor
 
     def prepare(
-        self, neighbours: float, others: Sequence[float], energy_scale: float, energy_shift: float = 0.0
+        self, neighbours: float, weights: Sequence[float], energy_scale: float, energy_shift: float = 0.0
     ) -> None:
-        """Set the constants: mean sum of f_c over the neighbors of an atom, mean number of other nodes of a node for
-        each pooling, scale and mean (eV) of atoms' energies."""
+        """Set the constants.
+
+        neighbours: mean sum of f_c over the neighbors of an atom; weights: mean sum of w over the other nodes of a node
+        for each pooling; energy_scale, energy_shift: scale and mean of the energies of atoms in eV.
+        """
         self.scale.fill_(1.0 / neighbours)
-        for level, number in zip(self.levels, others, strict=True):
-            level.scale.fill_(1.0 / number)
+        for level, weight in zip(self.levels, weights, strict=True):
+            level.scale.fill_(1.0 / weight)
         self.energy_scale.fill_(energy_scale)
         self.energy_shift.fill_(energy_shift)
 
