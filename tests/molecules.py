@@ -10,12 +10,14 @@ from ase.calculators.morse import MorsePotential
 from ase.calculators.singlepoint import SinglePointCalculator
 from torch import Tensor
 
+from rhopot.export import LoadedModel, ModelCard, TrainingData, Uncertainty
 from rhopot.potentials import operators
 from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.graph.species import species_indices
 from rhopot.potentials.models.pooling.network import PoolingNetworks
 from rhopot.potentials.models.pooling.pooling_model import PoolingModel
 from rhopot.potentials.models.pooling.settings import PoolingNetworkSettings
+from rhopot.potentials.units import UNLIMITED_STRETCH
 
 operators.load()
 
@@ -74,3 +76,34 @@ def energy_and_forces(found: torch.nn.Module, atoms: ase.Atoms) -> tuple[float, 
     energy = energies(found, atoms, positions)[0]
     (gradient,) = torch.autograd.grad(energy, positions)
     return float(energy.detach()), -gradient.numpy()
+
+
+def loaded(members: int = 3) -> LoadedModel:
+    """The same model with its card, never exported; calibrated, so that it states the uncertainty of forces."""
+    module = model(members=members, spread=0.8)
+    known = Uncertainty(members=module.n_members, force_factors=dict.fromkeys(SYMBOLS, 1.5))
+    card = ModelCard(
+        family="pooling",
+        kind="global",
+        symbols=SYMBOLS,
+        cutoff=module.descriptor.cutoff,
+        n_layers=1,
+        dtype="float64",
+        baseline_energies=dict(zip(SYMBOLS, module.baseline.elements, strict=True)),
+        uncertainty=known if members > 1 else Uncertainty(members=0),
+        descriptor=module.descriptor.settings.model_dump(mode="json"),
+        fit={"regressor": {}},
+        training_data=TrainingData(summary={"frames": 0}, hash="none"),
+        metrics={"frames": 0},
+        references=["none: made for tests"],
+        stretch=UNLIMITED_STRETCH,
+    )
+    return LoadedModel(card=card, module=module, name="pooling")
+
+
+def in_a_box(name: str, seed: int = 0, edge: float = 12.0) -> ase.Atoms:
+    """A rattled molecule in the middle of a box without periodic boundaries."""
+    atoms = rattled(name, seed)
+    atoms.set_cell(edge * np.eye(3))
+    atoms.center()
+    return atoms
