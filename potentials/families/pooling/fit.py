@@ -11,6 +11,7 @@ from torch import Tensor
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.families.angular.fit import STRIDE, mean_neighbours
 from rhopot.potentials.families.family import FamilySettings
+from rhopot.potentials.families.networks.jacobians import sums_of_images
 from rhopot.potentials.families.networks.standardise import energy_scale_and_shift
 from rhopot.potentials.families.pooling.molecules import MoleculeBatch, MoleculeModel, MoleculeSource
 from rhopot.potentials.fitting.gradient.fit import Trainable, train_committee
@@ -34,9 +35,13 @@ class TrainablePooling(MoleculeModel):
 
     def energies(self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return energies (K, n) in eV without baseline and, in training, the weighted penalties of assignments."""
+        # Once more, for the derivatives: a molecule that moves as a whole feels no force.
+        n_atoms, image = batch.n_atoms, batch.image
+        center = sums_of_images(positions.unsqueeze(0), image, len(n_atoms))[0] / n_atoms.unsqueeze(1)
+        positions = positions - center.index_select(0, image)
         penalized = self.training and any(self._weights) and len(self.networks.levels) > 0
         energy, penalties = self.networks(
-            positions, batch.image, batch.n_atoms, *self.basis.edges(graph.edge_vectors), graph, penalized
+            positions, image, n_atoms, *self.basis.edges(graph.edge_vectors), graph, penalized
         )
         return energy, penalties @ penalties.new_tensor(self._weights) if penalized else None
 

@@ -83,6 +83,7 @@ def test_distances_are_as_stated() -> None:
 @pytest.mark.parametrize("symbols", ["HCNO", "HOOH"], ids=["four elements", "both ends alike"])
 def test_the_energy_of_a_torsion_is_learnt_with_pooling_only(symbols: str) -> None:
     without, pooled = rmse(symbols, [], 3), rmse(symbols, [0.75], 1)
+    ratio = without / pooled
     print(f"{symbols}: RMSE {1000 * pooled:.1f} meV with pooling, {1000 * without:.1f} without, {ratio:.0f} to 1")
     deviation = float(np.std([frame.energy for frame in chains(symbols, 32, 1)]))
     assert without > 0.95 * deviation, "nothing but the mean is learnt"
