@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from rhopot.potentials.commands import plot_application
+
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add all commands to the application."""
     app.command()(harvest)
+    plot_application.add_to(app)
 
 
 def harvest(

@@ -65,7 +65,11 @@ def fit_pooling(problem: FitProblem, settings: FamilySettings) -> FitResult:
     networks = copy.deepcopy(found.model.networks).to("cpu", torch.float64)
     factor = 1.0 if found.calibration is None else found.calibration.factor
     model = PoolingModel(basis, networks, problem.baseline, problem.pair, factor)
-    report = {"regressor": network.model_dump(mode="json"), **found.report, "networks": _shape(problem, basis, network)}
+    report = {
+        "regressor": network.model_dump(mode="json"),
+        **found.report,
+        "networks": _shape(problem, network, networks),
+    }
     return FitResult(model, model, report, found.force_calibration)
 
 
@@ -87,14 +91,15 @@ def _prepare(
     weights = [_weight_of_nodes(problem.train, fraction) for fraction in network.nodes]
     networks.prepare(mean_neighbours(basis, train, communicator), weights, scale, shift)
     if communicator.rank == 0:
-        problem.progress.message(f"{len(seeds)} x {_shape(problem, basis, network)}")
+        problem.progress.message(f"{len(seeds)} x {_shape(problem, network, networks)}")
     model = TrainablePooling(copy.deepcopy(basis), networks, network).to(dtype)
     return Trainable(model, train, validation, trained_quantities(train.labels, problem.targets, communicator))
 
 
-def _shape(problem: FitProblem, basis: AngularBasis, network: PoolingNetworkSettings) -> str:
+def _shape(problem: FitProblem, settings: PoolingNetworkSettings, networks: PoolingNetworks) -> str:
     """Return the networks in words."""
-    return network.describe_pooling(basis.settings.n_radial, basis.settings.n_angular, _largest(problem))
+    number = sum(parameter.numel() for parameter in networks.parameters()) // networks.n_members
+    return settings.describe_pooling(_largest(problem), number)
 
 
 def _largest(problem: FitProblem) -> int:

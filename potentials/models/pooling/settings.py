@@ -39,21 +39,12 @@ class PoolingNetworkSettings(AngularNetworkSettings):
             )
         return self
 
-    def parameters(self, n_radial: int, n_angular: int, most: int) -> int:
-        """Return the number of parameters but the embedding and the read-out; most: atoms of the largest structure."""
-        layer = self.filters * (n_radial * n_angular + self.width) + 2 * self.width**2
-        n_layers = self.layers + len(self.nodes) * self.pooled_layers
-        return n_layers * layer + self.width * sum(most_nodes(fraction, most) for fraction in self.nodes)
-
-    def describe_pooling(self, n_radial: int, n_angular: int, most: int) -> str:
-        """Say in a line what the networks are; most: atoms of the largest structure."""
+    def describe_pooling(self, most: int, parameters: int) -> str:
+        """Say in a line what the networks are; most: atoms of the largest structure; parameters: of one network."""
         found = f"pooling network, {self.layers} layers between atoms"
         for fraction in self.nodes:
             found += f", {self.pooled_layers} between at most {most_nodes(fraction, most)} nodes"
-        return (
-            f"{found}, {self.width} features, {self.filters} filters, "
-            f"{self.parameters(n_radial, n_angular, most)} parameters and {2 * self.width} for each element"
-        )
+        return f"{found}, {self.width} features, {self.filters} filters, {parameters} parameters"
 
 
 def most_nodes(fraction: float, n_atoms: int) -> int:

@@ -198,8 +198,9 @@ def test_fractions_that_are_none_are_refused(nodes: tuple[float, ...]) -> None:
         PoolingNetworkSettings(nodes=nodes)
 
 
-def test_the_stated_number_of_parameters_is_that_of_the_networks() -> None:
-    networks = molecules.model((0.6, 0.3)).networks
-    counted = sum(p.numel() for p in networks.parameters()) - networks.embedding.numel() - networks.output.numel()
-    settings = PoolingNetworkSettings(width=12, filters=8, nodes=(0.6, 0.3))
-    assert settings.parameters(6, 5, 9) == counted
+def test_the_networks_are_put_into_words() -> None:
+    settings = PoolingNetworkSettings(nodes=(0.6, 0.3), pooled_layers=2)
+    assert settings.describe_pooling(9, 1234) == (
+        "pooling network, 2 layers between atoms, 2 between at most 6 nodes, 2 between at most 3 nodes, 64 features, "
+        "64 filters, 1234 parameters"
+    )
