@@ -45,7 +45,9 @@ def pooled_nodes(path: str | Path, atoms: Atoms, panels: Mapping[str, tuple[Floa
         for i, k in np.argwhere(parts >= LEAST_PART):
             axes.plot(*zip(flat[i], nodes[k], strict=True), color=ACCENT, lw=4.0 * parts[i, k], alpha=0.45, zorder=3)
         sizes = LARGEST_NODE * parts.sum(axis=0) / len(atoms)
-        axes.scatter(*nodes.T, s=sizes, marker="s", color=ACCENT, edgecolors=INK, linewidths=0.8, zorder=4)
+        axes.scatter(
+            nodes[:, 0], nodes[:, 1], s=sizes, marker="s", color=ACCENT, edgecolors=INK, linewidths=0.8, zorder=4
+        )
         axes.set(title=name, xlabel="(Å)", ylabel="(Å)", aspect="equal")
         axes.margins(0.15)
     return save_figure(figure, path, title)
@@ -57,6 +59,8 @@ def _draw_molecule(axes: Axes, atoms: Atoms, flat: Floats) -> None:
     near = atoms.get_all_distances() < BONDED * (radii[:, None] + radii)
     for i, j in np.argwhere(np.triu(near, 1)):
         axes.plot(*zip(flat[i], flat[j], strict=True), color=FAINT, lw=2.0, zorder=1)
-    axes.scatter(*flat.T, s=350.0 * radii, c=jmol_colors[atoms.numbers], edgecolors=INK, linewidths=0.8, zorder=2)
+    axes.scatter(
+        flat[:, 0], flat[:, 1], s=350.0 * radii, c=jmol_colors[atoms.numbers], edgecolors=INK, linewidths=0.8, zorder=2
+    )
     for symbol, place in zip(atoms.get_chemical_symbols(), flat, strict=True):
         axes.annotate(symbol, place, ha="center", va="center", fontsize=8, color=INK, zorder=5)
