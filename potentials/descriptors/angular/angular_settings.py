@@ -23,6 +23,6 @@ class AngularSettings(LocalDescriptorSettings):
     def describe(self) -> list[str]:
         """Say in a few lines what the settings mean."""
         return [
-            f"{self.n_radial} Gaussians of the distance up to the cutoff of {self.cutoff:g} A times {self.n_angular} of "
-            f"the cosine; neighbors are switched off over {self.width:g} A (quintic polynomial)"
+            f"{self.n_radial} Gaussians of the distance up to the cutoff of {self.cutoff:g} A times {self.n_angular} "
+            f"of the cosine; neighbors are switched off over {self.width:g} A (quintic polynomial)"
         ]

@@ -23,7 +23,9 @@ from rhopot.potentials.families.pooling.molecules import MoleculeSource
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.models.pooling.settings import PoolingNetworkSettings
+from rhopot.potentials.runs.stability import training_structures
 from rhopot.potentials.structures import read_frames
+from rhopot.potentials.verification.check import structure_for
 
 CONFIG = Path(__file__).parents[4] / "examples" / "configs" / "pooling.yaml"
 SMALL = ("regressor.width=12", "regressor.filters=8", "regressor.nodes=[0.6, 0.3]", "descriptor.cutoff=4.0",
@@ -87,6 +89,15 @@ def test_commands_on_the_model(run: Path, data: Path, capsys: pytest.CaptureFixt
     assert "stretch" not in output
     assert main(["features", str(run / "model.pt"), str(data), "--output", str(run / "f.npz")]) == 0
     assert np.load(run / "f.npz")["features"].shape == (60, 3 * 10 + 6 * 10)
+
+
+@pytest.mark.slow
+def test_the_file_is_checked_with_a_molecule_of_its_training_data(run: Path) -> None:
+    """A crystal of its elements, as for other models, would be refused."""
+    card = load_model(run / "model.pt").card
+    atoms = structure_for(card)
+    assert not atoms.pbc.any()
+    assert len(atoms) == max(len(each) for each in training_structures(card))
 
 
 @pytest.mark.slow

@@ -135,3 +135,13 @@ def test_periodic_boundaries_are_refused() -> None:
     assert model.prepare(*given, torch.zeros(3, dtype=torch.bool), 1.1).shape == (0,)
     with pytest.raises(ValueError, match=r"boundaries of a model of family pooling must be open along all axes"):
         model.prepare(*given, torch.tensor([False, False, True]), 1.1)
+
+
+def test_single_precision_agrees_with_double() -> None:
+    """Far from the origin too: positions are taken from the center before they are rounded."""
+    atoms = molecules.rattled("CH3CH2OH")
+    energy, forces = molecules.energy_and_forces(molecules.model(), atoms)
+    atoms.positions += 3000.0
+    rounded, others = molecules.energy_and_forces(molecules.model().to(torch.float32), atoms)
+    assert rounded == pytest.approx(energy, abs=1e-4)
+    np.testing.assert_allclose(others, forces, atol=1e-4)
