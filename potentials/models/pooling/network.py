@@ -35,6 +35,9 @@ from rhopot.potentials.models.pooling.pooling import Nodes, Pooling, graph_of_no
 from rhopot.potentials.models.pooling.settings import PoolingNetworkSettings
 
 SOFT = 0.25  # A
+# Of initial updates of nodes, relative to those of atoms: while assignments are random, messages of nodes are noise,
+# which a training gets rid of by putting all atoms into one node, for good.
+BEGIN = 0.1
 
 
 class PooledLayers(nn.Module):
@@ -54,9 +57,11 @@ class PooledLayers(nn.Module):
         self.layers = nn.ModuleList(
             AngularLayer(basis, settings, streams, dtype, pairs=True) for _ in range(settings.pooled_layers)
         )
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.get_parameter("update").mul_(BEGIN)
         self.register_buffer("scale", torch.ones((), dtype=dtype))
         self.scale: Tensor
-        self.soft: float = SOFT
 
     def forward(self, nodes: Nodes, graph: AtomicGraph, radial: Tensor, tail: Tensor, k: int) -> Tensor:
         """Return the refined features (M, d); tail: directions and f_c of the edges between these nodes."""
@@ -150,16 +155,15 @@ class PoolingNetworks(nn.Module):
         n = n_atoms.shape[0]
         for k in range(self.n_members):
             nodes = self.atoms(positions, image, radial, tail, graph, k)
-            edges, fade = graph, tail[:, 3]
+            edges = graph
             total = torch.zeros([n, 2], dtype=positions.dtype, device=positions.device)
             for level in self.levels:
                 s = level.pooling.assignments(nodes, n_atoms, k)
                 if penalties:
-                    total = total + level.pooling.penalties(nodes, s, n, edges, fade.detach())
+                    total = total + level.pooling.penalties(nodes, s, n, edges)
                 nodes = level.pooling(nodes, s, n_atoms)
                 edges = graph_of_nodes(nodes)
                 between, ends = self.pooled_basis.edges(edges.edge_vectors, self.soft)
-                fade = ends[:, 3]
                 x = level(nodes, edges, between, ends, k)
                 nodes = Nodes(x, nodes.positions, nodes.occupancy, nodes.image)
             of_structures = torch.zeros([n], dtype=positions.dtype, device=positions.device)

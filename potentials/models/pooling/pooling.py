@@ -13,8 +13,11 @@ of W beyond them are left out of the softmax, so a structure gets the same nodes
 
 Penalties that guide the assignments, per structure:
 
-    link     |A - S S^T|_F / N      A: f_c of the distances, 1 of a node with itself: near nodes are pooled together
-    entropy  -1/N sum_ik S_ik log S_ik                                           : a node belongs to few nodes
+    link     |A - S S^T|_F / N              nodes are pooled together where they are near, and only there
+    entropy  -1/N sum_ik S_ik log S_ik      a node belongs to few nodes
+
+A is a quintic of the distance that falls from 1 of a node with itself to 0 at LINKED; with a reach as long as that of
+messages, all atoms of a small molecule would belong together.
 
 [1] X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6
 [2] R. Ying et al., Hierarchical graph representation learning with differentiable pooling, NeurIPS 2018
@@ -30,6 +33,7 @@ from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.models.pooling.settings import ROUNDING, most_nodes
 
 EMPTY = 1e-6
+LINKED = 3.0  # A: half of it is a bond
 # Standard deviation of the initial logits: nodes begin in different places, with atoms shared between them.
 SHARPNESS = 2.0
 
@@ -97,6 +101,7 @@ class Pooling(nn.Module):
         self.fraction: float = fraction
         self.rounding: float = ROUNDING  # TorchScript knows no globals
         self.empty: float = EMPTY
+        self.linked: float = LINKED
         self.most: int = most_nodes(fraction, largest)
         each = [torch.randn(width, self.most, generator=stream, dtype=torch.float64) for stream in streams]
         self.columns = nn.Parameter((SHARPNESS * width**-0.5 * torch.stack(each)).to(dtype))
@@ -127,16 +132,18 @@ class Pooling(nn.Module):
         image = torch.repeat_interleave(torch.arange(n, device=n_atoms.device), counts)
         return Nodes(x.flatten(0, 1).index_select(0, rows), places, occupancy, image)
 
-    def penalties(self, nodes: Nodes, s: Tensor, n_images: int, graph: AtomicGraph, fade: Tensor) -> Tensor:
-        """Return link and entropy (n, 2) of the assignments s; fade (E): f_c of the edges of the nodes' graph.
+    def penalties(self, nodes: Nodes, s: Tensor, n_images: int, graph: AtomicGraph) -> Tensor:
+        """Return link and entropy (n, 2) of the assignments s; graph: edges of the nodes.
 
         |A - S S^T|^2 = |A|^2 - 2 sum_ij A_ij S_i . S_j + |S^T S|^2, so that no matrix of all pairs is formed.
         """
+        x = (graph.edge_vectors.detach().square().sum(1).sqrt() / self.linked).clamp(0.0, 1.0)
+        near = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
         counts = graph.first_edge[1:] - graph.first_edge[:-1]
         rows = torch.repeat_interleave(graph.centre, counts)
         edge_image = nodes.image.index_select(0, rows)
         linked = (s.index_select(0, rows) * s.index_select(0, graph.neighbour)).sum(1)
-        of_edges = _sums(fade * (fade - 2.0 * linked), edge_image, n_images)
+        of_edges = _sums(near * (near - 2.0 * linked), edge_image, n_images)
         of_nodes = _sums(1.0 - 2.0 * s.square().sum(1), nodes.image, n_images)
         gram = _sums(s.unsqueeze(2) * s.unsqueeze(1), nodes.image, n_images).square().sum(2).sum(1)
         number = _sums(torch.ones_like(s[:, 0]), nodes.image, n_images).clamp(min=1.0)

@@ -24,9 +24,9 @@ class PoolingNetworkSettings(AngularNetworkSettings):
     """Layers of messages between nodes after each pooling."""
     pooled_cutoff: float = Field(8.0, gt=0, le=40)
     """Distance up to which nodes act on each other. [A]"""
-    link: NonNegativeFloat = 1e-3
+    link: NonNegativeFloat = 1e-2
     """Penalty of near atoms in different nodes: weight of |A - S S^T| / N in the loss of a structure. [1]"""
-    entropy: NonNegativeFloat = 1e-3
+    entropy: NonNegativeFloat = 1e-2
     """Penalty of atoms shared between nodes: weight of the mean entropy of their assignments in the loss. [1]"""
 
     @model_validator(mode="after")
