@@ -6,6 +6,8 @@ The contract of the module, K members, everything float64 in eV and A:
         what is chosen once per run and kept (on the CPU) while atoms move and the cell changes, for periodic edges up
         to `stretch` times those given; only as long as it is kept, the energy is a smooth function (see
         `rhopot.export.prepared`)
+    periodic: bool (optional attribute)
+        False where structures with periodic boundaries are refused
     forward(positions, species (N,) int64, cell, pbc, prepared, share: int, n_shares: int, members: bool)
         -> energies (1 + K,), or (1,) without members
         results of all shares add up, with their gradients; the first is differentiable in positions and cell
@@ -46,6 +48,7 @@ from rhopot.export.results import (
     species_of,
 )
 from rhopot.potentials.graph.neighbours import LONGEST, complete_cell, require_distinct, require_resolved
+from rhopot.potentials.units import UNLIMITED_STRETCH
 
 # A^3: a hundred thousand atoms of a solid. A grid over a larger box takes tens of gigabytes.
 LARGEST_BOX = 2e6
@@ -57,12 +60,18 @@ def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float | None = None) 
     """Grid parameters (P,) that the model chooses for a structure whose periodic edges grow by at most `stretch`
     (default: the model's).
 
-    Raises ValueError for a stretch below 1, positions or cells that are not finite, positions beyond
+    Raises ValueError for periodic structures where the module's attribute `periodic` is False, a stretch below 1,
+    positions or cells that are not finite, positions beyond
     `neighbours.FARTHEST`, cells that are flat where periodic, and boxes beyond LARGEST_BOX.
     """
     stretch = model.card.default_stretch if stretch is None else stretch
     require_stretch(stretch)
     periodic = atoms.cell.array[atoms.pbc]
+    if atoms.pbc.any() and not getattr(model.module, "periodic", True):
+        raise ValueError(
+            f"pbc must be F F F for model '{model.name}' of family {model.card.family}, which is for molecules, got "
+            f"{' '.join('FT'[int(each)] for each in atoms.pbc)}; set atoms.pbc = False, or take a model of kind 'local'"
+        )
     require_resolved(atoms.positions)
     if not (np.abs(periodic) < LONGEST).all():
         raise ValueError("cell must be finite, got NaN or infinity; look at the structure")
@@ -82,7 +91,7 @@ def prepare(model: LoadedModel, atoms: ase.Atoms, stretch: float | None = None) 
 def _require_usual_box(model: LoadedModel, atoms: ase.Atoms) -> None:
     """Raise ValueError where fragments flew apart (a grid that does not fit into memory), or lengths are not in A."""
     complete = complete_cell(atoms.cell.array, atoms.pbc)
-    if complete is None or len(atoms) == 0:
+    if complete is None or len(atoms) == 0 or model.card.default_stretch >= UNLIMITED_STRETCH:
         return
     extents = np.ptp(atoms.positions @ complete[~atoms.pbc].T, axis=0) + model.card.cutoff
     volume = abs(float(np.linalg.det(complete))) * float(extents.prod())

@@ -20,7 +20,7 @@ from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
 # Methods beside `forward` that adapters call (see `rhopot.export.global_models`, `models.local_model`).
-EXPORTED_METHODS = ("prepare", "member_gradients", "member_derivatives", "extrapolation_grades")
+EXPORTED_METHODS = ("prepare", "member_gradients", "member_derivatives", "extrapolation_grades", "pooled_nodes")
 
 
 @contextmanager

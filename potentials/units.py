@@ -32,6 +32,8 @@ GPA_PER_EV_PER_CUBIC_ANGSTROM = 1.0 / ase.units.GPa
 # Factor by which the periodic edges of a structure may grow before grids over its box are chosen anew: the same in
 # training, ASE and LAMMPS, so that a structure has the same energy everywhere.
 STRETCH = 1.1
+# The same of models that choose nothing for a structure.
+UNLIMITED_STRETCH = 1e6
 
 ASE_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 LAMMPS_VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))

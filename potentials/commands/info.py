@@ -16,6 +16,7 @@ from rhopot.potentials.families import FamilyError, UnknownFamilyError, find_fam
 from rhopot.potentials.families.described import described_settings
 from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import correlates, radii_of_errors, rank_of_deviations
+from rhopot.potentials.units import UNLIMITED_STRETCH
 
 # Arrays with more numbers than this are shown by their shape.
 MOST_NUMBERS = 24
@@ -38,6 +39,7 @@ def notes(card: ModelCard) -> list[str]:
         found.append(f"cutoff function {card.descriptor['cutoff_function']}: the energy is {order} at the cutoff")
     if card.kind == "global":
         found.append("a global model: no energies or stresses of atoms, and every process holds all atoms")
+    if card.kind == "global" and card.default_stretch < UNLIMITED_STRETCH:
         found.append(
             "energies are one smooth curve as long as edges of the cell stay below "
             f"{card.default_stretch:g} times those at the start of a run; ask for more by stretch=... (ASE) or "

@@ -15,6 +15,7 @@ plot = typer.Typer(name="plot", help="Draw what a model has learned.", no_args_i
 def add_to(app: typer.Typer) -> None:
     """Add all commands to the application."""
     plot.command("filters")(filters)
+    plot.command("pooled")(pooled)
     app.add_typer(plot)
 
 
@@ -36,3 +37,22 @@ def filters(
     from rhopot.potentials.commands.plot_filters import plot_filters as run
 
     run(model, output, most=most, member=member)
+
+
+def pooled(
+    model: Model,
+    structure: Annotated[
+        Path, typer.Argument(help="A molecule, in any format that ASE reads; the last of several.", metavar="STRUCTURE")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write.", metavar="PNG")] = Path(
+        "pooled.png"
+    ),
+    member: Annotated[int, typer.Option("--member", help="Which network of a committee.", min=1, metavar="K")] = 1,
+) -> None:
+    """A molecule and the nodes that a pooling model pools its atoms to, a panel for each pooling.
+
+    Squares are nodes, as large as the atoms they stand for; lines are as wide as the part of an atom that a node has.
+    """
+    from rhopot.potentials.commands.plot_pooled import plot_pooled as run
+
+    run(model, structure, output, member=member)

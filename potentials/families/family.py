@@ -115,6 +115,8 @@ class Family:
     reach: complete settings of a descriptor -> distance in A up to which atoms act on each other; the cutoff of local
         models
     conflict: the first `Conflict` in a configuration, None where there is none
+    stretch: of global families: factor by which periodic edges may grow on what a model prepares for a structure; None:
+        `units.STRETCH`; `units.UNLIMITED_STRETCH` where it prepares nothing
     defaults: values of the family's own for keys that a configuration leaves out, nested as in the file
     replaces: key that a configuration gives -> keys of the same section whose `defaults` then do not count
     shorthands: top-level keys that stand for keys of sections
@@ -141,6 +143,7 @@ class Family:
     feature_names: Callable[[Any], Sequence[str]] | None = None
     reach: Callable[[Any], float] = lambda settings: float(settings.cutoff)
     conflict: Callable[[Configuration], Conflict | None] = lambda config: None
+    stretch: float | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     replaces: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     shorthands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -278,5 +278,5 @@ def _card(
         training_data=TrainingData(summary=summary, hash=data.train.digest()),
         metrics={"validation": report["validation"]},
         references=family.references,
-        stretch=STRETCH if family.kind == "global" else None,
+        stretch=(STRETCH if family.stretch is None else family.stretch) if family.kind == "global" else None,
     )

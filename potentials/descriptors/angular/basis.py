@@ -49,9 +49,12 @@ class AngularBasis(Features):
         self.register_buffer("distances", torch.linspace(0.0, settings.cutoff, settings.n_radial, dtype=torch.float64))
         self.register_buffer("cosines", torch.linspace(-1.0, 1.0, settings.n_angular, dtype=torch.float64))
 
-    def edges(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return Gaussians of the distances (E, n_radial), and direction and f_c of each edge (E, 4)."""
-        r = vectors.square().sum(1).sqrt()
+    def edges(self, vectors: Tensor, soft: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return Gaussians of the distances (E, n_radial), and direction and f_c of each edge (E, 4).
+
+        soft: length (A) that is added in quadrature to every distance, also where it divides the direction.
+        """
+        r = (vectors.square().sum(1) + soft**2).sqrt()
         radial = torch.exp((r.unsqueeze(1) - self.distances).square() * (-0.5 / self.distance_width**2))
         x = ((r - (self.cutoff - self.cutoff_width)) / self.cutoff_width).clamp(0.0, 1.0)
         fade = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)

@@ -74,7 +74,7 @@ def _prepare(
     scale, shift = energy_scale_and_shift(train.labels, train.n_atoms, communicator)
     seeds = [problem.seed + STRIDE * k for k in range(max(problem.members, 1))]
     networks = AngularNetworks(basis, network, seeds)
-    networks.prepare(_neighbours(basis, train, communicator), scale, shift)
+    networks.prepare(mean_neighbours(basis, train, communicator), scale, shift)
     if communicator.rank == 0:
         shape = network.describe(basis.settings.n_radial, basis.settings.n_angular)
         problem.progress.message(f"{len(seeds)} x {shape}")
@@ -82,7 +82,7 @@ def _prepare(
     return Trainable(model, train, validation, trained_quantities(train.labels, problem.targets, communicator))
 
 
-def _neighbours(basis: AngularBasis, source: GraphSource, communicator: Communicator) -> float:
+def mean_neighbours(basis: AngularBasis, source: GraphSource, communicator: Communicator) -> float:
     """Mean of the sum of f_c over the neighbors of an atom of the training structures, at least 1."""
     sums = torch.zeros(2, dtype=torch.float64)
     for k in range(len(source.n_atoms)):

@@ -67,11 +67,15 @@ class Labels:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What K members give: energy (K, n, 1), forces (K, N, 3) and strain = V * stress (K, n, 6) where asked for."""
+    """What K members give: energy (K, n, 1), forces (K, N, 3) and strain = V * stress (K, n, 6) where asked for.
+
+    penalty: (K, n) what a model in training adds to the loss of each structure; no part of its errors.
+    """
 
     energy: Tensor
     forces: Tensor | None = None
     strain: Tensor | None = None
+    penalty: Tensor | None = None
 
 
 def weights_and_scales(frame: Frame, targets: Targets, settings: LossSettings) -> dict[str, tuple[float, float]]:

@@ -39,7 +39,10 @@ def shifted_softplus(x: Tensor) -> Tensor:
 
 
 class AngularLayer(nn.Module):
-    """One layer of messages of K members."""
+    """One layer of messages of K members.
+
+    pairs: whether the sum of eq. 6.14 has the terms j = k too, so that a center with one neighbor gets a message.
+    """
 
     def __init__(
         self,

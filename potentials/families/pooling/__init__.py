@@ -1,0 +1,1 @@
+"""`pooling`: angular networks whose atoms are pooled to nodes."""

@@ -1,0 +1,1 @@
+"""Pooling networks: messages between atoms, then between nodes that atoms are pooled to; X. Brumwell, chapter 6."""
