@@ -19,7 +19,10 @@ namespace rhopot {
 class GhostExchange : public FeatureExchange, protected LAMMPS_NS::Pointers {
  public:
   GhostExchange(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::Pair &pair, int forward_size, int reverse_size)
-      : Pointers(lmp), pair_(pair), forward_size_(forward_size), reverse_size_(reverse_size)
+      : Pointers(lmp),
+        pair_(pair),
+        forward_size_(forward_size),
+        reverse_size_(reverse_size)
   {
   }
 

@@ -14,7 +14,8 @@ namespace rhopot {
 class LayeredEvaluator : public LocalEvaluator {
  public:
   LayeredEvaluator(LAMMPS_NS::LAMMPS *lmp, const Task &task)
-      : LocalEvaluator(lmp, task), exchange_(lmp, task.pair, FORWARD_SIZE, REVERSE_SIZE)
+      : LocalEvaluator(lmp, task),
+        exchange_(lmp, task.pair, FORWARD_SIZE, REVERSE_SIZE)
   {
   }
 

@@ -17,11 +17,11 @@ struct FeatureRows {
 };
 
 class FeatureExchange {
-  public:
+public:
     virtual void to_ghosts(const FeatureRows& rows) = 0;
     virtual void to_owners(const FeatureRows& rows) = 0;  // adds; ghost rows are zero afterwards
 
-  protected:
+protected:
     ~FeatureExchange() = default;
 };
 

@@ -55,7 +55,8 @@ template <class T, bool DUAL> struct Star {
     }
     static std::ptrdiff_t size(const AngularProblem<T>& p, std::int64_t edges) {
         const std::ptrdiff_t d = p.n_filters;
-        return (2 * padded<T>(p.end() * edges) + 2 * padded<T>(p.n_gaussians + WIDTH<T>) + (p.n_gaussians + 1) * d) * (DUAL ? 2 : 1);
+        return (2 * padded<T>(p.end() * edges) + 2 * padded<T>(p.n_gaussians + WIDTH<T>) + (p.n_gaussians + 1) * d) *
+               (DUAL ? 2 : 1);
     }
     static Star from(Arena<T>& arena, const AngularProblem<T>& p, std::int64_t edges) {
         Star s;
