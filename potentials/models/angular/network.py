@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import AngularNetworkSettings
+from rhopot.potentials.models.exchange import exchange_features
 
 
 def shifted_softplus(x: Tensor) -> Tensor:
@@ -114,7 +115,9 @@ class AngularNetworks(nn.Module):
         energies: list[Tensor] = []
         for k in range(self.n_members):
             x = self.embedding[k].index_select(0, graph.species)
-            for layer in self.layers:
+            for b, layer in enumerate(self.layers):
+                if b > 0:
+                    x = exchange_features(x)
                 x = layer(x, radial, tail, self.scale, graph, k)
             energies.append(x.index_select(0, graph.centre) @ self.output[k])
         return torch.stack(energies) * self.energy_scale + self.energy_shift
