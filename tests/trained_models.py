@@ -31,6 +31,20 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "multispectrum_gap": (*_MULTISPECTRUM, "regressor.n_sparse=60"),
     "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
     "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
+    # One layer: what atoms send each other in more takes part in few of these tests, and LAMMPS has one of its own.
+    "point_scattering": (
+        "descriptor.n=[2, 3]",
+        "descriptor.cutoff=4.5",
+        "regressor.layers=1",
+        "regressor.channels=4",
+        "regressor.combined=8",
+        "regressor.hidden=[12]",
+        "training.epochs=60",
+        "training.dtype=float64",
+        "training.learning_rate=0.01",
+        "training.ema=0.9",
+        "uncertainty.members=3",
+    ),
     "scattering": (
         "descriptor.n=[2]",
         "descriptor.max_order=1",

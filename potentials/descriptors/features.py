@@ -7,7 +7,7 @@ from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 
 
 class Features(nn.Module):
-    """Base of a descriptor; the class itself defines `forward`, and `jacobian` if it can (see `descriptors.descriptor`)."""
+    """Base of a descriptor; the class itself defines `forward` (see `descriptors.descriptor`)."""
 
     n_features: int
 

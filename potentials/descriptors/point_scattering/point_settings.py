@@ -12,7 +12,7 @@ class PointScatteringSettings(LocalDescriptorSettings):
 
     cutoff: float = Field(5.0, gt=0, le=20)
     """Radius of an atomic environment, of one layer. [A]"""
-    n: tuple[int, ...] = (4,)
+    n: tuple[int, ...] = (3, 4)
     """Orders of the wavelets, each with the angular degrees l = 0 ... n-1."""
     beta: float = Field(0.5, gt=0, le=10)
     """Width of the narrowest wavelet, j = 0. [A]"""
@@ -26,7 +26,7 @@ class PointScatteringSettings(LocalDescriptorSettings):
     @model_validator(mode="after")
     def _orders_are_known(self) -> Self:
         if not self.n or min(self.n) < 1 or max(self.n) > 8 or len(set(self.n)) != len(self.n):
-            raise ValueError(f"n must be different whole numbers from 1 to 8, got {self.n}; (4,) is the default")
+            raise ValueError(f"n must be different whole numbers from 1 to 8, got {self.n}; (3, 4) is the default")
         return self
 
     @property
@@ -43,7 +43,8 @@ class PointScatteringSettings(LocalDescriptorSettings):
     def wavelets(self) -> tuple[tuple[int, int, float], ...]:
         """The triples (n, l, j): by degree, then order, then scale."""
         orders = sorted(self.n)
-        return tuple((n, l, j) for l in range(max(orders)) for n in orders if n > l for j in self.scales)
+        degrees = range(max(orders))
+        return tuple((n, degree, j) for degree in degrees for n in orders if n > degree for j in self.scales)
 
     def describe(self) -> list[str]:
         """Say in a few lines what the settings mean."""
@@ -51,5 +52,5 @@ class PointScatteringSettings(LocalDescriptorSettings):
         return [
             f"{len(self.wavelets)} solid-harmonic wavelets n = {orders}, l < n, widths {self.beta:g} to "
             f"{self.beta * 2.0 ** self.scales[-1]:g} A in {len(self.scales)} scales",
-            f"neighbors up to the cutoff of {self.cutoff:g} A are switched off over {self.width:g} A (quintic polynomial)",
+            f"neighbors up to the cutoff of {self.cutoff:g} A, switched off over {self.width:g} A (quintic polynomial)",
         ]

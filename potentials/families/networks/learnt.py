@@ -1,4 +1,4 @@
-"""Training of networks whose features are learnt, from a fit problem to a model: graphs, training, the model in float64.
+"""Training of networks whose features are learnt, from a fit problem to a model: graphs, training, baselines added.
 
     E = sum_i [ e0(a_i) + e_pair(i) + mean_k e_k(i) ]
 

@@ -20,11 +20,8 @@ from rhopot.potentials.models.point_scattering.settings import PointScatteringNe
 
 BRUMWELL = (
     "X. Brumwell, Wavelet scattering and graph representations for atomic structures, PhD thesis, Michigan State "
-    "University (2021), chapter 5"
-)
-WAVELETS = (
-    "M. Eickenberg, G. Exarchakis, M. Hirn, S. Mallat, L. Thiry, J. Chem. Phys. 148, 241732 (2018), "
-    "doi:10.1063/1.5023798"
+    "University (2021), chapter 5; wavelets: M. Eickenberg, G. Exarchakis, M. Hirn, S. Mallat, L. Thiry, "
+    "J. Chem. Phys. 148, 241732 (2018), doi:10.1063/1.5023798"
 )
 
 
@@ -37,7 +34,7 @@ def _wavelets(settings: PointScatteringSettings, frames: Sequence[Atoms], symbol
 FAMILY = Family(
     name="point_scattering",
     title="wavelets at atom centers, convolved with learnt channels of the atoms layer by layer",
-    references=(BRUMWELL, WAVELETS),
+    references=(BRUMWELL,),
     kind="local",
     n_layers=1,
     refits_on_validation=False,

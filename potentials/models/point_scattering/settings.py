@@ -28,7 +28,7 @@ class PointScatteringNetworkSettings(BaseModel):
     channels: PositiveInt = 16
     """Channels that an atom sends to its neighbors in a layer; of the first one only where they are learnt."""
     combined: int = Field(32, ge=0)
-    """Learnt combinations of wavelets and channels, of each degree l; 0: each wavelet of each channel alone, as published."""
+    """Learnt combinations of wavelets and channels, for each degree l; 0: none, each wavelet of each channel alone."""
     powers: tuple[float, ...] = (1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0)
     """Exponents q of the moduli that are read out, 1 among them, none less than 1. [1]"""
     hidden: tuple[PositiveInt, ...] = (64, 64)
@@ -58,6 +58,6 @@ class PointScatteringNetworkSettings(BaseModel):
         fields = f"{n_degrees} x {self.combined} combinations" if self.combined else "each channel"
         last = f"a network {'-'.join(str(width) for width in self.hidden)}" if self.hidden else "a linear read-out"
         return (
-            f"point scattering, {self.layers} layers, {self.channels} channels ({self.embedding} at first), {fields} of "
-            f"{n_wavelets} wavelets, {last}"
+            f"point scattering, {self.layers} layers, {self.channels} channels ({self.embedding} at first), "
+            f"{fields} of {n_wavelets} wavelets, {last}"
         )
