@@ -18,8 +18,9 @@ than printed there, so that energies are local, smooth and extensive:
 - V combines wavelets of one degree, and channels, before the modulus, as eq. 5.7 does with first-order features.
   `combined: 0` leaves each wavelet of each channel alone, as printed in eq. 5.9.
 - All layers are read out, as all orders of scattering are in chapters 2 to 4; printed is the last alone.
-- <> is the mean over the atoms of the training data for the initial weights. Features, X_b and what is read out, are
-  standardised with mean and deviation over the same atoms: constants, which W and N could undo.
+- <> is the mean over the atoms of the training data for the initial weights. Moduli, as X_b and for N, are shifted and
+  scaled to mean 0 and deviation 8 F^-1/2 over the same atoms, for F features that N is given: all weights are then of
+  one size, and so are steps that suit them. W, V and N could undo it.
 
 K members stand side by side: every parameter has a leading dimension K. Cost per atom and layer, for m neighbors, B =
 sum_l (2l+1) wavelets_l, c channels: m B c + B c `combined` multiplications; with forces three times as many.
@@ -42,6 +43,8 @@ from rhopot.potentials.models.point_scattering.settings import PointScatteringNe
 
 # Deviation of a modulus, relative to its mean, below which it is a constant with rounding noise.
 NOISE = 1e-5
+# Deviation of the initial weights: about that of a hidden layer of the read-out, so that steps of one size suit all.
+WEIGHT = 0.125
 
 
 class PointScatteringLayer(nn.Module):
@@ -78,10 +81,8 @@ class PointScatteringLayer(nn.Module):
         self.combined: bool = combined > 0
         self.counts = wavelets.counts
         self.rows = [channels * count for count in wavelets.counts]
-        # Of order one, if fields were independent of each other.
-        sizes = torch.cat([torch.full((count, 1), count**-0.5, dtype=torch.float64) for count in self.rows])
-        drawn = [sizes * torch.randn(sum(self.rows), combined, generator=s, dtype=torch.float64) for s in streams]
-        combine = torch.stack(drawn).to(send.dtype)
+        drawn = [torch.randn(sum(self.rows), combined, generator=stream, dtype=torch.float64) for stream in streams]
+        combine = WEIGHT * torch.stack(drawn).to(send.dtype)
         if combined:
             self.combine = nn.Parameter(combine)
         else:  # nothing in it to train
@@ -120,7 +121,9 @@ class PointScatteringLayer(nn.Module):
         """Return sigma_q (C, P, F) of s (C, F)."""
         return rounded_powers(squares * (1.0 / (self.eps * self.eps)), self.half_powers)
 
-    def standardise(self, squares: Sequence[Tensor], total: Callable[[Tensor], Tensor], k: int) -> None:
+    def standardise(
+        self, squares: Sequence[Tensor], total: Callable[[Tensor], Tensor], k: int, deviation_after: float
+    ) -> None:
         """Take the constants of member k from rows s (n, F), sizes 1, of some atoms of all processes."""
         rows = torch.cat([self.inverse_size[:0], *squares])
         count = total(torch.tensor([float(len(rows))], dtype=rows.dtype)).clamp(min=1.0)
@@ -130,7 +133,7 @@ class PointScatteringLayer(nn.Module):
         mean = total(moduli.sum(0)) / count
         deviation = (total((moduli - mean).square().sum(0)) / count).sqrt()
         self.mean[k] = mean
-        self.rate[k] = torch.where(deviation > NOISE * mean, 1.0 / deviation, 0.0)
+        self.rate[k] = torch.where(deviation > NOISE * mean, deviation_after / deviation, 0.0)
 
     def forward(self, x: Tensor, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph, k: int) -> tuple[Tensor, Tensor]:
         """Return what atoms send (N, c) and the standardised moduli (C, P, F) of member k.
@@ -170,13 +173,16 @@ class PointScatteringNetworks(nn.Module):
         for b in range(settings.layers):
             inputs = layers[-1].n_features if b else wavelets.n_species
             each = [torch.randn(inputs, settings.channels, generator=s, dtype=torch.float64) for s in streams]
-            send: Tensor = nn.Parameter((torch.stack(each) * (inputs**-0.5 if b else 1.0)).to(dtype))
+            send: Tensor = nn.Parameter(WEIGHT * torch.stack(each).to(dtype))
             if b == 0 and settings.embedding == "fixed":
                 send = _fixed_channels(wavelets.settings.symbols).to(dtype).repeat(len(seeds), 1, 1)
             layers.append(PointScatteringLayer(wavelets, send, settings.combined, settings.powers, streams, b == 0))
         self.layers = nn.ModuleList(layers)
         n_features = layers[0].send.shape[2] + len(settings.powers) * sum(layer.n_features for layer in layers)
         self.read_out = Networks(n_features, wavelets.n_species, settings.read_out, seeds, dtype)
+        self.size: float = n_features**-0.5 / WEIGHT
+        with torch.no_grad():
+            [*self.read_out.layers, self.read_out.output][0].weight.div_(self.size)
 
     def forward(self, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph) -> Tensor:
         """Return energies (K, C) in eV of the graph's centers, without baseline.
@@ -190,7 +196,7 @@ class PointScatteringNetworks(nn.Module):
             for b, layer in enumerate(self.layers):
                 sent, moduli = layer(x, wavelets, atoms, graph, k)
                 if b == 0:
-                    features.append(sent.index_select(0, graph.centre))
+                    features.append(sent.index_select(0, graph.centre) * self.size)
                 features.append(moduli.flatten(1))
                 x = moduli[:, self.which]
             members.append(torch.cat(features, 1))
@@ -223,7 +229,7 @@ class PointScatteringNetworks(nn.Module):
                     layer.squares(layer.sent(x, graph, k), *wavelets.neighbourhoods(graph), k)
                     for x, graph in zip(rows, graphs, strict=True)
                 ]
-                layer.standardise(squares, total, k)
+                layer.standardise(squares, total, k, self.size)
                 rows = [
                     ((layer.moduli(s * layer.inverse_size[k]) - layer.mean[k]) * layer.rate[k])[:, self.which]
                     for s in squares

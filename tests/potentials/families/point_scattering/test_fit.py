@@ -96,7 +96,7 @@ def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
 
 
 def test_constants_make_features_of_order_one() -> None:
-    """Moduli that are read out have mean 0 and deviation 1 over the training atoms, at the initial weights."""
+    """Over the training atoms, at the initial weights, moduli have mean 0 and one deviation, all together 8."""
     given = problem()
     network = train(given, 1, learning_rate=1e-12).model.networks
     rows = []
@@ -106,7 +106,8 @@ def test_constants_make_features_of_order_one() -> None:
         rows.append(network.layers[0](network.elements(graph.species), wavelets, atoms, graph, 1)[1])
     moduli = torch.cat(rows)
     torch.testing.assert_close(moduli.mean(0), torch.zeros_like(moduli[0]), rtol=0, atol=1e-6)
-    torch.testing.assert_close(moduli.std(0, correction=0), torch.ones_like(moduli[0]), rtol=0, atol=1e-6)
+    deviation = torch.full_like(moduli[0], 8 * network.read_out.n_features**-0.5)
+    torch.testing.assert_close(moduli.std(0, correction=0), deviation, rtol=0, atol=1e-6)
 
 
 def test_fixed_channels_are_those_of_scattering_each_relative_to_its_largest() -> None:

@@ -90,7 +90,7 @@ def energies(module: torch.nn.Module, atoms: ase.Atoms, k: int, powers: Sequence
             squares.append((np.abs(fields) ** 2).sum(1))
         s = np.concatenate(squares, axis=1) * layer.inverse_size[k].numpy()
         if len(features) == 0:
-            features.append(sent)
+            features.append(sent * 8 * networks.read_out.n_features**-0.5)
         for p, power in enumerate(powers):
             modulus = (s / eps**2 + 1) ** (power / 2) - 1
             features.append((modulus - layer.mean[k, p].numpy()) * layer.rate[k, p].numpy())
