@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import ase
 import many_body_toy as toy
@@ -17,8 +19,9 @@ from scipy.special import eval_genlaguerre, lpmv
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.descriptors.point_scattering.wavelets import amplitude
 from rhopot.potentials.descriptors.scattering.wavelets import typical_field
-from rhopot.potentials.graph.atomic_graph import as_graph, species_of
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, as_graph, species_of
 from rhopot.potentials.graph.neighbours import find_edges
+from rhopot.potentials.models.point_scattering import network
 from rhopot.potentials.models.point_scattering.settings import PointScatteringNetworkSettings
 from rhopot.testing import PotentialContract
 from rhopot.testing.spectrum import arguments
@@ -130,6 +133,54 @@ def test_atoms_act_as_far_as_layers_reach_and_no_farther(layers: int) -> None:
     here = float(evaluate(model, [row], gradients=False)[0].energies[0])
     assert abs(first_energy(layers) - here) > 1e-9
     assert first_energy(layers + 1) == here
+
+
+def test_some_atoms_as_centers_have_their_energies_where_the_others_are_exchanged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in LAMMPS: rows of atoms that are no centers hold nothing after a layer, until the exchange brings them."""
+    module = small_models.point_scattering(layers=3, members=0).module
+    whole, kept = arguments(toy.skewed(), SYMBOLS, CUTOFF), []
+    monkeypatch.setattr(network, "exchange_features", lambda x: kept.append(x) or x)
+    every = module.learnt(whole)
+    assert len(kept) == 2
+    begin, end = (int(whole.first_edge[k]) for k in (3, 9))
+    edges = (whole.edge_vectors[begin:end], whole.first_edge[3:10] - begin, whole.neighbour[begin:end])
+    part = AtomicGraph(*edges, whole.centre[3:9], whole.species)
+
+    def exchange(x: torch.Tensor) -> torch.Tensor:
+        owners = kept.pop(0)
+        torch.testing.assert_close(x[3:9], owners[3:9], rtol=0, atol=1e-12)
+        assert not x[:3].any()
+        return torch.cat([owners[:3], x[3:9], owners[9:]])
+
+    monkeypatch.setattr(network, "exchange_features", exchange)
+    torch.testing.assert_close(module.learnt(part), every[:, 3:9], rtol=0, atol=1e-12)
+
+
+def test_constants_of_the_features_are_those_of_all_processes() -> None:
+    graphs = [arguments(toy.skewed(seed), SYMBOLS, CUTOFF) for seed in range(3)]
+    alone = small_models.point_scattering().module.networks
+    alone.prepare(small_models.point_scattering().module.descriptor, graphs, lambda sums: sums, 0.3)
+    barrier, sums = threading.Barrier(2), [torch.zeros(0)] * 2
+    both = [small_models.point_scattering().module for _ in range(2)]
+
+    def process(rank: int) -> None:
+        def total(mine: torch.Tensor) -> torch.Tensor:
+            sums[rank] = mine
+            barrier.wait()
+            found = sums[0] + sums[1]
+            barrier.wait()
+            return found
+
+        both[rank].networks.prepare(both[rank].descriptor, graphs[rank::2], total, 0.3)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(process, range(2)))
+    for name, expected in alone.named_buffers():
+        for module in both:
+            found = dict(module.networks.named_buffers())[name]
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_another_element_at_a_neighbor_changes_the_energy() -> None:
