@@ -40,9 +40,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "regressor.combined=8",
         "regressor.hidden=[12]",
         "training.epochs=60",
+        "training.batch=2",
         "training.dtype=float64",
-        "training.learning_rate=0.01",
-        "training.ema=0.9",
+        "training.loss.form=regularized",
+        "training.ema=0.99",
         "uncertainty.members=3",
     ),
     "scattering": (

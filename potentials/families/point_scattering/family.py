@@ -47,6 +47,6 @@ FAMILY = Family(
     features=features_of_atoms,
     defaults={
         **COMMITTEE,
-        "training": {"learning_rate": 0.005, "batch": 5, "ema": 0.999, "loss": {"form": "balanced", "stress": 0.1}},
+        "training": {"learning_rate": 0.005, "batch": 5, "ema": 0.999, "loss": {"form": "balanced", "stress": 0.003}},
     },
 )

@@ -21,6 +21,8 @@ than printed there, so that energies are local, smooth and extensive:
 - <> is the mean over the atoms of the training data for the initial weights. Moduli, as X_b and for N, are shifted and
   scaled to mean 0 and deviation 8 F^-1/2 over the same atoms, for F features that N is given: all weights are then of
   one size, and so are steps that suit them. W, V and N could undo it.
+- Moduli z standardised so approach +-5 deviations d, z (1 + (z / 5 d)^2)^-1/2: those of atoms closer than any in the
+  training data, far outside of it, leave the forces to the repulsion of the pair baseline.
 
 K members stand side by side: every parameter has a leading dimension K. Cost per atom and layer, for m neighbors, B =
 sum_l (2l+1) wavelets_l, c channels: m B c + B c `combined` multiplications; with forces three times as many.
@@ -43,6 +45,8 @@ from rhopot.potentials.models.point_scattering.settings import PointScatteringNe
 
 # Deviation of a modulus, relative to its mean, below which it is a constant with rounding noise.
 NOISE = 1e-5
+# Deviations from the mean of the training data that a modulus approaches far outside of it.
+MOST = 5.0
 # Deviation of the initial weights: about that of a hidden layer of the read-out, so that steps of one size suit all.
 WEIGHT = 0.125
 
@@ -94,6 +98,7 @@ class PointScatteringLayer(nn.Module):
         shape = (n_members, len(powers), self.n_features)
         self.register_buffer("mean", torch.zeros(shape, dtype=send.dtype))
         self.register_buffer("rate", torch.ones(shape, dtype=send.dtype))
+        self.curb: float = 0.0
         self.half_powers: Tensor
         self.inverse_size: Tensor
         self.mean: Tensor
@@ -121,19 +126,26 @@ class PointScatteringLayer(nn.Module):
         """Return sigma_q (C, P, F) of s (C, F)."""
         return rounded_powers(squares * (1.0 / (self.eps * self.eps)), self.half_powers)
 
-    def standardise(
-        self, squares: Sequence[Tensor], total: Callable[[Tensor], Tensor], k: int, deviation_after: float
-    ) -> None:
-        """Take the constants of member k from rows s (n, F), sizes 1, of some atoms of all processes."""
+    def standardised(self, squares: Tensor, k: int) -> Tensor:
+        """Return the standardised moduli (C, P, F) of s (C, F)."""
+        z = (self.moduli(squares) - self.mean[k]) * self.rate[k]
+        return z * torch.rsqrt(self.curb * z.square() + 1.0)
+
+    def standardise(self, squares: Sequence[Tensor], total: Callable[[Tensor], Tensor], k: int, size: float) -> None:
+        """Take the constants of member k from rows s (n, F), inverse sizes 1, of some atoms of all processes.
+
+        size: deviation of the standardised moduli.
+        """
         rows = torch.cat([self.inverse_size[:0], *squares])
         count = total(torch.tensor([float(len(rows))], dtype=rows.dtype)).clamp(min=1.0)
-        size = total(rows.sum(0)) / count
-        self.inverse_size[k] = torch.where(size > 0, 1.0 / size, 1.0)
+        square = total(rows.sum(0)) / count
+        self.inverse_size[k] = torch.where(square > 0, 1.0 / square, 1.0)
         moduli = self.moduli(rows * self.inverse_size[k])
         mean = total(moduli.sum(0)) / count
         deviation = (total((moduli - mean).square().sum(0)) / count).sqrt()
         self.mean[k] = mean
-        self.rate[k] = torch.where(deviation > NOISE * mean, deviation_after / deviation, 0.0)
+        self.curb = (MOST * size) ** -2
+        self.rate[k] = torch.where(deviation > NOISE * mean, size / deviation, 0.0)
 
     def forward(self, x: Tensor, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph, k: int) -> tuple[Tensor, Tensor]:
         """Return what atoms send (N, c) and the standardised moduli (C, P, F) of member k.
@@ -141,8 +153,7 @@ class PointScatteringLayer(nn.Module):
         wavelets (C, M + 1, B), atoms (C, M + 1): `PointWavelets.neighbourhoods` of the graph.
         """
         sent = self.sent(x, graph, k)
-        moduli = self.moduli(self.squares(sent, wavelets, atoms, k))
-        return sent, (moduli - self.mean[k]) * self.rate[k]
+        return sent, self.standardised(self.squares(sent, wavelets, atoms, k), k)
 
 
 class PointScatteringNetworks(nn.Module):
@@ -230,10 +241,7 @@ class PointScatteringNetworks(nn.Module):
                     for x, graph in zip(rows, graphs, strict=True)
                 ]
                 layer.standardise(squares, total, k, self.size)
-                rows = [
-                    ((layer.moduli(s * layer.inverse_size[k]) - layer.mean[k]) * layer.rate[k])[:, self.which]
-                    for s in squares
-                ]
+                rows = [layer.standardised(s * layer.inverse_size[k], k)[:, self.which] for s in squares]
 
 
 def _fixed_channels(symbols: Sequence[str]) -> Tensor:

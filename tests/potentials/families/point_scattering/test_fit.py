@@ -99,11 +99,12 @@ def test_constants_make_features_of_order_one() -> None:
     """Over the training atoms, at the initial weights, moduli have mean 0 and one deviation, all together 8."""
     given = problem()
     network = train(given, 1, learning_rate=1e-12).model.networks
-    rows = []
+    layer, rows = network.layers[0], []
     for frame in given.train:
         graph = arguments(frame.atoms, labelled.SYMBOLS, labelled.CUTOFF)
-        wavelets, atoms = given.descriptor.neighbourhoods(graph)
-        rows.append(network.layers[0](network.elements(graph.species), wavelets, atoms, graph, 1)[1])
+        sent = layer.sent(network.elements(graph.species), graph, 1)
+        moduli = layer.moduli(layer.squares(sent, *given.descriptor.neighbourhoods(graph), 1))
+        rows.append((moduli - layer.mean[1]) * layer.rate[1])
     moduli = torch.cat(rows)
     torch.testing.assert_close(moduli.mean(0), torch.zeros_like(moduli[0]), rtol=0, atol=1e-6)
     deviation = torch.full_like(moduli[0], 8 * network.read_out.n_features**-0.5)

@@ -71,7 +71,7 @@ def energies(module: torch.nn.Module, atoms: ase.Atoms, k: int, powers: Sequence
     kinds = [SYMBOLS.index(symbol) for symbol in atoms.symbols]
     triples = small_models.POINTS.wavelets
     eps = small_models.POINTS.regularization
-    x = np.eye(len(SYMBOLS))[kinds]
+    x, size = np.eye(len(SYMBOLS))[kinds], 8 * networks.read_out.n_features**-0.5
     features = []
     for layer in networks.layers:
         sent = x @ layer.send[k].numpy()
@@ -93,10 +93,11 @@ def energies(module: torch.nn.Module, atoms: ase.Atoms, k: int, powers: Sequence
             squares.append((np.abs(fields) ** 2).sum(1))
         s = np.concatenate(squares, axis=1) * layer.inverse_size[k].numpy()
         if len(features) == 0:
-            features.append(sent * 8 * networks.read_out.n_features**-0.5)
+            features.append(sent * size)
         for p, power in enumerate(powers):
             modulus = (s / eps**2 + 1) ** (power / 2) - 1
-            features.append((modulus - layer.mean[k, p].numpy()) * layer.rate[k, p].numpy())
+            z = (modulus - layer.mean[k, p].numpy()) * layer.rate[k, p].numpy()
+            features.append(z / np.sqrt(1 + (z / (5 * size)) ** 2))
             if power == 1.0:
                 x = features[-1]
     rows = np.concatenate(features, axis=1)
