@@ -1,10 +1,16 @@
 """Settings of the wavelets of point scattering; names as in `descriptors.scattering`."""
 
+from collections.abc import Sequence
 from typing import Self
 
+import ase
 from pydantic import Field, model_validator
 
 from rhopot.potentials.descriptors.descriptor_settings import LocalDescriptorSettings
+from rhopot.potentials.descriptors.scattering.parameters import closest_distance
+
+# Width over the distance of close atoms: these are then 2.5 widths apart, inside the last zero of n = 3, l = 0.
+SHARE = 0.4
 
 
 class PointScatteringSettings(LocalDescriptorSettings):
@@ -14,8 +20,8 @@ class PointScatteringSettings(LocalDescriptorSettings):
     """Radius of an atomic environment, of one layer. [A]"""
     n: tuple[int, ...] = (3, 4)
     """Orders of the wavelets, each with the angular degrees l = 0 ... n-1."""
-    beta: float = Field(0.5, gt=0, le=10)
-    """Width of the narrowest wavelet, j = 0. [A]"""
+    beta: float | None = Field(0.5, gt=0, le=10)
+    """Width of the narrowest wavelet, j = 0; null: 0.4 distances of the closest hundredth of atoms in the data. [A]"""
     max_scale: float = Field(1.5, ge=0, le=6)
     """J, largest of the scales j; widths are 2^j beta. [1]"""
     scale_step: float = Field(0.5, gt=0, le=2)
@@ -28,6 +34,25 @@ class PointScatteringSettings(LocalDescriptorSettings):
         if not self.n or min(self.n) < 1 or max(self.n) > 8 or len(set(self.n)) != len(self.n):
             raise ValueError(f"n must be different whole numbers from 1 to 8, got {self.n}; (3, 4) is the default")
         return self
+
+    def completed(self, frames: Sequence[ase.Atoms]) -> Self:
+        """Return the same settings with the width of the wavelets from the data, where it is null.
+
+        Narrower ones would be seen by their tails alone, which differ much between environments that differ little.
+
+        Raises:
+            ValueError: no two atoms of `frames` are close to each other where beta is asked for.
+        """
+        if self.beta is not None:
+            return self
+        return self.model_copy(update={"beta": round(SHARE * closest_distance(frames), 3)})
+
+    @property
+    def base_width(self) -> float:
+        """Width beta (A) of the narrowest wavelet."""
+        if self.beta is None:
+            raise ValueError("beta must be known before features are made, got null; use settings.completed(frames)")
+        return self.beta
 
     @property
     def width(self) -> float:
@@ -48,9 +73,11 @@ class PointScatteringSettings(LocalDescriptorSettings):
 
     def describe(self) -> list[str]:
         """Say in a few lines what the settings mean."""
-        orders = ", ".join(str(n) for n in sorted(self.n))
+        orders, widths = ", ".join(str(n) for n in sorted(self.n)), "from the data"
+        if self.beta is not None:
+            widths = f"{self.beta:g} to {self.beta * 2.0 ** self.scales[-1]:.3g} A"
         return [
-            f"{len(self.wavelets)} solid-harmonic wavelets n = {orders}, l < n, widths {self.beta:g} to "
-            f"{self.beta * 2.0 ** self.scales[-1]:g} A in {len(self.scales)} scales",
+            f"{len(self.wavelets)} solid-harmonic wavelets n = {orders}, l < n, in {len(self.scales)} scales, "
+            f"widths {widths}",
             f"neighbors up to the cutoff of {self.cutoff:g} A, switched off over {self.width:g} A (quintic polynomial)",
         ]

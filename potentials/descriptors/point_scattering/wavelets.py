@@ -96,12 +96,13 @@ class PointWavelets(Features):
         wavelets = settings.wavelets
         self.counts = [sum(one[1] == degree for one in wavelets) for degree in range(self.l_max + 1)]
         self.n_features: int = self.n_species * len(wavelets)
-        widths = settings.beta * 2.0 ** np.array(settings.scales)
+        widths = settings.base_width * 2.0 ** np.array(settings.scales)
         self.register_buffer("exponents", torch.from_numpy(0.5 / widths**2))
         table = np.zeros((self.n_powers, len(widths), len(wavelets)))
         for w, (order, degree, scale) in enumerate(wavelets):
             polynomial = genlaguerre(order - 1 - degree, degree + 0.5).coef[::-1]
-            size = amplitude(order, degree, scale, settings.beta) / typical_field(order, degree, scale, settings.beta)
+            beta = settings.base_width
+            size = amplitude(order, degree, scale, beta) / typical_field(order, degree, scale, beta)
             table[: len(polynomial), settings.scales.index(scale), w] = size * polynomial
         self.register_buffer("coefficients", torch.from_numpy(table.reshape(-1, len(wavelets))))
 

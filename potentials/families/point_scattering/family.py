@@ -26,9 +26,9 @@ BRUMWELL = (
 
 
 def _wavelets(settings: PointScatteringSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> PointWavelets:
-    """The wavelets of these settings; nothing in them is learnt from the data."""
+    """The wavelets of these settings; their width is taken from the frames where the settings leave it open."""
     operators.load()
-    return PointWavelets(settings.with_symbols(symbols))
+    return PointWavelets(settings.completed(frames).with_symbols(symbols))
 
 
 FAMILY = Family(
@@ -47,6 +47,7 @@ FAMILY = Family(
     features=features_of_atoms,
     defaults={
         **COMMITTEE,
+        "descriptor": {"beta": None, "cutoff_width": 2.5},
         "training": {"learning_rate": 0.005, "batch": 5, "ema": 0.999, "loss": {"form": "balanced", "stress": 0.003}},
     },
 )

@@ -6,6 +6,7 @@ import ase
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 from scipy.integrate import quad
 from scipy.special import spherical_jn
 from torch import Tensor, nn
@@ -103,6 +104,16 @@ def test_powers_are_those_of_the_field_where_it_is_large_and_smooth_where_it_van
         second = torch.stack([torch.autograd.grad(component, field, retain_graph=True)[0] for component in first])
         torch.testing.assert_close(first.detach(), torch.zeros(3, dtype=torch.float64))
         torch.testing.assert_close(second, torch.eye(3, dtype=torch.float64) * float(q[number]))
+
+
+def test_width_of_the_wavelets_follows_from_the_data() -> None:
+    open_width = SETTINGS.model_copy(update={"beta": None})
+    crystal = bulk("Si", "diamond", a=5.43)
+    assert open_width.completed([crystal]).beta == round(0.4 * 5.43 * 3**0.5 / 4, 3)
+    assert SETTINGS.completed([crystal]) == SETTINGS
+    assert any("widths from the data" in line for line in open_width.describe())
+    with pytest.raises(ValueError, match="beta must be known before features are made, got null"):
+        PointWavelets(open_width)
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:
