@@ -1,6 +1,7 @@
 """`point_scattering`: solid-harmonic wavelets at atom centers convolve learnt channels of the atoms, layer by layer.
 
-E = sum_i N(X_i), X the special moduli of all layers (see `models.point_scattering.network`).
+E = sum_i N(X_i), X the special moduli of all layers (see `models.point_scattering.network`). The published loss, eq.
+5.16, is `training.loss.form: balanced`.
 """
 
 from __future__ import annotations
