@@ -17,6 +17,7 @@ from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.descriptors.gmp import GmpFeatures, GmpSettings
 from rhopot.potentials.descriptors.multispectrum.multispectrum import Multispectrum, learn
 from rhopot.potentials.descriptors.multispectrum.multispectrum_settings import MultispectrumSettings
+from rhopot.potentials.descriptors.point_scattering import PointScatteringSettings, PointWavelets
 from rhopot.potentials.descriptors.scattering import ScatteringSettings, WaveletScattering, all_paths, choose_grid
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.descriptors.symmetry_functions import SymmetryFunctions, SymmetryFunctionSettings
@@ -26,11 +27,15 @@ from rhopot.potentials.models import GapModel, LinearModel, NetworkModel, Networ
 from rhopot.potentials.models.angular.angular_model import AngularModel
 from rhopot.potentials.models.angular.network import AngularNetworks
 from rhopot.potentials.models.angular.settings import AngularNetworkSettings
+from rhopot.potentials.models.point_scattering.network import PointScatteringNetworks
+from rhopot.potentials.models.point_scattering.point_scattering_model import PointScatteringModel
+from rhopot.potentials.models.point_scattering.settings import PointScatteringNetworkSettings
 from rhopot.potentials.models.scattering_model import ScatteringModel
 
 SYMBOLS = ("Li", "Si")
 BASELINE = {"Li": -1.5, "Si": -4.0}
 HYPERS = SoapSettings(symbols=SYMBOLS, cutoff=4.0, n_max=3, l_max=2, density_width=0.6)
+POINTS = PointScatteringSettings(symbols=SYMBOLS, cutoff=4.0, n=(2, 3), beta=0.6, max_scale=1.0, scale_step=1.0)
 SCATTERING = ScatteringSettings(
     symbols=SYMBOLS,
     beta=0.8,
@@ -131,6 +136,19 @@ def angular(
     card = _card("angular", dtype, {"regressor": shape.model_dump()}, members).model_dump()
     card |= {"n_layers": layers, "descriptor": settings.model_dump(mode="json")}
     return LoadedModel(card=ModelCard(**card), module=module, name="angular")
+
+
+def point_scattering(dtype: torch.dtype = torch.float64, *, members: int = N_MEMBERS, **changes: object) -> LoadedModel:
+    """Networks of point scattering, a committee or (members = 0) one; constants from `many_body_toy.skewed`."""
+    fields: dict[str, object] = {"channels": 3, "combined": 4, "hidden": (7,)}
+    settings = PointScatteringNetworkSettings.model_validate(fields | changes)
+    descriptor = PointWavelets(POINTS)
+    networks = PointScatteringNetworks(descriptor, settings, range(max(members, 1)))
+    networks.prepare(descriptor, [_graph(toy.skewed())], lambda sums: sums, 0.3, -0.4)
+    module = PointScatteringModel(descriptor, networks, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    card = _card("point_scattering", dtype, {"regressor": "network"}, members)
+    card = card.model_copy(update={"n_layers": settings.layers})
+    return LoadedModel(card=card, module=module, name="point_scattering")
 
 
 def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel:

@@ -42,6 +42,20 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "uncertainty.members=3",
         "report.stability=null",
     ),
+    # One layer: what atoms send each other in more takes part in few of these tests, and LAMMPS has one of its own.
+    "point_scattering": (
+        "descriptor.n=[2, 3]",
+        "descriptor.cutoff=4.5",
+        "regressor.layers=1",
+        "regressor.channels=4",
+        "regressor.combined=8",
+        "regressor.hidden=[12]",
+        "training.epochs=80",
+        "training.batch=2",
+        "training.dtype=float64",
+        "training.ema=0.99",
+        "uncertainty.members=3",
+    ),
     "scattering": (
         "descriptor.n=[2]",
         "descriptor.max_order=1",

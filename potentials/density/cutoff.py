@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 CutoffKind = Literal["quintic", "shifted_cosine", "step"]
 CONTINUITY: dict[str, int] = {"quintic": 2, "shifted_cosine": 1, "step": -1}
@@ -69,6 +71,12 @@ class CutoffFunction:
         if self.kind == "shifted_cosine":
             return f"shifted cosine over the last {self.width:g} A: C1 only (forces have kinks); quintic is C2"
         return f"quintic polynomial over the last {self.width:g} A: C2"
+
+
+def quintic_fade(distance: Tensor, cutoff: float, width: float) -> Tensor:
+    """Return the quintic f_c at any distances in A, as TorchScript and autograd take it."""
+    t = torch.clamp((distance - (cutoff - width)) / width, 0.0, 1.0)
+    return 1.0 - t * t * t * (10.0 - t * (15.0 - 6.0 * t))
 
 
 def _quintic(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

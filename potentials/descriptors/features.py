@@ -1,18 +1,30 @@
-"""Base class of descriptors without a fused linear operator: energies linear in the features."""
+"""Base class of descriptors without fused operators: energies linear in the features, Jacobian by autograd."""
 
 import torch
 from torch import Tensor, nn
 
-from rhopot.potentials.graph.atomic_graph import AtomicGraph
+from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 
 
 class Features(nn.Module):
-    """Base of a descriptor; the class itself defines `forward` and `jacobian` (see `descriptors.descriptor`)."""
+    """Base of a descriptor; the class itself defines `forward` (see `descriptors.descriptor`)."""
+
+    n_features: int
 
     def linear(self, graph: AtomicGraph, weights: Tensor, members: bool) -> Tensor:
         """Return p[c] . weights[a_c]: (C, 1+K) for weights (A, F, 1+K), or (C, 1) without members."""
         features: Tensor = self.forward(graph)
         return linear_read_out(features, graph.species[graph.centre], weights, members)
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
+        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
+        vectors = graph.edge_vectors.detach().requires_grad_(True)
+        with torch.enable_grad():
+            features = self.forward(with_vectors(graph, vectors))
+            columns = [
+                torch.autograd.grad(features[:, k].sum(), vectors, retain_graph=True)[0] for k in range(self.n_features)
+            ]
+        return features.detach(), torch.stack(columns, dim=2)
 
 
 def linear_read_out(features: Tensor, centre_species: Tensor, weights: Tensor, members: bool) -> Tensor:

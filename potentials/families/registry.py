@@ -26,6 +26,7 @@ OURS = {
     "gmp_snn": "rhopot.potentials.families.gmp_snn:FAMILY",
     "bpnn": "rhopot.potentials.families.bpnn:FAMILY",
     "angular": "rhopot.potentials.families.angular.family:FAMILY",
+    "point_scattering": "rhopot.potentials.families.point_scattering.family:FAMILY",
     "pooling": "rhopot.potentials.families.pooling.family:FAMILY",
     "scattering": "rhopot.potentials.families.scattering.family:FAMILY",
 }

@@ -97,6 +97,7 @@ class Networks(nn.Module):
             for width in settings.hidden
         )
         self.is_folded = False
+        self.is_standardised: bool = settings.normalization != "none"
         self.register_buffer("features_mean", torch.zeros((self.n_sets, n_features), dtype=dtype))
         self.register_buffer("features_rate", torch.ones((self.n_sets, n_features), dtype=dtype))
         self.register_buffer("energy_scale", torch.ones((), dtype=dtype))
@@ -125,7 +126,7 @@ class Networks(nn.Module):
     def _evaluate(self, features: Tensor, which: int) -> Tensor:
         """Return energies (K, n) of rows (K, n, F) that belong to one weight set."""
         rows = features
-        if not self.is_folded:
+        if self.is_standardised:
             rows = (features - self.features_mean[which]) * self.features_rate[which]
         for layer, norm in zip(self.layers, self.norms):  # noqa: B905  (TorchScript knows no `strict`)
             rows = self._activate(norm(layer(rows, which), which))

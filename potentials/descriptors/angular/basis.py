@@ -18,6 +18,7 @@ Smoothness: C2 (quintic cutoff function). Range: one cutoff.
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density.cutoff import quintic_fade
 from rhopot.potentials.descriptors.angular.angular_settings import AngularSettings
 from rhopot.potentials.descriptors.features import Features
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
@@ -56,8 +57,7 @@ class AngularBasis(Features):
         """
         r = (vectors.square().sum(1) + soft**2).sqrt()
         radial = torch.exp((r.unsqueeze(1) - self.distances).square() * (-0.5 / self.distance_width**2))
-        x = ((r - (self.cutoff - self.cutoff_width)) / self.cutoff_width).clamp(0.0, 1.0)
-        fade = 1.0 - x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
+        fade = quintic_fade(r, self.cutoff, self.cutoff_width)
         return radial, torch.cat([vectors / r.unsqueeze(1), fade.unsqueeze(1)], dim=1)
 
     def forward(self, graph: AtomicGraph) -> Tensor:
@@ -83,15 +83,3 @@ class AngularBasis(Features):
         of_pairs = of_pairs.index_add(0, row[one] * n_pairs + pair, 2.0 * angular * tail[one, 3:] * tail[other, 3:])
         of_neighbours = of_neighbours.reshape(n_centres, n * radial.shape[1])
         return torch.cat([of_neighbours, of_pairs.reshape(n_centres, n_pairs * n_angular)], dim=1)
-
-    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
-        """Return features (C, F) and their derivative (E, 3, F) by each edge vector, in A^-1; no autograd graph."""
-        vectors = graph.edge_vectors.detach().requires_grad_(True)
-        with torch.enable_grad():
-            features = self.forward(
-                AtomicGraph(vectors, graph.first_edge, graph.neighbour, graph.centre, graph.species)
-            )
-            columns = [
-                torch.autograd.grad(features[:, k].sum(), vectors, retain_graph=True)[0] for k in range(self.n_features)
-            ]
-        return features.detach(), torch.stack(columns, dim=2)

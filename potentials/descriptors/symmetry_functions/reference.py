@@ -27,6 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rhopot.potentials.density.cutoff import quintic_fade
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres, with_vectors
 
 
@@ -50,9 +51,9 @@ class SymmetryGrid(NamedTuple):
 
 def fade(distance: Tensor, grid: SymmetryGrid) -> Tensor:
     """Return the cutoff function f_c (see `density.cutoff`) at any distances in A."""
-    t = torch.clamp((distance - grid.cutoff + grid.cutoff_width) / grid.cutoff_width, 0.0, 1.0)
     if grid.cutoff_function == "quintic":
-        return 1.0 - t * t * t * (10.0 - t * (15.0 - 6.0 * t))
+        return quintic_fade(distance, grid.cutoff, grid.cutoff_width)
+    t = torch.clamp((distance - grid.cutoff + grid.cutoff_width) / grid.cutoff_width, 0.0, 1.0)
     if grid.cutoff_function == "shifted_cosine":
         return 0.5 * (1.0 + torch.cos(math.pi * t))
     raise ValueError(f"cutoff_function must be quintic or shifted_cosine, got {grid.cutoff_function}")

@@ -1,1 +1,1 @@
-"""What families of neural networks on fixed features share: cached features, their derivatives, the training."""
+"""What families of neural networks share, on fixed features and learnt ones: sources, derivatives, the training."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.descriptors.angular import AngularBasis
-from rhopot.potentials.families.angular.fit import STRIDE, mean_neighbours
+from rhopot.potentials.families.angular.fit import mean_neighbours
 from rhopot.potentials.families.family import FamilySettings
+from rhopot.potentials.families.networks.fit import STRIDE
 from rhopot.potentials.families.networks.jacobians import sums_of_images
 from rhopot.potentials.families.networks.standardise import energy_scale_and_shift
 from rhopot.potentials.families.pooling.molecules import MoleculeBatch, MoleculeModel, MoleculeSource

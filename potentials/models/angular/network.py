@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings
+from rhopot.potentials.models.exchange import exchange_features
 
 
 def shifted_softplus(x: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ class AngularNetworks(nn.Module):
             x = self.embedding[k].index_select(0, graph.species)
             for n, layer in enumerate(self.layers):
                 if n > 0:  # what atoms of other processes have become; x of the first layer is known everywhere
-                    x = torch.ops.rhopot.exchange_v1(x)
+                    x = exchange_features(x)
                 x = layer(x, radial, tail, self.scale, graph, k)
             energies.append(x.index_select(0, graph.centre) @ self.output[k])
         return torch.stack(energies) * self.energy_scale + self.energy_shift

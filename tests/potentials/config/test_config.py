@@ -248,7 +248,18 @@ def test_one_member_is_refused_before_anything_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["soap_linear", "soap_gap", "multispectrum", "multispectrum_gap", "gmp_snn", "bpnn", "angular", "scattering"],
+    [
+        "soap_linear",
+        "soap_gap",
+        "multispectrum",
+        "multispectrum_gap",
+        "gmp_snn",
+        "bpnn",
+        "angular",
+        "point_scattering",
+        "pooling",
+        "scattering",
+    ],
 )
 def test_shipped_configurations_load(name: str) -> None:
     root = Path(__file__).resolve().parents[3]

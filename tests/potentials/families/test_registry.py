@@ -63,7 +63,7 @@ def test_a_family_of_another_package_is_found_and_configured(install: Install) -
     assert family_names() == (*OURS, "my_linear")
     config = make_config({"family": "my_linear", "descriptor": {"n_max": 3}})
     assert config.family == find_family("my_linear").name == "my_linear"
-    with pytest.raises(ConfigError, match=r"pooling, my_linear, got 'my_liner'; did you mean my_linear\?"):
+    with pytest.raises(ConfigError, match=r"scattering, my_linear, got 'my_liner'; did you mean my_linear\?"):
         make_config({"family": "my_liner"})
 
 

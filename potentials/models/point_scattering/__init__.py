@@ -1,0 +1,1 @@
+"""`point_scattering`: wavelets at atom centers convolve learnt channels, layer by layer."""
