@@ -29,7 +29,7 @@ struct Kind {
   int most_layers;
   std::unique_ptr<Evaluator> (*make)(LAMMPS_NS::LAMMPS *lmp, const Task &task);
 };
-constexpr Kind KINDS[] = {{"local", 8, make_local}, {"global", 1, make_global}};
+constexpr Kind KINDS[] = {{"local", 8, make_local}, {"global", 8, make_global}};
 
 const Kind &kind_of(const ModelHeader &header)
 {

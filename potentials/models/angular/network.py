@@ -4,7 +4,7 @@
     w_ij      = f_c(r_ij) [ 1 + sum_v (P x_j)_v (Q G(r_ij))_v ]                        how much neighbor j turns filters
     s_ik      = 1/n sum_j w_ij ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )               eqs. 6.10, 6.11, summed over j
     m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik)                                   eqs. 6.13, 6.14; * by elements
-    x_i^(b+1) = x_i^b + U ssp(V m_i + C x_i^b)                                       eq. 6.15
+    x_i^(b+1) = x_i^b + U ssp( sat(V m_i + C x_i^b) ),   sat(h) = h / sqrt(1 + (h / 8)^2)    eq. 6.15
     E         = sum_i [ scale o . x_i^B + shift ]                                    eq. 6.16
 
 of X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6. The sums over j and k run
@@ -16,6 +16,8 @@ over j, which is the same as on each term. Other than printed there:
 - w_ij, one for each of some `heads` that share the filters among themselves: as printed it is 1, and of j nothing is
   known but its direction. With it the element of j and its distance count in the first layer already.
 - C: without it the center's own features do not reach its response to the message but through its neighbors.
+- sat: messages grow with the square of the number of neighbors, and through some layers with a high power of it. Where
+  atoms come closer than any of the training data, energies fell without bound, faster than a nuclear repulsion rises.
 - f_c takes neighbors smoothly out at the cutoff; n, the mean sum of f_c over neighbors, keeps sums of order one.
 
 K members stand side by side: every parameter has a leading dimension K. Cost per atom and layer, for m neighbors:
@@ -32,6 +34,10 @@ from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings
 from rhopot.potentials.models.exchange import exchange_features
+
+
+# What hidden features saturate at; in training most of them are of order one.
+SATURATION = 8.0
 
 
 def shifted_softplus(x: Tensor) -> Tensor:
@@ -85,6 +91,7 @@ class AngularLayer(nn.Module):
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, row, filtered)
         hidden = messages @ self.mix[k] + x.index_select(0, graph.centre) @ self.own[k]
+        hidden = hidden * (1.0 + (hidden / SATURATION).square()).rsqrt()
         return x.index_add(0, graph.centre, shifted_softplus(hidden) @ self.update[k])
 
     def summed_filters(

@@ -33,6 +33,7 @@ def test_sources_are_those_of_the_build() -> None:
         "multispectrum",
         "scattering",
         "models",
+        "angular",
     }
     assert all(file.exists() for file in sources())
 

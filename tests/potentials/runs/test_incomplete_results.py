@@ -28,6 +28,7 @@ QUICK = {
     "multispectrum_gap": ("uncertainty.members=0", "regressor.n_sparse=20"),
     "gmp_snn": ("training.epochs=3",),
     "bpnn": ("training.epochs=3",),
+    "angular": ("training.epochs=3",),
     "point_scattering": ("training.epochs=3",),
     "scattering": ("regressor.n_members=2", "uncertainty.members=0", "report.train_frames=3"),
 }

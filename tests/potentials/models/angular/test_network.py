@@ -33,6 +33,11 @@ class TestAsPrinted(PotentialContract):
         return small_models.angular(layers=1, members=0, message="center")
 
 
+def saturated(x: Floats) -> Floats:
+    """Return x, at most 8."""
+    return x / np.sqrt(1.0 + (x / 8.0) ** 2)
+
+
 def ssp(x: Floats) -> Floats:
     """Shifted softplus."""
     return np.logaddexp(0.0, x) - np.log(2.0)
@@ -81,7 +86,7 @@ def energies_by_hand(model: LoadedModel, atoms: ase.Atoms, member: int) -> Float
                     summed += of_heads[:, None] * ssp(np.einsum("r,c,rchd->hd", radial, angular, table))
                 carried = x[second[k] if of_neighbors else i]
                 message += scale**2 * quintic(r_k) * carried * (summed.ravel() @ w["filters"])
-            refined[i] += ssp(message @ w["mix"] + x[i] @ w["own"]) @ w["update"]
+            refined[i] += ssp(saturated(message @ w["mix"] + x[i] @ w["own"])) @ w["update"]
         x = refined
     return x @ weights["output"] * float(networks.energy_scale) + float(networks.energy_shift)
 

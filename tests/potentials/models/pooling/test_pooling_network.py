@@ -18,6 +18,11 @@ from rhopot.potentials.models.pooling.settings import PoolingNetworkSettings, mo
 Floats = NDArray[np.float64]
 
 
+def saturated(x: Floats) -> Floats:
+    """Return x, at most 8."""
+    return x / np.sqrt(1.0 + (x / 8.0) ** 2)
+
+
 def ssp(x: Floats) -> Floats:
     """Return log((1 + e^x) / 2)."""
     return np.log1p(np.exp(x)) - np.log(2.0)
@@ -56,7 +61,7 @@ def messages(
                 response = ssp(np.einsum("r,c,rcd->d", radial[k], angular, theta))
                 summed += np.repeat(of_heads, len(response) // heads) * response
             message += scale * w[k] * x[k] * ((scale * summed) @ weights["filters"])
-        found[i] = x[i] + ssp(message @ weights["mix"] + x[i] @ weights["own"]) @ weights["update"]
+        found[i] = x[i] + ssp(saturated(message @ weights["mix"] + x[i] @ weights["own"])) @ weights["update"]
     return found
 
 
