@@ -35,7 +35,6 @@ from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
 from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings
 from rhopot.potentials.models.exchange import exchange_features
 
-
 # What hidden features saturate at; in training most of them are of order one.
 SATURATION = 8.0
 
@@ -77,6 +76,7 @@ class AngularLayer(nn.Module):
         self.n_angular: int = n_angular
         self.cosine_width: float = basis.cosine_width
         self.heads: int = heads
+        self.saturation: float = SATURATION
         self.of_neighbors: bool = settings.message == "neighbor"
 
     def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
@@ -91,7 +91,7 @@ class AngularLayer(nn.Module):
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, row, filtered)
         hidden = messages @ self.mix[k] + x.index_select(0, graph.centre) @ self.own[k]
-        hidden = hidden * (1.0 + (hidden / SATURATION).square()).rsqrt()
+        hidden = hidden * (1.0 + (hidden / self.saturation).square()).rsqrt()
         return x.index_add(0, graph.centre, shifted_softplus(hidden) @ self.update[k])
 
     def summed_filters(
