@@ -40,7 +40,7 @@ class Dynamics:
 
     @property
     def drift(self) -> float:
-        """Slope of the total energy in meV/atom/ps (meaningful at constant energy)."""
+        """Drift of the total energy in meV/atom/ps (meaningful at constant energy)."""
         return energy_drift(self.time, self.potential + self.kinetic, len(self.atoms))
 
     def plot(self, path: str | Path, title: str = "") -> Path:
@@ -57,7 +57,7 @@ class Dynamics:
 
 
 def energy_drift(time_ps: np.ndarray, total_ev: np.ndarray, n_atoms: int) -> float:
-    """Slope of a straight line through the total energy, in meV/atom/ps."""
+    """Rate of change of the total energy by a straight line through it, in meV/atom/ps."""
     if len(time_ps) < 3:
         raise ValueError(
             f"time must hold 3 or more recorded steps, got {len(time_ps)}; run longer or record more often"
