@@ -46,7 +46,7 @@ constexpr double COS_SERIES[] = {1, -1 / 2., 1 / 24., -1 / 720., 1 / 40320., -1 
 // e^x = 2^n e^t with t = x - n log 2, for x <= 0; what is below the smallest normal number stays just above it
 template <Plain P> RHOPOT_INLINE P exponential(const P& x) {
     using T = Lane<P>;
-    using Bits = Mask<T>;
+    using Bits = decltype(x > T(0));
     constexpr T lowest = SINGLE<P> ? T(-87) : T(-708), round = SINGLE<P> ? T(0x1.8p23) : T(0x1.8p52);
     constexpr T high = SINGLE<P> ? T(0x1.62e4p-1) : T(0x1.62e42fefap-1);  // few digits: exact times n
     constexpr T low = T(0.693147180559945309417232 - double(high));

@@ -101,7 +101,10 @@ class AngularLayer(nn.Module):
         weighing = (x @ self.weight_features[k]).index_select(0, source) * (radial @ self.weight_distances[k])
         terms = weighing.shape[1] // self.heads
         weights = tail[:, 3:] * (1.0 + weighing.reshape(-1, self.heads, terms).sum(2))
-        rows = torch.cat([radial @ self.bases[k], tail[:, :3], weights], dim=1)
+        return self.sums_of_angles(torch.cat([radial @ self.bases[k], tail[:, :3], weights], dim=1), first_edge)
+
+    def sums_of_angles(self, rows: Tensor, first_edge: Tensor) -> Tensor:
+        """Return n s (E, filters) from rows of edges (see `reference.angular_filters`)."""
         found: Tensor = torch.ops.rhopot.angular_filters_v1(
             rows, first_edge, self.n_angular, self.heads, self.cosine_width
         )

@@ -1,241 +1,175 @@
 // The kernels of the angular filters, compiled once per instruction set (RHOPOT_VARIANT names it). Nothing here may be an
 // inline function of the standard library: the linker would keep one copy for all variants.
 //
-// One pair of edges at a time: the Gaussians of its cosine that are not rounding noise, then, filters in the lanes, their sum
-// with the coefficients and the softplus of it, without leaving the registers.
-#include "angular_kernels.hpp"
-#include "softplus.hpp"
+// One edge k at a time and, filters in the lanes, one or two packs of filters: over all edges j, the sum of the Gaussians of
+// their cosine that are not rounding noise with the coefficients, and the softplus of it, without leaving the registers.
+#include "star.hpp"
 
 namespace rhopot::RHOPOT_VARIANT {
 namespace {
 
-constexpr int MOST_GAUSSIANS = 64;
-// standard deviations beyond which a Gaussian is rounding noise beside 1
-template <class T> constexpr T REACH = sizeof(T) == 4 ? T(5.8) : T(8.6);
-
-template <class T, bool DUAL> RHOPOT_INLINE void clear(const Field<T, DUAL>& field, std::ptrdiff_t count) {
-    for (std::ptrdiff_t i = 0; i < count; i += WIDTH<T>) field.store(i, zero<T, DUAL>());
-}
-// what is asked for: the value, or of duals the derivative along the tangents
-template <class T, bool DUAL> RHOPOT_INLINE T* wanted(const Field<T, DUAL>& field) {
-    if constexpr (DUAL) return field.derivative;
-    else return field.value;
-}
-template <class T, bool DUAL> RHOPOT_INLINE void add_to(const Field<T, DUAL>& field, std::ptrdiff_t at, const auto& x) {
-    if constexpr (DUAL) {
-        field.value[at] += x.value;
-        field.derivative[at] += x.derivative;
-    } else {
-        field.value[at] += x;
-    }
-}
-template <class V> RHOPOT_INLINE auto total(const V& x) {
-    if constexpr (is_dual<V>::value) return Dual<Lane<decltype(x.value)>>{lane_sum(x.value), lane_sum(x.derivative)};
-    else return lane_sum(x);
-}
-
-// the edges of one centre
-template <class T, bool DUAL> struct Star {
-    using V = typename Field<T, DUAL>::Vector;
-    using Number = std::conditional_t<DUAL, Dual<T>, T>;
-    const AngularProblem<T>* problem;
-    std::int64_t first;
-    int count, window;                       // edges; Gaussians of a cosine that are kept
-    Field<T, DUAL> ends;                     // [count, 3 + n_heads]: x, y, z of the direction, and the weights
-    Field<T, DUAL> end_gradient;             // [count, 3 + n_heads]
-    Field<T, DUAL> gaussians, derivatives;   // [window, padded]: G_c and dG_c/dt
-    Field<T, DUAL> gradient;                 // [n_gaussians, n_filters]: dL/dA of an edge
-    Field<T, DUAL> sum;                      // [n_filters]
-
-    static int window_of(const AngularProblem<T>& p) {
-        const T spacing = T(2) / T(p.n_gaussians - 1);
-        const T half = REACH<T> * p.width / spacing;
-        const int whole = half < T(MOST_GAUSSIANS) ? 2 * (int(half) + 1) : p.n_gaussians;
-        return whole < p.n_gaussians ? whole : p.n_gaussians;
-    }
-    static std::ptrdiff_t size(const AngularProblem<T>& p, std::int64_t edges) {
-        const std::ptrdiff_t d = p.n_filters;
-        return (2 * padded<T>(p.end() * edges) + 2 * padded<T>(p.n_gaussians + WIDTH<T>) + (p.n_gaussians + 1) * d) *
-               (DUAL ? 2 : 1);
-    }
-    static Star from(Arena<T>& arena, const AngularProblem<T>& p, std::int64_t edges) {
-        Star s;
-        s.problem = &p;
-        s.window = window_of(p);
-        s.ends = arena.template take<DUAL>(padded<T>(p.end() * edges));
-        s.end_gradient = arena.template take<DUAL>(padded<T>(p.end() * edges));
-        s.gaussians = arena.template take<DUAL>(padded<T>(p.n_gaussians + WIDTH<T>));
-        s.derivatives = arena.template take<DUAL>(padded<T>(p.n_gaussians + WIDTH<T>));
-        s.gradient = arena.template take<DUAL>(std::ptrdiff_t(p.n_gaussians) * p.n_filters);
-        s.sum = arena.template take<DUAL>(p.n_filters);
-        return s;
-    }
-
-    void gather(std::int64_t centre) {
-        const AngularProblem<T>& p = *problem;
-        first = p.first_edge[centre];
-        count = int(p.first_edge[centre + 1] - first);
-        for (int k = 0; k < count; ++k) {
-            const std::ptrdiff_t from = (first + k + 1) * p.row() - p.end();
-            for (int n = 0; n < p.end(); ++n) {
-                ends.value[p.end() * k + n] = p.rows[from + n];
-                if constexpr (DUAL) ends.derivative[p.end() * k + n] = p.tangents[from + n];
-            }
+// z = sum_c A_c G_c of `COLUMNS` packs of filters and, where wanted, its derivative in the cosine
+template <int COLUMNS, bool DERIVATIVES, class V, class T, bool DUAL>
+RHOPOT_INLINE void combine(const Star<T, DUAL>& star, int j, std::ptrdiff_t f, V (&z)[COLUMNS], V (&turned)[COLUMNS]) {
+    using P = decltype(wanted(V{}));
+    const std::ptrdiff_t d = star.problem->n_filters;
+    const auto a = star.coefficients.at(star.window_begin[j] * d + f);
+    const auto g = star.gaussians.at(std::ptrdiff_t(j) * star.stride),
+               slope = star.derivatives.at(std::ptrdiff_t(j) * star.stride);
+    for (int c = 0; c < star.window; ++c) {
+        const auto by = g.scalar(c), by_slope = slope.scalar(c);
+        RHOPOT_UNROLL
+        for (int q = 0; q < COLUMNS; ++q) {
+            const V x = read<P>(a, c * d + q * LANES<P>);
+            add_product(z[q], x, by);
+            if constexpr (DERIVATIVES) add_product(turned[q], x, by_slope);
         }
     }
-    // A[c, d] of edge k
-    RHOPOT_INLINE Field<const T, DUAL> coefficients(int k) const {
-        const std::ptrdiff_t at = (first + k) * problem->row();
-        if constexpr (DUAL) return {problem->rows + at, problem->tangents + at};
-        else return {problem->rows + at};
-    }
-    RHOPOT_INLINE Number end(int k, int n) const { return ends.scalar(problem->end() * k + n); }
+}
 
-    // Gaussians of the cosine between edges k and j, and their derivatives where wanted; the number of the first one
-    template <bool DERIVATIVES> RHOPOT_INLINE int angles(int k, int j) const {
-        const AngularProblem<T>& p = *problem;
-        const Number t = end(k, 0) * end(j, 0) + end(k, 1) * end(j, 1) + end(k, 2) * end(j, 2);
-        const T spacing = T(2) / T(p.n_gaussians - 1), inverse = 1 / (p.width * p.width);
-        T place;
-        if constexpr (DUAL) place = t.value;
-        else place = t;
-        place = (place + 1) / spacing - T(window / 2 - 1);
-        const int last = p.n_gaussians - window;
-        const int c0 = !(place > 0) ? 0 : place < T(last) ? int(place) : last;
-        for (int c = 0; c < window; c += WIDTH<T>) {
-            Pack<T> places;
-            for (int lane = 0; lane < WIDTH<T>; ++lane) places[lane] = T(lane);
-            places = (places + T(c0 + c)) * spacing - T(1);
-            const V x = broadcast<V>(t) - places, g = exponential(x * x * (T(-0.5) * inverse));
-            gaussians.store(c, g);
-            if constexpr (DERIVATIVES) derivatives.store(c, g * x * -inverse);
-        }
-        return c0;
-    }
+// COLUMNS packs P of filters
+template <class P, int COLUMNS> struct Filters {
+    std::ptrdiff_t first;
 };
 
-template <class T> std::int64_t most_edges(const AngularProblem<T>& p, std::int64_t begin, std::int64_t end) {
-    std::int64_t most = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t n = p.first_edge[i + 1] - p.first_edge[i];
-        most = n > most ? n : most;
-    }
-    return most;
-}
-
-// sum_c g[c] a[c, f] for a pack of filters
-template <class T, bool DUAL>
-RHOPOT_INLINE auto combined(const Field<T, DUAL>& g, const Field<const T, DUAL>& a, int window, std::ptrdiff_t d) {
-    using V = typename Field<T, DUAL>::Vector;
-    V z = zero<T, DUAL>();
-    for (int c = 0; c < window; ++c) {
-        const V x = a.load(c * d);
-        if constexpr (DUAL) {
-            z.value += x.value * g.value[c];
-            z.derivative += x.value * g.derivative[c];
-            z.derivative += x.derivative * g.value[c];
-        } else {
-            z += x * g.value[c];
+// s of edge k for filters f, f + 1, ...
+template <class P, int COLUMNS, class T, bool DUAL>
+void values_of(const Filters<P, COLUMNS>& filters, const Star<T, DUAL>& star, T* sums) {
+    const std::ptrdiff_t f = filters.first;
+    using V = std::conditional_t<DUAL, Dual<P>, P>;
+    P sum[COLUMNS]{};
+    for (int j = 0; j < star.count; ++j) {
+        V z[COLUMNS]{};
+        combine<COLUMNS, false>(star, j, f, z, z);
+        RHOPOT_UNROLL
+        for (int q = 0; q < COLUMNS; ++q) {
+            const V w = read<P>(star.weights, j * std::ptrdiff_t(star.problem->n_filters) + f + q * LANES<P>);
+            add_wanted(sum[q], shifted_softplus(z[q]).value, w);
         }
     }
-    return z;
+    RHOPOT_UNROLL
+    for (int q = 0; q < COLUMNS; ++q) write(sums + f + q * LANES<P>, sum[q]);
+}
+
+// the same, and what edge k with these filters gives to dL/dA of k, dL/dw of all edges and dL/dcosine; h[D] of edge k
+template <class P, int COLUMNS, class T, bool DUAL>
+void adjoint_of(const Filters<P, COLUMNS>& filters, const Star<T, DUAL>& star, const T* h, T* sums) {
+    using V = std::conditional_t<DUAL, Dual<P>, P>;
+    const std::ptrdiff_t d = star.problem->n_filters, f = filters.first;
+    P sum[COLUMNS]{}, incoming[COLUMNS];
+    RHOPOT_UNROLL
+    for (int q = 0; q < COLUMNS; ++q) incoming[q] = read<P>(h + f + q * LANES<P>);
+    for (int j = 0; j < star.count; ++j) {
+        V z[COLUMNS]{}, turned[COLUMNS]{}, weighted[COLUMNS], by_cosine{};
+        combine<COLUMNS, true>(star, j, f, z, turned);
+        RHOPOT_UNROLL
+        for (int q = 0; q < COLUMNS; ++q) {
+            const std::ptrdiff_t at = j * d + f + q * LANES<P>;
+            const V w = read<P>(star.weights, at);
+            const auto y = shifted_softplus(z[q]);
+            add_wanted(sum[q], y.value, w);
+            write(star.by_weight + at, P(read<P>(star.by_weight + at) + wanted(y.value) * incoming[q]));
+            weighted[q] = y.derivative * incoming[q] * w;
+            add_product(by_cosine, weighted[q], turned[q]);
+        }
+        T* gradient = star.gradient + star.window_begin[j] * d + f;
+        const auto g = star.gaussians.at(std::ptrdiff_t(j) * star.stride);
+        for (int c = 0; c < star.window; ++c) {
+            const auto by = g.scalar(c);
+            RHOPOT_UNROLL
+            for (int q = 0; q < COLUMNS; ++q) {
+                P to = read<P>(gradient + c * d + q * LANES<P>);
+                add_wanted(to, weighted[q], by);
+                write(gradient + c * d + q * LANES<P>, to);
+            }
+        }
+        const auto found = total(by_cosine);
+        if constexpr (DUAL) {
+            star.by_cosine.value[j] += found.value;
+            star.by_cosine.derivative[j] += found.derivative;
+        } else {
+            star.by_cosine.value[j] += found;
+        }
+    }
+    if (sums == nullptr) return;
+    RHOPOT_UNROLL
+    for (int q = 0; q < COLUMNS; ++q) write(sums + f + q * LANES<P>, sum[q]);
+}
+
+// work(Filters) on all filters, two packs at a time where registers suffice
+template <class P, class Work> RHOPOT_INLINE void over_filters(std::ptrdiff_t d, const Work& work) {
+    std::ptrdiff_t f = 0;
+    if constexpr (REGISTERS >= 32) {
+        for (; f + 2 * LANES<P> <= d; f += 2 * LANES<P>) work(Filters<P, 2>{f});
+    }
+    for (; f < d; f += LANES<P>) work(Filters<P, 1>{f});
+}
+template <class T, class Work> RHOPOT_INLINE void over_filters_of(std::ptrdiff_t d, const Work& work) {
+    if constexpr (WIDEST<T> > WIDTH<T>) {
+        if (d % WIDEST<T> == 0) return over_filters<typename WidestOf<T>::type>(d, work);
+    }
+    over_filters<Pack<T>>(d, work);
 }
 
 template <class T, bool DUAL>
 void values_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t end, T* sums, T* memory) {
-    using V = typename Field<T, DUAL>::Vector;
-    Arena<T> arena{memory};
-    auto star = Star<T, DUAL>::from(arena, p, most_edges(p, begin, end));
+    auto star = Star<T, DUAL>::from(memory, p, most_edges(p, begin, end));
     const std::ptrdiff_t d = p.n_filters;
     for (std::int64_t i = begin; i < end; ++i) {
         star.gather(i);
         for (int k = 0; k < star.count; ++k) {
-            clear(star.sum, d);
-            for (int j = 0; j < star.count; ++j) {
-                const int c0 = star.template angles<false>(k, j);
-                const auto a = star.coefficients(k).at(c0 * d);
-                for (int head = 0; head < p.n_heads; ++head) {
-                    const V w = broadcast<V>(star.end(j, 3 + head));
-                    const std::ptrdiff_t last = std::ptrdiff_t(head + 1) * p.per_head();
-                    for (std::ptrdiff_t f = last - p.per_head(); f < last; f += WIDTH<T>) {
-                        const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
-                        star.sum.store(f, star.sum.load(f) + w * shifted_softplus(z).value);
-                    }
-                }
-            }
+            star.template turn_to<false>(k);
             T* to = sums + (star.first + k) * d;
-            for (std::ptrdiff_t f = 0; f < d; f += WIDTH<T>) store_pack<T>(to + f, load_pack<T>(wanted(star.sum) + f));
+            over_filters_of<T>(d, [&](const auto& filters) { values_of(filters, star, to); });
         }
     }
 }
 
-// adds what edges k and j give to s and dL/dA of k, and to dL/du and dL/dw of both; h[D] of edge k
-template <class T, bool DUAL> RHOPOT_INLINE void adjoint_of_pair(const Star<T, DUAL>& star, int k, int j, const T* h) {
-    using V = typename Field<T, DUAL>::Vector;
-    const AngularProblem<T>& p = *star.problem;
-    const std::ptrdiff_t d = p.n_filters;
-    const int c0 = star.template angles<true>(k, j);
-    const auto a = star.coefficients(k).at(c0 * d);
-    const auto gradient = star.gradient.at(c0 * d);
-    V by_cosine = zero<T, DUAL>();
-    for (int head = 0; head < p.n_heads; ++head) {
-        const V w = broadcast<V>(star.end(j, 3 + head));
-        V by_weight = zero<T, DUAL>();
-        const std::ptrdiff_t last = std::ptrdiff_t(head + 1) * p.per_head();
-        for (std::ptrdiff_t f = last - p.per_head(); f < last; f += WIDTH<T>) {
-            const V z = combined<T, DUAL>(star.gaussians, a.at(f), star.window, d);
-            const V turned = combined<T, DUAL>(star.derivatives, a.at(f), star.window, d);
-            const Pack<T> incoming = load_pack<T>(h + f);
-            const auto y = shifted_softplus(z);
-            star.sum.store(f, star.sum.load(f) + w * y.value);
-            by_weight += y.value * incoming;
-            const V weighted = y.derivative * incoming * w;
-            by_cosine += weighted * turned;
-            for (int c = 0; c < star.window; ++c) {
-                V to = gradient.load(c * d + f);
-                if constexpr (DUAL) {
-                    to.value += weighted.value * star.gaussians.value[c];
-                    to.derivative += weighted.value * star.gaussians.derivative[c];
-                    to.derivative += weighted.derivative * star.gaussians.value[c];
-                } else {
-                    to += weighted * star.gaussians.value[c];
-                }
-                gradient.store(c * d + f, to);
-            }
+// what edge k gives to dL/du of all edges, from dL/dcosine
+template <class T, bool DUAL> RHOPOT_INLINE void add_directions(const Star<T, DUAL>& star, int k) {
+    for (int i = 0; i < 3; ++i) {
+        const auto own = star.axis[i].scalar(k);
+        Pack<T> of_k{};
+        for (int j = 0; j < star.count; j += WIDTH<T>) {
+            const auto by = star.by_cosine.load(j);
+            Pack<T> to = load_pack<T>(star.by_axis[i] + j);
+            add_wanted(to, by, own);
+            store_pack<T>(star.by_axis[i] + j, to);
+            add_wanted(of_k, by, star.axis[i].load(j));
         }
-        add_to<T, DUAL>(star.end_gradient, p.end() * j + 3 + head, total(by_weight));
-    }
-    const auto by_t = total(by_cosine);
-    for (int axis = 0; axis < 3; ++axis) {
-        add_to<T, DUAL>(star.end_gradient, p.end() * j + axis, by_t * star.end(k, axis));
-        add_to<T, DUAL>(star.end_gradient, p.end() * k + axis, by_t * star.end(j, axis));
+        star.by_axis[i][k] += lane_sum(of_k);
     }
 }
 
 template <class T, bool DUAL>
 void adjoint_with(const AngularProblem<T>& p, std::int64_t begin, std::int64_t end, const T* h, T* gradient, T* sums,
                   T* memory) {
-    Arena<T> arena{memory};
-    auto star = Star<T, DUAL>::from(arena, p, most_edges(p, begin, end));
-    const std::ptrdiff_t d = p.n_filters, size = p.row() - p.end();
+    auto star = Star<T, DUAL>::from(memory, p, most_edges(p, begin, end));
+    const std::ptrdiff_t d = p.n_filters, table = p.row() - p.end();
     for (std::int64_t i = begin; i < end; ++i) {
         star.gather(i);
-        clear(star.end_gradient, p.end() * star.count);
+        clear(star.by_weight, star.count * d);
+        for (int axis = 0; axis < 3; ++axis) clear(star.by_axis[axis], star.count);
         for (int k = 0; k < star.count; ++k) {
-            clear(star.gradient, size);
-            clear(star.sum, d);
-            for (int j = 0; j < star.count; ++j) adjoint_of_pair(star, k, j, h + (star.first + k) * d);
-            T* to = gradient + (star.first + k) * p.row();
-            for (std::ptrdiff_t f = 0; f < size; f += WIDTH<T>) {
-                store_pack<T>(to + f, load_pack<T>(wanted(star.gradient) + f));
-            }
-            if (sums == nullptr) continue;
-            T* sum = sums + (star.first + k) * d;
-            for (std::ptrdiff_t f = 0; f < d; f += WIDTH<T>) store_pack<T>(sum + f, load_pack<T>(wanted(star.sum) + f));
+            star.template turn_to<true>(k);
+            clear(star.gradient, table);
+            clear(star.by_cosine.value, star.count);
+            if constexpr (DUAL) clear(star.by_cosine.derivative, star.count);
+            const T* incoming = h + (star.first + k) * d;
+            T* to = sums == nullptr ? nullptr : sums + (star.first + k) * d;
+            over_filters_of<T>(d, [&](const auto& filters) { adjoint_of(filters, star, incoming, to); });
+            copy(gradient + (star.first + k) * p.row(), star.gradient, table);
+            add_directions(star, k);
         }
         for (int k = 0; k < star.count; ++k) {
-            T* to = gradient + (star.first + k) * p.row() + size;
-            for (int n = 0; n < p.end(); ++n) to[n] = wanted(star.end_gradient)[p.end() * k + n];
+            T* to = gradient + (star.first + k) * p.row() + table;
+            for (int axis = 0; axis < 3; ++axis) to[axis] = star.by_axis[axis][k];
+            const T* from = star.by_weight + k * d;
+            for (int head = 0; head < p.n_heads; ++head, from += p.per_head()) {
+                T sum = 0;
+                for (int f = 0; f < p.per_head(); ++f) sum += from[f];
+                to[3 + head] = sum;
+            }
         }
     }
 }
