@@ -180,6 +180,22 @@ void check_multispectrum(const Graph& graph, const Tensor& vectors, const Tensor
     }, vectors, along);
 }
 
+// Angular filters of two heads: by coefficients, directions and weights; and rows that nobody exchanges.
+void check_angular(const Graph& graph) {
+    const std::int64_t gaussians = 4, filters = 16, heads = 2;
+    const Tensor rows = 0.7 * at::randn({14, gaussians * filters + 3 + heads}, at::kDouble);
+    const Tensor along = at::randn(rows.sizes(), at::kDouble);
+    const auto sums = [&](const Tensor& x) {
+        return call("rhopot::angular_filters_v1", {x, graph.first_edge, gaussians, heads, 0.4});
+    };
+    check_derivatives("rhopot::angular_filters_v1", [&](const Tensor& x) { return sums(x).sin().sum(); }, rows, along);
+    const Tensor exact = sums(rows), single = sums(rows.to(at::kFloat));
+    report("rhopot::angular_filters_v1, float32", ((exact - single).abs().max() / exact.abs().max()).item<double>(), 1e-4);
+    const auto exchanged = [](const Tensor& x) { return call("rhopot::exchange_v1", {x}); };
+    report("rhopot::exchange_v1, values", (exchanged(rows) - rows).abs().max().item<double>(), 0);
+    check_derivatives("rhopot::exchange_v1", [&](const Tensor& x) { return exchanged(x).sin().sum(); }, rows, along);
+}
+
 void check_refusal(const Graph& graph, const Tensor& vectors) {
     std::string sentence = "nothing";
     try {
@@ -225,6 +241,7 @@ int main(int argc, char** argv) {
     check_features(graph, {"rhopot::symmetry_functions_v1", "rhopot::symmetry_jacobian_v1", grid}, vectors, direction);
     check_scattering();
     check_multispectrum(graph, vectors, direction);
+    check_angular(graph);
     check_refusal(graph, vectors);
     std::printf(failures == 0 ? "all good\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;
