@@ -92,12 +92,32 @@ def test_benchmark_of_the_measures_orders_the_bases(tmp_path: Path, capsys: pyte
 
 
 def test_benchmark_of_the_tuned_cost_prints_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example("benchmarks/tuned_cost")(["--output", str(tmp_path), "--repeats", "1", "--steps", "2", "--small"])
+    example("benchmarks/tuned_cost")(["--output", str(tmp_path), "--repeats", "1", "--steps", "60", "--small"])
     output = capsys.readouterr().out
     assert re.search(
         r"^soap_linear, cutoff=3.5 n_max=2 l_max=2 +\d+ +[\d.]+ +[\d.]+ +[\d.]+", output, flags=re.MULTILINE
     )
     assert "machine:" in output
+
+
+def test_benchmark_of_layers_prints_times_beside_snap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(EXAMPLES / "data/lisi_gpaw/Li4Si28_0.xyz")
+    shape = ["--layers", "1", "--cutoffs", "3.5", "--width", "8", "--filters", "8", "--heads", "1"]
+    example("benchmarks/layers")(["--data", data, "--output", str(tmp_path), *shape, "--repeats", "1", "--steps", "1"])
+    output = capsys.readouterr().out
+    assert re.search(r"^2 +3\.5 +[\d.]+ +[\d.]+ to [\d.]+ +[\d.]+ +<= 250", output, flags=re.MULTILINE)
+    assert re.search(r"8000 atoms, two layers, 3.5 A: \d+ ms/step on one rank, \d+ on two, efficiency [\d.]+", output)
+    assert re.search(r"two ranks: 2 layers of messages; in a step 1 exchange\(s\) of 32", output)
+
+
+def test_benchmark_of_network_training_compares_with_plain_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(EXAMPLES / "data/lisi_gpaw/Li4Si28_0.xyz")
+    example("benchmarks/network_training")(["--data", data, "--repeats", "1"])
+    assert re.search(
+        r"^Li4Si28_0 +9 +9 +[\d.]+ +\d+ +[\d.]+ +[\d.]+ +>= 3: (?:yes|NO)( +\d+ %){4}",
+        capsys.readouterr().out,
+        flags=re.MULTILINE,
+    )
 
 
 def test_benchmark_of_global_models_prints_speed_ups(

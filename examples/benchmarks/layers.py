@@ -2,9 +2,9 @@
 
     python examples/benchmarks/layers.py --data Si_train.xyz.gz [--output FOLDER] [--cutoffs 4.0 4.5] [--layers 1 2 3]
 
-The models are trained for one epoch, in float32: their weights do not matter to their cost. Atoms hardly move. The goals
-are those of two layers of 32 features and the first cutoff, in LAMMPS with 1000 atoms on one core, and with 8000 atoms
-on one rank and on two; these need two idle cores.
+The models are trained for one epoch, in float32: their weights do not matter to their cost. Atoms hardly move. Goals
+are set for two layers of 32 features and the first cutoff: 1000 atoms on one core, and 8000 atoms on one rank and on
+two, which needs two idle cores.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def one_core(models: Mapping[tuple[int, float], Path], options: argparse.Namespa
             ]
         )
     title = (
-        f"1000 Si atoms, {options.width} features, {options.filters} filters in {options.heads} groups, float32, one core, "
-        f"{options.repeats} interleaved runs of {options.steps} steps, CPU"
+        f"1000 Si atoms, {options.width} features, {options.filters} filters in {options.heads} groups, float32, "
+        f"one core, {options.repeats} interleaved runs of {options.steps} steps, CPU"
     )
     console = make_console()
     console.print(table(title, ("layers", "cutoff A", "us/atom/step", "", "to snap", "must reach"), rows))
@@ -107,10 +107,10 @@ def two_ranks(model: Path, options: argparse.Namespace, folder: Path) -> None:
     alone, both = times[1], times[2]
     wall = measure.median_wall(alone) / (2 * measure.median_wall(both))
     cpu = measure.median_cpu(alone) / (2 * measure.median_cpu(both))
+    step = [1e3 * measure.median_wall(times[ranks]) / options.steps for ranks in (1, 2)]
     console.print(
-        f"8000 atoms, two layers, {options.cutoffs[0]:g} A: {1e3 * measure.median_wall(alone) / options.steps:.0f} ms/step on one "
-        f"rank, {1e3 * measure.median_wall(both) / options.steps:.0f} on two, efficiency {wall:.2f} (by CPU time {cpu:.2f}) "
-        f"{measure.verdict(wall, LEAST_EFFICIENCY, more=True)}"
+        f"8000 atoms, two layers, {options.cutoffs[0]:g} A: {step[0]:.0f} ms/step on one rank, {step[1]:.0f} on two, "
+        f"efficiency {wall:.2f} (by CPU time {cpu:.2f}) {measure.verdict(wall, LEAST_EFFICIENCY, more=True)}"
     )
     for line in VOLUME.findall((folder / "in.lammps.log").read_text(encoding="utf-8")):
         console.print(f"two ranks: {line}")

@@ -2,9 +2,10 @@
 
     python examples/benchmarks/network_training.py --data Si_train.xyz.gz [ethanol_train.xyz.gz] [--threads 1]
 
-The ready configuration on the frames given, a tenth of them for validation. Steps of both run in turn, on the same batches and
-weights, whose gradients are compared first. Plain PyTorch: the operator of the angular filters replaced by its definition
-(`models/angular/reference.py`), differentiated by autograd. A step: energies, forces, loss, its gradient in the weights.
+The ready configuration on the frames given, a tenth of them for validation. Steps of both run in turn, on the same
+batches and weights, whose gradients are compared first. Plain PyTorch: the operator of the angular filters replaced by
+its definition (`models/angular/reference.py`), differentiated by autograd. A step: energies, forces, loss, and the
+gradient of the loss in the weights.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def main(words: Sequence[str] | None = None) -> None:
         *KINDS,
         "others",
     )
-    title = f"angular, ready configuration, {options.threads} thread(s), medians of {options.repeats} interleaved runs, wall"
+    runs = f"medians of {options.repeats} interleaved runs, wall"
+    title = f"angular, ready configuration, {options.threads} thread(s), {runs}"
     console.print(table(title, columns, rows))
     console.print(measure.machine())
 

@@ -20,8 +20,8 @@ class AngularNetworkSettings(BaseModel):
     width: int = Field(128, ge=1)
     """Features of an atom."""
     filters: int = Field(128, ge=8, multiple_of=8)
-    """Hidden filters of an edge; a multiple of 8 times `heads`."""
-    heads: int = Field(4, ge=1, le=16)
+    """Hidden filters of an edge; a multiple of 8 and of `heads`."""
+    heads: int = Field(4, ge=1, le=16, validate_default=True)
     """Groups of filters, each of which weighs neighbors in its own way."""
     message: Literal["neighbor", "center"] = "neighbor"
     """Whose features a message carries; center: as printed, elements of neighbors are then alike."""
@@ -29,10 +29,10 @@ class AngularNetworkSettings(BaseModel):
     @field_validator("heads")
     @classmethod
     def _of_equal_size(cls, heads: int, info: ValidationInfo) -> int:
-        """Filters in groups of whole packs of numbers."""
-        filters = info.data.get("filters", 8 * heads)
-        if filters % (8 * heads):
-            raise ValueError(f"heads must divide filters = {filters} into multiples of 8, got {heads}; 1 always does")
+        """As many filters in each group."""
+        filters = info.data.get("filters", heads)
+        if filters % heads:
+            raise ValueError(f"heads must divide filters = {filters}, got {heads}; 1, 2, 4 and 8 always do")
         return heads
 
     def describe(self, n_radial: int, n_angular: int) -> str:

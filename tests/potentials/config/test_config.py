@@ -87,7 +87,7 @@ def test_overrides_win_and_make_sections(tmp_path: Path) -> None:
             "family: soap_gap",
             "family: soap_gab",
             "line 1: family must be one of soap_linear, soap_gap, multispectrum, multispectrum_gap, gmp_snn, bpnn, "
-            "angular, pooling, scattering, got",
+            "angular, point_scattering, pooling, scattering, got",
         ),
         ("family: soap_gap\n", "", "run.yaml: the key `family` is missing; write one of soap_linear"),
         ("output: somewhere", "family: soap_gap", "run.yaml, line 2: family is written twice"),

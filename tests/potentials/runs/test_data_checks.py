@@ -64,7 +64,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def fitted(family: str, files: dict[str, Path], train: str, *words: str) -> TrainedModel:
-    epochs = ["training.epochs=6"] if family in ("gmp_snn", "bpnn") else []
+    trained = any(word.startswith("training.epochs") for word in trained_models.SETTINGS[family])
+    epochs = ["training.epochs=4"] if trained else []
     config = settings(family, f"data.train={files[train]}", f"data.validation={files['val']}", *epochs, *words)
     return fit_model(config, load_training_set(config), find_communicator())
 

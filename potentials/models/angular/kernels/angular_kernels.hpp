@@ -22,7 +22,7 @@ template <class T> struct AngularProblem {
     const std::int64_t* first_edge;  // [C + 1]
     T width;
     int n_gaussians;  // at least 2
-    int n_filters;  // a multiple of 8 n_heads
+    int n_filters;  // a multiple of 8 and of n_heads
     int n_heads;
 
     int end() const { return 3 + n_heads; }  // direction and weights

@@ -42,7 +42,7 @@ def first_and_second(function, rows: Tensor, *others: object) -> tuple[Tensor, T
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-12), (torch.float32, 3e-5)])
-@pytest.mark.parametrize(("n_filters", "heads"), [(8, 1), (24, 1), (24, 3), (32, 2)])
+@pytest.mark.parametrize(("n_filters", "heads"), [(8, 1), (8, 4), (24, 1), (24, 3), (32, 2)])
 def test_operator_and_reference_agree(n_filters: int, heads: int, dtype: torch.dtype, limit: float) -> None:
     given = problem(n_filters, dtype, heads)
     exact = first_and_second(reference.angular_filters, *problem(n_filters, heads=heads))
@@ -92,7 +92,7 @@ def test_large_arguments_do_not_overflow() -> None:
         (lambda a: (a[0], a[1][:-1], *a[2:]), "first_edge"),
         (lambda a: (*a[:4], 0.0), "width must be positive, got 0"),
         (lambda a: (*a[:2], 1, *a[3:]), "n_gaussians must lie in"),
-        (lambda a: (*a[:3], 2, a[4]), "with D a multiple of 16"),
+        (lambda a: (*a[:3], 3, a[4]), "with D a multiple of 24"),
         (lambda a: (*a[:3], 0, a[4]), "n_heads must be at least 1"),
     ],
 )
