@@ -120,6 +120,19 @@ def test_benchmark_of_network_training_compares_with_plain_pytorch(capsys: pytes
     )
 
 
+def test_study_of_message_passing_trains_its_cases_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, small = str(EXAMPLES / "data/lisi_gpaw/Li4Si28_0.xyz"), ["regressor.channels=2", "regressor.combined=4"]
+    words = ["channels", "--data", data, "--output", str(tmp_path), "training.epochs=2", *small]
+    for _ in range(2):
+        example("message_passing/study")(words)
+    output = capsys.readouterr().out
+    assert output.count("model.pt: point_scattering") == 2
+    assert len(re.findall(r"^(?:learnt|fixed) channels +\d+ +[\d.]+ +[\d.]+", output, flags=re.MULTILINE)) == 16
+    assert (tmp_path / "Li4Si28_0" / "channels.png").exists()
+    with pytest.raises(SystemExit, match="must hold a training of these settings, got another one"):
+        example("message_passing/study")([*words, "seed=1"])
+
+
 def test_benchmark_of_global_models_prints_speed_ups(
     trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

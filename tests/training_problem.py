@@ -9,6 +9,7 @@ import torch
 
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings, ScheduleSettings, TrainingSettings
 from rhopot.potentials.fitting.problem import FitProblem
+from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
@@ -48,3 +49,15 @@ def training_settings(epochs: int | None, **changes: Any) -> TrainingSettings:
 def weights(model: torch.nn.Module) -> torch.Tensor:
     """Return all weights of a model's networks as one row."""
     return torch.cat([parameter.detach().flatten() for parameter in model.networks.parameters()])
+
+
+class Stopping(SilentProgress):
+    """Interrupts a training after some epochs, as Ctrl-C does."""
+
+    def __init__(self, epochs: int) -> None:
+        self._left = epochs
+
+    def describe(self, stage: str, text: str) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt

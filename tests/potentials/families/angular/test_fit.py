@@ -11,35 +11,18 @@ import pytest
 import torch
 from ase.neighborlist import neighbor_list
 from torch.testing import assert_close
-from training_problem import fit_problem, training_settings, weights
+from training_problem import Stopping, fit_problem, training_settings, weights
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.descriptors.angular import AngularBasis, AngularSettings
 from rhopot.potentials.families.angular.fit import fit_angular
 from rhopot.potentials.families.family import FamilySettings
 from rhopot.potentials.fitting.problem import FitResult
-from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.models.angular.settings import AngularNetworkSettings
 
 BASIS = AngularBasis(AngularSettings(symbols=labelled.SYMBOLS, cutoff=labelled.CUTOFF, n_radial=6, n_angular=5))
 SHAPE = AngularNetworkSettings(layers=2, width=8, filters=16, heads=2)
 FAST = {"learning_rate": 0.01, "dtype": "float32"}
-
-
-class Stopped(Exception):
-    """What a user's interruption looks like here."""
-
-
-class StopsAt(SilentProgress):
-    """Stops a training after an epoch, before its checkpoint."""
-
-    def __init__(self, epoch: int) -> None:
-        self._left = epoch
-
-    def describe(self, stage: str, text: str) -> None:
-        self._left -= 1
-        if self._left == 0:
-            raise Stopped
 
 
 def fit(n_train: int, epochs: int, loss: dict[str, Any] | None = None, **changes: Any) -> FitResult:
@@ -63,8 +46,8 @@ def test_learns_the_forces_of_a_toy_potential() -> None:
 
 
 def test_interrupted_and_resumed_is_bitwise_the_same(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(Stopped):
-        fit(12, 6, folder=tmp_path, progress=StopsAt(4))
+    with pytest.raises(KeyboardInterrupt):
+        fit(12, 6, folder=tmp_path, progress=Stopping(3))
     assert torch.load(tmp_path / "training.pt")["state"]["epoch"] == 3
     resumed = fit(12, 6, folder=tmp_path, resume=True)
     through = fit(12, 6)

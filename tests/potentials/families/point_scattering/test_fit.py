@@ -10,7 +10,7 @@ import many_body_toy as toy
 import numpy as np
 import pytest
 import torch
-from training_problem import fit_problem, training_settings, weights
+from training_problem import Stopping, fit_problem, training_settings, weights
 
 from rhopot.export import LoadedModel, evaluate
 from rhopot.potentials.descriptors.point_scattering import PointScatteringSettings, PointWavelets
@@ -18,7 +18,6 @@ from rhopot.potentials.families.family import FamilySettings
 from rhopot.potentials.families.point_scattering.family import FAMILY
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
-from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.point_scattering.network import PointScatteringNetworks
 from rhopot.potentials.models.point_scattering.settings import PointScatteringNetworkSettings
@@ -72,18 +71,6 @@ def test_the_model_has_the_errors_of_its_report() -> None:
     assert result.model.n_members == 2
     assert "point scattering, 2 layers, 3 channels" in result.report["networks"]
     assert result.report["regressor"]["channels"] == 3
-
-
-class Stopping(SilentProgress):
-    """Interrupts the training after some epochs."""
-
-    def __init__(self, epochs: int) -> None:
-        self._left = epochs
-
-    def describe(self, stage: str, text: str) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise KeyboardInterrupt
 
 
 def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:

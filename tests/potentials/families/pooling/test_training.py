@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -12,12 +13,14 @@ import pytest
 import torch
 from ase.calculators.calculator import PropertyNotImplementedError
 from refusals import refusal
+from training_problem import Stopping, weights
 
 from rhopot.export import RhopotCalculator, evaluate, load_model
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import make_config
 from rhopot.potentials.families import find_family
-from rhopot.potentials.families.pooling.fit import TrainablePooling
+from rhopot.potentials.families.family import FamilySettings
+from rhopot.potentials.families.pooling.fit import TrainablePooling, fit_pooling
 from rhopot.potentials.families.pooling.molecules import MoleculeSource
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.problem import FitProblem
@@ -153,6 +156,20 @@ def problem(frames: list[ase.Atoms]) -> FitProblem:
     basis = find_family("pooling").descriptor_for(config.descriptor, (), molecules.SYMBOLS)
     read = read_frames(frames)
     return FitProblem(read, read, basis, molecules.SYMBOLS, config.targets, [0.0] * 3, members=0)
+
+
+def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
+    given = problem(molecules.labelled(12))
+    training = make_config({"family": "pooling"}).training.model_copy(update={"epochs": 4, "checkpoint_seconds": 0.0})
+    shape = PoolingNetworkSettings(width=8, filters=8, heads=1, nodes=(0.6,))
+    settings = FamilySettings(given.descriptor.settings, shape, training)
+    with pytest.raises(KeyboardInterrupt):
+        fit_pooling(replace(given, folder=tmp_path, progress=Stopping(2)), settings)
+    assert torch.load(tmp_path / "training.pt")["state"]["epoch"] == 2
+    resumed = fit_pooling(replace(given, folder=tmp_path, resume=True), settings)
+    through = fit_pooling(given, settings)
+    assert torch.equal(weights(resumed.model), weights(through.model))
+    assert len(resumed.report["epochs"]) == 4
 
 
 def test_the_trained_and_the_exported_module_give_the_same() -> None:

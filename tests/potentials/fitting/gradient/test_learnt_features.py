@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from parameter_differences import derivative_along, directions
+from training_problem import Stopping
 
 from rhopot.potentials.fitting.communicator import SingleProcess
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.gradient.training_settings import LossSettings
-from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.structures import Frame
 
 LOSS = LossSettings(form="likelihood", stress=0.3)
@@ -75,18 +75,6 @@ def test_training_moves_the_radial_functions_and_the_loss_falls() -> None:
     assert found.calibration is not None
     assert found.force_calibration is not None
     assert set(found.report["validation"]) == {"energy_mae_mev_per_atom", "forces_mae_mev_per_angstrom"}
-
-
-class Stopping(SilentProgress):
-    """Interrupts the training after some epochs."""
-
-    def __init__(self, epochs: int) -> None:
-        self._left = epochs
-
-    def describe(self, stage: str, text: str) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise KeyboardInterrupt
 
 
 def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
