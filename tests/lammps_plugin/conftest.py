@@ -32,8 +32,7 @@ FILES |= {f"whole_{fault}.pt": (global_toy.Whole(fault), global_toy.card()) for 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt,
-    angular_1.pt to angular_3.pt (of so many layers of messages),
-    and scattering.pt, a global one.
+    angular_1.pt to angular_3.pt and point_scattering_2.pt (of so many layers of messages), and scattering.pt, a global one.
 
     They are written without the self-check that `save_model` makes: some would not pass it.
     """
@@ -44,6 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     networks = (small_models.network(), small_models.network(per_element=True, members=0))
     for layers in (1, 2, 3):
         small_models.write(small_models.angular(layers=layers), folder / f"angular_{layers}.pt")
+    small_models.write(small_models.point_scattering(), folder / "point_scattering_2.pt")  # layers: the default
     for model in (small_models.linear(), small_models.gap(), *networks, small_models.scattering()):
         small_models.write(model, folder / f"{model.name}.pt")
     return folder

@@ -50,14 +50,16 @@ SYSTEMS = {
     "slab": toy.slab(),
     "cluster, ranks without atoms": toy.cluster(),
 }
-CASES = [(3, ranks, system) for ranks in (1, 2, 4) for system in SYSTEMS] + [
-    (3, 8, "cubic"), (3, 8, "cluster, ranks without atoms"), (2, 2, "triclinic"), (1, 2, "triclinic"),
+CASES = [("angular_3", ranks, system) for ranks in (1, 2, 4) for system in SYSTEMS] + [
+    ("angular_3", 8, "cubic"), ("angular_3", 8, "cluster, ranks without atoms"), ("angular_2", 2, "triclinic"),
+    ("angular_1", 2, "triclinic"), ("point_scattering_2", 1, "smaller than the cutoff"),
+    ("point_scattering_2", 2, "triclinic"), ("point_scattering_2", 4, "cluster, ranks without atoms"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layers", "ranks", "system"), CASES)
-def test_equal_to_ase(models: Path, tmp_path: Path, system: str, layers: int, ranks: int) -> None:
-    model, atoms = models / f"angular_{layers}.pt", SYSTEMS[system]
+@pytest.mark.parametrize(("name", "ranks", "system"), CASES)
+def test_equal_to_ase(models: Path, tmp_path: Path, system: str, name: str, ranks: int) -> None:
+    model, atoms = models / f"{name}.pt", SYSTEMS[system]
     before = "" if atoms.pbc.any() else f"processors {ranks} 1 1"
     script = lmp.setup(tmp_path, atoms, model, ["Li", "Si"], before=before) + STATIC
     run = lmp.succeed(tmp_path, script, ranks)
