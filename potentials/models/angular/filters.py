@@ -2,7 +2,8 @@
 
     f_c(r) F ssp( sum_rc T_rc G_r(r) G_c(t) )       eqs. 6.10 and 6.11 (see `models.angular.network`), and f_c
 
-is what a neighbor k at the distance r from atom i contributes, at the cosine t of the angle to another neighbor j.
+is what a neighbor k at the distance r from atom i contributes, at the cosine t of the angle to another neighbor j, to
+first order: of more of them the message knows O ssp(I s) too.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     x_i^0     = W_(a_i)                                                              embedding of the element
     w_ij      = f_c(r_ij) [ 1 + sum_v (P x_j)_v (Q G(r_ij))_v ]                        how much neighbor j turns filters
     s_ik      = 1/n sum_j w_ij ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )               eqs. 6.10, 6.11, summed over j
-    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik)                                   eqs. 6.13, 6.14; * by elements
+    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik + O ssp(I s_ik))                   eqs. 6.13, 6.14; * by elements
     x_i^(b+1) = x_i^b + U ssp( sat(V m_i + C x_i^b) ),   sat(h) = h / sqrt(1 + (h / 8)^2)    eq. 6.15
     E         = sum_i [ scale o . x_i^B + shift ]                                    eq. 6.16
 
@@ -15,6 +15,7 @@ over j, which is the same as on each term. Other than printed there:
   center`, x_i in place of x_k and of x_j), and then no feature of a neighbor enters: their elements are alike.
 - w_ij, one for each of some `heads` that share the filters among themselves: as printed it is 1, and of j nothing is
   known but its direction. With it the element of j and its distance count in the first layer already.
+- O ssp(I s): as printed, messages are sums over pairs of neighbors; with it, of any number of them, seen from k.
 - C: without it the center's own features do not reach its response to the message but through its neighbors.
 - sat: messages grow with the square of the number of neighbors, and through some layers with a high power of it. Where
   atoms come closer than any of the training data, energies fell without bound, faster than a nuclear repulsion rises.
@@ -68,6 +69,8 @@ class AngularLayer(nn.Module):
         # Of order one: two or three Gaussians of the distance and of the cosine are not small at a time.
         self.bases = drawn(n_radial, n_angular * filters, deviation=0.7)
         self.filters = drawn(filters, width, deviation=2.0 * filters**-0.5)
+        self.inner = drawn(filters, width, deviation=2.0 * filters**-0.5)
+        self.outer = drawn(width, width, deviation=width**-0.5)
         self.mix = drawn(width, width, deviation=width**-0.5)
         self.own = drawn(width, width, deviation=width**-0.5)
         self.update = drawn(width, width, deviation=width**-0.5)
@@ -86,8 +89,9 @@ class AngularLayer(nn.Module):
         """
         row = edge_centres(graph.first_edge)
         source = graph.neighbour if self.of_neighbors else graph.centre.index_select(0, row)
-        summed = self.summed_filters(x, radial, tail, source, graph.first_edge, k) * (scale * scale)
-        filtered = (summed @ self.filters[k]) * x.index_select(0, source) * tail[:, 3:]
+        summed = self.summed_filters(x, radial, tail, source, graph.first_edge, k) * scale
+        filtered = summed @ self.filters[k] + shifted_softplus(summed @ self.inner[k]) @ self.outer[k]
+        filtered = filtered * x.index_select(0, source) * (tail[:, 3:] * scale)
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, row, filtered)
         hidden = messages @ self.mix[k] + x.index_select(0, graph.centre) @ self.own[k]

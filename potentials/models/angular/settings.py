@@ -38,7 +38,7 @@ class AngularNetworkSettings(BaseModel):
     def describe(self, n_radial: int, n_angular: int) -> str:
         """Say in a line what the networks are."""
         weighing = TERMS * self.heads * (n_radial + self.width)
-        layer = self.filters * (n_radial * n_angular + self.width) + 3 * self.width**2 + weighing
+        layer = self.filters * (n_radial * n_angular + 2 * self.width) + 4 * self.width**2 + weighing
         return (
             f"angular network, {self.layers} layers, {self.width} features of an atom, {self.filters} filters, "
             f"{self.layers * layer} parameters and {2 * self.width} for each element"

@@ -85,7 +85,9 @@ def energies_by_hand(model: LoadedModel, atoms: ase.Atoms, member: int) -> Float
                     of_heads = quintic(r_j) * (1.0 + (features * distances).reshape(heads, terms).sum(1))
                     summed += of_heads[:, None] * ssp(np.einsum("r,c,rchd->hd", radial, angular, table))
                 carried = x[second[k] if of_neighbors else i]
-                message += scale**2 * quintic(r_k) * carried * (summed.ravel() @ w["filters"])
+                edge = scale * summed.ravel()
+                filters = edge @ w["filters"] + ssp(edge @ w["inner"]) @ w["outer"]
+                message += scale * quintic(r_k) * carried * filters
             refined[i] += ssp(saturated(message @ w["mix"] + x[i] @ w["own"])) @ w["update"]
         x = refined
     return x @ weights["output"] * float(networks.energy_scale) + float(networks.energy_shift)

@@ -60,7 +60,10 @@ def messages(
                 of_heads = w[j] * (1.0 + terms.reshape(heads, -1).sum(1))
                 response = ssp(np.einsum("r,c,rcd->d", radial[k], angular, theta))
                 summed += np.repeat(of_heads, len(response) // heads) * response
-            message += scale * w[k] * x[k] * ((scale * summed) @ weights["filters"])
+            edge = scale * summed
+            message += (
+                scale * w[k] * x[k] * (edge @ weights["filters"] + ssp(edge @ weights["inner"]) @ weights["outer"])
+            )
         found[i] = x[i] + ssp(saturated(message @ weights["mix"] + x[i] @ weights["own"])) @ weights["update"]
     return found
 
