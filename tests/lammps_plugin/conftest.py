@@ -32,7 +32,8 @@ FILES |= {f"whole_{fault}.pt": (global_toy.Whole(fault), global_toy.card()) for 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the FILES and, on SOAP features, linear.pt, gap.pt, network.pt (a committee), network_per_element.pt,
-    angular_1.pt to angular_3.pt and point_scattering_2.pt (of so many layers of messages), and scattering.pt, a global one.
+    angular_1.pt to angular_3.pt and point_scattering_2.pt (of so many layers of messages), and scattering.pt, which is
+    global.
 
     They are written without the self-check that `save_model` makes: some would not pass it.
     """
