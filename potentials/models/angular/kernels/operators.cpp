@@ -35,8 +35,7 @@ struct AngularFilters {
                           "], got ", n_gaussians);
         TORCH_CHECK_VALUE(std::isfinite(width) && width > 0, "width must be positive, got ", width);
         TORCH_CHECK_VALUE(n_heads >= 1, "n_heads must be at least 1, got ", n_heads);
-        const std::int64_t size = rows.dim() == 2 ? rows.size(1) - 3 - n_heads : 0,
-                           unit = std::lcm(FILTERS_MULTIPLE, n_heads);
+        const std::int64_t size = rows.dim() == 2 ? rows.size(1) - 3 - n_heads : 0, unit = std::lcm(FILTERS_MULTIPLE, n_heads);
         TORCH_CHECK_VALUE(size > 0 && size % (unit * n_gaussians) == 0, "rows must be of shape (E, ", n_gaussians, " D + ",
                           3 + n_heads, ") with D a multiple of ", unit, ", got ", rows.sizes());
         check_offsets(first_edge, n_centres(), rows.size(0));
