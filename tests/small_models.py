@@ -122,18 +122,13 @@ def symmetry_network(dtype: torch.dtype = torch.float64) -> LoadedModel:
 
 
 def angular(
-    dtype: torch.dtype = torch.float64,
-    *,
-    layers: int = 2,
-    members: int = N_MEMBERS,
-    message: str = "neighbor",
-    vectors: int = 2,
+    dtype: torch.dtype = torch.float64, *, layers: int = 2, members: int = N_MEMBERS, message: str = "neighbor"
 ) -> LoadedModel:
     """A committee of angular networks, or (members = 0) one: two heads of eight filters, six features."""
     settings = AngularSettings(symbols=SYMBOLS, cutoff=HYPERS.cutoff, n_radial=5, n_angular=4)
     basis = AngularBasis(settings)
     shape = AngularNetworkSettings.model_validate(
-        {"layers": layers, "width": 6, "filters": 16, "heads": 2, "message": message, "vectors": vectors}
+        {"layers": layers, "width": 6, "filters": 16, "heads": 2, "message": message}
     )
     networks = AngularNetworks(basis, shape, range(max(members, 1)))
     networks.prepare(neighbours=2.0, energy_scale=2.0, energy_shift=-0.4)  # strong messages

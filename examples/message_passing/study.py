@@ -43,14 +43,13 @@ def _bases(*sizes: tuple[int, int]) -> dict[str, tuple[str, ...]]:
 
 STUDIES = {
     "layers": Study("angular", {f"{n} layer(s)": (f"regressor.layers={n}",) for n in (1, 2, 3)}),
-    "bases": Study("angular", _bases((4, 4), (6, 4), (6, 6), (8, 8), (10, 10))),
+    "bases": Study("angular", _bases((6, 6), (10, 6), (6, 10), (10, 10), (16, 16))),
     "messages": Study(
         "angular",
         {
-            "16 vectors, 4 heads": (),
-            "no vectors": ("regressor.vectors=0",),
-            "one head": ("regressor.heads=1",),
-            "features of the center, no vectors": ("regressor.message=center", "regressor.vectors=0"),
+            "of neighbors, 4 heads": (),
+            "of neighbors, 1 head": ("regressor.heads=1",),
+            "of the center, as published": ("regressor.message=center",),
         },
     ),
     "channels": Study(

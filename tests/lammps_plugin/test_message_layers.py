@@ -137,7 +137,7 @@ def test_float32(tmp_path: Path) -> None:
 
 
 def test_volume_is_printed(models: Path, tmp_path: Path) -> None:
-    """Six features and two vectors, float64, of two members, before the second and before the third layer."""
+    """Six float64 features of two members, before the second and before the third layer."""
     script = lmp.setup(tmp_path, toy.crystal((2, 1, 1)), models / "angular_3.pt", ["Li", "Si"]) + "run 0\n"
     output = lmp.succeed(tmp_path, script, 2).output
     found = re.search(
@@ -145,11 +145,11 @@ def test_volume_is_printed(models: Path, tmp_path: Path) -> None:
     )
     assert found is not None, output
     layers, exchanges, size, ghosts, volume = (float(number) for number in found.groups())
-    assert (layers, exchanges, size) == (3, 4, 96)
+    assert (layers, exchanges, size) == (3, 4, 48)
     average = re.search(r"Nghost: +([\d.]+) ave", output)
     assert average is not None
     assert ghosts == 2 * float(average[1])
-    assert volume == pytest.approx(0.096 * ghosts, abs=0.06)
+    assert volume == pytest.approx(0.048 * ghosts, abs=0.06)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

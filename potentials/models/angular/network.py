@@ -1,12 +1,10 @@
 """Angular networks: messages of neighbors, filtered by distance and angle, refine the features of atoms layer by layer.
 
-    x_i^0     = W_(a_i),  v_i^0 = 0                                                  embedding of the element
-    a_ij      = (u_ij v_j, u_ij v_i, v_i v_j)                                        angles at both ends; u: directions
-    w_ij      = f_c(r_ij) [ 1 + sum_v (P x_j)_v (Q G(r_ij) + R a_ij)_v ]              how much neighbor j turns filters
-    s_ik      = 1/n sum_j w_ij ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )             eqs. 6.10, 6.11, summed over j
-    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik + O ssp(I s_ik + J a_ik))          eqs. 6.13, 6.14; * by elements
+    x_i^0     = W_(a_i)                                                              embedding of the element
+    w_ij      = f_c(r_ij) [ 1 + sum_v (P x_j)_v (Q G(r_ij))_v ]                        how much neighbor j turns filters
+    s_ik      = 1/n sum_j w_ij ssp( sum_rc T_rc G_r(r_ik) G_c(cos jik) )               eqs. 6.10, 6.11, summed over j
+    m_i       = 1/n sum_k f_c(r_ik) x_k * (F s_ik + O ssp(I s_ik))                   eqs. 6.13, 6.14; * by elements
     x_i^(b+1) = x_i^b + U ssp( sat(V m_i + C x_i^b) ),   sat(h) = h / sqrt(1 + (h / 8)^2)    eq. 6.15
-    v_i^(b+1) = v_i^b + n^(-1/2) sum_j f_c(r_ij) u_ij (S x_j^b * D G(r_ij))
     E         = sum_i [ scale o . x_i^B + shift ]                                    eq. 6.16
 
 of X. Brumwell, Wavelet scattering and graph representations for atomic structures, chapter 6. The sums over j and k run
@@ -17,28 +15,25 @@ over j, which is the same as on each term. Other than printed there:
   center`, x_i in place of x_k and of x_j), and then no feature of a neighbor enters: their elements are alike.
 - w_ij, one for each of some `heads` that share the filters among themselves: as printed it is 1, and of j nothing is
   known but its direction. With it the element of j and its distance count in the first layer already.
-- v: some `vectors` of an atom. Features have no direction: of what a neighbor has around itself, an atom would not know
-  on which side it is. With vectors messages see the angle at the neighbor's end of a bond, and torsions about it.
-- O ssp(I s + J a): as printed, messages are sums over pairs of neighbors; with it, of any number of them, seen from k.
+- O ssp(I s): as printed, messages are sums over pairs of neighbors; with it, of any number of them, seen from k.
 - C: without it the center's own features do not reach its response to the message but through its neighbors.
 - sat: messages grow with the square of the number of neighbors, and through some layers with a high power of it. Where
   atoms come closer than any of the training data, energies fell without bound, faster than a nuclear repulsion rises.
 - f_c takes neighbors smoothly out at the cutoff; n, the mean sum of f_c over neighbors, keeps sums of order one.
 
 K members stand side by side: every parameter has a leading dimension K. Cost per atom and layer, for m neighbors:
-3 m^2 (angular Gaussians) (filters) multiplications with forces, m^2 filters softplus and m^2 angles.
+3 m^2 (angular Gaussians) (filters) multiplications with forces, m^2 filters softplus and m^2 heads angles.
 Smoothness: twice continuously differentiable (cutoff function), but where a neighbor sits on the atom itself.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, edge_centres
-from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings, MessageSettings
+from rhopot.potentials.models.angular.settings import TERMS, AngularNetworkSettings
 from rhopot.potentials.models.exchange import exchange_features
 
 # What hidden features saturate at; in training most of them are of order one.
@@ -53,20 +48,15 @@ def shifted_softplus(x: Tensor) -> Tensor:
 class AngularLayer(nn.Module):
     """One layer of messages of K members.
 
-    sees, sends: number of vectors that layers before it have made, and that it makes for those after it.
+    pairs: whether the sum of eq. 6.14 has the terms j = k too, so that a center with one neighbor gets a message.
     """
-
-    sees_vectors: Final[bool]
-    sends_vectors: Final[bool]
 
     def __init__(
         self,
         basis: AngularBasis,
-        settings: MessageSettings,
+        settings: AngularNetworkSettings,
         streams: Sequence[torch.Generator],
         dtype: torch.dtype,
-        sees: int = 0,
-        sends: int = 0,
     ) -> None:
         super().__init__()
         heads, filters, width, n_angular = settings.heads, settings.filters, settings.width, len(basis.cosines)
@@ -86,57 +76,36 @@ class AngularLayer(nn.Module):
         self.update = drawn(width, width, deviation=width**-0.5)
         self.weight_distances = drawn(n_radial, heads * TERMS, deviation=0.7)
         self.weight_features = drawn(width, heads * TERMS, deviation=(width * TERMS) ** -0.5)
-        self.sees_vectors = sees > 0
-        self.sends_vectors = sends > 0
-        if sees > 0:
-            self.weight_angles = drawn(3 * sees, heads * TERMS, deviation=(3 * sees) ** -0.5)
-            self.inner_angles = drawn(3 * sees, width, deviation=2.0 * (3 * sees) ** -0.5)
-        if sends > 0:
-            self.send = drawn(width, sends, deviation=width**-0.5)
-            self.send_distances = drawn(n_radial, sends, deviation=0.7)
         self.n_angular: int = n_angular
         self.cosine_width: float = basis.cosine_width
         self.heads: int = heads
         self.saturation: float = SATURATION
         self.of_neighbors: bool = settings.message == "neighbor"
 
-    def forward(
-        self, x: Tensor, v: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return the refined features (N, d) and vectors (N, 3, V) of member k.
+    def forward(self, x: Tensor, radial: Tensor, tail: Tensor, scale: Tensor, graph: AtomicGraph, k: int) -> Tensor:
+        """Return the refined features (N, d) of member k.
 
         radial (E, n_radial): Gaussians of the distances; tail (E, 4): directions and f_c; scale (): 1 / n.
         """
         row = edge_centres(graph.first_edge)
-        center = graph.centre.index_select(0, row)
-        source = graph.neighbour if self.of_neighbors else center
-        along, fade = tail[:, :3].unsqueeze(2), tail[:, 3:]
-        query = radial @ self.weight_distances[k]
-        angles = x  # none
-        if self.sees_vectors:
-            there, here = v.index_select(0, source), v.index_select(0, center)
-            angles = torch.cat([(there * along).sum(1), (here * along).sum(1), (here * there).sum(1)], dim=1)
-            query = query + angles @ self.weight_angles[k]
-        weighing = (x @ self.weight_features[k]).index_select(0, source) * query
-        weights = fade * (1.0 + weighing.reshape(-1, self.heads, weighing.shape[1] // self.heads).sum(2))
-        rows = torch.cat([radial @ self.bases[k], tail[:, :3], weights], dim=1)
-        summed = self.sums_of_angles(rows, graph.first_edge) * scale
-        inner = summed @ self.inner[k]
-        if self.sees_vectors:
-            inner = inner + angles @ self.inner_angles[k]
-        filtered = summed @ self.filters[k] + shifted_softplus(inner) @ self.outer[k]
-        filtered = filtered * x.index_select(0, source) * (fade * scale)
+        source = graph.neighbour if self.of_neighbors else graph.centre.index_select(0, row)
+        summed = self.summed_filters(x, radial, tail, source, graph.first_edge, k) * scale
+        filtered = summed @ self.filters[k] + shifted_softplus(summed @ self.inner[k]) @ self.outer[k]
+        filtered = filtered * x.index_select(0, source) * (tail[:, 3:] * scale)
         messages = torch.zeros([graph.centre.shape[0], x.shape[1]], dtype=x.dtype, device=x.device)
         messages = messages.index_add(0, row, filtered)
         hidden = messages @ self.mix[k] + x.index_select(0, graph.centre) @ self.own[k]
         hidden = hidden * (1.0 + (hidden / self.saturation).square()).rsqrt()
-        refined = x.index_add(0, graph.centre, shifted_softplus(hidden) @ self.update[k])
-        if self.sends_vectors:
-            sent = (
-                (x @ self.send[k]).index_select(0, source) * (radial @ self.send_distances[k]) * (fade * scale.sqrt())
-            )
-            v = v.index_add(0, center, along * sent.unsqueeze(1))
-        return refined, v
+        return x.index_add(0, graph.centre, shifted_softplus(hidden) @ self.update[k])
+
+    def summed_filters(
+        self, x: Tensor, radial: Tensor, tail: Tensor, source: Tensor, first_edge: Tensor, k: int
+    ) -> Tensor:
+        """Return n s (E, filters) of member k; source (E): rows of x that weigh neighbors."""
+        weighing = (x @ self.weight_features[k]).index_select(0, source) * (radial @ self.weight_distances[k])
+        terms = weighing.shape[1] // self.heads
+        weights = tail[:, 3:] * (1.0 + weighing.reshape(-1, self.heads, terms).sum(2))
+        return self.sums_of_angles(torch.cat([radial @ self.bases[k], tail[:, :3], weights], dim=1), first_edge)
 
     def sums_of_angles(self, rows: Tensor, first_edge: Tensor) -> Tensor:
         """Return n s (E, filters) from rows of edges (see `reference.angular_filters`)."""
@@ -170,18 +139,7 @@ class AngularNetworks(nn.Module):
         self.n_members = len(seeds)
         each = [torch.randn(basis.n_species, settings.width, generator=one, dtype=torch.float64) for one in streams]
         self.embedding = nn.Parameter(torch.stack(each).to(dtype))
-        self.n_vectors: int = settings.vectors
-        self.layers = nn.ModuleList(
-            AngularLayer(
-                basis,
-                settings,
-                streams,
-                dtype,
-                sees=settings.vectors if layer > 0 else 0,
-                sends=settings.vectors if layer + 1 < settings.layers else 0,
-            )
-            for layer in range(settings.layers)
-        )
+        self.layers = nn.ModuleList(AngularLayer(basis, settings, streams, dtype) for _ in range(settings.layers))
         each = [torch.randn(settings.width, generator=stream, dtype=torch.float64) for stream in streams]
         self.output = nn.Parameter((torch.stack(each) * settings.width**-0.5).to(dtype))
         self.register_buffer("scale", torch.ones((), dtype=dtype))
@@ -202,11 +160,9 @@ class AngularNetworks(nn.Module):
         energies: list[Tensor] = []
         for k in range(self.n_members):
             x = self.embedding[k].index_select(0, graph.species)
-            v = torch.zeros([x.shape[0], 3, self.n_vectors], dtype=x.dtype, device=x.device)
             for n, layer in enumerate(self.layers):
-                if n > 0:  # what atoms of other processes have become; those of the first layer are known everywhere
-                    both = exchange_features(torch.cat([x, v.flatten(1)], dim=1))
-                    x, v = both[:, : x.shape[1]], both[:, x.shape[1] :].reshape(v.shape)
-                x, v = layer(x, v, radial, tail, self.scale, graph, k)
+                if n > 0:  # what atoms of other processes have become; x of the first layer is known everywhere
+                    x = exchange_features(x)
+                x = layer(x, radial, tail, self.scale, graph, k)
             energies.append(x.index_select(0, graph.centre) @ self.output[k])
         return torch.stack(energies) * self.energy_scale + self.energy_shift

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 TERMS = 8
 
 
-class MessageSettings(BaseModel):
-    """Layers of messages filtered by distance and angle."""
+class AngularNetworkSettings(BaseModel):
+    """Shape of an angular network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -35,21 +35,11 @@ class MessageSettings(BaseModel):
             raise ValueError(f"heads must divide filters = {filters}, got {heads}; 1, 2, 4 and 8 always do")
         return heads
 
-
-class AngularNetworkSettings(MessageSettings):
-    """Shape of an angular network."""
-
-    vectors: int = Field(0, ge=0, le=64)
-    """Sums of directions to neighbors that an atom has beside its features; 0: none, as published."""
-
     def describe(self, n_radial: int, n_angular: int) -> str:
         """Say in a line what the networks are."""
         weighing = TERMS * self.heads * (n_radial + self.width)
         layer = self.filters * (n_radial * n_angular + 2 * self.width) + 4 * self.width**2 + weighing
-        seen = 3 * self.vectors * (TERMS * self.heads + self.width)
-        sent = self.vectors * (self.width + n_radial)
-        number = self.layers * layer + (self.layers - 1) * (seen + sent)
         return (
-            f"angular network, {self.layers} layers, {self.width} features and {self.vectors} vectors of an atom, "
-            f"{self.filters} filters, {number} parameters and {2 * self.width} for each element"
+            f"angular network, {self.layers} layers, {self.width} features of an atom, {self.filters} filters, "
+            f"{self.layers * layer} parameters and {2 * self.width} for each element"
         )

@@ -71,7 +71,7 @@ class PooledLayers(nn.Module):
         weighted = torch.cat([tail[:, :3], weights], 1)
         x = nodes.x
         for layer in self.layers:
-            x, _ = layer(x, x[:0], radial, weighted, self.scale, graph, k)
+            x = layer(x, radial, weighted, self.scale, graph, k)
         return x
 
 
@@ -175,7 +175,7 @@ class PoolingNetworks(nn.Module):
         """Return the atoms as nodes of member k, after the layers of messages between them."""
         x = self.embedding[k].index_select(0, graph.species)
         for layer in self.layers:
-            x, _ = layer(x, x[:0], radial, tail, self.scale, graph, k)
+            x = layer(x, radial, tail, self.scale, graph, k)
         return Nodes(x, positions, torch.ones_like(positions[:, 0]), image)
 
     def pooled(

@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from rhopot.export import script
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.models.angular.filters import filter_responses, filtering_layers
 
 
@@ -18,17 +19,15 @@ def test_response_is_what_the_layer_sums_over_another_neighbor(compiled: bool) -
     model = small_models.angular(members=2).module
     layer, basis = filtering_layers(model)[1], model.descriptor
     cosines, distance, k = torch.tensor([-0.7, 0.2, 0.95], dtype=torch.float64), 2.1, 1
-
-    def summed(radial: torch.Tensor, tail: torch.Tensor) -> torch.Tensor:
-        """Sums over neighbors that count by f_c alone, in one star."""
-        rows = torch.cat([radial @ layer.bases[k], tail[:, :3], tail[:, 3:].expand(-1, layer.heads)], dim=1)
-        return layer.sums_of_angles(rows, torch.tensor([0, len(rows)]))
-
+    torch.nn.init.zeros_(layer.weight_features)  # every neighbor counts by f_c alone
     expected = []
     for cosine in cosines.tolist():
         vectors = torch.tensor([[3.0, 0.0, 0.0], [cosine * distance, (1 - cosine**2) ** 0.5 * distance, 0.0]]).double()
         radial, tail = basis.edges(vectors)
-        both, alone = summed(radial, tail)[1], summed(radial[1:], tail[1:])[0]
+        graph = AtomicGraph(vectors, *(torch.tensor(x) for x in ([0, 2], [1, 2], [0], [0, 1, 0])))
+        x = torch.ones(3, 6, dtype=torch.float64)
+        both = layer.summed_filters(x, radial, tail, graph.neighbour, graph.first_edge, k)[1]
+        alone = layer.summed_filters(x, radial[1:], tail[1:], graph.neighbour[1:], torch.tensor([0, 1]), k)[0]
         expected.append(tail[1, 3] * ((both - alone) / tail[0, 3]) @ layer.filters[k])
     source = script.compile_module(model) if compiled else model
     found = filter_responses(

@@ -30,7 +30,7 @@ class TestCommitteeOfAngularNetworks(PotentialContract):
 class TestAsPrinted(PotentialContract):
     @pytest.fixture
     def model(self) -> LoadedModel:
-        return small_models.angular(layers=1, members=0, message="center", vectors=0)
+        return small_models.angular(layers=1, members=0, message="center")
 
 
 def saturated(x: Floats) -> Floats:
@@ -49,11 +49,6 @@ def quintic(r: float) -> float:
     return 1.0 - 10.0 * x**3 + 15.0 * x**4 - 6.0 * x**5
 
 
-def angles(along: Floats, there: Floats, here: Floats) -> Floats:
-    """Products of a direction (3) and the vectors (3, V) of both ends."""
-    return np.concatenate([along @ there, along @ here, (there * here).sum(0)])
-
-
 def energies_by_hand(model: LoadedModel, atoms: ase.Atoms, member: int) -> Floats:
     """Energies of atoms (N): loops over atoms, neighbors k and neighbors j, one filter response at a time."""
     networks = model.module.networks
@@ -67,41 +62,34 @@ def energies_by_hand(model: LoadedModel, atoms: ase.Atoms, member: int) -> Float
     first, second, vectors = neighbor_list("ijD", atoms, CUTOFF)
     kind = [SYMBOLS.index(symbol) for symbol in atoms.get_chemical_symbols()]
     x = weights["embedding"][kind]
-    v = np.zeros((len(atoms), 3, networks.n_vectors))
     for b, layer in enumerate(networks.layers):
         w = {name: weights[f"layers.{b}.{name}"] for name, _ in layer.named_parameters()}
         heads = layer.heads
         per_head = w["filters"].shape[0] // heads
         table = w["bases"].reshape(len(centers_r), len(centers_c), heads, per_head)
         terms = w["weight_features"].shape[1] // heads
-        refined, turned = x.copy(), v.copy()
+        refined = x.copy()
         for i in range(len(atoms)):
             mine = np.flatnonzero(first == i)
             message = np.zeros(x.shape[1])
             for k in mine:
                 r_k = np.linalg.norm(vectors[k])
                 radial = np.exp(-0.5 * ((r_k - centers_r) / sigma_r) ** 2)
-                summed, carrier = np.zeros((heads, per_head)), second[k] if of_neighbors else i
-                seen = angles(vectors[k] / r_k, v[carrier], v[i])
+                summed = np.zeros((heads, per_head))
                 for j in mine:
                     r_j = np.linalg.norm(vectors[j])
                     cosine = vectors[j] @ vectors[k] / r_j / r_k
                     angular = np.exp(-0.5 * ((cosine - centers_c) / sigma_c) ** 2)
-                    other = second[j] if of_neighbors else i
-                    features = x[other] @ w["weight_features"]
+                    features = x[second[j] if of_neighbors else i] @ w["weight_features"]
                     distances = np.exp(-0.5 * ((r_j - centers_r) / sigma_r) ** 2) @ w["weight_distances"]
-                    if "weight_angles" in w:
-                        distances = distances + angles(vectors[j] / r_j, v[other], v[i]) @ w["weight_angles"]
                     of_heads = quintic(r_j) * (1.0 + (features * distances).reshape(heads, terms).sum(1))
                     summed += of_heads[:, None] * ssp(np.einsum("r,c,rchd->hd", radial, angular, table))
+                carried = x[second[k] if of_neighbors else i]
                 edge = scale * summed.ravel()
-                inner = edge @ w["inner"] + (seen @ w["inner_angles"] if "inner_angles" in w else 0.0)
-                message += scale * quintic(r_k) * x[carrier] * (edge @ w["filters"] + ssp(inner) @ w["outer"])
-                if "send" in w:
-                    sent = quintic(r_k) * (x[carrier] @ w["send"]) * (radial @ w["send_distances"])
-                    turned[i] += scale**0.5 * np.outer(vectors[k] / r_k, sent)
+                filters = edge @ w["filters"] + ssp(edge @ w["inner"]) @ w["outer"]
+                message += scale * quintic(r_k) * carried * filters
             refined[i] += ssp(saturated(message @ w["mix"] + x[i] @ w["own"])) @ w["update"]
-        x, v = refined, turned
+        x = refined
     return x @ weights["output"] * float(networks.energy_scale) + float(networks.energy_shift)
 
 
@@ -110,10 +98,10 @@ def energies(model: LoadedModel, atoms: ase.Atoms) -> Floats:
     return evaluate(model, [atoms], gradients=False)[0].energies
 
 
-@pytest.mark.parametrize(("message", "vectors"), [("neighbor", 2), ("neighbor", 0), ("center", 2)])
+@pytest.mark.parametrize("message", ["neighbor", "center"])
 @pytest.mark.parametrize("atoms", [structures.tiny(), structures.cluster()], ids=["periodic", "cluster"])
-def test_energies_are_those_of_the_equations(atoms: ase.Atoms, message: str, vectors: int) -> None:
-    model = small_models.angular(message=message, vectors=vectors, layers=3)
+def test_energies_are_those_of_the_equations(atoms: ase.Atoms, message: str) -> None:
+    model = small_models.angular(message=message)
     graph = arguments(atoms, SYMBOLS, CUTOFF)
     found = model.module.networks(*model.module.descriptor.edges(graph.edge_vectors), graph)
     expected = np.stack([energies_by_hand(model, atoms, k) for k in range(small_models.N_MEMBERS)])
@@ -165,10 +153,10 @@ def test_an_atom_that_comes_in_sight_does_so_twice_differentiably() -> None:
         return float(energies(model, ase.Atoms("SiLiSiLi", [*corner, distance * along])).sum())
 
     outside = total(CUTOFF)
-    changes = [abs(total(CUTOFF - h) - outside) for h in (0.025, 0.0125, 0.00625)]
-    assert changes[2] > 1e-9
-    assert 7.0 < changes[0] / changes[1] < 9.0
-    assert 7.5 < changes[1] / changes[2] < 8.5
+    changes = [abs(total(CUTOFF - h) - outside) for h in (0.1, 0.05, 0.025)]
+    assert changes[0] > 1e-6
+    assert 7.0 < changes[0] / changes[1] < 10.0
+    assert 7.5 < changes[1] / changes[2] < 9.0
 
 
 def test_filters_come_in_groups_of_equal_size() -> None:
