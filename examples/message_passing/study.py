@@ -43,7 +43,7 @@ def _bases(*sizes: tuple[int, int]) -> dict[str, tuple[str, ...]]:
 
 STUDIES = {
     "layers": Study("angular", {f"{n} layer(s)": (f"regressor.layers={n}",) for n in (1, 2, 3)}),
-    "bases": Study("angular", _bases((6, 6), (10, 6), (6, 10), (10, 10), (16, 16))),
+    "bases": Study("angular", _bases((4, 4), (6, 4), (6, 6), (8, 8), (10, 10))),
     "messages": Study(
         "angular",
         {

@@ -57,10 +57,10 @@ FAMILY = Family(
     defaults={
         **COMMITTEE,
         "uncertainty": {"members": 0},  # each costs as much as the first
-        "descriptor": {"cutoff": 4.5},
+        "descriptor": {"cutoff": 4.5, "n_radial": 6, "n_angular": 6},
         "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 4},
         "training": {
-            "epochs": 100,
+            "epochs": 200,
             "batch": 48,
             "batch_by": "atoms",
             "learning_rate": 1e-2,

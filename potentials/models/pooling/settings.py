@@ -17,7 +17,7 @@ class PoolingNetworkSettings(AngularNetworkSettings):
     width: int = Field(64, ge=1)
     """Features of an atom and of a node."""
     filters: int = Field(64, ge=8, multiple_of=8)
-    """Hidden filters of an edge; a multiple of 8 times `heads`."""
+    """Hidden filters of an edge; a multiple of 8 and of `heads`."""
     nodes: tuple[float, ...] = Field((0.5,), max_length=8)
     """Nodes of each pooling as fractions of the number of atoms, rounded up; an empty list: no pooling. [1]"""
     pooled_layers: int = Field(1, ge=1, le=8)
