@@ -68,6 +68,8 @@ std::string Model::Implementation::cause(const std::exception &exception) const
     if (kind.size() == line.size() || kind.find(' ') != std::string::npos) continue;
     if (kind.ends_with("Error") || kind.ends_with("Exception")) named = line;
   }
+  const std::string refusal = "builtins.ValueError: ";    // a sentence of the model's own
+  if (named.starts_with(refusal)) named.erase(0, refusal.size());
   first = first.substr(0, first.find(" This could be because the operator"));    // a page of backends
   return with_remedy(named.empty() ? first : named, device.str());
 }

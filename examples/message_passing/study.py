@@ -47,7 +47,7 @@ STUDIES = {
     "messages": Study(
         "angular",
         {
-            "of neighbors, 4 heads": (),
+            "of neighbors, 8 heads": (),
             "of neighbors, 1 head": ("regressor.heads=1",),
             "of the center, as published": ("regressor.message=center",),
         },

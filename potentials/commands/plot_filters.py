@@ -39,6 +39,7 @@ def plot_filters(model: Path, output: Path, *, most: int, member: int) -> None:
         values = found.to(torch.float64).numpy()
         chosen = np.sort(np.argsort(-values.std((1, 2)), kind="stable")[:most])
         rows[f"layer {k + 1}"], numbers[f"layer {k + 1}"] = values[chosen], (chosen + 1).tolist()
+    output.parent.mkdir(parents=True, exist_ok=True)
     filter_plots.filters(output, rows, distances, cosines, numbers)
     shown = ", ".join(
         f"{len(values)} of {layer.filters.shape[2]}" for values, layer in zip(rows.values(), layers, strict=True)

@@ -15,6 +15,7 @@ from rhopot.export.global_models import inputs_of, prepare
 from rhopot.potentials import plots, pooled_plots
 from rhopot.potentials.commands.property_structures import read_structure
 from rhopot.potentials.console import make_console, table
+from rhopot.potentials.structures.geometry import check_geometry
 
 MOST_NAMED = 4  # atoms of a node
 
@@ -33,11 +34,13 @@ def plot_pooled(model: Path, structure: Path, output: Path, *, member: int) -> N
     if not 1 <= member <= n_members:
         raise ValueError(f"--member must be a number from 1 to {n_members}, got {member}; 1 is the first network")
     atoms = read_structure(structure)
+    check_geometry(atoms)
     prepare(loaded, atoms)  # which refuses what the model does not take
     positions, species, *_ = inputs_of(loaded, atoms)
     with torch.no_grad():
         found = method(positions, species, member - 1)
     panels = {f"{places.shape[0]} nodes": (parts.numpy(), places.numpy()) for parts, places in found}
+    output.parent.mkdir(parents=True, exist_ok=True)
     pooled_plots.pooled_nodes(output, atoms, panels, atoms.get_chemical_formula())
     console = make_console()
     for name, (parts, places) in panels.items():

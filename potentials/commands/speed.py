@@ -122,9 +122,12 @@ def _counts(text: str | None) -> list[int]:
 
 
 def _structure(model: Path, structure: Path | None, n_atoms: int) -> Atoms:
-    """The structure given, or one of the training data, repeated to the number of atoms."""
+    """The structure given, or one of the training data, repeated to the number of atoms; molecules are left alone."""
     if structure is not None:
         return enlarged(read_structure(structure), n_atoms)
     card = load_model(model).card
-    known = [atoms for atoms in training_structures(card) if all(atoms.pbc)]
-    return enlarged(known[0] if known else sample_structure(card.symbols), n_atoms)
+    known = training_structures(card)
+    if card.kind == "global" and known and not any(atoms.pbc.any() for atoms in known):
+        return max(known, key=len)
+    periodic = [atoms for atoms in known if all(atoms.pbc)]
+    return enlarged(periodic[0] if periodic else sample_structure(card.symbols), n_atoms)

@@ -58,7 +58,7 @@ FAMILY = Family(
         **COMMITTEE,
         "uncertainty": {"members": 0},  # each costs as much as the first
         "descriptor": {"cutoff": 4.5, "n_radial": 6, "n_angular": 6},
-        "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 4},
+        "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 8},
         "training": {
             "epochs": 200,
             "batch": 48,

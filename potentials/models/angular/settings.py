@@ -32,7 +32,7 @@ class AngularNetworkSettings(BaseModel):
         """As many filters in each group."""
         filters = info.data.get("filters", heads)
         if filters % heads:
-            raise ValueError(f"heads must divide filters = {filters}, got {heads}; 1, 2, 4 and 8 always do")
+            raise ValueError(f"must divide filters = {filters}, got {heads}; 1, 2, 4 and 8 always do")
         return heads
 
     def describe(self, n_radial: int, n_angular: int) -> str:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from rhopot.potentials.models.network_settings import Activation, NetworkSettings
 
+# Higher powers of moduli of order one are larger than float32 can hold in a network.
+MOST_POWER = 8
+
 
 class ReadOutSettings(NetworkSettings):
     """Shape of the read-out; without hidden layers it is linear."""
@@ -30,7 +33,7 @@ class PointScatteringNetworkSettings(BaseModel):
     combined: int = Field(32, ge=0)
     """Learnt combinations of wavelets and channels, for each degree l; 0: none, each wavelet of each channel alone."""
     powers: tuple[float, ...] = (1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0)
-    """Exponents q of the moduli that are read out, 1 among them, none less than 1. [1]"""
+    """Exponents q of the moduli that are read out, from 1 to 8, 1 among them. [1]"""
     hidden: tuple[PositiveInt, ...] = (64, 64)
     """Neurons of the hidden layers of the read-out of an atom; []: a linear read-out."""
     activation: Activation = "silu"
@@ -40,9 +43,11 @@ class PointScatteringNetworkSettings(BaseModel):
 
     @model_validator(mode="after")
     def _powers_fit(self) -> Self:
-        if 1.0 not in self.powers or min(self.powers) < 1 or len(set(self.powers)) != len(self.powers):
+        known = all(1 <= power <= MOST_POWER for power in self.powers)  # false for NaN
+        if not known or 1.0 not in self.powers or len(set(self.powers)) != len(self.powers):
             raise ValueError(
-                f"powers must be different numbers >= 1 with 1 among them, which layers pass on, got {self.powers}"
+                f"powers must be different numbers from 1 to {MOST_POWER} with 1 among them, which layers pass on, "
+                f"got {self.powers}"
             )
         return self
 

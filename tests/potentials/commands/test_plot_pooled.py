@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase
 import ase.io
 import molecules
 import pytest
@@ -28,7 +29,7 @@ def molecule(tmp_path: Path) -> Path:
 def test_the_nodes_of_every_pooling_are_drawn_and_printed(
     model: Path, molecule: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture = model.parent / "pooled.png"
+    picture = model.parent / "new" / "pooled.png"
     words = ["plot", "pooled", str(model), str(molecule), "--output", str(picture), "--member", "2"]
     assert main(words) == 0
     output = capsys.readouterr().out
@@ -67,6 +68,9 @@ def test_structures_and_models_without_nodes_are_refused(
     ase.io.write(tmp_path / "periodic.xyz", atoms)
     sentence = refusal(capsys, ["plot", "pooled", str(model), str(tmp_path / "periodic.xyz"), *picture])
     assert "pbc must be F F F for model" in sentence
+    ase.io.write(tmp_path / "same.xyz", ase.Atoms("H2", [(0, 0, 0)] * 2))
+    sentence = refusal(capsys, ["plot", "pooled", str(model), str(tmp_path / "same.xyz"), *picture])
+    assert "positions must be distinct, got atoms 0 and 1 in one place" in sentence
     other = small_models.write(small_models.scattering(), tmp_path / "other.pt")
     sentence = refusal(capsys, ["plot", "pooled", str(other), str(molecule), *picture])
     assert sentence == (

@@ -160,7 +160,7 @@ def test_an_atom_that_comes_in_sight_does_so_twice_differentiably() -> None:
 
 
 def test_filters_come_in_groups_of_equal_size() -> None:
-    sentence = "heads must divide filters = 24, got 5; 1, 2, 4 and 8 always do"
+    sentence = "must divide filters = 24, got 5; 1, 2, 4 and 8 always do"
     with pytest.raises(ValidationError, match=sentence):
         AngularNetworkSettings(filters=24, heads=5)
     assert AngularNetworkSettings(filters=24, heads=3).heads == 3

@@ -247,6 +247,7 @@ def test_perfect_crystals_have_forces_and_force_constants(powers: tuple[float, .
     assert float(analytic) == pytest.approx(float((numeric * along).sum()), rel=1e-6)
 
 
-def test_settings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"powers must be different numbers >= 1 with 1 among them"):
-        PointScatteringNetworkSettings(powers=(2.0,))
+@pytest.mark.parametrize("powers", [(2.0,), (1.0, 1.0), (1.0, 0.5), (1.0, float("nan")), (1.0, float("inf"))])
+def test_settings_that_do_not_fit_are_refused(powers: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"powers must be different numbers from 1 to 8 with 1 among them"):
+        PointScatteringNetworkSettings(powers=powers)
