@@ -6,15 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import ase.io
-import molecules
 import pytest
 from refusals import refusal
 
 from rhopot.potentials.commands import main
 from rhopot.potentials.properties.speed import StepTime, divisions
-
-CONFIGS = Path(__file__).resolve().parents[3] / "examples" / "configs"
 
 
 def test_what_a_run_takes_by_hand() -> None:
@@ -45,17 +41,6 @@ def test_a_trained_model_is_timed(
     assert f"5000 atoms for 0.5 ns take {hours:.3g} h" in printed
     assert "2 cores: " in printed
     assert {"in.speed", "speed.data", "speed.png"} <= {file.name for file in (tmp_path / "speed").iterdir()}
-
-
-def test_a_model_of_molecules_is_timed_on_the_largest_of_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["train", str(CONFIGS / "pooling.yaml"), "training.epochs=1", "regressor.width=8"]
-    ase.io.write(tmp_path / "data.xyz", molecules.labelled(12))
-    assert main([*words, f"data.train={tmp_path / 'data.xyz'}", f"output={tmp_path / 'run'}"]) == 0
-    capsys.readouterr()
-    assert main(["speed", str(tmp_path / "run" / "model.pt"), "--processes", "1", "-o", str(tmp_path / "speed")]) == 0
-    assert "9 atoms" in capsys.readouterr().out
 
 
 def test_numbers_of_cores_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,16 @@ def test_commands_on_the_model(run: Path, data: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
+def test_a_step_is_timed_on_the_largest_molecule_of_the_file(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--processes", "1", "--rounds", "1", "--timestep", "0.1", "-o", str(tmp_path / "speed")]
+    assert main(["speed", str(run / "model.pt"), *words]) == 0
+    most = max(len(each) for each in training_structures(load_model(run / "model.pt").card))
+    assert f"model.pt: {most} atoms (" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow
 def test_the_file_is_checked_with_a_molecule_of_its_training_data(run: Path) -> None:
     """A crystal of its elements, as for other models, would be refused."""
     card = load_model(run / "model.pt").card
