@@ -47,8 +47,8 @@ TIMESTEP_FS = 0.5
 EVERY = 5
 
 # Of what potential and kinetic energy exchange, the total energy of Verlet's method oscillates by less than this part;
-# in a short run that looks like a drift. It is (frequency x time step)^2 / 8; the frequency follows from the mass (u) of
-# the lightest atoms, and is at least that of silicon.
+# in a short run that looks like a drift. It is (frequency x time step)^2 / 8; the frequency follows from the mass (u)
+# of the lightest atoms, and is at least that of silicon.
 OSCILLATION, SILICON = 5e-4, 28.0
 
 # Time steps and least number of atoms, by the kind of model: a global one takes a second where a local one takes a
