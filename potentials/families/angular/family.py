@@ -60,7 +60,7 @@ FAMILY = Family(
         "descriptor": {"cutoff": 4.5, "n_radial": 6, "n_angular": 6},
         "regressor": {"layers": 3, "width": 64, "filters": 32, "heads": 8},
         "training": {
-            "epochs": 200,
+            "epochs": 120,
             "batch": 48,
             "batch_by": "atoms",
             "learning_rate": 1e-2,
