@@ -19,6 +19,7 @@ LAYERS = [
     "rhopot.potentials.units",
     "rhopot.potentials.device",
     "rhopot.potentials.files",
+    "rhopot.potentials.plumed_files",  # the calculator that writes HILLS and the free energies read them
     "rhopot.potentials.plots",
     "rhopot.potentials.property_plots",
     "rhopot.potentials.filter_plots",
@@ -39,6 +40,7 @@ LAYERS = [
     "rhopot.potentials.runs",
     "rhopot.potentials.lammps",
     "rhopot.potentials.properties",
+    "rhopot.potentials.free_energy",
     "rhopot.potentials.harvesting",
     "rhopot.potentials.analysis",
     "rhopot.potentials.tuning",

@@ -1,0 +1,1 @@
+"""Free energies from biased runs: surfaces of hills, reweighted frames, errors, basins and barriers."""
