@@ -37,6 +37,7 @@ and `versions` are known to the exporter and may be left out.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Annotated, Any, Literal
 
@@ -182,7 +183,7 @@ class ModelCard(_Part):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise CardError(_sentences(error, fields)) from error
+            raise CardError(sentences(error, fields, _RULES)) from error
         contradictions = self._contradictions()
         if contradictions:
             raise CardError("\n".join(contradictions))
@@ -273,16 +274,16 @@ def _ordered(value: Any) -> Any:
     return {key: _ordered(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
-def _sentences(error: ValidationError, fields: dict[str, Any]) -> str:
-    """One sentence for each field pydantic objected to."""
-    sentences: dict[str, str] = {}
+def sentences(error: ValidationError, fields: Mapping[str, Any], rules: Mapping[str, tuple[str, str]]) -> str:
+    """One sentence for each field of a card that pydantic objected to; rules: field -> (rule, remedy)."""
+    found: dict[str, str] = {}
     for problem in error.errors():
         name = str(problem["loc"][0])
-        if name not in _RULES:
-            sentences[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
+        if name not in rules:
+            found[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
             continue
-        rule, remedy = _RULES[name]
+        rule, remedy = rules[name]
         value = repr(_ordered(fields[name])) if name in fields else "nothing"
         value = value if len(value) <= 80 else value[:77] + "..."
-        sentences[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
-    return "\n".join(sentences.values())
+        found[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
+    return "\n".join(found.values())

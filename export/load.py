@@ -19,7 +19,7 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.archive import CARD_NAME, COPY, ArchiveError, card_of, read_records, require_seal
-from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard
+from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, Versions
 from rhopot.potentials.device import find_device
 
 # Message-passing layers that ASE and LAMMPS can evaluate.
@@ -74,7 +74,7 @@ def _unpickle(card: ModelCard, archive: bytes, name: str, device: str) -> Loaded
     key = hashlib.sha256(archive).digest(), name, device
     model = _UNPICKLED.get(key)
     if model is None:
-        require_operators(card, name)
+        require_operators(card.versions, name)
         place = find_device(device, "device")
         model = LoadedModel(card, script.deserialise(io.BytesIO(archive), place), name, place)
         _UNPICKLED[key] = model
@@ -101,7 +101,7 @@ def load_model(path: str | Path, device: str = "cpu") -> LoadedModel:
     place = find_device(device, "device")
     content, card = _read(path)
     require_runnable(card, str(path))
-    require_operators(card, str(path))
+    require_operators(card.versions, str(path))
     try:
         module = script.deserialise(io.BytesIO(content), place)
     except RuntimeError as error:
@@ -183,11 +183,14 @@ def _read(path: Path) -> tuple[bytes, ModelCard]:
 
 
 def _check_format_version(path: Path, text: str) -> None:
-    """Refuse newer formats by number, before anything else in the card is looked at."""
+    """Refuse collective variables, and newer formats by number, before anything else in the card is looked at."""
     try:
-        version = json.loads(text)["format_version"]
+        fields = json.loads(text)
+        version = fields["format_version"]
     except (ValueError, TypeError, KeyError) as error:
         raise _refused(path, f"whose {CARD_NAME} states no format_version") from error
+    if fields.get("kind") == "cv":
+        raise _refused(path, "which holds collective variables", "give it to 'rhopot metad' or load_cv")
     if type(version) is int and version > FORMAT_VERSION:
         raise ModelFileError(
             f"format_version of '{path}' must be at most {FORMAT_VERSION} for this rhopot, got {version}; "
@@ -195,16 +198,16 @@ def _check_format_version(path: Path, text: str) -> None:
         )
 
 
-def require_operators(card: ModelCard, name: str) -> None:
-    """Load the compiled operators if the model calls any, and refuse it if one is unknown."""
-    if not card.versions.operators:
+def require_operators(versions: Versions, name: str) -> None:
+    """Load the compiled operators if a file calls any, and refuse it if one is unknown."""
+    if not versions.operators:
         return
     from rhopot.potentials import operators
 
     operators.load()
-    unknown = [name for name in card.versions.operators if not script.is_registered(name)]
+    unknown = [name for name in versions.operators if not script.is_registered(name)]
     if unknown:
         raise ModelFileError(
             f"operators of '{name}' must be among those of this rhopot, got {', '.join(unknown)}; "
-            f"install rhopot {card.versions.rhopot}, which wrote it"
+            f"install rhopot {versions.rhopot}, which wrote it"
         )

@@ -19,8 +19,15 @@ import torch
 from rhopot.export.archive import SEAL_NAME, seal
 
 OPERATOR_NAMESPACE = "rhopot::"
-# Methods beside `forward` that adapters call (see `rhopot.export.global_models`, `models.local_model`).
-EXPORTED_METHODS = ("prepare", "member_gradients", "member_derivatives", "extrapolation_grades", "pooled_nodes")
+# Methods beside `forward` that adapters call (see `rhopot.export.global_models`, `models.local_model`, `cv_card`).
+EXPORTED_METHODS = (
+    "prepare",
+    "member_gradients",
+    "member_derivatives",
+    "extrapolation_grades",
+    "pooled_nodes",
+    "finish",
+)
 
 
 @contextmanager

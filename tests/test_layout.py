@@ -29,6 +29,7 @@ LAYERS = [
     "rhopot.potentials.structures",
     "rhopot.potentials.density",
     "rhopot.potentials.descriptors",
+    "rhopot.potentials.collective_variables",
     "rhopot.potentials.pair",
     "rhopot.potentials.models",
     "rhopot.potentials.fitting",
