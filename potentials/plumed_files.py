@@ -109,7 +109,7 @@ def read_table(path: Path | str, *, allow_no_rows: bool = False) -> PlumedTable:
     are kept.
 
     Raises:
-        ValueError: the file is empty, has no `FIELDS`, or no rows unless `allow_no_rows`; `FIELDS` names a column twice;
+        ValueError: the file is empty, has no `FIELDS`, or no rows unless `allow_no_rows`; a column is named twice;
             a line does not have the columns of its header.
         OSError: it cannot be read.
     """
