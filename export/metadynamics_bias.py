@@ -114,7 +114,7 @@ class BiasSettings:
                     f"grid must be a lower limit, an upper limit and 2 intervals or more, got {axis.low:g}, "
                     f"{axis.high:g}, {axis.n}; correct it"
                 )
-        for term in (*self.walls, *self.moving):
+        for term in self.terms:
             if not 0.0 < term.kappa < np.inf:
                 raise ValueError(f"kappa must be above 0, got {term.kappa:g} for {term.name}; correct it")
         for restraint in self.moving:
@@ -145,7 +145,7 @@ class BiasSettings:
                 raise ValueError(
                     f"{what} must be given for each of {', '.join(names)}, got {len(items)}; give {len(names)}"
                 )
-        for term in (*self.walls, *self.moving):
+        for term in self.terms:
             if term.name not in names:
                 raise ValueError(f"walls and moving must name one of {', '.join(names)}, got '{term.name}'; correct it")
         for name, axis, period in zip(names, self.grid, periods, strict=False):
@@ -154,6 +154,11 @@ class BiasSettings:
                     f"grid of {name} must be one period long, {period:.17g}, got {axis.high - axis.low:.17g}; give "
                     f"{-period / 2:.17g}, {period / 2:.17g}"
                 )
+
+    @property
+    def terms(self) -> tuple[Wall | Moving, ...]:
+        """Walls and moving restraints."""
+        return (*self.walls, *self.moving)
 
     @property
     def has_hills(self) -> bool:
@@ -249,8 +254,8 @@ class Grid:
     def __init__(self, names: Sequence[str], axes: Sequence[Axis], periods: Periods) -> None:
         self.names, self.axes, self.periods = names, axes, periods
         self.spacing = [(axis.high - axis.low) / axis.n for axis in axes]
-        self.nodes = [
-            axis.low + h * np.arange(axis.n + (period is None))
+        self.nodes: list[Floats] = [
+            np.asarray(axis.low + h * np.arange(axis.n + (period is None)), dtype=np.float64)
             for axis, h, period in zip(axes, self.spacing, periods, strict=True)
         ]
         # (2, 2, ..., nodes of 1, nodes of 2, ...): the first n indices say in which variables it is a derivative.
