@@ -51,10 +51,10 @@ void AtomRows::resize(int n_atoms)
   handled.resize(n_atoms);
 }
 
-void AtomRows::set(int row, int64_t species_or_none)
+void AtomRows::set(int row, int64_t species_or_none, bool is_centre)
 {
   species[row] = std::max<int64_t>(species_or_none, 0);
-  handled[row] = species_or_none >= 0;
+  handled[row] = species_or_none < 0 ? 0 : is_centre ? NEIGHBOUR | CENTRE : NEIGHBOUR;
 }
 
 double AtomRows::memory_usage() const
@@ -77,7 +77,7 @@ void EdgeGraph::fill(const CentreRange &range)
   n_centres_ = n_edges_ = 0;
   for (int k = range.begin; k < range.end; k++) {
     const int i = list_->ilist[k];
-    if (rows_->handled[i]) add_centre(i);
+    if (rows_->handled[i] & AtomRows::CENTRE) add_centre(i);
   }
   at_least(first_edge_, n_centres_ + 1);
   first_edge_[n_centres_] = n_edges_;
@@ -107,7 +107,8 @@ void EdgeGraph::add_centre(int i)
     r[2] = xj[2] - xi[2];
     *neighbour = j;
     const double distance_sq = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-    const int kept = (!(distance_sq >= cutoff_sq_)) & handled[j];    // also what is not a number, for the model to refuse
+    const int kept =
+        (!(distance_sq >= cutoff_sq_)) & handled[j];    // NEIGHBOUR is 1; also what is not a number, for the model to refuse
     shortest_sq = std::min(shortest_sq, kept ? distance_sq : cutoff_sq_);
     r += 3 * kept;
     neighbour += kept;

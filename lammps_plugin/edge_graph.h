@@ -27,11 +27,13 @@ std::vector<CentreRange> cut(const LAMMPS_NS::NeighList &list, int parts, int64_
 // Species of all rows, owned atoms first, ghosts after them. Operators refuse a species that the model does not have, also in
 // rows without an edge, so atoms that the model does not handle (NULL types, other styles) carry that of another element.
 struct AtomRows {
+  static constexpr unsigned char NEIGHBOUR = 1, CENTRE = 2;
+
   std::vector<int64_t> species;         // valid for the model, in every row
-  std::vector<unsigned char> handled;   // 0: neither a centre nor a neighbour
+  std::vector<unsigned char> handled;   // what the atom may be, of NEIGHBOUR and CENTRE; 0: neither
 
   void resize(int n_atoms);
-  void set(int row, int64_t species_or_none);    // negative: not handled
+  void set(int row, int64_t species_or_none, bool is_centre = true);    // negative: not handled
   double memory_usage() const;    // bytes
 };
 

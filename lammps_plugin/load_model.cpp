@@ -22,7 +22,8 @@ using namespace LAMMPS_NS;
 namespace rhopot {
 namespace {
 
-// One rank reads, all get the same bytes: they accept or refuse the file together.
+}    // namespace
+
 std::string read_on_first_rank(LAMMPS *lmp, const std::string &path)
 {
   std::string bytes;
@@ -37,13 +38,15 @@ std::string read_on_first_rank(LAMMPS *lmp, const std::string &path)
     }
   }
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, lmp->world);
-  if (size < 0) lmp->error->all(FLERR, "model '{}' cannot be read (no such file, or empty)", path);
+  if (size < 0) lmp->error->all(FLERR, "file '{}' cannot be read (no such file, or empty)", path);
   bytes.resize(size);
   constexpr bigint CHUNK = 1 << 30;
   for (bigint start = 0; start < size; start += CHUNK)
     MPI_Bcast(bytes.data() + start, static_cast<int>(std::min(CHUNK, size - start)), MPI_CHAR, 0, lmp->world);
   return bytes;
 }
+
+namespace {
 
 Seat seat_on_machine(MPI_Comm world)
 {
@@ -54,18 +57,6 @@ Seat seat_on_machine(MPI_Comm world)
   MPI_Comm_size(machine, &seat.count);
   MPI_Comm_free(&machine);
   return seat;
-}
-
-// Runs `work` on every rank; returns the first rank's failure, the same on all.
-template <typename Work> std::string attempt(MPI_Comm world, const Work &work)
-{
-  std::string failure;
-  try {
-    work();
-  } catch (const std::exception &reason) {
-    failure = reason.what();
-  }
-  return first_failure(std::move(failure), world);
 }
 
 // A GPU may fail on one rank alone, for instance one whose memory another program has.

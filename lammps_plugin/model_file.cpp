@@ -32,10 +32,18 @@ void check_fields(const json &card, const std::string &name)
   if (!faults.empty()) refuse_file(name, "whose rhopot.json is wrong (" + faults + ")");
 }
 
+// Files of collective variables are archives of the same kind.
+void refuse_collective_variable(const json &card, const std::string &name)
+{
+  if (card.value("kind", json()) == "cv")
+    refuse_file(name, "which holds a collective variable", "give it to fix rhopot/metad, and a model to pair_coeff");
+}
+
 ModelHeader parse_header(std::string_view text, const std::string &name)
 {
   const json card = json::parse(text, nullptr, /*allow_exceptions=*/false);
   check_format_version(card, name);
+  refuse_collective_variable(card, name);
   check_fields(card, name);
   ModelHeader header;
   header.family = card.at("family").get<std::string>();

@@ -51,6 +51,7 @@ struct Style {
 };
 constexpr Style STYLES[] = {
     {"pair", "rhopot", "rhopot_create_pair"},
+    {"fix", "rhopot/metad", "rhopot_create_metad"},
 };
 
 #if defined(OPEN_MPI)

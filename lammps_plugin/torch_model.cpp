@@ -19,16 +19,6 @@
 namespace rhopot {
 namespace {
 
-void require_operators(const ModelFile &file)
-{
-  std::string unknown;
-  for (const std::string &op : file.header.operators)
-    if (!c10::Dispatcher::singleton().findSchema({op, ""})) unknown += (unknown.empty() ? "" : ", ") + op;
-  if (!unknown.empty())
-    throw std::runtime_error("operators of '" + file.name + "' must be among those of this rhopot, got " + unknown +
-                             "; install rhopot " + file.header.written_by + ", which wrote it");
-}
-
 torch::jit::Module load(const std::string &bytes, c10::Device device)
 {
   std::istringstream stream(bytes);
@@ -50,6 +40,16 @@ void keep_freed_memory()
 
 }    // namespace
 
+void require_operators(const std::vector<std::string> &operators, const std::string &file, const std::string &written_by)
+{
+  std::string unknown;
+  for (const std::string &op : operators)
+    if (!c10::Dispatcher::singleton().findSchema({op, ""})) unknown += (unknown.empty() ? "" : ", ") + op;
+  if (!unknown.empty())
+    throw std::runtime_error("operators of '" + file + "' must be among those of this rhopot, got " + unknown +
+                             "; install rhopot " + written_by + ", which wrote it");
+}
+
 // ---- what the implementation says and reads -------------------------------------------------------------------------------
 
 void Model::Implementation::refuse(const std::string &reason) const
@@ -58,6 +58,11 @@ void Model::Implementation::refuse(const std::string &reason) const
 }
 
 std::string Model::Implementation::cause(const std::exception &exception) const
+{
+  return with_remedy(cause_of(exception), device.str());
+}
+
+std::string cause_of(const std::exception &exception)
 {
   const auto *torch_error = dynamic_cast<const c10::Error *>(&exception);
   std::istringstream text(torch_error ? torch_error->what_without_backtrace() : exception.what());
@@ -71,7 +76,7 @@ std::string Model::Implementation::cause(const std::exception &exception) const
   const std::string refusal = "builtins.ValueError: ";    // a sentence of the model's own
   if (named.starts_with(refusal)) named.erase(0, refusal.size());
   first = first.substr(0, first.find(" This could be because the operator"));    // a page of backends
-  return with_remedy(named.empty() ? first : named, device.str());
+  return named.empty() ? first : named;
 }
 
 torch::jit::Method Model::Implementation::method(const char *method_name, const std::string &absent) const
@@ -104,7 +109,7 @@ int Model::count_gpus()
 Model::Model(const ModelFile &file, const std::string &device)
     : impl_(new Implementation{file.name, file.header, c10::Device(device), {}})
 {
-  require_operators(file);
+  require_operators(file.header.operators, file.name, file.header.written_by);
   keep_freed_memory();
   try {
     impl_->module = load(file.bytes, impl_->device);

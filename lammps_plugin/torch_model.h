@@ -48,8 +48,7 @@ struct Model::Implementation {
     }
   }
 
-  // The line of an exception of torch that says what happened (not where in torch or in the model's code), and what to do
-  // about it where that is known.
+  // `cause_of`, and what to do about it where that is known.
   std::string cause(const std::exception &exception) const;
 };
 
@@ -57,6 +56,12 @@ struct Model::Implementation {
 struct NoProfiling {
   torch::jit::GraphOptimizerEnabledGuard guard{false};
 };
+
+// The line of an exception of torch that says what happened (not where in torch or in the model's code).
+std::string cause_of(const std::exception &exception);
+
+// Throws std::runtime_error when this rhopot lacks operators that a file calls.
+void require_operators(const std::vector<std::string> &operators, const std::string &file, const std::string &written_by);
 
 // Detached, on the processor, its numbers in a row.
 at::Tensor on_processor(const at::Tensor &tensor);

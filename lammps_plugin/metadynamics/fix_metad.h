@@ -1,0 +1,95 @@
+// fix ID group rhopot/metad cv.pt El1 El2 ... keyword values ...
+//
+// Metadynamics, walls and moving restraints on the collective variables of a file (../README.md lists the keywords). The bias acts
+// in pre_reverse: what it adds to ghost atoms then goes to their owners with the pair style's forces.
+
+#ifndef LMP_FIX_RHOPOT_METAD_H
+#define LMP_FIX_RHOPOT_METAD_H
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bias.h"
+#include "fix.h"
+#include "group_variable.h"
+#include "plumed_files.h"
+#include "settings.h"
+#include "walkers.h"
+
+namespace LAMMPS_NS {
+
+class FixRhopotMetad : public Fix {
+ public:
+  FixRhopotMetad(LAMMPS *lmp, int narg, char **arg);
+  ~FixRhopotMetad() override;
+  FixRhopotMetad(const FixRhopotMetad &) = delete;
+  FixRhopotMetad &operator=(const FixRhopotMetad &) = delete;
+
+  int setmask() override;
+  void init() override;
+  void init_list(int id, NeighList *list) override;
+  void setup_pre_force(int vflag) override;
+  void setup_pre_reverse(int eflag, int vflag) override;
+  void min_setup(int vflag) override;
+  void pre_force(int vflag) override;
+  void pre_reverse(int eflag, int vflag) override;
+  void min_pre_reverse(int eflag, int vflag) override;
+  void final_integrate() override;
+  void end_of_step() override;
+  double compute_scalar() override;
+  double compute_vector(int i) override;
+  void write_restart(FILE *file) override;
+  void restart(char *buffer) override;
+  double memory_usage() override;
+
+ private:
+  // the input
+  std::string suffix() const;
+  void compare_partitions();
+
+  // the files: once, at the start of the first run, when the step is known and a restart file was read
+  void start_files();
+  std::vector<rhopot::Hill> hills_of_earlier_run();
+  void check_start(const std::vector<rhopot::Hill> &hills) const;
+  void print_start(size_t n_hills, size_t n_dropped, const std::string &kept) const;
+  void write_colvar();
+
+  // every step
+  void compute_bias(int vflag);
+  bool checks_uncertainty() const;
+  void check_finite() const;
+  void check_uncertainty();
+  void deposit();
+  void share(const rhopot::Hill &hill);
+  void add_work();
+
+  // Work that only the first rank does, such as files; all ranks stop together when it fails.
+  template <typename Work> void on_first_rank(const Work &work);
+  [[noreturn]] void refuse(const std::string &reason) const;
+  [[noreturn]] void stop_and_save(const std::string &reason);
+
+  double time() const;    // ps
+
+  double kj_per_mol_ = 1.0, ps_ = 1.0;    // of the run's units of energy and time
+  rhopot::MetadSettings settings_;
+  std::unique_ptr<rhopot::GroupVariable> variable_;
+  std::unique_ptr<rhopot::HillSum> sum_;
+  std::unique_ptr<rhopot::HillsFile> hills_file_;
+  std::unique_ptr<rhopot::ColvarFile> colvar_file_;
+  std::unique_ptr<rhopot::FolderReader> folder_;
+  MPI_Comm roots_ = MPI_COMM_NULL;    // first ranks of the partitions
+  NeighList *list_ = nullptr;
+
+  std::string cv_name_;
+  bool has_started_ = false, from_restart_file_ = false;
+  std::vector<rhopot::Hill> restored_;
+  rhopot::Values values_, periods_;
+  rhopot::BiasEnergies energies_;
+  double work_ = 0.0;    // of the moving restraints
+  bigint last_colvar_ = -1;    // step of the last line of COLVAR
+};
+
+}    // namespace LAMMPS_NS
+
+#endif
