@@ -151,6 +151,22 @@ class CvCard(BaseModel):
         """Whether `forward` is called."""
         return self.cutoff > 0
 
+    @property
+    def description(self) -> Description:
+        """What `of` makes the same card of."""
+        return Description(
+            names=self.names,
+            settings=self.settings,
+            units=self.units,
+            periods=self.periods,
+            symbols=self.symbols,
+            cutoff=self.cutoff,
+            n_sums=self.n_sums,
+            atoms=self.atoms,
+            dtype=self.dtype,
+            references=self.references,
+        )
+
     @classmethod
     def of(cls, module: CollectiveVariable | Description) -> CvCard:
         """The card of a module, from its description.

@@ -84,7 +84,8 @@ def evaluate_cv(
         species = species_indices(atoms, cv.card.symbols)
         found = find_edges(atoms, cv.card.cutoff) if edges is None else edges
         parts = selected_edges(found, species, _mask(group, len(atoms))).batches(MAX_EDGES)
-        graphs = [as_graph(part, torch.from_numpy(species)) for part in parts]
+        # No edge leads to atoms of other elements, but every row has a species.
+        graphs = [as_graph(part, torch.from_numpy(species.clip(min=0))) for part in parts]
     rows = given_rows(cv.card, len(atoms), cv.name)
     positions = torch.from_numpy(given_positions(atoms, rows))
     numbers = differentiate(cv.card, cv.module, graphs, positions, gradients)

@@ -38,7 +38,7 @@ def probe_of(card: CvCard, atoms: ase.Atoms, name: str) -> CvProbe:
         return CvProbe(_no_edges(), positions)
     species = species_indices(atoms, card.symbols)
     edges = selected_edges(find_edges(atoms, card.cutoff), species, np.ones(len(atoms), dtype=bool))
-    return CvProbe(as_graph(edges, torch.from_numpy(species)), positions)
+    return CvProbe(as_graph(edges, torch.from_numpy(species.clip(min=0))), positions)
 
 
 def default_probes(card: CvCard, count: int = 3) -> list[CvProbe]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rhopot.potentials.collective_variables.collective_variable import CollectiveVariable, Description
 from rhopot.potentials.collective_variables.elements import checked_cutoff, member_mask, union
-from rhopot.potentials.collective_variables.geometric import length
+from rhopot.potentials.collective_variables.norms import length
 from rhopot.potentials.density.cutoff import quintic_fade
 from rhopot.potentials.graph.atomic_graph import edge_centres
 

@@ -22,14 +22,7 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.collective_variables.collective_variable import FULL_TURN, CollectiveVariable, Description
-
-
-def length(vector: Tensor) -> Tensor:
-    """Return the lengths (...) of vectors (..., 3), with derivative zero for vectors of length zero."""
-    square = (vector * vector).sum(dim=-1)
-    zero = square == 0
-    root = torch.sqrt(torch.where(zero, torch.ones_like(square), square))
-    return torch.where(zero, torch.zeros_like(root), root)
+from rhopot.potentials.collective_variables.norms import length
 
 
 def angle_of(sine: Tensor, cosine: Tensor) -> Tensor:
