@@ -23,6 +23,7 @@ of atoms, of which the bias has none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -86,14 +87,12 @@ class _State:
     value: BiasValue
 
     def holds(self, atoms: ase.Atoms) -> bool:
-        return all(
-            np.array_equal(mine, theirs)
-            for mine, theirs in (
-                (self.atoms.positions, atoms.positions),
-                (self.atoms.cell.array, atoms.cell.array),
-                (self.atoms.numbers, atoms.numbers),
-                (self.atoms.pbc, atoms.pbc),
-            )
+        """Whether a structure is this one."""
+        return (
+            np.array_equal(self.atoms.positions, atoms.positions)
+            and np.array_equal(self.atoms.cell.array, atoms.cell.array)
+            and np.array_equal(self.atoms.numbers, atoms.numbers)
+            and np.array_equal(self.atoms.pbc, atoms.pbc)
         )
 
 
@@ -176,7 +175,8 @@ class MetadynamicsCalculator(Calculator):
         self._restart, self._stop_uncertainty = restart, stop_uncertainty
         self._stopped = None if stopped is None else Path(stopped)
         self._state: _State | None = None
-        self._step, self._observed = 0, -1  # of the next structure, and the last one that `after_step` has seen
+        # Step of the run's start, of the next structure, and the last one that `after_step` has seen.
+        self._first, self._step, self._observed, self._began = 0, 0, -1, False
         own = [*_BIASED, *_OWN]
         further = [name for name in calculator.implemented_properties if name not in (*own, *_OF_ATOMS)]
         there = [name for name in own if name in (*_OWN, "free_energy", *calculator.implemented_properties)]
@@ -195,7 +195,7 @@ class MetadynamicsCalculator(Calculator):
             ValueError: with `restart`, files that this run cannot go on with.
         """
         self.deposition.begin(step, timestep / 1000.0, restart=self._restart)
-        self._step, self._observed, self._state = step, step - 1, None
+        self._first, self._step, self._observed, self._began, self._state = step, step, step - 1, True, None
         self.reset()
 
     def after_step(self, step: int, atoms: ase.Atoms) -> None:
@@ -228,7 +228,7 @@ class MetadynamicsCalculator(Calculator):
         system_changes: Sequence[str] = all_changes,
     ) -> None:
         """Called by ASE: fill `results` with what is asked for."""
-        if atoms is None or self.check_state(atoms):
+        if atoms is None or self._state is None or not self._state.holds(atoms):
             self.results = {}
         super().calculate(atoms, list(properties), list(system_changes))
         if self.atoms is None:
@@ -236,19 +236,18 @@ class MetadynamicsCalculator(Calculator):
         wanted = set(properties)
         structure = self.atoms
         state = self._evaluated(structure)
-        energy = float(self.calculator.get_property("energy", structure)) + state.value.total
+        own = self._without_bias(structure, wanted)
+        energy = float(own["energy"]) + state.value.total
         found: dict[str, Any] = {"energy": energy, "free_energy": energy}
         found |= {"bias": state.value.total, "collective_variables": state.s.copy()}
-        if wanted & {"forces", "stress"}:
-            slope = state.value.gradient
-            forces = self.calculator.get_property("forces", structure)
-            found["forces"] = forces - np.tensordot(slope, state.gradients, axes=1)
-            if "stress" in wanted or "stress" in self.calculator.results:
-                stress = self.calculator.get_property("stress", structure)
-                strain = np.tensordot(slope, state.strains, axes=1)
-                found["stress"] = stress + to_voigt(strain / structure.get_volume())
-        further = wanted - {*_BIASED, *_OWN}
-        found |= {name: self.calculator.get_property(name, structure) for name in further}
+        slope = state.value.gradient
+        if "forces" in own:
+            found["forces"] = own["forces"] - np.tensordot(slope, state.gradients, axes=1)
+        if "stress" in own:
+            found["stress"] = (
+                own["stress"] + to_voigt(np.tensordot(slope, state.strains, axes=1)) / structure.get_volume()
+            )
+        found |= {name: own[name] for name in wanted - {*_BIASED, *_OWN}}
         finite = {
             name: bool(np.isfinite(found[name]).all()) for name in ("energy", "forces", "stress") if name in found
         }
@@ -259,12 +258,22 @@ class MetadynamicsCalculator(Calculator):
             )
         self.results.update(found)
 
+    def _without_bias(self, atoms: ase.Atoms, wanted: AbstractSet[str]) -> dict[str, Any]:
+        """Energy and what else is wanted of the other calculator; forces and stress where they come with it."""
+        order = [*(name for name in ("stress", "forces") if name in wanted), "energy"]  # what costs most comes first
+        found = {order[0]: self.calculator.get_property(order[0], atoms)}
+        for name in (*order[1:], *sorted(wanted - {*_BIASED, *_OWN})):
+            there = self.calculator.results.get(name)
+            found[name] = self.calculator.get_property(name, atoms) if there is None else there
+        given = self.calculator.results
+        return {name: given[name] for name in ("forces", "stress") if name in given} | found
+
     def _evaluated(self, atoms: ase.Atoms) -> _State:
         """The bias of a structure. It stays as it is while the structure is the same, whatever is added meanwhile."""
         if self._state is not None and self._state.holds(atoms):
             return self._state
         if self._state is not None:
-            self.deposition.release()
+            self._leave_start()
         if not np.isfinite(atoms.positions).all():
             last = self._state.atoms if self._state is not None else atoms
             self._stop("nan", "positions must be finite, got other numbers; reduce the time step or the height", last)
@@ -282,6 +291,12 @@ class MetadynamicsCalculator(Calculator):
             self._stop("grid", str(error), atoms)
         self._state = _State(atoms.copy(), s, gradients, strains, value)
         return self._state
+
+    def _leave_start(self) -> None:
+        """The second structure after `begin` is that of the next step, which ASE does not say where it restarts."""
+        if self._began:
+            self._step = max(self._step, self._first + 1)
+            self.deposition.release()
 
     def _variables(self, atoms: ase.Atoms) -> tuple[Floats, Floats, Floats]:
         """The variables of a structure; what they cannot be evaluated for stops a run that has begun."""

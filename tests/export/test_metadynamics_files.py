@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import units
 
 from rhopot.export.metadynamics_bias import Hills
 from rhopot.export.metadynamics_files import Columns, ColvarFile, HillsFile, OthersHills, backed_up
-from rhopot.potentials.plumed_files import read_table
+from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, read_table
 
-KJ = units.kJ / units.mol
+KJ = EV_PER_KJ_PER_MOL
 COLUMNS = Columns(("d", "phi"), ("A", "radian"), (None, 2.0 * math.pi), "0a1b2c3d")
 
 
