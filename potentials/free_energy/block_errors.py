@@ -12,8 +12,8 @@ fluctuate as the frames do, and count. Examples of psi, weights w with sum 1:
     mean of x:                      psi_i = w_i (x_i - mean)
     F_A - F_B = -kT ln (P_A / P_B): psi_i = -kT w_i (1_A(i) / P_A - 1_B(i) / P_B)
 
-Bootstrap [3] draws blocks of that length with replacement and repeats the whole estimate; errors are standard deviations
-over the samples. What blocks cannot see: a bias that has not converged, states that were never visited.
+Bootstrap [3] draws blocks of that length with replacement and repeats the whole estimate; the error is the standard
+deviation over the samples. What blocks cannot see: a bias that has not converged, states that were never visited.
 
     [1] H. Flyvbjerg, H. G. Petersen, J. Chem. Phys. 91, 461 (1989), doi:10.1063/1.457480
     [2] R. M. Lee et al., Phys. Rev. E 83, 066706 (2011), doi:10.1103/PhysRevE.83.066706
@@ -122,15 +122,18 @@ def bootstrap(
     shape = (len(edges), int(np.prod(grid.shape)))
     table = csr_array((weights[inside], (block[inside], bins[inside])), shape=shape)
     drawn = np.random.default_rng(seed).multinomial(len(edges), np.full(len(edges), 1.0 / len(edges)), size=samples)
-    found = []
+    reference = estimate(
+        smooth(np.bincount(bins[inside], weights[inside], shape[1]).reshape(1, *grid.shape), grid, bandwidth)
+    )
+    first, second, finite = (np.zeros(reference.shape[1:]) for _ in range(3))
     for part in np.array_split(drawn, max(1, samples * shape[1] // 4_000_000)):
         density = np.asarray((table.T @ part.T).T).reshape(len(part), *grid.shape)
-        found.append(estimate(smooth(density, grid, bandwidth)))
-    values = np.concatenate(found)
-    finite = np.isfinite(values)
-    count = np.maximum(finite.sum(axis=0), 1)
-    mean = np.where(finite, values, 0.0).sum(axis=0) / count
-    variance = np.where(finite, (values - mean) ** 2, 0.0).sum(axis=0) / count
-    enough = finite.mean(axis=0) >= 0.9
+        with np.errstate(invalid="ignore"):
+            away = estimate(smooth(density, grid, bandwidth)) - reference
+        usable = np.isfinite(away)
+        away = np.where(usable, away, 0.0)
+        first, second, finite = first + away.sum(0), second + (away**2).sum(0), finite + usable.sum(0)
+    count = np.maximum(finite, 1)
+    variance = np.maximum(second / count - (first / count) ** 2, 0.0)
     blocks = max(2, len(edges))
-    return np.where(enough, np.sqrt(variance * blocks / (blocks - 1)), np.nan)
+    return np.where(finite >= 0.9 * samples, np.sqrt(variance * blocks / (blocks - 1)), np.nan)

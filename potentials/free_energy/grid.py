@@ -103,7 +103,7 @@ class Surface:
     """A free energy on a grid.
 
     energy: (n_1, ...), eV, zero at the minimum, infinite where nothing was sampled
-    error: standard deviation of each value relative to the mean of the surface, eV, where it is known
+    error: standard deviation of -kT ln of the normalized density at each node, eV, where it is known
     """
 
     grid: Grid

@@ -50,6 +50,7 @@ class Hills:
     centers, sigmas: (n, variables)
     heights: (n,), eV, such that F = -sum of hills: times g / (g - 1) in well-tempered metadynamics
     biasfactor: g, infinite for plain metadynamics
+    walkers: (n,), which walker added each; None of one walker
     stretched: whether Gaussians are PLUMED's truncated ones
     """
 
@@ -59,6 +60,7 @@ class Hills:
     sigmas: Floats
     heights: Floats
     biasfactor: float = math.inf
+    walkers: np.ndarray | None = None
     stretched: bool = False
     notes: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ class Hills:
             centers=self.centers[window],
             sigmas=self.sigmas[window],
             heights=self.heights[window],
+            walkers=None if self.walkers is None else self.walkers[window],
         )
 
 
@@ -131,8 +134,8 @@ def plumed_hills(table: PlumedTable, units: FileUnits = UNITS["plumed"]) -> Hill
             table.columns([f"sigma_{name}" for name in names]) * factors,
             table.column("height") * units.energy,
             factor if factor > 1.0 else math.inf,
-            table.constants.get("kerneltype") == "stretched-gaussian",
-            table.notes,
+            stretched=table.constants.get("kerneltype") == "stretched-gaussian",
+            notes=table.notes,
         ),
         table.source,
     )
@@ -146,6 +149,39 @@ def checked(hills: Hills, source: str) -> Hills:
     if not (hills.sigmas > 0.0).all():
         raise ValueError(f"sigmas of hills in '{source}' must be positive, got {hills.sigmas.min():g}")
     return hills
+
+
+def merge_hills(walkers: Sequence[Hills]) -> Hills:
+    """Hills of several walkers in the order of time.
+
+    Raises:
+        ValueError: no walkers, or walkers with other variables, kernels or bias factors.
+    """
+    if not walkers:
+        raise ValueError("walkers must be one or more, got none; name a file of hills")
+    first = walkers[0]
+    for other in walkers[1:]:
+        if (other.variables, other.biasfactor, other.stretched) != (first.variables, first.biasfactor, first.stretched):
+            raise ValueError(
+                "hills of several walkers must have the same variables and bias factor, got "
+                f"{_described(first)} and {_described(other)}; analyze them one by one"
+            )
+    if len(walkers) == 1:
+        return first
+    order = np.argsort(np.concatenate([each.times for each in walkers]), kind="stable")
+    return replace(
+        first,
+        times=np.concatenate([each.times for each in walkers])[order],
+        centers=np.concatenate([each.centers for each in walkers])[order],
+        sigmas=np.concatenate([each.sigmas for each in walkers])[order],
+        heights=np.concatenate([each.heights for each in walkers])[order],
+        walkers=np.repeat(np.arange(len(walkers)), [len(each) for each in walkers])[order],
+        notes=tuple(note for each in walkers for note in each.notes),
+    )
+
+
+def _described(hills: Hills) -> str:
+    return f"{', '.join(variable.name for variable in hills.variables)} with {hills.biasfactor:g}"
 
 
 def _some(values: Floats) -> str:

@@ -1,0 +1,146 @@
+"""Frames of COLVAR files and colvars' trajectories with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rhopot.potentials.free_energy.colvars_files import BIAS
+from rhopot.potentials.free_energy.grid import Grid, Variable
+from rhopot.potentials.free_energy.hills import FileUnits, Hills, sum_at_points, variable_of
+from rhopot.potentials.free_energy.reweighting import (
+    WEIGHTS,
+    Frames,
+    tiwary_parrinello,
+    weights_in_time,
+    weights_of_final,
+)
+from rhopot.potentials.plumed_files import PlumedTable
+from rhopot.potentials.units import Floats
+
+COMPARED = 200  # frames whose bias shows which column is that of the hills
+ALIKE = 0.2  # of the standard deviation: the largest RMS difference of that column from the hills
+SUFFIX, MOVING = ".bias", "moving.bias"
+
+
+@dataclass(frozen=True)
+class ColvarFile:
+    """The table of a walker and its units; limits: of periodic variables that the file does not know."""
+
+    table: PlumedTable
+    units: FileUnits
+    limits: Mapping[str, tuple[float, float]]
+
+    def variable(self, name: str) -> Variable:
+        """A column as a variable."""
+        known = variable_of(self.table, name, self.units)[0]
+        return known if known.limits else Variable(name, known.unit, self.limits.get(name))
+
+    def values(self, names: Sequence[str]) -> Floats:
+        """Columns (n, names) in the units of the variables."""
+        factors = [variable_of(self.table, name, self.units)[1] for name in names]
+        return self.table.columns(names) * np.array(factors)
+
+    def energies(self, name: str) -> Floats:
+        """A column of energies (n,) in eV."""
+        return self.table.column(name) * self.units.energy
+
+
+@dataclass(frozen=True)
+class BiasedFrames:
+    """Frames, which weights they have, in words, and notes."""
+
+    frames: Frames
+    weights: str
+    notes: tuple[str, ...] = ()
+
+
+def bias_columns(table: PlumedTable) -> list[str]:
+    """Columns that hold the energy of a bias: NAME.bias of PLUMED and rhopot, E_NAME of colvars."""
+    return [name for name in table.fields if name.endswith(SUFFIX) or name.startswith(BIAS)]
+
+
+def weigh(
+    files: Sequence[ColvarFile],
+    names: Sequence[str],
+    thermal: float,
+    *,
+    hills: Hills | None = None,
+    grid: Grid | None = None,
+    weights: str = "time",
+    biases: Sequence[str] | None = None,
+    skip: float = 0.0,
+) -> BiasedFrames:
+    """Frames of the variables `names` with weights as `reweighting` defines them.
+
+    files: of each walker; thermal: kT in eV; hills: of a metadynamics, with `grid` over its variables
+    biases: columns of energies, by default all; skip: fraction of the run's time at the start that is left out
+
+    Raises:
+        ValueError: an unknown column or kind of weights, no column of a bias and no hills, or no frame is left.
+    """
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
+    if not 0.0 <= skip < 1.0:
+        raise ValueError(f"skip must be a fraction from 0 to below 1, got {skip:g}")
+    columns = list(bias_columns(files[0].table) if biases is None else biases)
+    if not columns and hills is None and biases is None:
+        raise ValueError(
+            f"'{files[0].table.source}' must have a column of a bias (NAME.bias or E_NAME), got columns "
+            f"{', '.join(files[0].table.fields)}; name it by --bias, or --bias none for a run without"
+        )
+    if hills is None or weights == "bias":
+        hills = None
+    offsets = None
+    if hills is not None and grid is not None and weights == "time":
+        offsets = tiwary_parrinello(hills, grid, thermal)
+    parts, notes = [], [note for file in files for note in file.table.notes]
+    own = _column_of_hills(files[0], columns, hills) if hills is not None else None
+    static = [name for name in columns if name != own]
+    latest = max(float(file.table.column("time").max()) for file in files)
+    earliest = min(float(file.table.column("time").min()) for file in files)
+    for file in files:
+        times = file.table.column("time")
+        kept = times >= earliest + skip * (latest - earliest)
+        logs = np.zeros(len(times)) + sum(file.energies(name) for name in static) / thermal
+        if hills is not None:
+            points = file.values([variable.name for variable in hills.variables])
+            if offsets is None:
+                logs = logs + weights_of_final(hills, thermal, points)
+            else:
+                bias = file.energies(own) if own else None
+                logs = logs + weights_in_time(hills, offsets, thermal, times, points, bias)
+        if MOVING in static and np.ptp(file.energies(MOVING)) > 0.0:
+            notes.append("a moving restraint acts in these frames: their weights hold only where it moves slowly")
+        values = file.values(names)
+        kept &= np.isfinite(logs) & np.isfinite(values).all(axis=1)
+        parts.append((times[kept], values[kept], logs[kept]))
+    times, values, logs = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if not len(times):
+        raise ValueError("frames must be left after those skipped, got none that is finite; skip fewer, or run longer")
+    variables = tuple(files[0].variable(name) for name in names)
+    return BiasedFrames(
+        Frames(variables, times, values, logs), _described(hills, weights, static), tuple(dict.fromkeys(notes))
+    )
+
+
+def _column_of_hills(file: ColvarFile, columns: Sequence[str], hills: Hills) -> str | None:
+    """The column that holds the bias of the hills, found by comparing some frames; None where there is none."""
+    chosen = np.unique(np.linspace(0, len(file.table) - 1, COMPARED).astype(int))
+    points = file.values([variable.name for variable in hills.variables])[chosen]
+    before = np.searchsorted(hills.times, file.table.column("time")[chosen], side="left")
+    bias = sum_at_points(hills, points, hills.weights, before)
+    scale = float(bias.std())
+    away = {name: float(np.sqrt(np.mean((file.energies(name)[chosen] - bias) ** 2))) for name in columns}
+    best = min(away, key=lambda name: away[name], default=None)
+    return best if best is not None and away[best] <= ALIKE * scale else None
+
+
+def _described(hills: Hills | None, weights: str, static: Sequence[str]) -> str:
+    """The weights in words."""
+    parts = [f"V of {', '.join(static)}"] if static else []
+    if hills is not None:
+        parts.insert(0, "V(s, t) - c(t) of the hills" if weights == "time" else "V(s, t_end) of the hills")
+    return f"exp(V / kT), V: {' + '.join(parts)}".replace("V: V of ", "V: ") if parts else "equal weights"

@@ -1,0 +1,108 @@
+"""Files of a biased run, whatever wrote them: PLUMED, rhopot or `fix colvars`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rhopot.potentials.free_energy.biased_frames import ColvarFile
+from rhopot.potentials.free_energy.colvars_files import is_plumed, read_hills, read_pmf, read_trajectory
+from rhopot.potentials.free_energy.grid import Surface, Variable
+from rhopot.potentials.free_energy.hills import UNITS, FileUnits, Hills, merge_hills, plumed_hills
+from rhopot.potentials.plumed_files import read_table
+
+Limits = Mapping[str, tuple[float, float]]
+PMF = ".pmf"
+
+
+def units_of(path: Path, name: str | None) -> FileUnits:
+    """Units by name, else those of the format: `plumed`, or `metal` for files of colvars.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name is None:
+        return UNITS["plumed" if is_plumed(path) else "metal"]
+    if name not in UNITS:
+        raise ValueError(f"units must be one of {', '.join(UNITS)}, got {name!r}")
+    return UNITS[name]
+
+
+def load_hills(
+    paths: Sequence[Path],
+    *,
+    units: str | None = None,
+    biasfactor: float | None = None,
+    names: Sequence[str] = (),
+    limits: Limits | None = None,
+    colvars: Sequence[ColvarFile] = (),
+) -> Hills:
+    """Hills of all walkers.
+
+    What hills.traj files of colvars do not say comes from elsewhere: `biasfactor`; names of the variables from the
+    columns of a trajectory that agree with the centers at the same steps, else `names` where they are as many; `limits`
+    of periodic variables.
+
+    Raises:
+        ValueError: a file that is not one of hills, or files that do not go together.
+        OSError: one cannot be read.
+    """
+    made = []
+    for k, path in enumerate(paths):
+        system = units_of(path, units)
+        if is_plumed(path):
+            made.append(plumed_hills(read_table(path), system))
+        else:
+            hills = read_hills(path, biasfactor=biasfactor, units=system)
+            own = _names_in(colvars[min(k, len(colvars) - 1)], hills) if colvars else ()
+            own = own or (tuple(names) if len(names) == len(hills.variables) else ())
+            found = [Variable(name, "", (limits or {}).get(name)) for name in own]
+            made.append(replace(hills, variables=tuple(found) or hills.variables))
+    return merge_hills(made)
+
+
+def _names_in(colvar: ColvarFile, hills: Hills) -> tuple[str, ...]:
+    """Columns of a trajectory that hold the centers of the hills; empty where there is not one for each."""
+    steps = colvar.table.column("time")
+    _, at, of_hills = np.intersect1d(steps, hills.times, return_indices=True)
+    if not len(at):
+        return ()
+    names = []
+    for centers in hills.centers[of_hills].T:
+        same = [name for name in colvar.table.fields if np.allclose(colvar.table.column(name)[at], centers, rtol=1e-9)]
+        if len(same) != 1:
+            return ()
+        names.append(same[0])
+    return tuple(names)
+
+
+def load_colvars(paths: Sequence[Path], *, units: str | None = None, limits: Limits | None = None) -> list[ColvarFile]:
+    """COLVAR files or colvars' trajectories, one of each walker.
+
+    Raises:
+        ValueError: a file of another kind, or files with different columns.
+        OSError: one cannot be read.
+    """
+    files = []
+    for path in paths:
+        table = read_table(path) if is_plumed(path) else read_trajectory(path)
+        if "time" not in table.fields:
+            raise ValueError(
+                f"'{path}' must have a column time, got {', '.join(table.fields)}; print it with the others"
+            )
+        files.append(ColvarFile(table, units_of(path, units), limits or {}))
+    for other in files[1:]:
+        if other.table.fields != files[0].table.fields:
+            raise ValueError(
+                f"files of several walkers must have the same columns, got others in '{files[0].table.source}' and "
+                f"'{other.table.source}'; analyze them one by one"
+            )
+    return files
+
+
+def load_pmf(path: Path, *, units: str | None = None, names: Sequence[str] = ()) -> Surface:
+    """The free energy in a .pmf file of colvars; ValueError where it is none."""
+    return read_pmf(path, names, units_of(path, units))
