@@ -13,12 +13,7 @@ from typing import Annotated
 import typer
 
 from rhopot.potentials import threads
-from rhopot.potentials.commands import (
-    dynamics_application,
-    free_energy_application,
-    learning_application,
-    property_application,
-)
+from rhopot.potentials.commands import dynamics_application, learning_application, property_application
 from rhopot.potentials.commands.failures import (
     Terminated,
     is_usage,
@@ -372,7 +367,6 @@ def data_lint(
 
 for _properties in (property_application, dynamics_application):
     _properties.COMMANDS.add_to(app)
-free_energy_application.add_to(app)
 learning_application.add_to(app)
 
 

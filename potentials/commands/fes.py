@@ -173,7 +173,7 @@ def _basin_table(found: FreeEnergy, energy: str) -> Any:
         row.append(_shown(found.surface.energy.ravel()[node] / size))
         for made in (found.values, found.reweighted, found.errors):
             if made is not None and made.differences is not None:
-                row.append(_shown(made.differences[k] / size))
+                row.append("-" if made is found.errors and k == 0 else _shown(made.differences[k] / size))
         rows.append(row)
     return table("", columns, rows)
 

@@ -1,4 +1,4 @@
-"""Commands that improve a potential, or draw what it has learned: their options."""
+"""Commands that analyze runs, improve a potential, or draw what it has learned: their options."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from rhopot.potentials.commands import plot_application
+from rhopot.potentials.commands import free_energy_application, plot_application
 
 Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add all commands to the application."""
+    free_energy_application.add_to(app)
     app.command()(harvest)
     plot_application.add_to(app)
 

@@ -308,6 +308,5 @@ def _blocks(frames: Frames, basins: Basins, thermal: float) -> tuple[BlockErrors
     if found:
         return max(found, key=lambda each: (each[0].length, each[0].error))
     variable = frames.variables[0]
-    middle = float(basins.grid.nodes[basins.minima[0], 0])
-    away = variable.difference(frames.values[:, 0], np.float64(middle))
+    away = variable.difference(frames.values[:, 0], basins.grid.nodes[[basins.minima[0]], 0])
     return mean_error(away, weights), f"mean of {variable.label}"

@@ -29,7 +29,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rhopot.potentials.free_energy.grid import Grid
-from rhopot.potentials.free_energy.reweighting import Frames, smooth
+from rhopot.potentials.free_energy.reweighting import Frames, binned, smooth
 from rhopot.potentials.units import Floats
 
 FEWEST = 8  # blocks
@@ -122,9 +122,8 @@ def bootstrap(
     shape = (len(edges), int(np.prod(grid.shape)))
     table = csr_array((weights[inside], (block[inside], bins[inside])), shape=shape)
     drawn = np.random.default_rng(seed).multinomial(len(edges), np.full(len(edges), 1.0 / len(edges)), size=samples)
-    reference = estimate(
-        smooth(np.bincount(bins[inside], weights[inside], shape[1]).reshape(1, *grid.shape), grid, bandwidth)
-    )
+    whole = binned(bins[inside], weights[inside], grid)
+    reference = estimate(smooth(whole[None], grid, bandwidth))
     first, second, finite = (np.zeros(reference.shape[1:]) for _ in range(3))
     for part in np.array_split(drawn, max(1, samples * shape[1] // 4_000_000)):
         density = np.asarray((table.T @ part.T).T).reshape(len(part), *grid.shape)

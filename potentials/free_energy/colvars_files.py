@@ -154,7 +154,7 @@ def read_pmf(path: Path, names: Sequence[str] = (), units: FileUnits = UNITS["me
         Variable(name, "", (low, low + step * n) if wraps else None)
         for name, (low, step, n, wraps) in zip(names, axes_of, strict=True)
     )
-    axes = tuple(low + step * (np.arange(n) + 0.5) for low, step, n, _ in axes_of)
+    axes = tuple(np.asarray(low + step * (np.arange(n) + 0.5), dtype=np.float64) for low, step, n, _ in axes_of)
     grid = Grid(variables, axes, tuple(bool(wraps) for *_, wraps in axes_of))
     return Surface(grid, from_zero(rows[:, -1].reshape(shape) * units.energy))
 

@@ -13,7 +13,7 @@ from rhopot.potentials.free_energy.analysis import FreeEnergy
 from rhopot.potentials.free_energy.grid import Surface
 from rhopot.potentials.plots import ACCENT, FAINT, INK, PALETTE, save_figure, single_figure
 
-MOST_LEVELS = 24
+MOST_LEVELS = 20  # higher places stay white
 FEWEST_LEVELS = 6
 
 
@@ -69,8 +69,7 @@ def _contours(figure: Figure, axes: Axes, found: FreeEnergy, unit: tuple[str, fl
     finite = np.isfinite(surface.energy)
     top = float(surface.energy[finite].max())
     step = thermal if thermal is not None else top / 12.0
-    step *= max(1, int(np.ceil(top / step / MOST_LEVELS)))
-    levels = np.arange(0.0, max(top, FEWEST_LEVELS * step) + step, step) / size
+    levels = step * np.arange(1 + np.clip(np.ceil(top / step), FEWEST_LEVELS, MOST_LEVELS)) / size
     x, y = surface.grid.axes
     masked = np.ma.masked_where(~finite, surface.energy / size)
     drawn = axes.contourf(x, y, masked.T, levels=levels, cmap="viridis")
@@ -78,8 +77,9 @@ def _contours(figure: Figure, axes: Axes, found: FreeEnergy, unit: tuple[str, fl
     bar = figure.colorbar(drawn, ax=axes)
     bar.set_label(f"free energy ({name}), a line every {step / size:.3g}")
     for k, node in enumerate(found.basins.minima):
-        axes.plot(*found.basins.place(node), "o", ms=4, color="white")
-        axes.annotate(f"{k + 1}", found.basins.place(node), (5, 5), textcoords="offset points", color="white")
+        at_x, at_y = found.basins.place(node)
+        axes.plot(at_x, at_y, "o", ms=4, color="white")
+        axes.annotate(f"{k + 1}", (at_x, at_y), (5, 5), textcoords="offset points", color="white")
     for each in found.basins.passes:
         axes.plot(*found.basins.place(each.node), "x", ms=6, color="white")
     axes.set(xlabel=surface.grid.variables[0].label, ylabel=surface.grid.variables[1].label)
@@ -115,13 +115,14 @@ def draw_convergence(path: Path, found: FreeEnergy, unit: tuple[str, float], tim
 
 
 def _curves(found: FreeEnergy, size: float) -> Mapping[str, np.ndarray]:
+    """Numbers at the times of convergence by name, NaN where they are not finite."""
     curves = {}
     for k in range(1, len(found.basins)):
         values = [each.differences[k] for each in found.in_time if each.differences is not None]
-        if values:
-            curves[f"basin {k + 1} above 1"] = np.array(values) / size
-    for k, each in enumerate(found.basins.passes):
-        values = np.array([of_time.barriers[k, 0] for of_time in found.in_time])
-        if len(values):
-            curves[f"barrier {each.first + 1} to {each.second + 1}"] = values / size
-    return {label: np.where(np.isfinite(values), values, np.nan) for label, values in curves.items()}
+        curves[f"basin {k + 1} above 1"] = np.array(values, dtype=np.float64)
+    for k, one in enumerate(found.basins.passes):
+        heights = [each.barriers[k, 0] for each in found.in_time]
+        curves[f"barrier {one.first + 1} to {one.second + 1}"] = np.array(heights, dtype=np.float64)
+    return {
+        label: np.where(np.isfinite(values), values, np.nan) / size for label, values in curves.items() if len(values)
+    }

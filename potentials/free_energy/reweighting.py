@@ -146,7 +146,7 @@ def smooth(density: Floats, grid: Grid, bandwidth: Sequence[float] | None) -> Fl
     first = density.ndim - len(grid.shape)
     for k, (width, step, wraps) in enumerate(zip(bandwidth, grid.spacing, grid.wraps, strict=True)):
         mode = "wrap" if wraps else "reflect"
-        density = gaussian_filter1d(density, width / step, axis=first + k, mode=mode, truncate=6.0)
+        density = gaussian_filter1d(density, width / step, axis=first + k, mode=mode, truncate=4.0)
     return density
 
 
@@ -163,8 +163,14 @@ def reweighted_surface(frames: Frames, grid: Grid, thermal: float, bandwidth: Se
     if not inside.any():
         raise ValueError("frames must lie on the grid, got none there; widen the grid")
     weights = np.exp(frames.log_weights[inside] - frames.log_weights[inside].max())
-    density = np.bincount(bins[inside], weights, minlength=int(np.prod(grid.shape))).reshape(grid.shape)
+    density = binned(bins[inside], weights, grid)
     return Surface(grid, energy_of(smooth(density, grid, bandwidth), thermal))
+
+
+def binned(bins: np.ndarray, weights: Floats, grid: Grid) -> Floats:
+    """Sums of weights (n,) at the nodes (n_1, ...) with flat indices `bins` (n,)."""
+    sums = np.bincount(bins, weights, minlength=int(np.prod(grid.shape)))
+    return np.asarray(sums, dtype=np.float64).reshape(grid.shape)
 
 
 def energy_of(density: Floats, thermal: float) -> Floats:
