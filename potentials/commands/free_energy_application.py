@@ -68,8 +68,8 @@ def fes(
         list[str] | None,
         typer.Option(
             "--bias",
-            help="Column of COLVAR with the energy of a bias; repeatable. By default all NAME.bias and E_NAME; "
-            "none: a run without bias.",
+            help="Column of COLVAR with the energy of a bias; repeatable. By default all NAME.bias and E_NAME "
+            "but walls, which belong to the system; none: a run without bias.",
             metavar="NAME",
         ),
     ] = None,

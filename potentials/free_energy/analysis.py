@@ -18,13 +18,20 @@ from rhopot.potentials.free_energy.biased_frames import BiasedFrames, ColvarFile
 from rhopot.potentials.free_energy.block_errors import BlockErrors, bootstrap, difference_error, mean_error
 from rhopot.potentials.free_energy.grid import Grid, Surface, Variable, default_grid, make_grid, thermal_energy
 from rhopot.potentials.free_energy.hills import Hills
-from rhopot.potentials.free_energy.reweighting import Frames, frames_of_hills, reweighted_surface
+from rhopot.potentials.free_energy.reweighting import (
+    Frames,
+    frames_behind,
+    frames_of_hills,
+    reweighted_surface,
+    spacing_of_bins,
+)
 from rhopot.potentials.free_energy.surface import LAST, project, surfaces_in_time
 from rhopot.potentials.units import Floats
 
 DEPTH = 0.025  # eV, of the shallowest basin where no temperature is known; kT elsewhere
 TIMES = 20  # at which convergence is looked at
 FEWEST_HILLS = 10
+FEWEST_FRAMES = 20  # effective ones, of a node that belongs to a basin
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,10 @@ def analyze(hills: Hills | None, files: Sequence[ColvarFile], settings: Analysis
     ):
         if needed and thermal is None:
             raise ValueError(f"temperature must be given for {why}, got none; add --temperature")
+    if settings.bandwidth is not None and len(settings.bandwidth) != len(names):
+        raise ValueError(f"bandwidth must be given once for each of {', '.join(names)}, got {len(settings.bandwidth)}")
+    if settings.bandwidth is not None and min(settings.bandwidth) <= 0.0:
+        raise ValueError(f"bandwidth must be positive, got {min(settings.bandwidth):g}")
     if not by_hills and not files:
         raise ValueError(f"variable must be one of {', '.join(own)} without a COLVAR file, got {', '.join(names)}")
     weighted = _frames(hills, files, names, thermal, settings) if thermal is not None else None
@@ -125,7 +136,7 @@ def _frames(
     hills: Hills | None, files: Sequence[ColvarFile], names: Sequence[str], thermal: float, settings: AnalysisSettings
 ) -> BiasedFrames | None:
     """Weighted frames of the variables; None where errors are not asked for and nothing else needs them."""
-    whole = default_grid(hills.variables, hills.centers, hills.sigmas.min(axis=0)) if hills is not None else None
+    whole = default_grid(hills.variables, hills.centers, hills.spacing) if hills is not None else None
     if files:
         return weigh(
             files,
@@ -153,14 +164,11 @@ def _frames(
     return BiasedFrames(frames, f"centers of the hills with exp(V / kT), V: {which} of the hills")
 
 
-def _grid(variables: Sequence[Variable], values: Floats, sigmas: Floats | None, settings: AnalysisSettings) -> Grid:
-    """The grid that was asked for, or one over the visited values."""
-    if not settings.grid:
-        return default_grid(variables, values, sigmas)
+def _asked(variables: Sequence[Variable], settings: AnalysisSettings) -> Grid:
+    """The grid of the settings."""
+    names = ", ".join(each.name for each in variables)
     if len(settings.grid) != len(variables):
-        raise ValueError(
-            f"grid must be given for each of {', '.join(each.name for each in variables)}, got {len(settings.grid)}"
-        )
+        raise ValueError(f"grid must be given once for each of {names}, got {len(settings.grid)}")
     lows, highs, counts = zip(*settings.grid, strict=True)
     return make_grid(variables, lows, highs, counts)
 
@@ -177,9 +185,9 @@ def _of_hills(
         raise ValueError(f"hills must be {FEWEST_HILLS} or more for a free energy, got {len(hills)}; run longer")
     own = [each.name for each in hills.variables]
     places = [own.index(name) for name in names]
-    whole = default_grid(hills.variables, hills.centers, hills.sigmas.min(axis=0))
+    whole = default_grid(hills.variables, hills.centers, hills.spacing)
     if settings.grid:
-        asked = _grid([hills.variables[k] for k in places], hills.centers[:, places], None, settings)
+        asked = _asked([hills.variables[k] for k in places], settings)
         axes, wraps = list(whole.axes), list(whole.wraps)
         for at, k in enumerate(places):
             axes[k], wraps[k] = asked.axes[at], asked.wraps[at]
@@ -218,9 +226,18 @@ def _of_hills(
 def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSettings) -> FreeEnergy:
     """Values and errors of the frames."""
     frames = weighted.frames
-    grid = _grid(frames.variables, frames.values, None, settings)
+    if settings.grid:
+        grid = _asked(frames.variables, settings)
+    else:
+        grid = default_grid(frames.variables, frames.values, spacing_of_bins(frames, settings.bandwidth))
     surface = reweighted_surface(frames, grid, thermal, settings.bandwidth)
-    basins = find_basins(grid, surface.energy, settings.depth or thermal)
+    known = frames_behind(frames, grid, settings.bandwidth) >= FEWEST_FRAMES
+    if not known.any():
+        raise ValueError(
+            f"frames must be {FEWEST_FRAMES} or more at some node of the grid, got fewer; run longer, or take wider bins by "
+            "--grid or --bandwidth"
+        )
+    basins = find_basins(grid, np.where(known, surface.energy, np.inf), settings.depth or thermal)
     first, last = float(frames.times.min()), float(frames.times.max())
     times, in_time = [], []
     for k in range(TIMES):

@@ -22,7 +22,7 @@ from rhopot.potentials.units import Floats
 
 COMPARED = 200  # frames whose bias shows which column is that of the hills
 ALIKE = 0.2  # of the standard deviation: the largest RMS difference of that column from the hills
-SUFFIX, MOVING = ".bias", "moving.bias"
+SUFFIX, MOVING, WALL = ".bias", "moving.bias", "wall"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def weigh(
     """Frames of the variables `names` with weights as `reweighting` defines them.
 
     files: of each walker; thermal: kT in eV; hills: of a metadynamics, with `grid` over its variables
-    biases: columns of energies, by default all; skip: fraction of the run's time at the start that is left out
+    biases: columns of energies, by default all but walls; skip: fraction of the time at the start that is left out
 
     Raises:
         ValueError: an unknown column or kind of weights, no column of a bias and no hills, or no frame is left.
@@ -85,18 +85,22 @@ def weigh(
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
     if not 0.0 <= skip < 1.0:
         raise ValueError(f"skip must be a fraction from 0 to below 1, got {skip:g}")
-    columns = list(bias_columns(files[0].table) if biases is None else biases)
+    found = bias_columns(files[0].table)
+    walls = [name for name in found if biases is None and WALL in name.lower()]
+    columns = [name for name in found if name not in walls] if biases is None else list(biases)
     if not columns and hills is None and biases is None:
         raise ValueError(
             f"'{files[0].table.source}' must have a column of a bias (NAME.bias or E_NAME), got columns "
             f"{', '.join(files[0].table.fields)}; name it by --bias, or --bias none for a run without"
         )
-    if hills is None or weights == "bias":
+    if weights == "bias":
         hills = None
     offsets = None
     if hills is not None and grid is not None and weights == "time":
         offsets = tiwary_parrinello(hills, grid, thermal)
     parts, notes = [], [note for file in files for note in file.table.notes]
+    if walls:
+        notes.append(f"walls ({', '.join(walls)}) belong to the system and are not undone; --bias undoes what it names")
     own = _column_of_hills(files[0], columns, hills) if hills is not None else None
     static = [name for name in columns if name != own]
     latest = max(float(file.table.column("time").max()) for file in files)

@@ -17,8 +17,7 @@ import numpy as np
 from rhopot.potentials.units import Floats
 
 MOST_NODES = {1: 1000, 2: 150, 3: 50}  # along each variable, of grids that nobody asked for
-FEWEST_NODES = {1: 200, 2: 60, 3: 25}
-NODES_OF_A_SIGMA = 5.0
+FEWEST_NODES = {1: 40, 2: 25, 3: 15}
 
 
 def thermal_energy(temperature: float) -> float:
@@ -144,18 +143,20 @@ def make_grid(
     return Grid(tuple(variables), tuple(axes), tuple(wraps))
 
 
-def default_grid(variables: Sequence[Variable], values: Floats, sigmas: Floats | None = None) -> Grid:
+def default_grid(variables: Sequence[Variable], values: Floats, spacing: Floats) -> Grid:
     """The grid over visited values (n, variables), of periodic variables over the whole period.
 
-    A fifth of the smallest hill's sigma (variables,) apart where it is given, within limits of the number of nodes.
+    spacing: (variables,), the distance of nodes that is aimed at, within limits of their number
     """
+    if not 1 <= len(variables) <= 3:
+        raise ValueError(f"variables must be 1 to 3, got {len(variables)}; name those of interest")
     many, few = MOST_NODES[len(variables)], FEWEST_NODES[len(variables)]
     lows, highs, counts = [], [], []
     for k, variable in enumerate(variables):
         low, high = variable.limits or (float(values[:, k].min()), float(values[:, k].max()))
         if low == high:
             raise ValueError(f"{variable.name} must have more than one value, got {low:g} throughout; run longer")
-        wanted = NODES_OF_A_SIGMA * (high - low) / sigmas[k] if sigmas is not None else few
+        wanted = (high - low) / float(spacing[k])
         lows.append(low)
         highs.append(high)
         counts.append(int(np.clip(math.ceil(wanted), few, many)))

@@ -23,6 +23,7 @@ from rhopot.potentials.free_energy.grid import Grid, Variable
 from rhopot.potentials.plumed_files import ANGSTROM_PER_NM, EV_PER_KJ_PER_MOL, PlumedTable
 from rhopot.potentials.units import Floats
 
+NODES_OF_A_SIGMA = 5.0
 CHUNK = 2_000_000  # numbers in a block of intermediate results
 STRETCHED_CUTOFF = 6.25  # PLUMED's DP2CUTOFF
 
@@ -76,6 +77,11 @@ class Hills:
     def weights(self) -> Floats:
         """Heights (n,) of the bias potential in eV."""
         return self.heights * (1.0 - 1.0 / self.biasfactor)
+
+    @property
+    def spacing(self) -> Floats:
+        """Distance (variables,) of nodes that resolve the hills: a fifth of the smallest sigma."""
+        return np.asarray(self.sigmas.min(axis=0) / NODES_OF_A_SIGMA, dtype=np.float64)
 
     def part(self, window: slice) -> Hills:
         """Some of the hills alone."""

@@ -1,8 +1,8 @@
 """Free energies of any variable from the frames of a biased run.
 
 Each frame has a weight, and F(a) = -kT ln sum_frames w delta(a - a_frame) by a weighted histogram or, smoothed with a
-Gaussian kernel, a kernel density estimate. Static biases V_0 (walls) are always undone, w contains exp(V_0 / kT). Of a
-bias that depends on time:
+Gaussian kernel, a kernel density estimate. Walls belong to the system, as they do in the sum of hills, and are not
+undone unless they are named; w contains exp(V_0 / kT) of other static biases V_0. Of a bias that depends on time:
 
     time    w = exp((V(s, t) - c(t)) / kT), the bias as it acted when the frame was taken [1]
     final   w = exp(V(s, t_end) / kT), as if the whole run had had the final bias [2]
@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, map_coordinates
+from scipy.ndimage import gaussian_filter1d, map_coordinates, uniform_filter1d
 from scipy.special import logsumexp
 
 from rhopot.potentials.free_energy.grid import Grid, Surface, Variable, default_grid, from_zero
@@ -34,6 +34,7 @@ from rhopot.potentials.units import Floats
 
 WEIGHTS = ("time", "final", "bias")
 EDGE = 12  # nodes around a period for splines, whose ends die away by a factor 4 a node
+NEAR = 1.5  # bandwidths from a node
 MOST_TIMES = 1000  # at which c(t) is computed; linear in the number of hills between
 MOST_TERMS = 100_000_000  # frames times hills that are evaluated; more frames are thinned out
 
@@ -106,8 +107,8 @@ def weights_of_final(hills: Hills, thermal: float, points: Floats) -> Floats:
 
 def bias_at(hills: Hills, points: Floats) -> Floats:
     """V(s, t_end) (eV) at points (n, variables): cubic splines on a fine grid where that is cheaper than the sum."""
-    grid = default_grid(hills.variables, hills.centers, hills.sigmas.min(axis=0))
-    coarse = any(step > sigma / 3.0 for step, sigma in zip(grid.spacing, hills.sigmas.min(axis=0), strict=True))
+    grid = default_grid(hills.variables, hills.centers, hills.spacing)
+    coarse = any(step > 1.5 * fine for step, fine in zip(grid.spacing, hills.spacing, strict=True))
     if coarse or len(points) < grid.shape[0] ** len(grid.shape):
         return sum_at_points(hills, points, hills.weights)
     nodes = sum_on_grid(hills, grid, hills.weights)
@@ -137,6 +138,20 @@ def frames_of_hills(hills: Hills, grid: Grid, thermal: float, weights: str = "ti
         counts, c = tiwary_parrinello(hills, grid, thermal)
         logs = (bias - np.interp(chosen, counts, c)) / thermal
     return Frames(hills.variables, hills.times[chosen], points, logs)
+
+
+def spacing_of_bins(frames: Frames, bandwidth: Sequence[float] | None = None) -> Floats:
+    """Width (variables,) of bins: a third of a kernel's standard deviation, or s n^(-1 / (2 + d)) of a histogram.
+
+    s: weighted standard deviation, n: effective number of frames, d: number of variables. That is about a third of the
+    width that is best for a normal distribution (D. W. Scott, Biometrika 66, 605 (1979), doi:10.1093/biomet/66.3.605):
+    free energies have several narrow wells.
+    """
+    if bandwidth is not None:
+        return np.asarray(bandwidth, dtype=np.float64) / 3.0
+    weights = frames.weights
+    deviation = np.sqrt(weights @ (frames.values - weights @ frames.values) ** 2)
+    return np.asarray(deviation * frames.effective ** (-1.0 / (2 + frames.values.shape[1])), dtype=np.float64)
 
 
 def smooth(density: Floats, grid: Grid, bandwidth: Sequence[float] | None) -> Floats:
@@ -171,6 +186,20 @@ def binned(bins: np.ndarray, weights: Floats, grid: Grid) -> Floats:
     """Sums of weights (n,) at the nodes (n_1, ...) with flat indices `bins` (n,)."""
     sums = np.bincount(bins, weights, minlength=int(np.prod(grid.shape)))
     return np.asarray(sums, dtype=np.float64).reshape(grid.shape)
+
+
+def frames_behind(frames: Frames, grid: Grid, bandwidth: Sequence[float] | None = None) -> Floats:
+    """Effective number of frames (n_1, ...), (sum w)^2 / sum w^2, in each node's bin or within 1.5 bandwidths of it."""
+    bins = grid.bins(frames.values)
+    inside, weights = bins >= 0, frames.weights
+    first, second = (binned(bins[inside], weights[inside] ** power, grid) for power in (1, 2))
+    if bandwidth is not None:
+        for k, (width, step, wraps) in enumerate(zip(bandwidth, grid.spacing, grid.wraps, strict=True)):
+            size = 2 * round(NEAR * width / step) + 1
+            mode = "wrap" if wraps else "constant"
+            first, second = (size * uniform_filter1d(sums, size, axis=k, mode=mode) for sums in (first, second))
+    empty = second <= 1e-14 * second.max()
+    return np.divide(first**2, second, out=np.zeros(grid.shape), where=~empty)
 
 
 def energy_of(density: Floats, thermal: float) -> Floats:
