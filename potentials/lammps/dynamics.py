@@ -11,7 +11,7 @@ at 600 K, while it is constant with the other two and in ASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,19 @@ _HALTED = re.compile(r"Fix halt condition for fix-id (\S+) met on step (\d+) wit
 
 
 def dynamics_input(
-    data: DataFile, pair: PairStyle, settings: DynamicsSettings, limits: Limits, stem: str, restart: str | None = None
+    data: DataFile,
+    pair: PairStyle,
+    settings: DynamicsSettings,
+    limits: Limits,
+    stem: str,
+    restart: str | None = None,
+    added: Sequence[str] = (),
+    numbered: bool = False,
 ) -> str:
-    """Input of a run from the structure and velocities of `data`, or on from the file `restart`."""
+    """Input of a run from the structure and velocities of `data`, or on from the file `restart`.
+
+    added: lines after those of the integrator; numbered: each restart file has a name of its own, `STEM.restart.STEP`
+    """
     if restart is None:
         text = header(data, pair)
         box = ["change_box all triclinic"] if settings.cell_changes and settings.barostat == "full" else []
@@ -58,16 +68,17 @@ def dynamics_input(
         *box,
         f"timestep {settings.timestep / 1000:.12g}",
         f"log {stem}.$(step).log",
-        *_integrator(settings),
+        *_integrator(settings, restarted=restart is not None),
+        *added,
         *_halts(data, settings, limits),
         f"thermo {settings.every}",
         f"thermo_style custom {columns}",
         "thermo_modify format float %.15g flush yes lost error",
         f"dump frames all custom {settings.every} {stem}.$(step).dump id xu yu zu vx vy vz fx fy fz",
         "dump_modify frames sort id format float %.17g flush yes",
-        f"restart {settings.checkpoint} {stem}.restart.a {stem}.restart.b",
+        f"restart {settings.checkpoint} {stem}.restart." + ("*" if numbered else f"a {stem}.restart.b"),
         f"run {settings.steps} upto start 0 stop {settings.steps}",
-        f"write_restart {stem}.restart.end",
+        f"write_restart {stem}.restart." + ("*" if numbered else "end"),
     ]
     return text + "\n".join(lines) + "\n"
 
@@ -210,11 +221,21 @@ def how_it_ended(folder: Path, stem: str, settings: DynamicsSettings, limits: Li
     return None
 
 
-def _integrator(settings: DynamicsSettings) -> list[str]:
-    """The fix that moves the atoms; its name stays, so that a restart file finds its state."""
+def _integrator(settings: DynamicsSettings, *, restarted: bool) -> list[str]:
+    """The fix that moves the atoms; its name stays, so that a restart file finds its state.
+
+    The random numbers of a Langevin thermostat are in no restart file: those after a restart have another seed.
+    """
     if settings.ensemble == "nve":
         return ["fix integrate all nve"]
     first, last = (number(value) for value in settings.temperature)
+    if settings.thermostat == "langevin":
+        seed = f"$(step+{settings.seed + 1}:%d)" if restarted else str(settings.seed + 1)
+        return [
+            f"fix heat all langevin {first} {last} $({THERMOSTAT_STEPS}.0*dt) {seed}",
+            "fix integrate all nve",
+            "fix center all momentum 1 linear 1 1 1",
+        ]
     thermostat = f"temp {first} {last} $({THERMOSTAT_STEPS}.0*dt)"
     if settings.ensemble == "nvt":
         return [f"fix integrate {'moving' if settings.held else 'all'} nvt {thermostat}"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ase import Atoms
 
 ENSEMBLES = ("nve", "nvt", "npt", "nph")
+THERMOSTATS = ("nose-hoover", "langevin")
 BAROSTATS = ("isotropic", "anisotropic", "full", "z")
 THERMOSTAT_STEPS, BAROSTAT_STEPS = 100, 1000  # damping times of the Nose-Hoover chains in time steps
 TIMESTEPS = ((6.0, 0.5), (20.0, 1.0))  # lightest atom below this mass (u): time step in fs
@@ -57,7 +58,8 @@ class DynamicsSettings:
     thermostats: the enthalpy is conserved); barostat: `isotropic`, `anisotropic` (three edges of an orthogonal cell),
     `full` (all components) or `z` (the third edge, at right angles to the others). temperature: at the start and at
     the end of the run, in between linear in time; velocities are drawn at the first. every: steps between frames, rows
-    of the table and looks at the limits. held: so many atoms, the first ones, do not move (nvt alone).
+    of the table and looks at the limits. held: so many atoms, the first ones, do not move (nvt alone). thermostat: of
+    nvt, `nose-hoover` or `langevin`, with one damping time.
 
     Raises:
         ValueError: a setting without meaning, with what to give instead.
@@ -72,6 +74,7 @@ class DynamicsSettings:
     every: int = 10
     seed: int = 0
     held: int = 0
+    thermostat: str = "nose-hoover"
 
     def __post_init__(self) -> None:
         if self.ensemble not in ENSEMBLES:
@@ -79,6 +82,12 @@ class DynamicsSettings:
         if self.barostat not in BAROSTATS:
             raise ValueError(
                 f"barostat must be isotropic, anisotropic, full or z, got '{self.barostat}'; choose one of them"
+            )
+        if self.thermostat not in THERMOSTATS:
+            raise ValueError(f"thermostat must be nose-hoover or langevin, got '{self.thermostat}'; choose one of them")
+        if self.thermostat == "langevin" and (self.ensemble != "nvt" or self.held):
+            raise ValueError(
+                f"thermostat langevin must go with nvt and no atoms held, got {self.ensemble}; leave it out"
             )
         if not all(0.0 < value < 1e6 for value in self.temperature):
             raise ValueError(

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import ase.io
 import numpy as np
@@ -21,6 +23,7 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
+from rhopot.export.metadynamics import MetadynamicsStopped
 from rhopot.potentials.files import read_arrays, write_arrays, write_atomically
 from rhopot.potentials.lammps.dynamics_settings import THERMO, DynamicsSettings, Ended, Limits
 from rhopot.potentials.lammps.input_decks import lammps_frame
@@ -87,11 +90,28 @@ def run_in_ase(
         ValueError: see `DynamicsSettings.require`.
     """
     settings.require(atoms)
-    run = _Run(atoms, calculator, settings, limits or Limits(), RunFiles(folder, "ase"), key)
+    run = AseRun(atoms, calculator, settings, limits or Limits(), RunFiles(folder, "ase"), key)
     return run.finished(advance, SECONDS if seconds is None else seconds)
 
 
-class _Run:
+class Observer(Protocol):
+    """Sees every step of a run: a bias that adds hills."""
+
+    def begin(self, step: int, timestep: float) -> None:
+        """The run begins at a step, with time steps of `timestep` fs."""
+        ...
+
+    def after_step(self, step: int, atoms: Atoms) -> None:
+        """A step has been made; the first one is that of `begin`."""
+        ...
+
+
+class AseRun:
+    """One run of dynamics, in blocks of steps.
+
+    observer: sees every step
+    """
+
     def __init__(
         self,
         atoms: Atoms,
@@ -100,7 +120,9 @@ class _Run:
         limits: Limits,
         files: RunFiles,
         key: str,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer
         self.moving, self.settings, self.limits, self.files, self.key = atoms.copy(), settings, limits, files, key
         prepare(calculator, self.moving)
         self.moving.calc = calculator
@@ -112,47 +134,68 @@ class _Run:
 
     def finished(self, advance: Advance, seconds: float) -> Ended:
         """Make all steps that are left."""
-        ended = None
-        if not self._restored():
-            self._clear()
-            ended = self._look()
-            if ended is None:
-                self._record()
+        ended = None if self._restored() else self.begin()
         saved = time.monotonic()
-        while ended is None and self.integrator.step_number < self.settings.steps:
-            ended = self._block()
-            advance(self.integrator.step_number)
+        while ended is None and self.step_number < self.settings.steps:
+            with warnings.catch_warnings():
+                # Atoms far outside of what a grid was prepared for, overflows: seen in what follows.
+                warnings.simplefilter("ignore")
+                ended = self.block()
+            advance(self.step_number)
             if ended is None and time.monotonic() - saved >= seconds:
                 self._save()
                 saved = time.monotonic()
         if ended is not None:
-            frame = self.moving if np.isfinite(self.moving.positions).all() else self.last
-            frame = frame.copy()
-            frame.set_constraint()
-            write_atomically(self.files.stopped, lambda path: ase.io.write(path, frame, format="extxyz"))
+            self.write_stopped()
             return ended
         self._save()
         return Ended(self.settings.steps)
 
-    def _block(self) -> Ended | None:
-        """Steps to the next frame; how the run ended there, None where it goes on."""
+    @property
+    def step_number(self) -> int:
+        """Steps made so far."""
+        return self.integrator.step_number
+
+    def begin(self) -> Ended | None:
+        """Begin with empty files; how the run ended at its start, None where it goes on."""
+        self._clear()
+        if self.observer is not None:
+            self.observer.begin(0, self.settings.timestep)
+        ended = self._look()
+        if ended is None:
+            self._see()
+            self._record()
+        return ended
+
+    def write_stopped(self) -> None:
+        """Write the frame at which the run has ended."""
+        frame = self.moving if np.isfinite(self.moving.positions).all() else self.last
+        frame = frame.copy()
+        frame.set_constraint()
+        write_atomically(self.files.stopped, lambda path: ase.io.write(path, frame, format="extxyz"))
+
+    def block(self, pace: int | None = None) -> Ended | None:
+        """Steps to the next frame or multiple of `pace`; how the run ended there, None where it goes on."""
         self.last = self.moving.copy()
-        every = self.settings.every
-        count = min(every - self.integrator.step_number % every, self.settings.steps - self.integrator.step_number)
+        step, every = self.step_number, self.settings.every
+        count = min(every - step % every, self.settings.steps - step, *([] if pace is None else [pace - step % pace]))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # atoms far outside of what a grid was prepared for, overflows: seen below
-                for _ in range(count):
-                    self.integrator.step()
+            for _ in range(count):
+                self.integrator.step()
+                self._see()
             ended = self._look()
+        except MetadynamicsStopped as stopped:
+            return Ended(stopped.step, stopped.kind, stopped.reason)
         except (ValueError, RuntimeError, FloatingPointError, np.linalg.LinAlgError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             return Ended(self.integrator.step_number, "nan", f"the potential cannot be evaluated ({reason})")
         if ended is None and self.integrator.step_number % every == 0:
             self._record()
         return ended
+
+    def _see(self) -> None:
+        if self.observer is not None:
+            self.observer.after_step(self.step_number, self.moving)
 
     def _look(self) -> Ended | None:
         """What ends the run in this state."""
@@ -208,20 +251,29 @@ class _Run:
         self.files.thermo.write_text(",".join(THERMO) + "\n", encoding="utf-8")
 
     def _save(self) -> None:
+        write_arrays(self.files.state, **self.state())
+
+    def state(self) -> dict[str, Any]:
+        """Everything the run goes on from, by name."""
         sizes = [self.files.trajectory.stat().st_size, self.files.thermo.stat().st_size]
-        write_arrays(self.files.state, key=self.key, sizes=sizes, **self.integrator.state())
+        return {"key": self.key, "sizes": sizes, **self.integrator.state()}
 
     def _restored(self) -> bool:
         """Go back to the saved state; False where there is none of this run."""
         if not self.files.state.is_file():
             return False
-        state = read_arrays(self.files.state)
+        return self.restore(read_arrays(self.files.state))
+
+    def restore(self, state: Mapping[str, Any]) -> bool:
+        """Go back to a state; False where it is that of another run."""
         files = [self.files.trajectory, self.files.thermo]
         if str(state["key"]) != self.key or not all(file.is_file() for file in files):
             return False
-        self.integrator.restore(state)
+        self.integrator.restore(dict(state))
         for file, size in zip(files, state["sizes"], strict=True):
             os.truncate(file, int(size))
+        if self.observer is not None:
+            self.observer.begin(self.step_number, self.settings.timestep)
         return True
 
 

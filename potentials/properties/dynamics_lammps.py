@@ -7,10 +7,11 @@ The input is that of `rhopot.potentials.lammps.dynamics`. When LAMMPS has ended,
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import ase.io
 import numpy as np
@@ -43,12 +44,31 @@ from rhopot.potentials.units import Floats
 LOOK = 0.5  # s between looks at how far LAMMPS is
 
 
+class AddedLines(Protocol):
+    """Lines of an input, for a structure as LAMMPS has it, at the start or where a run goes on (`restarted`)."""
+
+    def __call__(self, data: DataFile, *, restarted: bool) -> Sequence[str]:
+        """The lines."""
+        ...
+
+
+def nothing(data: DataFile, *, restarted: bool) -> Sequence[str]:
+    """Add no lines."""
+    return ()
+
+
 def write_dynamics_input(
-    engine: LammpsEngine, atoms: Atoms, settings: DynamicsSettings, limits: Limits | None = None
+    engine: LammpsEngine,
+    atoms: Atoms,
+    settings: DynamicsSettings,
+    limits: Limits | None = None,
+    added: AddedLines = nothing,
 ) -> DataFile:
-    """Write `in.STEM` and `STEM.data` of a run from its start."""
+    """Write `in.STEM` and `STEM.data` of a run from its start; `added` gives lines after those of the integrator."""
     data = replace(write_data(engine.folder / f"{engine.stem}.data", atoms), path=Path(f"{engine.stem}.data"))
-    text = dynamics_input(data, engine.pair, settings, limits or Limits(), engine.stem)
+    text = dynamics_input(
+        data, engine.pair, settings, limits or Limits(), engine.stem, added=added(data, restarted=False)
+    )
     write_text(engine.folder / f"in.{engine.stem}", text)
     return data
 
@@ -61,8 +81,11 @@ def run_in_lammps(
     limits: Limits | None = None,
     key: str = "",
     advance: Advance = silent,
+    added: AddedLines = nothing,
 ) -> Ended:
     """Run, or go on with, the dynamics of atoms that carry momenta (see `run_in_ase`).
+
+    added: gives lines of the input after those of the integrator
 
     Raises:
         ValueError: see `DynamicsSettings.require`.
@@ -71,7 +94,7 @@ def run_in_lammps(
     settings.require(atoms)
     limits = limits or Limits()
     folder, stem, files = engine.folder, engine.stem, RunFiles(engine.folder, "lammps")
-    data = write_dynamics_input(engine, atoms, settings, limits)
+    data = write_dynamics_input(engine, atoms, settings, limits, added)
     known = folder / f"{stem}.run"
     if not known.is_file() or known.read_text(encoding="utf-8") != key:
         remove_run(folder, stem)
@@ -81,9 +104,10 @@ def run_in_lammps(
     if restart is None:
         remove_run(folder, stem)
     name = f"in.{stem}" if restart is None else f"in.{stem}.restart"
-    text = dynamics_input(data, engine.pair, settings, limits, stem, restart)
+    lines = added(data, restarted=restart is not None)
+    text = dynamics_input(data, engine.pair, settings, limits, stem, restart, lines)
     error = ""
-    with _watched(folder, stem, advance):
+    with watched(folder, stem, advance):
         try:
             run_lammps(text, folder, ranks=engine.ranks, name=name, timeout=None)
         except LammpsError as stopped:
@@ -138,7 +162,7 @@ def start_in_lammps(
 
 
 @contextmanager
-def _watched(folder: Path, stem: str, advance: Advance) -> Iterator[None]:
+def watched(folder: Path, stem: str, advance: Advance) -> Iterator[None]:
     """Tell how far LAMMPS is while it runs."""
     done = threading.Event()
 

@@ -2,6 +2,7 @@
 
     nve    velocity Verlet
     nvt    Nose-Hoover chain of three; Martyna, Klein, Tuckerman, J. Chem. Phys. 97, 2635 (1992), doi:10.1063/1.463940
+           or Langevin: ASE's, with the same damping time and the center of mass held in place
     npt    Martyna, Tobias, Klein, J. Chem. Phys. 101, 4177 (1994), doi:10.1063/1.467468
     nph    the same with thermostats of infinite mass, which neither take nor give energy
 
@@ -15,13 +16,17 @@ Masses of thermostat and barostat are those of the first temperature of a ramp.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.constraints import FixCom
+from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import MTKNPT, IsotropicMTKNPT, MaskedMTKNPT, NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
+from ase.parallel import DummyMPI
 
 from rhopot.potentials.lammps.dynamics_settings import BAROSTAT_STEPS, THERMOSTAT_STEPS, DynamicsSettings
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
@@ -54,7 +59,7 @@ class Integrator:
         """Quantity in eV that exact dynamics would conserve (not along a ramp)."""
         energy = self.atoms.get_potential_energy() + self.atoms.get_kinetic_energy()
         motion: Any = self._motion
-        if self.settings.ensemble != "nve":
+        if self.settings.ensemble != "nve" and not self._random:
             energy += motion._thermostat.get_thermostat_energy()
         if self.settings.cell_changes:
             energy += motion._barostat.get_barostat_energy() + self._pressure * self.atoms.get_volume()
@@ -76,6 +81,9 @@ class Integrator:
             for name, value in vars(owner).items():
                 if isinstance(value, float | np.ndarray):
                     found[f"{part}.{name}"] = np.array(value)
+        if self._random:
+            motion: Any = self._motion
+            found["random_state"] = json.dumps(motion.rng.bit_generator.state)
         return found
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -89,11 +97,16 @@ class Integrator:
                 if isinstance(value, float | np.ndarray):
                     saved = np.asarray(state[f"{part}.{name}"])
                     setattr(owner, name, float(saved) if saved.ndim == 0 else saved.copy())
+        if self._random:
+            motion: Any = self._motion
+            motion.rng.bit_generator.state = json.loads(str(state["random_state"]))
 
     def _made(self) -> MolecularDynamics:
         step = self.settings.timestep * units.fs
         if self.settings.ensemble == "nve":
             return VelocityVerlet(self.atoms, step)
+        if self._random:
+            return self._langevin(step)
         kelvin = self._share * self.settings.temperature[0]
         common: dict[str, Any] = {"temperature_K": kelvin, "tdamp": THERMOSTAT_STEPS * step}
         if self.settings.ensemble == "nvt":
@@ -103,6 +116,24 @@ class Integrator:
             motion._thermostat._Q[:] = np.inf
             motion._barostat._R[:] = np.inf
         return motion
+
+    @property
+    def _random(self) -> bool:
+        return self.settings.ensemble == "nvt" and self.settings.thermostat == "langevin"
+
+    def _langevin(self, step: float) -> MolecularDynamics:
+        # With one friction for all atoms, the motion of the center of mass is independent of all others; holding it
+        # leaves them as they are. ASE's own `fixcm` does not.
+        self.atoms.set_constraint(FixCom())
+        return Langevin(
+            self.atoms,
+            step,
+            temperature_K=self.settings.temperature[0],
+            friction=1.0 / (THERMOSTAT_STEPS * step),
+            fixcm=False,
+            rng=np.random.default_rng(self.settings.seed + 1),
+            comm=DummyMPI(),
+        )
 
     def _with_barostat(self, step: float, common: dict[str, Any]) -> Any:
         if self.settings.barostat == "isotropic":
@@ -119,6 +150,10 @@ class Integrator:
 
     def _aim(self, kelvin: float) -> None:
         """Set the temperature of thermostat and barostat."""
+        if self._random:
+            motion: Any = self._motion
+            motion.set_temperature(temperature_K=kelvin)
+            return
         for part, owner in self._owners():
             if part:
                 assert hasattr(owner, "_kT"), "this version of ASE keeps the temperature elsewhere"
