@@ -101,6 +101,7 @@ class MetadynamicsCalculator(Calculator):
 
     calculator      gives energy, forces and, for dynamics at constant pressure, stress without the bias
     cv              file of collective variables, what `load_cv` gave, or an object like `Variables`
+    bias            settings of the bias, instead of those from `height` to `moving`
     height          eV, of hills; sigma: their width in each variable, in its unit; pace: steps between them
     biasfactor      above 1: well-tempered at `temperature` (K); None: plain metadynamics
     grid            (low, high, intervals) of each variable: the bias is interpolated, for long runs
@@ -122,6 +123,7 @@ class MetadynamicsCalculator(Calculator):
         self,
         calculator: Calculator,
         cv: str | Path | LoadedCv | Variables,
+        bias: BiasSettings | None = None,
         *,
         height: float | None = None,
         sigma: float | Sequence[float] | None = None,
@@ -142,17 +144,20 @@ class MetadynamicsCalculator(Calculator):
         stopped: str | Path | None = "stopped.extxyz",
     ) -> None:
         super().__init__()
-        widths = () if sigma is None else (sigma,) if isinstance(sigma, int | float) else tuple(sigma)
-        settings = BiasSettings(
-            height,
-            tuple(float(width) for width in widths),
-            pace,
-            biasfactor,
-            temperature,
-            tuple(Axis(*axis) for axis in grid or ()),
-            (*(Wall(*wall, upper=False) for wall in wall_lower), *(Wall(*wall, upper=True) for wall in wall_upper)),
-            tuple(Moving(*each) for each in moving),
-        )
+        if bias is None:
+            widths = () if sigma is None else (sigma,) if isinstance(sigma, int | float) else tuple(sigma)
+            bias = BiasSettings(
+                height,
+                tuple(float(width) for width in widths),
+                pace,
+                biasfactor,
+                temperature,
+                tuple(Axis(*axis) for axis in grid or ()),
+                (*(Wall(*wall, upper=False) for wall in wall_lower), *(Wall(*wall, upper=True) for wall in wall_upper)),
+                tuple(Moving(*each) for each in moving),
+            )
+        if isinstance(walkers, tuple):
+            walkers = Walkers(Path(walkers[0]), *walkers[1:])
         if colvar_every is not None and colvar_every < 1:
             raise ValueError(f"colvar_every must be 1 step or more, got {colvar_every}; leave it out for the pace")
         if stop_uncertainty is not None and "forces_uncertainty" not in calculator.implemented_properties:
@@ -160,20 +165,13 @@ class MetadynamicsCalculator(Calculator):
                 "stop_uncertainty must go with a calculator that has forces_uncertainty, got none; train a model with "
                 "uncertainty.members, or leave it out"
             )
-        self.calculator = calculator
-        self.variables = variables_of(cv, group)
-        self.bias = Bias(settings, self.variables.columns.names, self.variables.columns.periods)
-        others = walkers if isinstance(walkers, Walkers) or walkers is None else Walkers(Path(walkers[0]), *walkers[1:])
-        self.deposition = Deposition(
-            self.bias,
-            self.variables.columns,
-            None if hills is None else Path(hills),
-            None if colvar is None else Path(colvar),
-            others,
-        )
-        self._every = colvar_every or settings.pace or COLVAR_EVERY
-        self._restart, self._stop_uncertainty = restart, stop_uncertainty
-        self._stopped = None if stopped is None else Path(stopped)
+        self.calculator, self.variables = calculator, variables_of(cv, group)
+        columns = self.variables.columns
+        self.bias = Bias(bias, columns.names, columns.periods)
+        paths = [None if file is None else Path(file) for file in (hills, colvar, stopped)]
+        self.deposition = Deposition(self.bias, columns, paths[0], paths[1], walkers)
+        self._every = colvar_every or bias.pace or COLVAR_EVERY
+        self._restart, self._stop_uncertainty, self._stopped = restart, stop_uncertainty, paths[2]
         self._state: _State | None = None
         # Step of the run's start, of the next structure, and the last one that `after_step` has seen.
         self._first, self._step, self._observed, self._began = 0, 0, -1, False
