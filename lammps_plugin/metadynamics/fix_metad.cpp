@@ -182,18 +182,20 @@ void FixRhopotMetad::start_files()
   check_start(hills);
   const size_t n_before = hills.size();
   std::erase_if(hills, [now](const Hill &hill) { return hill.time > now; });
-  for (const Hill &hill : hills) sum_->add(hill);
+  for (const Hill &hill : hills) hold(hill);
   std::string kept;
   on_first_rank([&] {
     if (!continues) kept = rhopot::keep_older(hills_file_->path());
     std::erase_if(hills, [own](const Hill &hill) { return hill.walker != own; });
     hills_file_->rewrite(hills);
   });
-  print_start(sum_->hills().size(), n_before - sum_->hills().size(), kept);
+  const size_t n_hills = sum_->hills().size() + held_.size();
+  print_start(n_hills, n_before - n_hills, kept);
   if (!in_folder) return;
   std::vector<rhopot::HillsFile> files;
   for (int walker = 0; walker < settings_.n_walkers; walker++) files.push_back(file_of(path_in_folder(walker)));
   folder_ = std::make_unique<rhopot::FolderReader>(std::move(files), settings_.walker);
+  read_folder();
 }
 
 // From the restart file, or from HILLS; on all ranks.
@@ -288,8 +290,19 @@ void FixRhopotMetad::min_pre_reverse(int, int vflag)
   compute_bias(vflag);
 }
 
+// A hill acts from the step after its own: it is added when forces of a later step are computed, so that a run which begins at its
+// step, from a restart file or with a second `run`, has the forces of the run that went on.
+void FixRhopotMetad::hold(const Hill &hill)
+{
+  if (hill.time < time() - 0.5 * update->dt * ps_)
+    sum_->add(hill);
+  else
+    held_.push_back(hill);
+}
+
 void FixRhopotMetad::compute_bias(int vflag)
 {
+  for (const Hill &hill : std::exchange(held_, {})) hold(hill);
   v_init(vflag);
   check_finite();
   rhopot::Values by_values(values_.size(), 0.0);
@@ -300,7 +313,8 @@ void FixRhopotMetad::compute_bias(int vflag)
           fmt::format("group {} must hold atoms of the elements of the collective variable, got none", group->names[igroup]));
     for (size_t k = 0; k < values_.size(); k++)
       if (!std::isfinite(values_[k]))
-        stop_and_save(fmt::format("{} must be finite, got {}", variable_->header().names[k], values_[k]));
+        stop_and_save(fmt::format("{} must be finite, got {}: an average over no atoms of the group, for instance",
+                                  variable_->header().names[k], values_[k]));
     energies_.hills = (*sum_)(values_, by_values);
   } catch (const std::out_of_range &reason) {
     stop_and_save("collective variables " + std::string(reason.what()));
@@ -381,11 +395,15 @@ void FixRhopotMetad::deposit()
 void FixRhopotMetad::share(const Hill &hill)
 {
   if (settings_.walkers == rhopot::Walkers::PARTITIONS) {
-    for (const Hill &each : rhopot::exchange_hills(hill, universe->nworlds, roots_, world)) sum_->add(each);
+    for (const Hill &each : rhopot::exchange_hills(hill, universe->nworlds, roots_, world)) hold(each);
     return;
   }
-  sum_->add(hill);
-  if (!folder_) return;
+  hold(hill);
+  if (folder_) read_folder();
+}
+
+void FixRhopotMetad::read_folder()
+{
   try {
     folder_->update(*sum_, values_.size(), world);
   } catch (const std::exception &reason) {
@@ -425,7 +443,8 @@ double FixRhopotMetad::memory_usage()
 void FixRhopotMetad::write_restart(FILE *file)
 {
   if (comm->me != 0) return;
-  const std::vector<Hill> &hills = has_started_ ? sum_->hills() : restored_;
+  std::vector<Hill> hills = has_started_ ? sum_->hills() : restored_;
+  hills.insert(hills.end(), held_.begin(), held_.end());
   std::vector<double> numbers = {static_cast<double>(std::stoul(variable_->header().identity, nullptr, 16)),
                                  static_cast<double>(values_.size()), work_};
   for (const Hill &hill : hills) {

@@ -61,7 +61,9 @@ class FixRhopotMetad : public Fix {
   void check_finite() const;
   void check_uncertainty();
   void deposit();
+  void hold(const rhopot::Hill &hill);
   void share(const rhopot::Hill &hill);
+  void read_folder();
   void add_work();
 
   // Work that only the first rank does, such as files; all ranks stop together when it fails.
@@ -83,7 +85,7 @@ class FixRhopotMetad : public Fix {
 
   std::string cv_name_;
   bool has_started_ = false, from_restart_file_ = false;
-  std::vector<rhopot::Hill> restored_;
+  std::vector<rhopot::Hill> restored_, held_;    // from a restart file; of this step, which act from the next one on
   rhopot::Values values_, periods_;
   rhopot::BiasEnergies energies_;
   double work_ = 0.0;    // of the moving restraints

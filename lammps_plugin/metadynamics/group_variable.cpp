@@ -48,7 +48,8 @@ std::string GroupVariable::obstacle() const
     return "needs atom IDs for a variable of given atoms; remove 'atom_modify id no'";
   if (!reads_edges()) return "";
   if (!force->pair) return "needs a pair style for a variable of neighbors";
-  if (neighbor->exclude) return "needs all neighbors of an atom, but 'neigh_modify exclude' removes some; remove the exclusion";
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
+    return "needs all neighbors of an atom, but 'neigh_modify exclude' removes some; remove the exclusion";
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)

@@ -1,0 +1,182 @@
+"""Inputs of `fix rhopot/metad` that cannot be run: one sentence each, and what stops a run keeps its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lammps_process as lmp
+import metadynamics_in_lammps as metad
+import numpy as np
+import pytest
+
+from rhopot.export.cv_file import load_cv
+from rhopot.potentials.plumed_files import read_table
+
+HILLS = "pace 5 height 0.05"
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("variables")
+    metad.write_variables(folder)
+    return folder
+
+
+# What follows `fix bias all rhopot/metad`, and a part of the sentence.
+REFUSED = {
+    "no such file": (f"none.pt Li Si {HILLS} sigma 0.2", "file 'none.pt' cannot be read"),
+    "model": (f"model.pt Li Si {HILLS} sigma 0.2", "which holds no collective variable"),
+    "truncated": (f"cut.pt Li Si {HILLS} sigma 0.2", "which is truncated or damaged"),
+    "sigma 0": (f"coordination.pt Li Si {HILLS} sigma 0", "sigma must be a width of coordination above 0, got 0"),
+    "no sigma": (f"coordination.pt Li Si {HILLS}", "hills need pace, height and sigma, one of them is missing"),
+    "height": ("coordination.pt Li Si pace 5 height -1 sigma 0.2", "height must be an energy above 0, got -1"),
+    "pace": (
+        "coordination.pt Li Si pace 0 height 1 sigma 0.2",
+        "pace must have a number of steps of at least 1, got 0",
+    ),
+    "not a number": ("coordination.pt Li Si pace x height 1 sigma 0.2", "pace must have numbers, got 'x'"),
+    "keyword": (f"coordination.pt Li Si {HILLS} sigma 0.2 bias 3", "keyword must be one of biasfactor, colvar"),
+    "element": (f"coordination.pt Li Ge {HILLS} sigma 0.2", "among those of the variable (Li, Si) or NULL, got Ge"),
+    "elements": (f"coordination.pt Li {HILLS} sigma 0.2", "one element (or NULL) for each of the 2 atom types, got 1"),
+    "needless element": (
+        f"distance.pt Li Si {HILLS} sigma 0.2",
+        "elements must be left out for a variable that reads no",
+    ),
+    "variable": (
+        "distance.pt wall_upper angle 3 1",
+        "must name a collective variable of the file (distance), got angle",
+    ),
+    "biasfactor": (f"distance.pt {HILLS} sigma 0.2 biasfactor 1", "biasfactor must be above 1, got 1"),
+    "temperature": (f"distance.pt {HILLS} sigma 0.2 biasfactor 5", "biasfactor needs temp"),
+    "nothing": ("distance.pt colvar C 5", "must have hills (pace, height, sigma), a wall or a moving restraint"),
+    "grid": (f"distance.pt {HILLS} sigma 0.2 grid 0 10 20", "grid spacing must be at most half of sigma, got 0.5"),
+    "period": (f"dihedral.pt {HILLS} sigma 0.2 grid 0 3 90", "must span its period"),
+    "end": (f"distance.pt {HILLS} sigma", "sigma must be followed by more words"),
+    "folder": (f"distance.pt {HILLS} sigma 0.2 walkers folder none 0 2", "must be a folder that exists, got 'none'"),
+    "partitions": (f"distance.pt {HILLS} sigma 0.2 walkers partitions", "needs several partitions"),
+    "hills of another": (f"distance.pt {HILLS} sigma 0.2 restart yes", "holds hills of another collective variable"),
+    "numbers": (f"distance.pt {HILLS} sigma 0.2 restart yes hills torn", "must hold numbers, got 'x'"),
+    "no members": (
+        "distance.pt wall_upper distance 3 1 stop_uncertainty 1",
+        "stop_uncertainty needs pair style rhopot",
+    ),
+}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(variables: Path, many_body: Path, tmp_path: Path, case: str, ranks: int) -> None:
+    words, sentence = REFUSED[case]
+    for name in ("coordination.pt", "distance.pt", "dihedral.pt"):
+        (tmp_path / name).write_bytes((variables / name).read_bytes())
+    (tmp_path / "model.pt").write_bytes(many_body.read_bytes())
+    (tmp_path / "cut.pt").write_bytes((variables / "coordination.pt").read_bytes()[:-100])
+    atoms = metad.structures()["crystal"]
+    cv = load_cv(variables / "distance.pt")
+    metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), None)
+    text = (tmp_path / "HILLS").read_text()
+    (tmp_path / "torn").write_text(text + "x 1 1 1 1\n")
+    (tmp_path / "HILLS").write_text(text.replace(cv.identity, "00000000"))
+    before = (tmp_path / "HILLS").read_text()
+    script = metad.start(tmp_path, atoms) + f"reset_timestep 1000\nfix bias all rhopot/metad {words}\nrun 0\n"
+    result = lmp.lammps(tmp_path, script, ranks)
+    assert result.status != 0
+    assert sentence in result.output
+    assert (tmp_path / "HILLS").read_text() == before
+
+
+SITUATIONS = {
+    "cutoff above the pair style's": (
+        "pair_style zero 3.0\npair_coeff * *",
+        "",
+        "at least the cutoff of the collective variable, 3.4 A",
+    ),
+    "exclusions": (None, "neigh_modify exclude type 1 1\n", "needs all neighbors of an atom"),
+    "no pair style": (" ", "comm_modify cutoff 5\n", "needs a pair style"),
+    "empty group": (None, "group none empty\n", "group none must hold atoms, got none"),
+    "no centers": (None, "group some type 1\n", "must hold atoms of the elements of the collective variable, got none"),
+    "respa": (None, "run_style respa 2 2\n", "run_style must be verlet"),
+    "step 0": (None, "reset_timestep 0\n", "restart yes must begin at the step that its hills lead to"),
+}
+
+
+@pytest.mark.parametrize("case", SITUATIONS)
+def test_impossible_runs(variables: Path, tmp_path: Path, case: str) -> None:
+    pair, lines, sentence = SITUATIONS[case]
+    atoms, path = metad.structures()["crystal"], variables / "coordination.pt"
+    cv = load_cv(path)
+    metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), None)
+    start = metad.start(tmp_path, atoms) if pair is None else metad.start(tmp_path, atoms, pair)
+    group = {"empty group": "none", "no centers": "some"}.get(case, "all")
+    fix = metad.fix(path, f"{HILLS} restart yes", group)
+    if case == "no centers":
+        fix = fix.replace("Li Si", "NULL Si")
+    result = lmp.lammps(tmp_path, f"{start}reset_timestep 1000\n{lines}{fix}run 0\n", 2)
+    assert result.status != 0
+    assert sentence in result.output
+
+
+def test_missing_atom(variables: Path, tmp_path: Path) -> None:
+    atoms = metad.structures()["crystal"]
+    script = metad.start(tmp_path, atoms) + "group gone id 8\ndelete_atoms group gone compress no\n"
+    result = lmp.lammps(tmp_path, script + metad.fix(variables / "distance.pt", HILLS) + "run 0\n", 2)
+    assert result.status != 0
+    assert "atoms of the variable must exist, got no atom with ID 8" in result.output
+
+
+def test_collective_variable_is_no_model(variables: Path, tmp_path: Path) -> None:
+    atoms = metad.structures()["crystal"]
+    result = lmp.lammps(tmp_path, lmp.setup(tmp_path, atoms, variables / "distance.pt", ["Li", "Si"]) + "run 0\n")
+    assert result.status != 0
+    assert "which holds a collective variable; give it to fix rhopot/metad" in result.output
+
+
+def test_leaving_the_grid_keeps_the_state(variables: Path, tmp_path: Path, many_body: Path) -> None:
+    """A variable beyond its grid stops the run; frame and restart file hold the step."""
+    atoms, path = metad.structures()["crystal"], variables / "distance.pt"
+    low = float(atoms.get_distance(0, 7, mic=True)) - 0.02
+    words = f"{HILLS} grid {low} {low + 0.04} 60 moving distance {low} {low + 5} 50 0 100"
+    script = metad.dynamics(tmp_path, atoms, many_body, words, 200, path)
+    result = lmp.lammps(tmp_path, script, 2)
+    assert result.status != 0
+    assert "must stay on the grid from" in result.output
+    frame, restart = next(tmp_path.glob("bias.*.lammpstrj")), next(tmp_path.glob("bias.*.restart"))
+    assert len(lmp.read_dump(frame)[0]["id"]) == len(atoms)
+    again = f"read_restart {restart}\npair_style rhopot\npair_coeff * * {many_body} Li Si\nrun 0\n"
+    lmp.succeed(tmp_path, again)
+
+
+def test_forces_that_are_no_numbers_keep_the_state(variables: Path, models: Path, tmp_path: Path) -> None:
+    """Whatever the pair style: here a table with a hole."""
+    atoms, path = metad.structures()["crystal"], variables / "distance.pt"
+    pair = "pair_style lj/cut 4.0\npair_coeff * * 1e300 1e10"
+    result = lmp.lammps(tmp_path, metad.start(tmp_path, atoms, pair) + metad.fix(path, HILLS) + "run 0\n", 2)
+    assert result.status != 0
+    assert "forces must be finite, got NaN or infinity; step 0 is kept in" in result.output
+    assert len(lmp.read_dump(next(tmp_path.glob("bias.*.lammpstrj")))[0]["id"]) == len(atoms)
+
+
+def test_uncertainty_stops_a_run(variables: Path, models: Path, tmp_path: Path) -> None:
+    """Above the limit with a restart and a frame; below it the run ends well."""
+    atoms, path = metad.structures()["crystal"], variables / "distance.pt"
+    for limit, status in ((1e6, 0), (1e-6, 1)):
+        words = f"{HILLS} stop_uncertainty {limit}"
+        result = lmp.lammps(tmp_path, metad.dynamics(tmp_path, atoms, models / "calibrated.pt", words, 12, path), 2)
+        assert (result.status != 0) == bool(status), result.output
+    assert "standard deviation of forces must stay below stop_uncertainty" in result.output
+    assert len(lmp.read_dump(next(tmp_path.glob("bias.*.lammpstrj")))[0]["id"]) == len(atoms)
+
+
+def test_minimization_with_walls(variables: Path, tmp_path: Path, many_body: Path) -> None:
+    """The minimum of energy and wall together; no hill is added."""
+    atoms, path = metad.structures()["crystal"], variables / "distance.pt"
+    at = float(atoms.get_distance(0, 7, mic=True)) + 0.5
+    words = f"{HILLS} wall_lower distance {at} 20.0"
+    fix = metad.fix(path, words) + "fix_modify bias energy yes\nthermo_style custom step pe f_bias[1] fnorm\n"
+    script = lmp.setup(tmp_path, atoms, many_body, ["Li", "Si"]) + fix
+    script += 'minimize 0 1e-6 1000 10000\nprint "value d $(f_bias[1]:%.17g)"\nprint "value f $(fnorm:%.17g)"\n'
+    result = lmp.succeed(tmp_path, script, 2)
+    assert result.values["f"] < 1e-3
+    assert result.values["d"] > at - 0.3
+    assert len(read_table(tmp_path / "HILLS", allow_no_rows=True).values) == 0
+    assert np.isfinite(result.values["d"])

@@ -1,0 +1,134 @@
+"""`fix rhopot/metad` against ASE's side of the same files, on 1, 2 and 4 ranks, and against differences of its energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import lammps_process as lmp
+import metadynamics_in_lammps as metad
+import numpy as np
+import pytest
+
+from rhopot.export.cv_evaluate import evaluate_cv
+from rhopot.export.cv_file import load_cv
+
+VARIABLES = ("distance", "coordination", "dihedral", "both")
+STEP = 1000  # at which the runs begin, after the hills of the file
+
+
+@pytest.fixture(scope="session")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("variables")
+    metad.write_variables(folder)
+    return folder
+
+
+def outputs(n: int) -> str:
+    """Forces in a dump, and the fix's numbers as `value` lines, of a run of no steps."""
+    vector = "\n".join(f'print "value v{k} $(f_bias[{k}]:%.17g)"' for k in range(1, n + 5))
+    return f"""
+fix_modify bias energy yes
+thermo_style custom step pe f_bias {" ".join(f"f_bias[{k}]" for k in range(1, n + 5))} pxx pyy pzz pxy pxz pyz
+dump atoms all custom 1 atoms.dump id fx fy fz
+dump_modify atoms sort id format float %.17g
+run 0 post no
+{lmp.VALUES}
+print "value bias $(f_bias:%.17g)"
+{vector}
+"""
+
+
+def run(folder: Path, atoms: ase.Atoms, path: Path, ranks: int, more: str = "") -> lmp.Run:
+    """Forces of the hills in HILLS."""
+    n = len(load_cv(path).card.names)
+    fix = metad.fix(path, f"{metad.KEYWORDS} restart yes {more}")
+    script = metad.start(folder, atoms) + f"reset_timestep {STEP}\n{fix}{outputs(n)}"
+    return lmp.succeed(folder, script, ranks)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("structure", ["crystal", "triclinic", "corner"])
+def test_equals_ase_on_any_ranks(variables: Path, tmp_path: Path, structure: str, name: str) -> None:
+    """Values, energy, forces and virial, to 1e-10; a rank without atoms takes part."""
+    atoms, path = metad.structures()[structure], variables / f"{name}.pt"
+    cv = load_cv(path)
+    hills = metad.random_hills(cv, atoms)
+    found = evaluate_cv(cv, atoms)
+    value = metad.bias_of(cv, hills).evaluate(found.values, STEP)
+    assert found.gradients is not None
+    assert found.strain_gradients is not None
+    forces = -np.tensordot(value.gradient, found.gradients, 1)
+    stress = np.tensordot(value.gradient, found.strain_gradients, 1) / atoms.get_volume()
+    assert np.abs(forces).max() > 1e-3
+    for ranks in (1, 2, 4):
+        metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
+        result = run(tmp_path, atoms, path, ranks)
+        for k, number in enumerate(found.values, 1):
+            assert result.values[f"v{k}"] == pytest.approx(number, abs=1e-10)
+        assert result.values["bias"] == pytest.approx(value.total, abs=1e-10)
+        assert result.values["pe"] == pytest.approx(value.total, abs=1e-10)
+        np.testing.assert_allclose(lmp.forces(result.dump()[0]), forces, rtol=0, atol=1e-10)
+        voigt = [stress[k] for k in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+        np.testing.assert_allclose(lmp.pressures(result), -np.array(voigt), rtol=0, atol=1e-10)
+
+
+def test_group_holds_the_centers(variables: Path, tmp_path: Path) -> None:
+    """Centers are the atoms of the fix's group, neighbors are all."""
+    atoms, path = metad.structures()["crystal"], variables / "coordination.pt"
+    some = np.arange(len(atoms) // 3)
+    expected = evaluate_cv(load_cv(path), atoms, group=some, gradients=False).values[0]
+    fix = metad.fix(path, metad.KEYWORDS, group="some")
+    line = "group some id " + " ".join(str(k + 1) for k in some) + "\n"
+    result = lmp.succeed(tmp_path, metad.start(tmp_path, atoms) + line + fix + outputs(1), 2)
+    assert result.values["v1"] == pytest.approx(expected, abs=1e-10)
+    assert expected != pytest.approx(evaluate_cv(load_cv(path), atoms, gradients=False).values[0], abs=1e-4)
+
+
+def test_grid_interpolates(variables: Path, tmp_path: Path) -> None:
+    """A grid of a seventh of sigma is off by less than 3/384/7^4 of the sum of heights."""
+    atoms, path = metad.structures()["crystal"], variables / "both.pt"
+    cv = load_cv(path)
+    hills = metad.random_hills(cv, atoms)
+    values = evaluate_cv(cv, atoms, gradients=False).values
+    exact = metad.bias_of(cv, hills).evaluate(values, STEP).total
+    metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
+    result = run(tmp_path, atoms, path, 1, f"grid 0 {200 * 0.2 / 7} 200 0 {400 * 0.15 / 7} 400")
+    limit = 2 * 3 / 384 / 7**4 * hills.heights.sum()
+    assert result.values["bias"] == pytest.approx(exact, abs=limit)
+    assert result.values["bias"] != exact
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_forces_and_virial_are_differences(variables: Path, tmp_path: Path, name: str) -> None:
+    """Of LAMMPS' own energies: displaced atoms, and a strained box, to 1e-6 of the largest component."""
+    atoms, path = metad.structures()["triclinic"], variables / f"{name}.pt"
+    cv = load_cv(path)
+    metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), metad.BIASFACTOR)
+    step, moved = 2e-5, (1, 2, 8)
+    fix = metad.fix(path, f"{metad.KEYWORDS} restart yes")
+    script = metad.start(tmp_path, atoms) + f"reset_timestep {STEP}\n{fix}{outputs(len(cv.card.names))}"
+    script += "".join(f"group moved{k} id {k}\n" for k in moved)
+    for k in moved:
+        for sign in (1, -1):
+            script += f"displace_atoms moved{k} move 0 {sign * step} 0 units box\nrun 0 post no\n"
+            script += f'print "value move{k}{sign:+d} $(pe:%.17g)"\ndisplace_atoms moved{k} move 0 {-sign * step} 0 units box\n'
+    cell = atoms.cell.array
+    for axis in ("x", "xy"):
+        for sign in (1, -1, 0):
+            strain = np.eye(3)
+            strain[0 if axis == "x" else 1, 0] += sign * step
+            box = cell @ strain
+            words = f"x final 0 {float(box[0, 0])!r} xy final {float(box[1, 0])!r} xz final {float(box[2, 0])!r}"
+            script += f"change_box all {words} remap units box\nrun 0 post no\n"
+            script += f'print "value box{axis}{sign:+d} $(pe:%.17g)"\n'
+    result = lmp.succeed(tmp_path, script, 2)
+    forces = lmp.forces(result.dump()[0])
+    pressures = dict(zip(("x", "y", "z", "xy"), lmp.pressures(result), strict=False))
+    for k in moved:
+        slope = (result.values[f"move{k}+1"] - result.values[f"move{k}-1"]) / (2 * step)
+        assert forces[k - 1, 1] == pytest.approx(-slope, abs=1e-6 * np.abs(forces).max())
+    for axis in ("x", "xy"):
+        slope = (result.values[f"box{axis}+1"] - result.values[f"box{axis}-1"]) / (2 * step)
+        largest = np.abs(lmp.pressures(result)).max()
+        assert pressures[axis] == pytest.approx(-slope / atoms.get_volume(), abs=1e-6 * largest)
