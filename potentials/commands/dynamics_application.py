@@ -125,6 +125,166 @@ def md(
     )
 
 
+@COMMANDS.command("metad", members=False)
+def metad(
+    options: PropertyOptions,
+    cv: Annotated[
+        str | None,
+        typer.Option("--cv", help="File of one to three collective variables, of rhopot cv.", metavar="CV.PT"),
+    ] = None,
+    temperature: Annotated[str | None, typer.Option("--temperature", help="K; by default 300.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", help="Time steps, by default 10000; with --restart, more of them extend a finished run."
+        ),
+    ] = None,
+    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; by default as in rhopot md.")] = None,
+    height: Annotated[
+        float | None, typer.Option("--height", help="Of the first hill, in eV; by default k_B T.", metavar="EV")
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            "--sigma",
+            help="Widths of hills, of each variable in its unit: 0.1 or 0.1,0.3; a third of the standard deviation of "
+            "the variable without bias is usual.",
+            metavar="S[,S]",
+        ),
+    ] = None,
+    biasfactor: Annotated[
+        float | None,
+        typer.Option(
+            "--biasfactor", help="Of well-tempered metadynamics, by default 10; 0: hills of one height.", metavar="G"
+        ),
+    ] = None,
+    pace: Annotated[
+        int | None, typer.Option("--pace", help="Steps between hills; by default 100.", metavar="N")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            help="Interpolate the bias on n intervals, for long runs; once for each variable. Spacing: half of sigma "
+            "or less.",
+            metavar="LO,HI,N",
+        ),
+    ] = None,
+    wall_upper: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--wall-upper",
+            help="kappa (s - at)^2 above `at`, kappa in eV per squared unit; repeatable.",
+            metavar="NAME,AT,KAPPA",
+        ),
+    ] = None,
+    wall_lower: Annotated[
+        list[str] | None, typer.Option("--wall-lower", help="The same below `at`.", metavar="NAME,AT,KAPPA")
+    ] = None,
+    moving: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--moving",
+            help="Restraint kappa/2 (s - at)^2 whose `at` goes from FROM to TO between two steps; its work is written.",
+            metavar="NAME,FROM,TO,KAPPA,FIRST,LAST",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            help="Centers of the variables: elements, or numbers of atoms from 1; by default all.",
+            metavar="Li|1,2,3",
+        ),
+    ] = None,
+    walkers: Annotated[
+        int | None,
+        typer.Option(
+            "--walkers",
+            help="Runs that share their hills: threads in ASE, partitions of the ranks in LAMMPS. By default 1.",
+            metavar="N",
+        ),
+    ] = None,
+    ensemble: Annotated[str | None, typer.Option("--ensemble", help="nvt (default) or npt.", metavar="nvt|npt")] = None,
+    thermostat: Annotated[
+        str | None,
+        typer.Option("--thermostat", help="Of nvt: nose-hoover (default) or langevin.", metavar="nose-hoover|langevin"),
+    ] = None,
+    pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt; by default 0.")] = None,
+    barostat: Annotated[
+        str | None,
+        typer.Option("--barostat", help="With npt, as in rhopot md.", metavar="isotropic|anisotropic|full|z"),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", help="Steps between frames, lines of COLVAR and looks at the limits; by default 10."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Of velocities and random forces, one more for each walker; by default 0."),
+    ] = None,
+    repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
+    atoms: Annotated[
+        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
+    ] = None,
+    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+    until_uncertain: Annotated[
+        float | None, typer.Option("--until-uncertain", help="eV/A, as in rhopot md; exit status 3.", metavar="X")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Go on with the run in the folder, from its last saved state.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="YAML file with these options as keys (wall_upper: [d, 5.0, 2.0]), also model, structure, engine, "
+            "output; the command line comes first.",
+            metavar="RUN.YAML",
+        ),
+    ] = None,
+) -> None:
+    """Metadynamics: free energies along collective variables, plain or well-tempered.
+
+    Writes HILLS and COLVAR in PLUMED's format and units, trajectory_ENGINE.extxyz and thermo_ENGINE.csv (energies and
+    forces with the bias), a picture, metad.json, and in.metad with fix rhopot/metad for LAMMPS. A run that was stopped
+    goes on with --restart: no hill is added twice, none is lost. Variables that leave their grid, and what ends
+    rhopot md, end the run. The free energy follows with rhopot fes.
+    rhopot metad model.pt cell.extxyz --cv distance.pt --sigma 0.1 --temperature 300 --steps 100000
+    """
+    from rhopot.potentials.commands.metad import metad as run
+
+    run(
+        options,
+        config,
+        restart,
+        cv=cv,
+        temperature=temperature,
+        steps=steps,
+        timestep=timestep,
+        height=height,
+        sigma=sigma,
+        biasfactor=biasfactor,
+        pace=pace,
+        grid=grid,
+        wall_upper=wall_upper,
+        wall_lower=wall_lower,
+        moving=moving,
+        group=group,
+        walkers=walkers,
+        ensemble=ensemble,
+        thermostat=thermostat,
+        pressure=pressure,
+        barostat=barostat,
+        every=every,
+        seed=seed,
+        repeat=repeat,
+        atoms=atoms,
+        closest=closest,
+        until_uncertain=until_uncertain,
+    )
+
+
 @COMMANDS.command("diffusion", members=False)
 def diffusion(
     options: PropertyOptions,

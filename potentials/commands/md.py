@@ -63,7 +63,7 @@ class StartComparison:
 
 def md(options: PropertyOptions, config: Path | None, **given: Any) -> None:
     """Run the dynamics of one structure, compare and average it, and write its files."""
-    options, request = read_request(options, config, given)
+    options, request = read_request(options, config, given, MdRequest)
     run = MdRun(options, request)
     run.say()
     ended = run.carry_out()
@@ -216,9 +216,10 @@ def print_run(task: PropertyTask, atoms: Atoms, settings: DynamicsSettings, limi
     """Print atoms, ensemble, targets, steps and limits."""
     first, last = settings.temperature
     fs = settings.timestep
+    thermostat = "Langevin" if settings.thermostat == "langevin" else "Nose-Hoover chain"
     parts = [
         f"{len(atoms)} atoms ({atoms.get_chemical_formula()})",
-        {"nve": "nve (velocity Verlet)", "nvt": f"nvt (Nose-Hoover chain, damping {THERMOSTAT_STEPS * fs:g} fs)"}.get(
+        {"nve": "nve (velocity Verlet)", "nvt": f"nvt ({thermostat}, damping {THERMOSTAT_STEPS * fs:g} fs)"}.get(
             settings.ensemble,
             f"{settings.ensemble} ({settings.barostat}, {settings.pressure:g} GPa, damping "
             + (f"{THERMOSTAT_STEPS * fs:g} and " if settings.ensemble == "npt" else "")

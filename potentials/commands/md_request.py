@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -41,6 +41,8 @@ class MdRequest:
     until_uncertain: float | None = None
     skip: float = 0.2
     adf_cutoff: float | None = None
+
+    left_out: ClassVar[tuple[str, ...]] = ()  # fields that are no keys
 
     def __post_init__(self) -> None:
         if len(self.temperature) not in (1, 2):
@@ -138,15 +140,20 @@ _SHARED = {
     "pair_style": str,
     "pair_coeff": list,
 }
-_WORDS = ("ensemble", "barostat")
-_WHOLE = ("steps", "every", "seed", "atoms")
-_LISTS = {"temperature": float, "repeat": int}
+_WORDS = ("ensemble", "barostat", "thermostat", "cv", "group")
+_WHOLE = ("steps", "every", "seed", "atoms", "pace", "walkers")
+_LISTS = {"temperature": float, "repeat": int, "sigma": float}
+_TERMS = ("grid", "wall_lower", "wall_upper", "moving")  # any number of them, words separated by commas in each
+
+Request = TypeVar("Request", bound=MdRequest)
 
 
 def read_request(
-    options: PropertyOptions, config: Path | None, given: Mapping[str, Any]
-) -> tuple[PropertyOptions, MdRequest]:
+    options: PropertyOptions, config: Path | None, given: Mapping[str, Any], kind: type[Request]
+) -> tuple[PropertyOptions, Request]:
     """Options of the command line (`given`, None: not given), completed by those of a YAML file, then by defaults.
+
+    kind: of the request, whose fields are the keys
 
     Raises:
         ConfigError: an unknown key or a value of another kind in the file, with its line.
@@ -155,7 +162,7 @@ def read_request(
     values: dict[str, Any] = {}
     if config is not None:
         document = read_document(config)
-        known = {field.name for field in fields(MdRequest)} | set(_SHARED)
+        known = {field.name for field in fields(kind)} - set(kind.left_out) | set(_SHARED)
         for key in document.values:
             if key not in known:
                 raise document.error(
@@ -168,13 +175,17 @@ def read_request(
                 values[key] = _value(key, document.values[key])
             except ValueError as error:
                 raise document.error((key,), str(error).removeprefix(f"{key} ")) from error
-    return options, request_of(given, values)
+    return options, _request(kind, given, values)
 
 
-def request_of(given: Mapping[str, Any], values: Mapping[str, Any] | None = None) -> MdRequest:
-    """The request of options that are given (None: not given), of `values`, and of defaults."""
+def request_of(given: Mapping[str, Any]) -> MdRequest:
+    """The request of options that are given (None: not given) and of defaults."""
+    return _request(MdRequest, given, {})
+
+
+def _request(kind: type[Request], given: Mapping[str, Any], values: Mapping[str, Any]) -> Request:
     own = {key: _value(key, value) for key, value in given.items() if value is not None}
-    return MdRequest(**{**(values or {}), **own})
+    return kind(**{**values, **own})
 
 
 def _value(key: str, written: Any) -> Any:
@@ -185,9 +196,20 @@ def _value(key: str, written: Any) -> Any:
         parts = str(written).split(",") if isinstance(written, str) else written
         parts = parts if isinstance(parts, list) else [parts]
         return tuple(_number(key, part, whole=_LISTS[key] is int) for part in parts)
+    if key in _TERMS:
+        terms = written if isinstance(written, list) else [written]
+        if not all(isinstance(term, str | list) for term in terms):
+            terms = [terms]
+        return tuple(_words(term) for term in terms)
     if key in _WORDS:
-        return str(written)
+        return ",".join(_words(written))
     return _number(key, written, whole=key in _WHOLE)
+
+
+def _words(written: Any) -> tuple[str, ...]:
+    """Words of a text with commas, or of a list."""
+    parts = written if isinstance(written, list) else str(written).split(",")
+    return tuple(str(part).strip() for part in parts)
 
 
 def _number(key: str, written: Any, *, whole: bool) -> float | int:

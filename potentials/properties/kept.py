@@ -52,6 +52,10 @@ class Kept:
         """Hash of the task, for files of other kinds that hold parts of its results."""
         return self._key
 
+    def forget(self) -> None:
+        """Drop all results."""
+        self._stages = {}
+
     def refuse_fewer_steps(self, before: str, steps: int, folder: Path) -> None:
         """Refuse a run that is shorter than the one in its folder, whose averages would be those of the longer one.
 

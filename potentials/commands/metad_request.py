@@ -1,0 +1,141 @@
+"""What `rhopot metad` is asked for: its options, or the same keys in one YAML file, and their defaults.
+
+What it shares with `rhopot md` is read by `rhopot.potentials.commands.md_request`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ase.units
+from ase import Atoms
+
+from rhopot.export.cv_file import LoadedCv, load_cv
+from rhopot.export.metadynamics_bias import Axis, Bias, BiasSettings, Moving, Wall
+from rhopot.potentials.commands.md_request import MdRequest
+from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings
+from rhopot.potentials.lammps.metadynamics import Metadynamics
+from rhopot.potentials.properties.potential import Potential
+
+Terms = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class MetadRequest(MdRequest):
+    """Options of `rhopot metad`; a key of the YAML file has the name of a field.
+
+    cv: file of collective variables; height: eV, None: k_B T; sigma: of each variable; biasfactor: 0 for hills of one
+    height; pace: steps; grid, wall_lower, wall_upper, moving: words of each; group: elements or numbers of atoms
+    walkers: runs that share their hills; thermostat: of nvt
+    """
+
+    cv: str = ""
+    height: float | None = None
+    sigma: tuple[float, ...] = ()
+    biasfactor: float = 10.0
+    pace: int = 100
+    grid: Terms = ()
+    wall_lower: Terms = ()
+    wall_upper: Terms = ()
+    moving: Terms = ()
+    group: str | None = None
+    walkers: int = 1
+    thermostat: str = "nose-hoover"
+
+    left_out: ClassVar[tuple[str, ...]] = ("skip", "adf_cutoff")  # of `MdRequest`
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.cv:
+            raise ValueError("cv must be a file of collective variables, got none; make one with rhopot cv")
+        if len(self.temperature) > 1:
+            raise ValueError("temperature must be one number for metadynamics, got two; heat with rhopot md first")
+        if self.ensemble not in ("nvt", "npt"):
+            raise ValueError(
+                f"ensemble must be nvt or npt for metadynamics, got {self.ensemble}; hills would heat it without end"
+            )
+        if not self.sigma:
+            raise ValueError(
+                "sigma must be given, got none; a third of the standard deviation of the variable in a run without "
+                "bias is usual"
+            )
+        if self.walkers < 1:
+            raise ValueError(f"walkers must be 1 or more, got {self.walkers}; 1 is the default")
+        self.bias(None)
+
+    def _dynamics(self, timestep: float) -> DynamicsSettings:
+        return replace(super()._dynamics(timestep), thermostat=self.thermostat)
+
+    def bias(self, cv: LoadedCv | None) -> BiasSettings:
+        """The bias; with the collective variables, it is checked that it goes with them.
+
+        Raises:
+            ValueError: numbers without meaning, or that do not go with the variables.
+        """
+        kelvin = self.temperature[0]
+        periods = (None,) * len(self.grid) if cv is None else cv.card.periods
+        walls = [Wall(*_parsed("wall_lower", "name,at,kappa", "sff", each), upper=False) for each in self.wall_lower]
+        walls += [Wall(*_parsed("wall_upper", "name,at,kappa", "sff", each), upper=True) for each in self.wall_upper]
+        settings = BiasSettings(
+            height=ase.units.kB * kelvin if self.height is None else self.height,
+            sigma=self.sigma,
+            pace=self.pace,
+            biasfactor=None if self.biasfactor == 0.0 else self.biasfactor,
+            temperature=kelvin,
+            grid=tuple(
+                _snapped(Axis(*_parsed("grid", "lo,hi,n", "ffi", each)), period)
+                for each, period in zip(self.grid, [*periods, *(None for _ in self.grid)], strict=False)
+            ),
+            walls=tuple(walls),
+            moving=tuple(
+                Moving(*_parsed("moving", "name,from,to,kappa,first,last", "sfffii", each)) for each in self.moving
+            ),
+        )
+        if cv is not None:
+            Bias(settings, cv.card.names, cv.card.periods)
+        return settings
+
+    def metadynamics(self, cv: LoadedCv) -> Metadynamics:
+        """The bias and its files, of collective variables that were loaded."""
+        return Metadynamics(
+            Path(self.cv).resolve(), tuple(cv.card.symbols), self.bias(cv), self.every, self.group, self.walkers
+        )
+
+    def require(self, cell: Atoms, potential: Potential) -> None:
+        """Refuse a structure, a potential or variables that cannot be run like that."""
+        super().require(cell, potential)
+        atoms, cv = self.supercell(cell), load_cv(self.cv)
+        self.metadynamics(cv).indices(atoms)
+        if cv.card.atoms and max(cv.card.atoms) > len(atoms):
+            raise ValueError(
+                f"structure must hold atom {max(cv.card.atoms)}, which '{self.cv}' names, got {len(atoms)} atoms; "
+                "atoms are numbered from 1"
+            )
+
+    def key(self) -> dict[str, Any]:
+        """What results depend on; the collective variables by their content."""
+        return super().key() | {"cv": load_cv(self.cv).identity}
+
+
+def _snapped(axis: Axis, period: float | None) -> Axis:
+    """An axis that is a period long but for the digits that one writes: -3.1416,3.1416 is one turn."""
+    if period is None or not math.isclose(axis.high - axis.low, period, rel_tol=1e-3):
+        return axis
+    return Axis(axis.low, axis.low + period, axis.n)
+
+
+def _parsed(key: str, form: str, kinds: str, words: Sequence[str]) -> list[Any]:
+    """Words of one term: names (s), numbers (f) and whole numbers (i).
+
+    Raises:
+        ValueError: another number of words, or words of another kind.
+    """
+    readers: dict[str, Any] = {"s": str, "f": float, "i": int}
+    try:
+        return [readers[kind](word) for kind, word in zip(kinds, words, strict=True)]
+    except ValueError as error:
+        raise ValueError(f"{key} must be {form}, got '{','.join(words)}'; correct it") from error
