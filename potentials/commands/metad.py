@@ -126,14 +126,23 @@ class MetadRun:
             if bias.biasfactor is None
             else f"well-tempered, biasfactor {bias.biasfactor:g}",
             "; ".join(f"grid {a.low:.5g} to {a.high:.5g} in {a.n} intervals" for a in bias.grid) or "no grid",
-            *(f"{'upper' if w.upper else 'lower'} wall of {w.name} at {w.at:g}, {w.kappa:g} eV" for w in bias.walls),
             *(
-                f"moving restraint of {m.name}, {m.start:g} to {m.end:g}, {m.kappa:g} eV, steps {m.first} to {m.last}"
+                f"{'upper' if w.upper else 'lower'} wall of {w.name} at {w.at:g}, {w.kappa:g} {self._stiffness(w.name)}"
+                for w in bias.walls
+            ),
+            *(
+                f"moving restraint of {m.name}, {m.start:g} to {m.end:g}, {m.kappa:g} {self._stiffness(m.name)}, steps "
+                f"{m.first} to {m.last}"
                 for m in bias.moving
             ),
             f"{self.request.walkers} walker{'s' * (self.request.walkers > 1)}",
         ]
         task.console.print("; ".join(parts))
+
+    def _stiffness(self, name: str) -> str:
+        """Unit of a force constant."""
+        unit = self.cv.card.units[self.cv.card.names.index(name)]
+        return f"eV/{unit}^2" if unit else "eV"
 
     def carry_out(self) -> list[Ended]:
         """Run; how each walker ended. The input of LAMMPS is written in any case."""
