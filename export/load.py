@@ -190,7 +190,7 @@ def _check_format_version(path: Path, text: str) -> None:
     except (ValueError, TypeError, KeyError) as error:
         raise _refused(path, f"whose {CARD_NAME} states no format_version") from error
     if fields.get("kind") == "cv":
-        raise _refused(path, "which holds collective variables", "give it to 'rhopot metad' or load_cv")
+        raise _refused(path, "which holds collective variables", "'rhopot cv' and load_cv read it")
     if type(version) is int and version > FORMAT_VERSION:
         raise ModelFileError(
             f"format_version of '{path}' must be at most {FORMAT_VERSION} for this rhopot, got {version}; "

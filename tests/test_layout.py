@@ -24,6 +24,7 @@ LAYERS = [
     "rhopot.potentials.property_plots",
     "rhopot.potentials.filter_plots",
     "rhopot.potentials.pooled_plots",
+    "rhopot.potentials.cv_plots",
     "rhopot.potentials.operators",
     "rhopot.potentials.graph",  # takes ASE atoms; the checks of structures search neighbors too
     "rhopot.potentials.structures",

@@ -35,6 +35,9 @@ class Combined(CollectiveVariable):
     """
 
     species_maps: Tensor
+    cutoffs: list[float]
+    first_sum: list[int]
+    first_atom: list[int]
 
     def __init__(self, parts: Sequence[nn.Module], descriptions: Sequence[Description]) -> None:
         n_components = sum(len(each.names) for each in descriptions)
@@ -48,9 +51,9 @@ class Combined(CollectiveVariable):
         maps = [[_index(each.symbols, symbol) for symbol in joined.symbols] for each in descriptions]
         self.register_buffer("species_maps", torch.tensor(maps, dtype=torch.int64).reshape(len(maps), -1))
         self.parts = nn.ModuleList(parts)
-        self.cutoffs: list[float] = [each.cutoff for each in descriptions]
-        self.first_sum: list[int] = _offsets([each.n_sums for each in descriptions])
-        self.first_atom: list[int] = _offsets([len(each.atoms) for each in descriptions])
+        self.cutoffs = [each.cutoff for each in descriptions]
+        self.first_sum = _offsets([each.n_sums for each in descriptions])
+        self.first_atom = _offsets([len(each.atoms) for each in descriptions])
 
     def forward(
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor

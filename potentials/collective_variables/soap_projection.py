@@ -1,6 +1,6 @@
 """Projection of a structure's average SOAP power spectrum on directions that were fitted to data (`soap_fit`).
 
-    s_k = (1 / N) sum over centers i of w[a_i, :, k] . p(i) - b_k
+    s_k = (1 / N) sum over centers i of w[a_i, :, k] . p(i) - b_k,      N centers of the elements `of`
 
 with the power spectrum p of `descriptors.soap` and weights of each element a of the center. At constant composition
 this is any linear function of the averages of p over the atoms of each element.
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rhopot.potentials.collective_variables.collective_variable import CollectiveVariable, Description
+from rhopot.potentials.collective_variables.elements import member_mask
 from rhopot.potentials.descriptors.soap import SoapPowerSpectrum, SoapSettings
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 
@@ -32,6 +33,7 @@ class SoapProjection(CollectiveVariable):
         names: of the variables, K.
         fitted: what the weights come from, kept among the settings of the file.
         references: what to cite beside SOAP.
+        of: elements of the centers that count; default: all. Weights of others are not used.
 
     Raises:
         ValueError: weights or offsets that do not fit the descriptor and the names.
@@ -39,6 +41,7 @@ class SoapProjection(CollectiveVariable):
 
     weights: Tensor
     offsets: Tensor
+    counted: Tensor
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class SoapProjection(CollectiveVariable):
         names: Sequence[str],
         fitted: Mapping[str, Any],
         references: Sequence[str] = (),
+        of: Sequence[str] | None = None,
     ) -> None:
         descriptor = SoapPowerSpectrum(settings)
         expected = (len(settings.symbols), descriptor.n_features, len(names))
@@ -65,23 +69,27 @@ class SoapProjection(CollectiveVariable):
                 settings={
                     "variable": "soap_projection",
                     "descriptor": settings.model_dump(mode="json"),
+                    "of": list(settings.symbols if of is None else of),
                     "fitted": dict(fitted),
                 },
                 references=(SOAP, *references),
             )
         )
         self.descriptor = descriptor
-        self.register_buffer("weights", weights.to(torch.float64).contiguous())
+        counted = member_mask(settings.symbols, settings.symbols if of is None else of)
+        self.register_buffer("counted", counted)
+        self.register_buffer("weights", (weights.to(torch.float64) * counted[:, None, None]).contiguous())
         self.register_buffer("offsets", offsets.to(torch.float64))
 
     def forward(
         self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
     ) -> Tensor:
-        """Return 1 and the projections of each center (C, 1 + K)."""
+        """Return 1 and the projections of each center (C, 1 + K), zero for elements that do not count."""
         graph = AtomicGraph(edge_vectors, first_edge, neighbour, centre, species)
-        own = with_vectors(graph, edge_vectors.to(self.weights.dtype))
-        projections = self.descriptor.linear(own, self.weights, True).to(torch.float64)
-        return torch.cat([projections.new_ones([projections.shape[0], 1]), projections], dim=1)
+        cast = with_vectors(graph, edge_vectors.to(self.weights.dtype))
+        projections = self.descriptor.linear(cast, self.weights, True).to(torch.float64)
+        own = torch.index_select(self.counted, 0, torch.index_select(species, 0, centre))
+        return torch.cat([own[:, None], projections], dim=1)
 
     def finish(self, sums: Tensor, positions: Tensor) -> Tensor:
         """Return the means (K,) minus the offsets; not numbers where there is no center."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rhopot.potentials import threads
-from rhopot.potentials.commands import dynamics_application, learning_application, property_application
+from rhopot.potentials.commands import cv_application, dynamics_application, learning_application, property_application
 from rhopot.potentials.commands.failures import (
     Terminated,
     is_usage,
@@ -367,7 +367,8 @@ def data_lint(
 
 for _properties in (property_application, dynamics_application):
     _properties.COMMANDS.add_to(app)
-learning_application.add_to(app)
+for _commands in (learning_application, cv_application):
+    _commands.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
