@@ -234,7 +234,7 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
     known = frames_behind(frames, grid, settings.bandwidth) >= FEWEST_FRAMES
     if not known.any():
         raise ValueError(
-            f"frames must be {FEWEST_FRAMES} or more at some node of the grid, got fewer; run longer, or take wider bins by "
+            f"frames must be {FEWEST_FRAMES} or more at some node, got fewer; run longer, or take wider bins by "
             "--grid or --bandwidth"
         )
     basins = find_basins(grid, np.where(known, surface.energy, np.inf), settings.depth or thermal)

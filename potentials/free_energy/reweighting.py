@@ -33,7 +33,7 @@ from rhopot.potentials.free_energy.hills import Hills, sum_at_points, sum_on_gri
 from rhopot.potentials.units import Floats
 
 WEIGHTS = ("time", "final", "bias")
-EDGE = 12  # nodes around a period for splines, whose ends die away by a factor 4 a node
+EDGE = 12  # nodes around a grid of splines: the error of their ends falls by a factor 4 a node
 NEAR = 1.5  # bandwidths from a node
 MOST_TIMES = 1000  # at which c(t) is computed; linear in the number of hills between
 MOST_TERMS = 100_000_000  # frames times hills that are evaluated; more frames are thinned out
@@ -111,16 +111,15 @@ def bias_at(hills: Hills, points: Floats) -> Floats:
     coarse = any(step > 1.5 * fine for step, fine in zip(grid.spacing, hills.spacing, strict=True))
     if coarse or len(points) < grid.shape[0] ** len(grid.shape):
         return sum_at_points(hills, points, hills.weights)
-    nodes = sum_on_grid(hills, grid, hills.weights)
-    around = [(EDGE, EDGE) if wraps else (0, 0) for wraps in grid.wraps]
-    places = []
-    inside = np.ones(len(points), dtype=bool)
+    wider, places, inside = [], [], np.ones(len(points), dtype=bool)
     for k, (variable, axis, step) in enumerate(zip(grid.variables, grid.axes, grid.spacing, strict=True)):
         position = (variable.wrap(points[:, k]) - axis[0]) / step
         if not grid.wraps[k]:
             inside &= (position >= 0.0) & (position <= len(axis) - 1)
-        places.append(position + around[k][0])
-    bias = map_coordinates(np.pad(nodes, around, mode="wrap"), places, order=3, mode="nearest")
+        wider.append(axis[0] + step * np.arange(-EDGE, len(axis) + EDGE))
+        places.append(position + EDGE)
+    nodes = sum_on_grid(hills, Grid(grid.variables, tuple(wider), (False,) * len(wider)), hills.weights)
+    bias = map_coordinates(nodes, places, order=3, mode="nearest")
     bias[~inside] = sum_at_points(hills, points[~inside], hills.weights)
     return np.asarray(bias, dtype=np.float64)
 

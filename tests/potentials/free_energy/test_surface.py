@@ -103,11 +103,6 @@ def test_projections_of_three_variables_in_any_order() -> None:
     np.testing.assert_allclose(project(surface, ["z"], 0.3).energy, twice.energy, atol=1e-12)
 
 
-@pytest.fixture(scope="module")
-def tempered() -> BiasedRun:
-    return metadynamics(24000)
-
-
 def read_back(run: BiasedRun, folder: Path) -> Hills:
     run.write(folder)
     return merge_hills([plumed_hills(read_table(file)) for file in sorted(folder.glob("HILLS.*"))])
