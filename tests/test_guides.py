@@ -143,3 +143,15 @@ def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> Non
     assert {"in.eos_diamond", "eos.png", "eos.json"} <= {file.name for file in (tmp_path / "eos").iterdir()}
     c11 = json.loads((tmp_path / "elastic" / "elastic.json").read_text())["structures"]["diamond"]["C11"]["lammps"]
     assert c11 == pytest.approx(151.4, abs=0.1), "as published for this potential"
+
+
+def test_metadynamics(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
+    command, hills, ase, colvars, _ = run("metadynamics", tmp_path)
+    assert "hills of 0.03 eV every 20 steps, sigma 0.1; well-tempered, biasfactor 10" in command
+    assert "next: rhopot fes metad/HILLS --colvar metad/COLVAR --temperature 300" in command
+    assert (tmp_path / "metad" / "in.metad").is_file()
+    assert "on 2 procs for 200 steps" in hills
+    assert "eV at n =" in ase
+    assert colvars.count("on 2 procs for 200 steps") == 2
+    assert (tmp_path / "metadynamics.pmf").is_file()

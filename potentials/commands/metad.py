@@ -197,23 +197,31 @@ class MetadRun:
         for sentence in sentences:
             task.console.print(sentence)
         names = self.metadynamics.files
-        summary = summarize(folder, names, self.cv.card.names, self._columns())
-        temperatures = np.concatenate([read_thermo(of.thermo)["temperature_K"] for of in files])
-        rows = [self._quantity("temperature, mean", "K", float(np.mean(temperatures)))]
-        rows += [self._quantity(name, unit, value) for name, unit, value in summary.rows(self.cv.card.units)]
-        summary.draw(folder / "metad.png", f"{task.potential.name} ({self.engine})", self.cv.card.units)
-        task.console.print(f"files: {', '.join([*(name for pair in names for name in pair), 'metad.png'])}")
+        rows = self._summarized(names) if any(each.step > 0 for each in ended) else []
         further = {
             "dynamics": asdict(self.settings),
             "bias": asdict(self.metadynamics.bias),
             "ended": [asdict(each) for each in ended],
         }
         task.finish({self.name: rows}, further)
-        task.console.print(f"next: {self._next(names)}")
+        if rows:
+            task.console.print(f"next: {self._next(names)}")
         if any(each.kind not in ("", "uncertain") for each in ended):
             raise RuntimeError("; ".join(sentences))
         if sentences:
             raise Uncertain("; ".join([*sentences, f"what to label: rhopot harvest {task.potential.name} {folder}"]))
+
+    def _summarized(self, names: Sequence[tuple[str, str]]) -> list[Quantity]:
+        """Numbers of the run, and its picture."""
+        task, folder = self.task, self.task.folder
+        files = walker_files(folder, self.engine, len(self.starts))
+        summary = summarize(folder, names, self.cv.card.names, self._columns())
+        temperatures = np.concatenate([read_thermo(of.thermo)["temperature_K"] for of in files])
+        rows = [self._quantity("temperature, mean", "K", float(np.mean(temperatures)))]
+        rows += [self._quantity(name, unit, value) for name, unit, value in summary.rows()]
+        summary.draw(folder / "metad.png", f"{task.potential.name} ({self.engine})")
+        task.console.print(f"files: {', '.join([*(name for pair in names for name in pair), 'metad.png'])}")
+        return rows
 
     def _columns(self) -> Columns:
         card = self.cv.card
@@ -234,7 +242,7 @@ class Summary:
     """What a run has visited and added.
 
     n_hills: of all walkers; bias: range in eV of the final bias at what was visited, (low, high); low, high: range of
-    each variable in its unit; tables: COLVAR of each walker; names and units of the file: columns
+    each variable in its unit; tables: COLVAR of each walker; columns: names, units and periods of the variables
     """
 
     n_hills: int
@@ -244,22 +252,24 @@ class Summary:
     tables: list[PlumedTable]
     columns: Columns
 
-    def rows(self, units: Sequence[str]) -> list[tuple[str, str, float]]:
+    def rows(self) -> list[tuple[str, str, float]]:
         """Name, unit and value of each number."""
         found: list[tuple[str, str, float]] = [("hills", "", float(self.n_hills))]
         found += [("final bias, least", "eV", self.bias[0]), ("final bias, largest", "eV", self.bias[1])]
-        for name, unit, low, high in zip(self.columns.names, units, self.low.tolist(), self.high.tolist(), strict=True):
+        for name, unit, low, high in zip(
+            self.columns.names, self.columns.units, self.low.tolist(), self.high.tolist(), strict=True
+        ):
             found += [(f"{name}, least", unit, low), (f"{name}, largest", unit, high)]
         if "moving.work" in self.tables[0].fields:
             works = [float(table.column("moving.work")[-1]) * EV_PER_KJ_PER_MOL for table in self.tables if len(table)]
             found += [("work of moving restraints", "eV", float(np.mean(works)))]
         return found
 
-    def draw(self, path: Path, title: str, units: Sequence[str]) -> None:
+    def draw(self, path: Path, title: str) -> None:
         """Variables and bias of the first walker against time."""
         table = self.tables[0]
         panels: dict[str, Mapping[str, Floats]] = {}
-        for name, unit, scale in zip(self.columns.names, units, self.columns.scale.tolist(), strict=True):
+        for name, unit, scale in zip(self.columns.names, self.columns.units, self.columns.scale.tolist(), strict=True):
             label = f"{name} ({'Å' if unit == 'A' else unit})" if unit else name
             panels[label] = {name: table.column(name) / scale}
         panels["bias (eV)"] = {"hills": table.column("metad.bias") * EV_PER_KJ_PER_MOL}

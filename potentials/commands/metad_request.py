@@ -78,8 +78,8 @@ class MetadRequest(MdRequest):
         """
         kelvin = self.temperature[0]
         periods = (None,) * len(self.grid) if cv is None else cv.card.periods
-        walls = [Wall(*_parsed("wall_lower", "name,at,kappa", "sff", each), upper=False) for each in self.wall_lower]
-        walls += [Wall(*_parsed("wall_upper", "name,at,kappa", "sff", each), upper=True) for each in self.wall_upper]
+        walls = [Wall(*_parsed("wall_lower", "name,at,kappa", "sff", each), False) for each in self.wall_lower]
+        walls += [Wall(*_parsed("wall_upper", "name,at,kappa", "sff", each), True) for each in self.wall_upper]
         settings = BiasSettings(
             height=ase.units.kB * kelvin if self.height is None else self.height,
             sigma=self.sigma,

@@ -2,6 +2,7 @@
 
     group biased type 1
     fix metad biased rhopot/metad cv.pt Li Si pace 100 height 0.05 sigma 0.1 biasfactor 10 temp 300 ...
+    fix_modify metad energy yes
 
 Energies in eV, variables in their units, steps; HILLS and COLVAR are those of `rhopot.export.metadynamics_files`.
 Walkers are partitions of LAMMPS, whose files have numbers: `HILLS.0`, `COLVAR.0`.
@@ -78,7 +79,7 @@ class Metadynamics:
         words += ["hills", HILLS] if self.bias.has_hills else []
         words += ["colvar", COLVAR, str(self.every), "restart", "yes" if restarted else "no"]
         words += ["walkers", "partitions"] if self.walkers > 1 else []
-        return [*group, " ".join(words)]
+        return [*group, " ".join(words), f"fix_modify {FIX} energy yes"]
 
     def _group(self, data: DataFile) -> list[str]:
         """Lines that define the group."""
