@@ -22,13 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import ase.units
 import numpy as np
 
 from rhopot.potentials.files import write_text
 from rhopot.potentials.units import Floats
 
-EV_PER_KJ_PER_MOL = float(ase.units.kJ / ase.units.mol)
+EV_PER_KJ_PER_MOL = 1.0 / 96.48533212331  # exact in the SI of 2019; also in lammps_plugin/metadynamics/fix_metad.cpp
 ANGSTROM_PER_NM = 10.0
 UNIT = "rhopot_unit_"  # SET rhopot_unit_NAME A: the unit of a variable in rhopot
 

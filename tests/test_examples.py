@@ -20,7 +20,6 @@ pytestmark = pytest.mark.slow
 RUNS = {
     "ase_md/run": (["--steps", "20"], {"nve.png", "in.nve"}, "drift of the total energy"),
     "elastic_constants/run": (["--strains", "1e-3", "1e-2", "--displacements", "0.01"], {"constants.csv"}, "C44"),
-    "metadynamics/run": (["--steps", "200"], {"free_energy.png", "colvars.inp"}, "free energy of the bottleneck"),
     "nve_drift/run": (["--steps", "100", "--cells", "2"], {"drift.png", "in.nve"}, "meV/atom/ps"),
 }
 
@@ -31,6 +30,30 @@ def test_example_runs(name: str, trained_run: Path, tmp_path: Path, capsys: pyte
     example(name)([*words, "--model", str(trained_run / "model.pt"), "--output", str(tmp_path)])
     assert files <= {file.name for file in tmp_path.iterdir()}
     assert promised in capsys.readouterr().out
+
+
+def test_double_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error falls with the length of the runs."""
+    example("metadynamics/double_well")(["--steps", "20000", "--runs", "2", "--output", str(tmp_path)])
+    output = capsys.readouterr().out
+    errors = [float(mean) for mean in re.findall(r"^ *[\d.]+ +([\d.]+) +[\d.]+ to", output, flags=re.MULTILINE)]
+    assert len(errors) == 5
+    assert errors[-1] < 0.5 * errors[0]
+    assert "2 walkers: error" in output
+    assert (tmp_path / "free_energy.png").is_file()
+
+
+def test_lithium_in_silicon(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Band, biased runs that are continued, barriers."""
+    words = [str(trained_run / "model.pt"), "--cells", "1", "--temperatures", "100", "200", "--output", str(tmp_path)]
+    for steps in ("1000", "2000"):
+        example("metadynamics/lithium_in_silicon")([*words, "--steps", steps])
+        output = capsys.readouterr().out
+        assert "nudged elastic band:" in output
+        assert "at 0 K, by a line" in output
+        hills = [line for line in (tmp_path / "100K/HILLS").read_text().splitlines() if not line.startswith("#")]
+        assert len(hills) == int(steps) // 200
+    assert {"profiles.png", "barriers.png", "results.json"} <= {file.name for file in tmp_path.iterdir()}
 
 
 def test_benchmark_prints_ratios(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

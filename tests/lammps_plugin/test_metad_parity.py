@@ -1,4 +1,4 @@
-"""`fix rhopot/metad` against ASE's side of the same files, on 1, 2 and 4 ranks, and against differences of its energy."""
+"""`fix rhopot/metad` against ASE with the same files, on 1, 2 and 4 ranks, and against differences of its energy."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def test_forces_and_virial_are_differences(variables: Path, tmp_path: Path, name
     for k in moved:
         for sign in (1, -1):
             script += f"displace_atoms moved{k} move 0 {sign * step} 0 units box\nrun 0 post no\n"
-            script += f'print "value move{k}{sign:+d} $(pe:%.17g)"\ndisplace_atoms moved{k} move 0 {-sign * step} 0 units box\n'
+            script += f'print "value move{k}{sign:+d} $(pe:%.17g)"\n'
+            script += f"displace_atoms moved{k} move 0 {-sign * step} 0 units box\n"
     cell = atoms.cell.array
     for axis in ("x", "xy"):
         for sign in (1, -1, 0):

@@ -40,9 +40,10 @@ def begin(folder: Path, model: Path, variable: Path, words: str = KEYWORDS, step
 def go_on(model: Path, variable: Path, step: int, words: str = KEYWORDS) -> str:
     """The same run from a restart file."""
     return (
-        f"atom_modify map yes\nread_restart run.{step}\npair_style rhopot\npair_coeff * * {model} Li Si\nneighbor 1.0 bin\n"
-        + f"timestep 0.001\nfix integrate all nve\n{metad.fix(variable, words)}"
-        + f"thermo 10\nrun {STEPS} upto\nwrite_dump all custom last.dump id xu yu zu vx vy vz modify sort id format float %.17g\n"
+        f"atom_modify map yes\nread_restart run.{step}\npair_style rhopot\npair_coeff * * {model} Li Si\n"
+        + f"neighbor 1.0 bin\ntimestep 0.001\nfix integrate all nve\n{metad.fix(variable, words)}"
+        + f"thermo 10\nrun {STEPS} upto\nwrite_dump all custom last.dump id xu yu zu vx vy vz "
+        + "modify sort id format float %.17g\n"
     )
 
 
