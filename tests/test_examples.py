@@ -45,7 +45,7 @@ def test_double_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_lithium_in_silicon(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Band, biased runs that are continued, barriers."""
-    words = [str(trained_run / "model.pt"), "--cells", "1", "--temperatures", "100", "200", "--output", str(tmp_path)]
+    words = [str(trained_run / "model.pt"), "--temperatures", "100", "200", "--output", str(tmp_path)]
     for steps in ("1000", "2000"):
         example("metadynamics/lithium_in_silicon")([*words, "--steps", steps])
         output = capsys.readouterr().out
