@@ -54,7 +54,8 @@ def main(words: Sequence[str] | None = None) -> None:
     console = make_console()
     unit = unit_cell(ase.io.read(options.data, "0"))
     variable = Polarization(["Ti"], ["O"], 3.2, direction=[0.0, 0.0, 1.0])
-    save_cv(variable, CvCard.of(variable), options.output / "polarization.pt")
+    if not (options.output / "polarization.pt").is_file():  # hills of runs that go on belong to the file they began with
+        save_cv(variable, CvCard.of(variable), options.output / "polarization.pt")
     cv = load_cv(options.output / "polarization.pt")
     in_data = [evaluate_cv(cv, frame, gradients=False).values[0] for frame in ase.io.read(options.data, ":")]
     console.print(f"{len(in_data)} frames of the data: {min(in_data):.3f} to {max(in_data):.3f}")

@@ -87,8 +87,8 @@ def main(words: Sequence[str] | None = None) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     console = make_console()
     path, start, ring = band(options.model, options.cells)
-    barrier = path.forward_barrier
-    console.print(f"nudged elastic band: {barrier:.4f} eV, {len(start)} atoms")
+    barrier = None if path.unresolved else path.forward_barrier
+    console.print(f"nudged elastic band: {path.unresolved or f'{barrier:.4f} eV'}, {len(start)} atoms")
     save_variables(options.output, start, ring)
     profiles, rows = {}, []
     for temperature in options.temperatures:
@@ -102,10 +102,8 @@ def main(words: Sequence[str] | None = None) -> None:
         table("barriers", ("T K", "free energy eV", "error"), [[f"{t:g}", f"{b:.4f}", f"{e:.4f}"] for t, b, e in rows])
     )
     if fit is not None:
-        console.print(
-            f"at 0 K, by a line: {fit[0]:.4f} +- {fit[1]:.4f} eV; the band's barrier differs by "
-            f"{barrier - fit[0]:+.4f} eV"
-        )
+        compared = "" if barrier is None else f"; the band's barrier differs by {barrier - fit[0]:+.4f} eV"
+        console.print(f"at 0 K, by a line: {fit[0]:.4f} +- {fit[1]:.4f} eV{compared}")
     draw(options.output, made.values, profiles, rows, barrier, fit)
     results = {"neb_barrier_ev": barrier, "free_energy_barriers": [list(row) for row in rows], "at_zero_ev": fit}
     (options.output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -134,7 +132,9 @@ def save_variables(folder: Path, start: Atoms, ring: np.ndarray) -> None:
     """along.pt and across.pt: the lithium atom and the ring, by their numbers."""
     atoms = [len(start), *(int(row) + 1 for row in ring)]
     for name, variable in {"along": Along(atoms), "across": Across(atoms)}.items():
-        save_cv(variable, CvCard.of(variable), folder / f"{name}.pt")
+        path = folder / f"{name}.pt"
+        if not path.is_file():  # hills of a run that goes on belong to the file it began with
+            save_cv(variable, CvCard.of(variable), path)
 
 
 def biased(folder: Path, options: argparse.Namespace, start: Atoms, temperature: float) -> None:
@@ -165,7 +165,7 @@ def draw(
     distance: np.ndarray,
     profiles: dict[str, np.ndarray],
     rows: Sequence[tuple[float, float, float]],
-    barrier: float,
+    barrier: float | None,
     fit: tuple[float, float] | None,
 ) -> None:
     """Profiles of all temperatures; barriers against temperature with the band's."""
@@ -173,7 +173,8 @@ def draw(
     figure, axes = plots.single_figure()
     temperature, barriers, errors = np.array(rows).T
     axes.errorbar(temperature, barriers, errors, fmt="o", color=plots.ACCENT, label="metadynamics")
-    axes.plot([0.0], [barrier], "s", color=plots.INK, label="nudged elastic band")
+    if barrier is not None:
+        axes.plot([0.0], [barrier], "s", color=plots.INK, label="nudged elastic band")
     if fit is not None:
         slope = np.polyfit(temperature, barriers, 1, w=1.0 / errors)[0]
         ends = np.array([0.0, temperature.max()])
