@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     console = make_console()
     unit = unit_cell(ase.io.read(options.data, "0"))
     variable = Polarization(["Ti"], ["O"], 3.2, direction=[0.0, 0.0, 1.0])
-    if not (options.output / "polarization.pt").is_file():  # hills of runs that go on belong to the file they began with
+    if not (options.output / "polarization.pt").is_file():  # hills of a run that goes on belong to its file
         save_cv(variable, CvCard.of(variable), options.output / "polarization.pt")
     cv = load_cv(options.output / "polarization.pt")
     in_data = [evaluate_cv(cv, frame, gradients=False).values[0] for frame in ase.io.read(options.data, ":")]

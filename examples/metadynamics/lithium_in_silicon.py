@@ -133,7 +133,7 @@ def save_variables(folder: Path, start: Atoms, ring: np.ndarray) -> None:
     atoms = [len(start), *(int(row) + 1 for row in ring)]
     for name, variable in {"along": Along(atoms), "across": Across(atoms)}.items():
         path = folder / f"{name}.pt"
-        if not path.is_file():  # hills of a run that goes on belong to the file it began with
+        if not path.is_file():  # hills of a run that goes on belong to its file
             save_cv(variable, CvCard.of(variable), path)
 
 
