@@ -192,6 +192,7 @@ def test_a_yaml_file_holds_the_same_keys(copper: str, tmp_path: Path) -> None:
         "every": 2,
         "seed": 0,
         "held": 0,
+        "thermostat": "nose-hoover",
     }
     assert found["n_atoms"] == 12
     assert "drift of the conserved quantity" not in found["structures"]["copper"]

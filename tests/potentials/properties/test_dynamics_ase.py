@@ -292,3 +292,24 @@ def test_structures_that_cannot_be_run_are_refused() -> None:
     fixed.set_constraint(FixAtoms([0]))
     with pytest.raises(ValueError, match="structure must have no constraints for dynamics"):
         npt.require(fixed)
+
+
+def test_langevin_thermostat_holds_the_center_of_mass(tmp_path: Path) -> None:
+    """Kinetic and potential energy are (3 N - 3)/2 k_B T each; the center of mass, of equal oscillators, is no part."""
+    atoms = copper(300.0)
+    settings = DynamicsSettings(steps=6000, every=10, timestep=4.0, thermostat="langevin")
+    run_in_ase(atoms, Einstein(atoms.positions.copy()), settings, tmp_path)
+    table = read_table(RunFiles(tmp_path, "ase").thermo)
+    late = table["step"] > 1000
+    expected = 0.5 * (3 * len(atoms) - 3) * units.kB * 300.0
+    assert table["temperature_K"][late].mean() == pytest.approx(300.0, rel=0.05)
+    assert table["potential_eV"][late].mean() == pytest.approx(expected, rel=0.05)
+    last = ase.io.read(tmp_path / "trajectory_ase.extxyz", index=-1)
+    assert last.get_center_of_mass() == pytest.approx(atoms.get_center_of_mass(), abs=1e-9)
+
+
+def test_langevin_thermostat_needs_nvt() -> None:
+    with pytest.raises(ValueError, match="thermostat langevin must go with nvt and no atoms held, got npt"):
+        DynamicsSettings(ensemble="npt", thermostat="langevin")
+    with pytest.raises(ValueError, match="thermostat must be nose-hoover or langevin, got 'berendsen'"):
+        DynamicsSettings(thermostat="berendsen")
