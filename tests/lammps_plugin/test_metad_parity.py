@@ -133,3 +133,34 @@ def test_forces_and_virial_are_differences(variables: Path, tmp_path: Path, name
         slope = (result.values[f"box{axis}+1"] - result.values[f"box{axis}-1"]) / (2 * step)
         largest = np.abs(lmp.pressures(result)).max()
         assert pressures[axis] == pytest.approx(-slope / atoms.get_volume(), abs=1e-6 * largest)
+
+
+def test_units_real(variables: Path, tmp_path: Path) -> None:
+    """The same hills of a file in kcal/mol; steps count in fs, the file's times in ps."""
+    atoms, path = metad.structures()["crystal"], variables / "both.pt"
+    cv = load_cv(path)
+    hills = metad.random_hills(cv, atoms)
+    found = evaluate_cv(cv, atoms)
+    value = metad.bias_of(cv, hills).evaluate(found.values, STEP)
+    metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
+    fix = metad.fix(path, f"{metad.KEYWORDS} restart yes colvar COLVAR 1")
+    start = lmp.setup(tmp_path, atoms, "", ["Li", "Si"], units="real", pair="pair_style zero 4.0\npair_coeff * *")
+    script = f"{start}timestep 1.0\nreset_timestep {STEP}\n{fix}{outputs(2)}"
+    result = lmp.succeed(tmp_path, script, 2)
+    kcal = 96.48533212331 / 4.184
+    assert result.values["bias"] == pytest.approx(kcal * value.total, rel=1e-10)
+    forces = -kcal * np.tensordot(value.gradient, found.gradients, 1)
+    np.testing.assert_allclose(lmp.forces(result.dump()[0]), forces, rtol=0, atol=1e-9)
+
+
+def test_beside_a_global_model(variables: Path, scattering: Path, tmp_path: Path) -> None:
+    """Whose pair style reaches no neighbors for the fix: `zero` does."""
+    atoms, path = metad.structures()["crystal"], variables / "coordination.pt"
+    cv = load_cv(path)
+    hills = metad.random_hills(cv, atoms)
+    value = metad.bias_of(cv, hills).evaluate(evaluate_cv(cv, atoms).values, STEP)
+    metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
+    pair = f"pair_style hybrid/overlay rhopot zero 5.5\npair_coeff * * rhopot {scattering} Li Si\npair_coeff * * zero"
+    fix = metad.fix(path, f"{metad.KEYWORDS} restart yes")
+    script = metad.start(tmp_path, atoms, pair) + f"reset_timestep {STEP}\n{fix}{outputs(1)}"
+    assert lmp.succeed(tmp_path, script, 2).values["bias"] == pytest.approx(value.total, abs=1e-10)
