@@ -78,8 +78,8 @@ class MetadRequest(MdRequest):
         """
         kelvin = self.temperature[0]
         periods = (None,) * len(self.grid) if cv is None else cv.card.periods
-        walls = [Wall(*_parsed("wall_lower", "name,at,kappa", "sff", each), False) for each in self.wall_lower]
-        walls += [Wall(*_parsed("wall_upper", "name,at,kappa", "sff", each), True) for each in self.wall_upper]
+        walls = [_wall("wall_lower", each) for each in self.wall_lower]
+        walls += [_wall("wall_upper", each) for each in self.wall_upper]
         settings = BiasSettings(
             height=ase.units.kB * kelvin if self.height is None else self.height,
             sigma=self.sigma,
@@ -119,6 +119,12 @@ class MetadRequest(MdRequest):
     def key(self) -> dict[str, Any]:
         """What results depend on; the collective variables by their content."""
         return super().key() | {"cv": load_cv(self.cv).identity}
+
+
+def _wall(key: str, words: Sequence[str]) -> Wall:
+    """The wall of an option."""
+    name, at, kappa = _parsed(key, "name,at,kappa", "sff", words)
+    return Wall(name, at, kappa, upper=key == "wall_upper")
 
 
 def _snapped(axis: Axis, period: float | None) -> Axis:
