@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from rhopot.potentials.free_energy.basins import Basins, barriers, barriers_within, differences, find_basins
+from rhopot.potentials.free_energy.basins import Basins, barriers, barriers_within, differences, find_basins, with_rest
 from rhopot.potentials.free_energy.biased_frames import BiasedFrames, ColvarFile, weigh
 from rhopot.potentials.free_energy.block_errors import BlockErrors, bootstrap, difference_error, mean_error
 from rhopot.potentials.free_energy.grid import Grid, Surface, Variable, default_grid, make_grid, thermal_energy
@@ -237,7 +237,8 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
             f"frames must be {FEWEST_FRAMES} or more at some node, got fewer; run longer, or take wider bins by "
             "--grid or --bandwidth"
         )
-    basins = find_basins(grid, np.where(known, surface.energy, np.inf), settings.depth or thermal)
+    sure = find_basins(grid, np.where(known, surface.energy, np.inf), settings.depth or thermal)
+    basins = with_rest(sure, surface.energy)
     first, last = float(frames.times.min()), float(frames.times.max())
     times, in_time = [], []
     for k in range(TIMES):

@@ -15,9 +15,10 @@ A barrier is a difference of a density's logarithms and depends on the choice of
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from scipy.special import logsumexp
 
 from rhopot.potentials.free_energy.grid import Grid
@@ -87,6 +88,20 @@ def find_basins(grid: Grid, energy: Floats, depth: float) -> Basins:
         tuple(minima[k] for k in order),
         tuple(sorted(passes, key=lambda each: each.energy)),
     )
+
+
+def with_rest(basins: Basins, energy: Floats) -> Basins:
+    """The basins with all other nodes of finite free energy (n_1, ...), each to the basin whose node is nearest.
+
+    Distances are counted in nodes. Minima and passes stay.
+    """
+    grid, labels = basins.grid, basins.labels
+    around = [(n, n) if wraps else (0, 0) for n, wraps in zip(grid.shape, grid.wraps, strict=True)]
+    padded = np.pad(labels, around, mode="wrap")
+    nearest = distance_transform_edt(padded < 0, return_distances=False, return_indices=True)
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(around, grid.shape, strict=True))
+    filled = padded[tuple(nearest)][inner]
+    return replace(basins, labels=np.where(np.isfinite(energy), filled, -1))
 
 
 def differences(basins: Basins, energy: Floats, thermal: float) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import dblquad
 
-from rhopot.potentials.free_energy.basins import barriers, barriers_within, differences, find_basins
+from rhopot.potentials.free_energy.basins import barriers, barriers_within, differences, find_basins, with_rest
 from rhopot.potentials.free_energy.grid import Grid, Variable, make_grid
 
 X, Y = Variable("x"), Variable("y")
@@ -118,6 +118,20 @@ def test_nodes_that_were_not_sampled_separate() -> None:
     assert differences(basins, energy, 1.0)[1] == pytest.approx(
         -math.log((math.exp(-0.5) + math.exp(-1)) / (1 + math.exp(-1)))
     )
+
+
+def test_the_rest_goes_to_the_nearest_basin() -> None:
+    """Across the border of a period as well; nodes that were not sampled stay without one."""
+    grid = make_grid([PHI], [-math.pi], [math.pi], [12])
+    known = np.array([np.inf, np.inf, 0.0, 1.0, np.inf, np.inf, np.inf, np.inf, 1.0, 0.5, np.inf, np.inf])
+    energy = np.where(np.isfinite(known), known, 9.0)
+    energy[6] = np.inf
+    basins = with_rest(find_basins(grid, known, 0.1), energy)
+    np.testing.assert_array_equal(basins.labels[[0, 1, 4, 5, 6, 7, 10, 11]], [0, 0, 0, 0, -1, 1, 1, 1])
+    plane = make_grid([PHI, X], [-math.pi, 0.0], [math.pi, 1.0], [12, 3])
+    known = np.repeat(known[:, None], 3, axis=1)
+    basins = with_rest(find_basins(plane, known, 0.1), np.repeat(energy[:, None], 3, axis=1))
+    np.testing.assert_array_equal(basins.labels[:, 0][[0, 1, 4, 5, 6, 7, 10, 11]], [0, 0, 0, 0, -1, 1, 1, 1])
 
 
 def test_noise_and_bad_depths_are_refused() -> None:
