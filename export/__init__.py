@@ -1,6 +1,6 @@
 """The model file: what it is (card), how it is written (save) and read (load), and ASE running it (calculator).
 
-Collective variables have files of their own (`cv_card`, `cv_file`, `cv_evaluate`).
+Collective variables have files of their own (`cv_card`, `cv_file`, `cv_evaluate`); `metadynamics` biases them in ASE.
 """
 
 from rhopot.export.calculator import RhopotCalculator
@@ -10,6 +10,7 @@ from rhopot.export.cv_evaluate import CvEvaluation, evaluate_cv
 from rhopot.export.cv_file import CvFileError, LoadedCv, load_cv, read_cv_card, save_cv
 from rhopot.export.evaluate import evaluate
 from rhopot.export.load import LoadedModel, ModelFileError, load_model, read_card
+from rhopot.export.metadynamics import MetadynamicsCalculator, MetadynamicsStopped
 from rhopot.export.results import Evaluation
 from rhopot.export.save import SelfCheckError, save_model
 from rhopot.potentials.units import STRETCH
@@ -24,6 +25,8 @@ __all__ = [
     "Evaluation",
     "LoadedCv",
     "LoadedModel",
+    "MetadynamicsCalculator",
+    "MetadynamicsStopped",
     "ModelCard",
     "ModelFileError",
     "RhopotCalculator",
