@@ -1,6 +1,6 @@
 """Switching of the polarization of barium titanate by metadynamics, in cells of several sizes at several temperatures.
 
-    python examples/metadynamics/barium_titanate.py MODEL.PT BaTiO3_train.xyz.gz [--cells 2 3] [--temperatures 300 600]
+    python examples/metadynamics/barium_titanate.py MODEL.PT BaTiO3_train.xyz.gz [--cells 2 3] [--temperatures 600 900]
 
 The data are molecular dynamics of one fixed tetragonal cell of 3 x 3 x 3 formula units (PBE). The variable is the mean
 over titanium of the z component of the density of degree 1 of its oxygen neighbors (`rhopot cv polarization`): positive
@@ -35,7 +35,7 @@ from rhopot.potentials.properties.neb import relax_end_point
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_DATA = 3  # formula units along each edge of the data's cell
-SIGMA, BIAS_FACTOR, HEIGHT = 0.03, 25.0, 0.03  # width of hills, and height in eV
+SIGMA, BIAS_FACTOR, HEIGHT = 0.03, 5.0, 0.0125  # width of hills; bias factor and height (eV) for each formula unit
 GRADED = 20  # structures along the switching path whose extrapolation grade is printed
 
 
@@ -45,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("model", type=Path, help="a model of Ba, Ti and O")
     parser.add_argument("data", type=Path, help="frames of the fixed cell")
     parser.add_argument("--cells", type=int, nargs="+", default=[2, 3], help="formula units along each edge")
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[300.0, 600.0], help="K")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[600.0, 900.0], help="K")
     parser.add_argument("--steps", type=int, default=200000, help="of 1 fs, of each run (default: %(default)s)")
     parser.add_argument("--ranks", type=int, default=1, help="of MPI (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=ROOT / "runs/barium_titanate")
@@ -71,11 +71,11 @@ def main(words: Sequence[str] | None = None) -> None:
             folder = options.output / f"{size}_{temperature:g}K"
             fixes = (
                 f"fix bias all rhopot/metad {(options.output / 'polarization.pt').resolve()} KNOWN(Ti, O) pace 100 "
-                f"height {HEIGHT:g} sigma {SIGMA:g} biasfactor {BIAS_FACTOR:g} temp {temperature:g} "
-                "grid -2 2 400 wall_lower polarization -1.5 5 wall_upper polarization 1.5 5 colvar COLVAR 20\n"
+                f"height {HEIGHT * size**3:g} sigma {SIGMA:g} biasfactor {BIAS_FACTOR * size**3:g} temp {temperature:g} "
+                "grid -1 1 200 wall_lower polarization -0.6 200 wall_upper polarization 0.6 200 colvar COLVAR 20\n"
             )
             symmetric_profile.run(folder, start, options.model, fixes, temperature, options.steps, options.ranks)
-            made = symmetric_profile.read(folder, Variable("polarization"), 1.4)
+            made = symmetric_profile.read(folder, Variable("polarization"), 0.6)
             profiles[f"{size}, {temperature:g} K"] = made.energy / size**3
             rows.append((size, temperature, made.well, made.barrier, made.error))
     title = "free energy of switching, by cell and temperature"

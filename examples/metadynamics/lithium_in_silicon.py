@@ -42,8 +42,8 @@ from rhopot.potentials.structures.prototypes import interstitial_hop
 
 ROOT = Path(__file__).resolve().parents[2]
 RING = 6  # silicon atoms around the bottleneck
-ACROSS, STIFFNESS = 1.2, 10.0  # A, eV/A^2: wall of the channel
-HALF = 2.0  # A: walls along the channel, and half of the profile's grid
+ACROSS, STIFFNESS = 0.9, 10.0  # A, eV/A^2: walls of the channel, also along it
+HALF = 1.7  # A: walls along the channel, and half of the profile
 AXIS = (1.0, 1.0, 1.0)
 
 
@@ -94,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for temperature in options.temperatures:
         folder = options.output / f"{temperature:g}K"
         biased(folder, options, start, temperature)
-        made = symmetric_profile.read(folder, Variable("along", "A"), 1.8)
+        made = symmetric_profile.read(folder, Variable("along", "A"), HALF)
         profiles[f"{temperature:g} K"] = made.energy
         rows.append((temperature, made.barrier, made.error))
     fit = extrapolated(rows)
@@ -140,7 +140,7 @@ def save_variables(folder: Path, start: Atoms, ring: np.ndarray) -> None:
 def biased(folder: Path, options: argparse.Namespace, start: Atoms, temperature: float) -> None:
     """A run to the given number of steps, from its last restart file where there is one."""
     height = 0.01 if temperature < 250 else 0.02
-    walls = f"wall_lower along -{HALF:g} 2.0 wall_upper along {HALF:g} 2.0"
+    walls = f"wall_lower along -{HALF:g} {STIFFNESS:g} wall_upper along {HALF:g} {STIFFNESS:g}"
     fixes = f"""\
 fix bias all rhopot/metad {(options.output / "along.pt").resolve()} pace 200 height {height} sigma 0.08 &
     biasfactor {max(10.0, 6000.0 / temperature):g} temp {temperature:g} grid -3 3 300 {walls} colvar COLVAR 50
