@@ -72,7 +72,8 @@ def main(words: Sequence[str] | None = None) -> None:
             fixes = (
                 f"fix bias all rhopot/metad {(options.output / 'polarization.pt').resolve()} KNOWN(Ti, O) pace 100 "
                 f"height {HEIGHT * size**3:g} sigma {SIGMA:g} biasfactor {BIAS_FACTOR * size**3:g} "
-                f"temp {temperature:g} grid -1 1 200 wall_lower polarization -0.6 200 wall_upper polarization 0.6 200 colvar COLVAR 20\n"
+                f"temp {temperature:g} grid -1 1 200 wall_lower polarization -0.6 200 "
+                "wall_upper polarization 0.6 200 colvar COLVAR 20\n"
             )
             symmetric_profile.run(folder, start, options.model, fixes, temperature, options.steps, options.ranks)
             made = symmetric_profile.read(folder, Variable("polarization"), 0.6)
