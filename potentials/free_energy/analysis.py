@@ -125,7 +125,7 @@ def analyze(hills: Hills | None, files: Sequence[ColvarFile], settings: Analysis
 def of_surface(surface: Surface, settings: AnalysisSettings) -> FreeEnergy:
     """Basins and barriers of a free energy that a program has computed; without errors and convergence."""
     thermal = thermal_energy(settings.temperature) if settings.temperature is not None else None
-    basins = find_basins(surface.grid, surface.energy, settings.depth or thermal or DEPTH)
+    basins = find_basins(surface.grid, surface.energy, _depth(settings, thermal))
     values = Measured(
         differences(basins, surface.energy, thermal) if thermal else None, barriers(basins, surface.energy)
     )
@@ -164,6 +164,13 @@ def _frames(
     return BiasedFrames(frames, f"centers of the hills with exp(V / kT), V: {which} of the hills")
 
 
+def _depth(settings: AnalysisSettings, thermal: float | None) -> float:
+    """Depth (eV) of the shallowest basin."""
+    if settings.depth is not None:
+        return settings.depth
+    return DEPTH if thermal is None else thermal
+
+
 def _asked(variables: Sequence[Variable], settings: AnalysisSettings) -> Grid:
     """The grid of the settings."""
     names = ", ".join(each.name for each in variables)
@@ -197,7 +204,7 @@ def _of_hills(
     if list(names) != own:
         surfaces = [project(each, names, float(thermal or 0.0)) for each in surfaces]
     surface = surfaces[-1]
-    basins = find_basins(surface.grid, surface.energy, settings.depth or thermal or DEPTH)
+    basins = find_basins(surface.grid, surface.energy, _depth(settings, thermal))
     last = settings.last if settings.last is not None else 0.0 if hills.tempered else LAST
     kind = f"well-tempered metadynamics with bias factor {hills.biasfactor:g}" if hills.tempered else "metadynamics"
     average = f", average over the last {100 * last:g}% of the run" if last else ""
@@ -237,7 +244,7 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
             f"frames must be {FEWEST_FRAMES} or more at some node, got fewer; run longer, or take wider bins by "
             "--grid or --bandwidth"
         )
-    sure = find_basins(grid, np.where(known, surface.energy, np.inf), settings.depth or thermal)
+    sure = find_basins(grid, np.where(known, surface.energy, np.inf), _depth(settings, thermal))
     basins = with_rest(sure, surface.energy)
     first, last = float(frames.times.min()), float(frames.times.max())
     times, in_time = [], []
