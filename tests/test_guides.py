@@ -155,3 +155,28 @@ def test_metadynamics(trained_model: Callable[[str], Path], tmp_path: Path) -> N
     assert "eV at n =" in ase
     assert colvars.count("on 2 procs for 200 steps") == 2
     assert (tmp_path / "metadynamics.pmf").is_file()
+
+
+def test_collective_variables(tmp_path: Path) -> None:
+    given, averages, fitted, combined, own, python = run("collective_variables", tmp_path)
+    assert "phi (radian); atoms 1 2 3 4" in given
+    assert "neighbors of Li, Si within 3.5 A" in averages
+    assert "soap, held out" in fitted
+    assert "note" not in fitted
+    assert "distance (A), coordination" in combined
+    assert "rg (A)" in own
+    assert "(2, 32, 3) (2, 3, 3)" in python
+    written = {file.name for file in tmp_path.iterdir()}
+    assert {"cv.pt", "cv.png", "values.txt", "order.pt", "polarization.pt", "height.pt", "gyration.pt"} <= written
+
+
+def test_free_energies(tmp_path: Path) -> None:
+    """The double well of the page has a barrier of 0.15 eV and two basins of the same free energy."""
+    _, hills, errors, reweighted = run("free_energies", tmp_path)
+    assert "minus the sum of 2000 hills of well-tempered metadynamics with bias factor 9" in hills
+    assert "bootstrap of blocks of" in errors
+    assert "reweighted" in errors
+    assert "F of basin (kJ/mol)" in reweighted
+    found = json.loads((tmp_path / "well.json").read_text())
+    assert found["basins"][1]["free_energy_ev"] == pytest.approx(0.0, abs=0.03)
+    assert found["barriers"][0]["forward_ev"] == pytest.approx(0.15, abs=0.03)

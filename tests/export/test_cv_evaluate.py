@@ -58,7 +58,7 @@ def test_what_is_refused() -> None:
             evaluate_cv(cv, atoms, group=group)
     only = atoms[[atom.index for atom in atoms if atom.symbol == "Si"]]
     with pytest.raises(
-        ValueError, match="collective variable 'coordination' of 'cv.pt' must be finite, got nan for Si5"
+        ValueError, match=r"collective variable 'coordination' of 'cv\.pt' must be finite, got nan for Si5"
     ):
         evaluate_cv(cv, only)
     with pytest.raises(ValueError, match="an average needs at least one atom of its elements in the group"):
