@@ -36,9 +36,10 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from rhopot.export.cv_evaluate import evaluate_cv
 from rhopot.export.cv_file import LoadedCv, load_cv
-from rhopot.export.metadynamics_bias import Axis, Bias, BiasSettings, BiasValue, Moving, Wall
+from rhopot.export.metadynamics_bias import Bias, BiasValue
 from rhopot.export.metadynamics_deposition import Deposition, Walkers
 from rhopot.export.metadynamics_files import Columns
+from rhopot.export.metadynamics_settings import Axis, BiasSettings, Moving, Wall
 from rhopot.potentials.files import write_atomically
 from rhopot.potentials.graph.verlet import VerletList
 from rhopot.potentials.units import Floats, to_voigt

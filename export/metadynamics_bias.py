@@ -25,153 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-import ase.units
 import numpy as np
 
+from rhopot.export.metadynamics_settings import Axis, BiasSettings, Moving, Periods
 from rhopot.potentials.units import Floats
-
-MOST_VARIABLES = 3
-SAME_PERIOD = 1e-6  # relative difference between a period and the length of its grid
-
-Periods = Sequence[float | None]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Grid of one variable: `n` intervals from `low` to `high`, which are a period apart where there is one."""
-
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Wall:
-    """Wall kappa (s - at)^2 of a variable, for s above (`upper`) or below `at`; kappa in eV per squared unit."""
-
-    name: str
-    at: float
-    kappa: float
-    upper: bool
-
-
-@dataclass(frozen=True)
-class Moving:
-    """Restraint kappa/2 (s - at)^2 whose center goes from `start` to `end` between two steps."""
-
-    name: str
-    start: float
-    end: float
-    kappa: float
-    first: int
-    last: int
-
-    def at(self, step: int) -> float:
-        """Center at a step."""
-        share = min(1.0, max(0.0, (step - self.first) / (self.last - self.first)))
-        return self.start + (self.end - self.start) * share
-
-
-@dataclass(frozen=True)
-class BiasSettings:
-    """What a bias is made of.
-
-    height: eV, of the first hill; sigma: width of hills in each variable; pace: steps between hills; without the three
-    there are no hills. biasfactor: above 1, well-tempered, with the temperature in K; None: all hills of one height.
-    grid: one axis for each variable, or none. walls, moving: any number of them.
-
-    Raises:
-        ValueError: a number without meaning.
-    """
-
-    height: float | None = None
-    sigma: tuple[float, ...] = ()
-    pace: int | None = None
-    biasfactor: float | None = None
-    temperature: float | None = None
-    grid: tuple[Axis, ...] = ()
-    walls: tuple[Wall, ...] = ()
-    moving: tuple[Moving, ...] = ()
-
-    def __post_init__(self) -> None:
-        given = (self.height is not None, bool(self.sigma), self.pace is not None)
-        if any(given) and not all(given):
-            raise ValueError("height, sigma and pace must be given together, got some of them; add the others")
-        if not (any(given) or self.walls or self.moving):
-            raise ValueError("bias must hold hills, walls or a moving restraint, got none; give height, sigma and pace")
-        if self.height is not None and not 0.0 < self.height < np.inf:
-            raise ValueError(f"height must be above 0 eV, got {self.height:g}; a fraction of k_B T is usual")
-        if not all(0.0 < width < np.inf for width in self.sigma):
-            raise ValueError(
-                f"sigma must be above 0, got {', '.join(f'{width:g}' for width in self.sigma)}; correct it"
-            )
-        if self.pace is not None and self.pace < 1:
-            raise ValueError(f"pace must be 1 step or more, got {self.pace}; 100 to 500 are usual")
-        self._require_tempering()
-        for axis in self.grid:
-            if not (-np.inf < axis.low < axis.high < np.inf and axis.n >= 2):
-                raise ValueError(
-                    f"grid must be a lower limit, an upper limit and 2 intervals or more, got {axis.low:g}, "
-                    f"{axis.high:g}, {axis.n}; correct it"
-                )
-        for term in self.terms:
-            if not 0.0 < term.kappa < np.inf:
-                raise ValueError(f"kappa must be above 0, got {term.kappa:g} for {term.name}; correct it")
-        for restraint in self.moving:
-            if restraint.last <= restraint.first:
-                raise ValueError(
-                    f"moving must end at a later step than it begins, got {restraint.first} and {restraint.last} for "
-                    f"{restraint.name}; correct it"
-                )
-
-    def _require_tempering(self) -> None:
-        if self.biasfactor is None:
-            return
-        if not 1.0 < self.biasfactor < np.inf:
-            raise ValueError(f"biasfactor must be above 1, got {self.biasfactor:g}; 5 to 20 are usual")
-        if self.temperature is None or not 0.0 < self.temperature < np.inf:
-            raise ValueError(f"temperature must be above 0 K with a biasfactor, got {self.temperature}; give it")
-
-    def require(self, names: Sequence[str], periods: Periods) -> None:
-        """Refuse settings that do not go with collective variables of these names and periods.
-
-        Raises:
-            ValueError: the number of widths or axes, an unknown name, an axis that is no period long.
-        """
-        if not 1 <= len(names) <= MOST_VARIABLES:
-            raise ValueError(f"bias must act on 1 to {MOST_VARIABLES} collective variables, got {len(names)}")
-        for what, items in (("sigma", self.sigma), ("grid", self.grid)):
-            if items and len(items) != len(names):
-                raise ValueError(
-                    f"{what} must be given for each of {', '.join(names)}, got {len(items)}; give {len(names)}"
-                )
-        for term in self.terms:
-            if term.name not in names:
-                raise ValueError(f"walls and moving must name one of {', '.join(names)}, got '{term.name}'; correct it")
-        for name, axis, period in zip(names, self.grid, periods, strict=False):
-            if period is not None and abs(axis.high - axis.low - period) > SAME_PERIOD * period:
-                raise ValueError(
-                    f"grid of {name} must be one period long, {period:.17g}, got {axis.high - axis.low:.17g}; give "
-                    f"{-period / 2:.17g}, {period / 2:.17g}"
-                )
-
-    @property
-    def terms(self) -> tuple[Wall | Moving, ...]:
-        """Walls and moving restraints."""
-        return (*self.walls, *self.moving)
-
-    @property
-    def has_hills(self) -> bool:
-        """Whether hills are added."""
-        return self.pace is not None
-
-    def tempered(self, bias: float) -> float:
-        """Height in eV of a hill that is added where the bias of hills is `bias` eV."""
-        assert self.height is not None
-        if self.biasfactor is None:
-            return self.height
-        assert self.temperature is not None
-        return float(self.height * np.exp(-bias / (ase.units.kB * self.temperature * (self.biasfactor - 1.0))))
 
 
 @dataclass(frozen=True)
@@ -253,7 +110,7 @@ class Grid:
 
     def __init__(self, names: Sequence[str], axes: Sequence[Axis], periods: Periods) -> None:
         self.names, self.axes, self.periods = names, axes, periods
-        self.spacing = [(axis.high - axis.low) / axis.n for axis in axes]
+        self.spacing = [axis.spacing for axis in axes]
         self.nodes: list[Floats] = [
             np.asarray(axis.low + h * np.arange(axis.n + (period is None)), dtype=np.float64)
             for axis, h, period in zip(axes, self.spacing, periods, strict=True)
@@ -358,7 +215,8 @@ class Bias:
 
     def __init__(self, settings: BiasSettings, names: Sequence[str], periods: Periods) -> None:
         settings.require(names, periods)
-        self.settings, self.names, self.periods = settings, tuple(names), tuple(periods)
+        self.settings = settings.snapped(periods) if settings.grid else settings
+        self.names, self.periods = tuple(names), tuple(periods)
         self.work = 0.0
         self.clear()
 

@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rhopot.export.metadynamics_bias import Hills, Periods
+from rhopot.export.metadynamics_bias import Hills
+from rhopot.export.metadynamics_settings import Periods
 from rhopot.potentials.files import write_text
 from rhopot.potentials.plumed_files import (
     ANGSTROM_PER_NM,

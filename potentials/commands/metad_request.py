@@ -5,7 +5,6 @@ What it shares with `rhopot md` is read by `rhopot.potentials.commands.md_reques
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,21 @@ import ase.units
 from ase import Atoms
 
 from rhopot.export.cv_file import LoadedCv, load_cv
-from rhopot.export.metadynamics_bias import Axis, Bias, BiasSettings, Moving, Wall
+from rhopot.export.metadynamics_bias import Bias
+from rhopot.export.metadynamics_settings import Axis, BiasSettings, Moving, Wall
+from rhopot.potentials import plumed_files
 from rhopot.potentials.commands.md_request import MdRequest
 from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings
 from rhopot.potentials.lammps.metadynamics import Metadynamics
 from rhopot.potentials.properties.potential import Potential
 
 Terms = tuple[tuple[str, ...], ...]
+EXAMPLES = {
+    "grid": "0,10,200 or -pi,pi,100",
+    "wall_lower": "d,1.5,2.0",
+    "wall_upper": "d,4.0,2.0",
+    "moving": "d,2.0,4.0,5.0,0,10000",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,6 @@ class MetadRequest(MdRequest):
             ValueError: numbers without meaning, or that do not go with the variables.
         """
         kelvin = self.temperature[0]
-        periods = (None,) * len(self.grid) if cv is None else cv.card.periods
         walls = [_wall("wall_lower", each) for each in self.wall_lower]
         walls += [_wall("wall_upper", each) for each in self.wall_upper]
         settings = BiasSettings(
@@ -86,18 +92,13 @@ class MetadRequest(MdRequest):
             pace=self.pace,
             biasfactor=None if self.biasfactor == 0.0 else self.biasfactor,
             temperature=kelvin,
-            grid=tuple(
-                _snapped(Axis(*_parsed("grid", "lo,hi,n", "ffi", each)), period)
-                for each, period in zip(self.grid, [*periods, *(None for _ in self.grid)], strict=False)
-            ),
+            grid=tuple(Axis(*_parsed("grid", "lo,hi,n", "ppi", each)) for each in self.grid),
             walls=tuple(walls),
             moving=tuple(
                 Moving(*_parsed("moving", "name,from,to,kappa,first,last", "sfffii", each)) for each in self.moving
             ),
         )
-        if cv is not None:
-            Bias(settings, cv.card.names, cv.card.periods)
-        return settings
+        return settings if cv is None else Bias(settings, cv.card.names, cv.card.periods).settings
 
     def metadynamics(self, cv: LoadedCv) -> Metadynamics:
         """The bias and its files, of collective variables that were loaded."""
@@ -127,21 +128,14 @@ def _wall(key: str, words: Sequence[str]) -> Wall:
     return Wall(name, at, kappa, upper=key == "wall_upper")
 
 
-def _snapped(axis: Axis, period: float | None) -> Axis:
-    """An axis that is a period long but for the digits that one writes: -3.1416,3.1416 is one turn."""
-    if period is None or not math.isclose(axis.high - axis.low, period, rel_tol=1e-3):
-        return axis
-    return Axis(axis.low, axis.low + period, axis.n)
-
-
 def _parsed(key: str, form: str, kinds: str, words: Sequence[str]) -> list[Any]:
-    """Words of one term: names (s), numbers (f) and whole numbers (i).
+    """Words of one term: names (s), numbers (f), whole numbers (i), and numbers or multiples of pi (p).
 
     Raises:
         ValueError: another number of words, or words of another kind.
     """
-    readers: dict[str, Any] = {"s": str, "f": float, "i": int}
+    readers: dict[str, Any] = {"s": str, "f": float, "i": int, "p": plumed_files.number}
     try:
         return [readers[kind](word) for kind, word in zip(kinds, words, strict=True)]
     except ValueError as error:
-        raise ValueError(f"{key} must be {form}, got '{','.join(words)}'; correct it") from error
+        raise ValueError(f"{key} must be {form}, got '{','.join(words)}'; write {EXAMPLES[key]}") from error

@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
-from rhopot.export.metadynamics_bias import BiasSettings
+from rhopot.export.metadynamics_settings import BiasSettings
 from rhopot.potentials.lammps.input_decks import DataFile, number
 
 HILLS, COLVAR = "HILLS", "COLVAR"

@@ -8,11 +8,14 @@ import ase.units
 import numpy as np
 import pytest
 
-from rhopot.export.metadynamics_bias import Axis, Bias, BiasSettings, ExplicitHills, Grid, Hills, Moving, Wall
+from rhopot.export.metadynamics_bias import Bias, ExplicitHills, Grid, Hills
+from rhopot.export.metadynamics_settings import Axis, BiasSettings, Moving, Wall
 
 TWO_PI = 2.0 * math.pi
 NAMES, PERIODS = ("d", "phi", "q"), (None, TWO_PI, None)
 AXES = (Axis(-1.0, 4.0, 40), Axis(-math.pi, math.pi, 50), Axis(-2.0, 2.0, 32))
+
+WALLS = (Wall("d", 2.0, 1.5, upper=True),)
 
 
 def hills(n: int, count: int = 12, seed: int = 0) -> Hills:
@@ -202,6 +205,7 @@ def test_outside_of_the_grid() -> None:
         ({"biasfactor": 1.0, "temperature": 300.0}, "biasfactor must be above 1, got 1"),
         ({"biasfactor": 10.0}, "temperature must be above 0 K with a biasfactor, got None"),
         ({"grid": (Axis(1.0, 0.0, 10),)}, "grid must be a lower limit, an upper limit"),
+        ({"height": None, "sigma": (), "pace": None, "grid": AXES[:1], "walls": WALLS}, "grid must go with hills"),
         ({"walls": (Wall("d", 1.0, -1.0, True),)}, "kappa must be above 0, got -1 for d"),
         ({"moving": (Moving("d", 1.0, 2.0, 1.0, 7, 7),)}, "moving must end at a later step"),
     ],
@@ -220,5 +224,27 @@ def test_settings_that_do_not_go_with_the_variables() -> None:
     ):
         with pytest.raises(ValueError, match=sentence):
             Bias(given, names, [None] * len(names))
-    with pytest.raises(ValueError, match=r"grid of phi must be one period long, 6\.28.*, got 6; give -3\.14"):
-        Bias(settings(1, grid=(Axis(-3.0, 3.0, 10),)), ["phi"], [TWO_PI])
+    with pytest.raises(ValueError, match=r"grid of phi must be one period long, 6\.28.*, got 6; give -pi, pi"):
+        Bias(settings(1, grid=(Axis(-3.0, 3.0, 100),)), ["phi"], [TWO_PI])
+
+
+def test_a_grid_coarser_than_half_of_sigma_is_refused() -> None:
+    """The interpolation would be wrong by more than the height of the hills."""
+    with pytest.raises(
+        ValueError, match=r"spacing must be at most half of sigma, got 0\.4 of d with sigma 0\.1; give 60 intervals"
+    ):
+        Bias(settings(1, sigma=(0.1,), grid=(Axis(4.0, 6.0, 5),)), ["d"], [None])
+    both = settings(2, sigma=(0.4, 0.1), grid=(AXES[0], AXES[1]))
+    with pytest.raises(ValueError, match=r"got 0\.1257 of phi with sigma 0\.1; give 189 intervals"):
+        Bias(both, NAMES[:2], PERIODS[:2])
+    Bias(settings(1, sigma=(0.1,), grid=(Axis(4.0, 6.0, 40),)), ["d"], [None])
+    Bias(settings(1, sigma=(0.1,), grid=(Axis(4.0, 6.0, 60),)), ["d"], [None])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "exact"),
+    [(-3.1416, 3.1416, -math.pi), (-3.14, 3.14, -math.pi), (0.0, 6.2832, 0.0), (-1.0, 5.2832, -1.0)],
+)
+def test_limits_that_are_a_period_but_for_their_digits(low: float, high: float, exact: float) -> None:
+    axis = Bias(settings(1, grid=(Axis(low, high, 60),)), ["phi"], [TWO_PI]).settings.grid[0]
+    assert (axis.low, axis.high) == (exact, exact + TWO_PI)

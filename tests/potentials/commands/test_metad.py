@@ -236,6 +236,7 @@ def test_variables_that_leave_their_grid(
         (["--wall-upper", "d,1"], "wall_upper must be name,at,kappa, got 'd,1'"),
         (["--moving", "d,1,2,x,0,10"], "moving must be name,from,to,kappa,first,last, got 'd,1,2,x,0,10'"),
         (["--grid", "0,5,2.5"], "grid must be lo,hi,n, got '0,5,2.5'"),
+        (["--grid", "2,3,10"], "grid spacing must be at most half of sigma, got 0.1 of d with sigma 0.05; give 60"),
         (["--walkers", "0"], "walkers must be 1 or more, got 0"),
         (["--group", "Au"], "group must be elements of the structure or numbers of atoms from 1 to 4, got 'Au'"),
         (["--cv", "nothing.pt"], "file of collective variables must exist, got no file at 'nothing.pt'"),
@@ -258,7 +259,8 @@ def test_what_must_be_given(copper: str, variables: Path, tmp_path: Path, capsys
         assert sentence in capsys.readouterr().err
 
 
-def test_a_turn_may_be_written_with_few_digits(copper: str, variables: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limits", ["-3.1416,3.1416", "-pi,pi", "0,2pi"])
+def test_a_turn_may_be_written_with_few_digits(limits: str, copper: str, variables: Path, tmp_path: Path) -> None:
     command = ["metad", copper, *EMT, *FAST, "--cv", str(variables / "phi.pt"), "--sigma", "0.1", "--grid"]
-    assert main([*command, "-3.1416,3.1416,60", "--steps", "10", "-o", str(tmp_path / "metad")]) == 0
+    assert main([*command, f"{limits},130", "--steps", "10", "-o", str(tmp_path / "metad")]) == 0
     assert read_table(tmp_path / "metad" / "HILLS").limits("phi") == (-np.pi, np.pi)
