@@ -230,26 +230,3 @@ def write_table(
     if np.ndim(values) != 2 or np.shape(values)[1] != len(fields):
         raise ValueError(f"values must have a column for each of {', '.join(fields)}, got shape {np.shape(values)}")
     write_text(Path(path), header(fields, constants) + (rows(values, digits) if len(values) else ""))
-
-
-def merge_tables(tables: Sequence[PlumedTable], order: str = "time") -> PlumedTable:
-    """Rows of several walkers as one table, sorted by a column (stable: rows of equal time in the order of the files).
-
-    Raises:
-        ValueError: no tables, or tables with different columns or constants.
-    """
-    if not tables:
-        raise ValueError("tables must hold at least one, got none; name a file")
-    first = tables[0]
-    for other in tables[1:]:
-        if other.fields != first.fields or dict(other.constants) != dict(first.constants):
-            raise ValueError(
-                f"files of several walkers must have the same header, got others in '{first.source}' and "
-                f"'{other.source}'; analyze them one by one"
-            )
-    if len(tables) == 1:
-        return first
-    values = np.concatenate([table.values for table in tables])
-    values = values[np.argsort(values[:, first.fields.index(order)], kind="stable")]
-    notes = tuple(note for table in tables for note in table.notes)
-    return PlumedTable(first.fields, values, first.constants, notes, ", ".join(table.source for table in tables))

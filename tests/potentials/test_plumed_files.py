@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rhopot.potentials.plumed_files import header, merge_tables, number, read_table, rows, write_table
+from rhopot.potentials.plumed_files import header, number, read_table, rows, write_table
 
 FIELDS = ("time", "d", "phi", "sigma_d", "sigma_phi", "height", "biasf")
 SET = {"multivariate": "false", "kerneltype": "gaussian", "min_phi": "-pi", "max_phi": "pi", "rhopot_unit_d": "A"}
@@ -83,18 +83,6 @@ def test_a_line_that_a_restart_continued_is_dropped(tmp_path: Path) -> None:
     found = read_table(table(tmp_path / "COLVAR", text))
     np.testing.assert_array_equal(found.values, [[0.0, 1.0], [1.0, 2.5]])
     assert "line 3: an incomplete line was dropped" in found.notes[0]
-
-
-def test_walkers_are_merged_by_time(tmp_path: Path) -> None:
-    for k, times in enumerate(([1.0, 3.0], [1.0, 2.0])):
-        write_table(tmp_path / f"HILLS.{k}", ("time", "d"), np.array([[t, k] for t in times]), SET)
-    walkers = [read_table(tmp_path / f"HILLS.{k}") for k in range(2)]
-    np.testing.assert_array_equal(merge_tables(walkers).values, [[1, 0], [1, 1], [2, 1], [3, 0]])
-    write_table(tmp_path / "HILLS.2", ("time", "e"), np.array([[0.0, 0.0]]), SET)
-    with pytest.raises(ValueError, match="files of several walkers must have the same header"):
-        merge_tables([*walkers, read_table(tmp_path / "HILLS.2")])
-    with pytest.raises(ValueError, match="tables must hold at least one"):
-        merge_tables([])
 
 
 @pytest.mark.parametrize(
