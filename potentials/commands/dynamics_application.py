@@ -125,7 +125,7 @@ def md(
     )
 
 
-@COMMANDS.command("metad", members=False)
+@COMMANDS.command("metad", members=False, both=False)
 def metad(
     options: PropertyOptions,
     cv: Annotated[
@@ -148,7 +148,7 @@ def metad(
         typer.Option(
             "--sigma",
             help="Widths of hills, of each variable in its unit: 0.1 or 0.1,0.3; a third of the standard deviation of "
-            "the variable without bias is usual.",
+            "the variable without bias is usual. Left out: no hills, walls and moving restraints alone.",
             metavar="S[,S]",
         ),
     ] = None,
@@ -165,8 +165,8 @@ def metad(
         list[str] | None,
         typer.Option(
             "--grid",
-            help="Interpolate the bias on n intervals, for long runs; once for each variable. Spacing: half of sigma "
-            "or less.",
+            help="Interpolate the bias on n intervals, for long runs; once for each variable, a period: -pi,pi,100. "
+            "Spacing: half of sigma or less.",
             metavar="LO,HI,N",
         ),
     ] = None,
@@ -245,6 +245,8 @@ def metad(
     ] = None,
 ) -> None:
     """Metadynamics: free energies along collective variables, plain or well-tempered.
+
+    Without --sigma there are no hills: walls and moving restraints alone.
 
     Writes HILLS and COLVAR in PLUMED's format and units, trajectory_ENGINE.extxyz and thermo_ENGINE.csv (energies and
     forces with the bias), a picture, metad.json, and in.metad with fix rhopot/metad for LAMMPS. A run that was stopped

@@ -5,36 +5,35 @@ The runs are those of `properties.metadynamics_ase` and `properties.metadynamics
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from rich.text import Text
 
 from rhopot.export.cv_file import load_cv
-from rhopot.export.metadynamics_bias import ExplicitHills
-from rhopot.export.metadynamics_files import Columns, decoded
-from rhopot.potentials import plots
+from rhopot.export.metadynamics_files import Columns
+from rhopot.export.metadynamics_settings import BiasSettings
 from rhopot.potentials.commands.md import Uncertain, print_run
 from rhopot.potentials.commands.md_request import read_request
 from rhopot.potentials.commands.metad_request import MetadRequest
+from rhopot.potentials.commands.metad_summary import summarize
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_task import PropertyTask, Quantity
 from rhopot.potentials.console import bar
 from rhopot.potentials.lammps.dynamics_settings import Ended
-from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, PlumedTable, read_table
 from rhopot.potentials.properties.dynamics_ase import read_table as read_thermo
 from rhopot.potentials.properties.engine import Advance
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
 from rhopot.potentials.properties.metadynamics_ase import STATE, run_metadynamics_in_ase, walker_files
 from rhopot.potentials.properties.metadynamics_lammps import run_metadynamics_in_lammps, write_metadynamics_input
 from rhopot.potentials.structures.velocities import thermal_momenta
-from rhopot.potentials.units import Floats
 
 STEM = "metad"
-SHOWN = 2000  # configurations at which the final bias is evaluated for its range
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,28 @@ def metad(options: PropertyOptions, config: Path | None, restart: bool, **given:
     options, request = read_request(options, config, given, MetadRequest)
     run = MetadRun(options, request, restart=restart)
     run.say()
-    run.report(run.carry_out())
+    with _how_to_go_on():
+        ended = run.carry_out()
+    run.report(ended)
+
+
+@contextmanager
+def _how_to_go_on() -> Iterator[None]:
+    """Let whatever stops a run say how it is continued."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note("the same command with --restart goes on from the last saved state")
+        raise
+
+
+class _Task(PropertyTask):
+    """A task whose table has no column of deviations: metadynamics is not run with the members of an ensemble."""
+
+    def _table(self, rows: Sequence[Quantity]) -> tuple[list[str], list[list[str | Text]]]:
+        columns, lines = super()._table(rows)
+        k = columns.index("+-")
+        return columns[:k] + columns[k + 1 :], [line[:k] + line[k + 1 :] for line in lines]
 
 
 class MetadRun:
@@ -60,10 +80,10 @@ class MetadRun:
     def __init__(self, options: PropertyOptions, request: MetadRequest, *, restart: bool) -> None:
         if options.engine == "both":
             raise ValueError(
-                "--engine must be ase or lammps for metadynamics, got both; run it twice, in a folder each"
+                "--engine must be ase or lammps for metadynamics, got both; run each in a folder of its own"
             )
-        self.request, self.restart = request, restart
-        self.task = PropertyTask(
+        self.request, self.restart, self.ran = request, restart, False
+        self.task = _Task(
             "metad", options, request.key(), require=lambda task: request.require(task.structure, task.potential)
         )
         self.name = next(iter(self.task.structures))
@@ -96,8 +116,6 @@ class MetadRun:
         folder, task = self.task.folder, self.task
         there = [name for pair in self.metadynamics.files for name in pair if (folder / name).is_file()]
         if self.restart:
-            if not there:
-                task.console.print(f"note: nothing to go on with in {folder}; the run begins")
             for engine in ("ase", "lammps"):
                 task.kept.refuse_fewer_steps(f"{engine}: ", self.settings.steps, folder)
             return
@@ -117,15 +135,9 @@ class MetadRun:
         variables = ", ".join(
             f"{name} ({unit})" if unit else name for name, unit in zip(card.names, card.units, strict=True)
         )
-        task.console.print(
-            f"collective variables of {self.request.cv}: {variables}; centers: {self.request.group or 'all atoms'}"
-        )
+        task.console.print(f"collective variables of {self.request.cv}: {variables}; {self._read_atoms()}")
         parts = [
-            f"hills of {bias.height:.4g} eV every {bias.pace} steps, sigma {', '.join(f'{s:g}' for s in bias.sigma)}",
-            "plain (all hills of one height)"
-            if bias.biasfactor is None
-            else f"well-tempered, biasfactor {bias.biasfactor:g}",
-            "; ".join(f"grid {a.low:.5g} to {a.high:.5g} in {a.n} intervals" for a in bias.grid) or "no grid",
+            *self._hills(bias),
             *(
                 f"{'upper' if w.upper else 'lower'} wall of {w.name} at {w.at:g}, {w.kappa:g} {self._stiffness(w.name)}"
                 for w in bias.walls
@@ -138,6 +150,26 @@ class MetadRun:
             f"{self.request.walkers} walker{'s' * (self.request.walkers > 1)}",
         ]
         task.console.print("; ".join(parts))
+
+    def _read_atoms(self) -> str:
+        """The atoms that the variables read."""
+        card = self.cv.card
+        given = [f"atoms {' '.join(map(str, card.atoms))}"] if card.atoms else []
+        centers = [f"centers: {self.request.group or 'all atoms of ' + ', '.join(card.symbols)}"]
+        return "; ".join([*given, *(centers if card.reads_edges else [])])
+
+    @staticmethod
+    def _hills(bias: BiasSettings) -> list[str]:
+        """The hills in words."""
+        if not bias.has_hills:
+            return ["no hills"]
+        return [
+            f"hills of {bias.height:.4g} eV every {bias.pace} steps, sigma {', '.join(f'{s:g}' for s in bias.sigma)}",
+            "plain (all hills of one height)"
+            if bias.biasfactor is None
+            else f"well-tempered, biasfactor {bias.biasfactor:g}",
+            "; ".join(f"grid {a.low:.5g} to {a.high:.5g} in {a.n} intervals" for a in bias.grid) or "no grid",
+        ]
 
     def _stiffness(self, name: str) -> str:
         """Unit of a force constant."""
@@ -160,14 +192,18 @@ class MetadRun:
             found = task.kept.get(
                 f"{self.engine}: {self.settings.steps} steps", AllEnded, lambda: self._run(lammps, advance)
             )
+        if self.restart and not self.ran:
+            task.console.print(f"all {self.settings.steps} steps are there: nothing is run; more --steps go on")
         return [Ended(*each) for each in zip(found.steps, found.kinds, found.reasons, strict=True)]
 
     def _run(self, lammps: LammpsEngine | None, advance: Advance) -> AllEnded:
         task = self.task
+        self.ran = True
         given: dict[str, Any] = {
             "limits": self.limits,
             "key": task.kept.key,
             "restart": self.restart,
+            "say": task.console.print,
             "advance": advance,
         }
         if self.engine == "lammps":
@@ -204,7 +240,7 @@ class MetadRun:
             "ended": [asdict(each) for each in ended],
         }
         task.finish({self.name: rows}, further)
-        if rows:
+        if any(row.name == "hills" for row in rows):
             task.console.print(f"next: {self._next(names)}")
         if any(each.kind not in ("", "uncertain") for each in ended):
             raise RuntimeError("; ".join(sentences))
@@ -219,8 +255,10 @@ class MetadRun:
         temperatures = np.concatenate([read_thermo(of.thermo)["temperature_K"] for of in files])
         rows = [self._quantity("temperature, mean", "K", float(np.mean(temperatures)))]
         rows += [self._quantity(name, unit, value) for name, unit, value in summary.rows()]
-        summary.draw(folder / "metad.png", f"{task.potential.name} ({self.engine})")
-        task.console.print(f"files: {', '.join([*(name for pair in names for name in pair), 'metad.png'])}")
+        model = Path(task.potential.name)
+        summary.draw(folder / "metad.png", f"{model.name if model.is_file() else task.potential.name} ({self.engine})")
+        written = [name for pair in names for name in pair if (folder / name).is_file()]
+        task.console.print(f"files: {', '.join([*written, 'metad.png'])}")
         return rows
 
     def _columns(self) -> Columns:
@@ -235,57 +273,3 @@ class MetadRun:
         hills = " ".join(str(self.task.folder / pair[0]) for pair in names)
         colvars = " ".join(f"--colvar {self.task.folder / pair[1]}" for pair in names)
         return f"rhopot fes {hills} {colvars} --temperature {self.settings.temperature[0]:g}"
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run has visited and added.
-
-    n_hills: of all walkers; bias: range in eV of the final bias at what was visited, (low, high); low, high: range of
-    each variable in its unit; tables: COLVAR of each walker; columns: names, units and periods of the variables
-    """
-
-    n_hills: int
-    bias: tuple[float, float]
-    low: Floats
-    high: Floats
-    tables: list[PlumedTable]
-    columns: Columns
-
-    def rows(self) -> list[tuple[str, str, float]]:
-        """Name, unit and value of each number."""
-        found: list[tuple[str, str, float]] = [("hills", "", float(self.n_hills))]
-        found += [("final bias, least", "eV", self.bias[0]), ("final bias, largest", "eV", self.bias[1])]
-        for name, unit, low, high in zip(
-            self.columns.names, self.columns.units, self.low.tolist(), self.high.tolist(), strict=True
-        ):
-            found += [(f"{name}, least", unit, low), (f"{name}, largest", unit, high)]
-        if "moving.work" in self.tables[0].fields:
-            works = [float(table.column("moving.work")[-1]) * EV_PER_KJ_PER_MOL for table in self.tables if len(table)]
-            found += [("work of moving restraints", "eV", float(np.mean(works)))]
-        return found
-
-    def draw(self, path: Path, title: str) -> None:
-        """Variables and bias of the first walker against time."""
-        table = self.tables[0]
-        panels: dict[str, Mapping[str, Floats]] = {}
-        for name, unit, scale in zip(self.columns.names, self.columns.units, self.columns.scale.tolist(), strict=True):
-            label = f"{name} ({'Å' if unit == 'A' else unit})" if unit else name
-            panels[label] = {name: table.column(name) / scale}
-        panels["bias (eV)"] = {"hills": table.column("metad.bias") * EV_PER_KJ_PER_MOL}
-        plots.time_series(path, table.column("time"), panels, title)
-
-
-def summarize(folder: Path, names: Sequence[tuple[str, str]], variables: Sequence[str], columns: Columns) -> Summary:
-    """Read HILLS and COLVAR of all walkers."""
-    total, count = ExplicitHills(columns.periods), 0
-    for hills, _ in names:
-        if (folder / hills).is_file():
-            found = decoded(folder / hills, read_table(folder / hills, allow_no_rows=True), columns)[1]
-            total.add(found)
-            count += len(found)
-    tables = [read_table(folder / colvar) for _, colvar in names]
-    s = np.concatenate([table.columns(variables) for table in tables]) / columns.scale
-    visited = s[:: max(1, len(s) // SHOWN)]
-    bias = [total.evaluate(each)[0] for each in visited]
-    return Summary(count, (min(bias), max(bias)), s.min(axis=0), s.max(axis=0), tables, columns)

@@ -35,9 +35,9 @@ EXAMPLES = {
 class MetadRequest(MdRequest):
     """Options of `rhopot metad`; a key of the YAML file has the name of a field.
 
-    cv: file of collective variables; height: eV, None: k_B T; sigma: of each variable; biasfactor: 0 for hills of one
-    height; pace: steps; grid, wall_lower, wall_upper, moving: words of each; group: elements or numbers of atoms
-    walkers: runs that share their hills; thermostat: of nvt
+    cv: file of collective variables; height: eV, None: k_B T; sigma: of each variable, none: walls and moving
+    restraints alone; biasfactor: 0 for hills of one height; pace: steps; grid, wall_lower, wall_upper, moving: words
+    of each; group: elements or numbers of atoms; walkers: runs that share their hills; thermostat: of nvt
     """
 
     cv: str = ""
@@ -66,13 +66,20 @@ class MetadRequest(MdRequest):
                 f"ensemble must be nvt or npt for metadynamics, got {self.ensemble}; hills would heat it without end"
             )
         if not self.sigma:
-            raise ValueError(
-                "sigma must be given, got none; a third of the standard deviation of the variable in a run without "
-                "bias is usual"
-            )
+            self._require_no_hills()
         if self.walkers < 1:
             raise ValueError(f"walkers must be 1 or more, got {self.walkers}; 1 is the default")
         self.bias(None)
+
+    def _require_no_hills(self) -> None:
+        """Refuse a run without hills that has no other bias, or options of hills."""
+        given = {"height": self.height is not None, "grid": bool(self.grid), "walkers": self.walkers > 1}
+        if not (self.wall_lower or self.wall_upper or self.moving) or any(given.values()):
+            for_what = next((f" with {name}" for name, there in given.items() if there), " for hills")
+            raise ValueError(
+                f"sigma must be given{for_what}, got none; a third of the standard deviation of the variable in a run "
+                "without bias is usual. Walls and moving restraints alone need none"
+            )
 
     def _dynamics(self, timestep: float) -> DynamicsSettings:
         return replace(super()._dynamics(timestep), thermostat=self.thermostat)
@@ -86,11 +93,12 @@ class MetadRequest(MdRequest):
         kelvin = self.temperature[0]
         walls = [_wall("wall_lower", each) for each in self.wall_lower]
         walls += [_wall("wall_upper", each) for each in self.wall_upper]
+        hills = bool(self.sigma)
         settings = BiasSettings(
-            height=ase.units.kB * kelvin if self.height is None else self.height,
+            height=(ase.units.kB * kelvin if self.height is None else self.height) if hills else None,
             sigma=self.sigma,
-            pace=self.pace,
-            biasfactor=None if self.biasfactor == 0.0 else self.biasfactor,
+            pace=self.pace if hills else None,
+            biasfactor=self.biasfactor if hills and self.biasfactor != 0.0 else None,
             temperature=kelvin,
             grid=tuple(Axis(*_parsed("grid", "lo,hi,n", "ppi", each)) for each in self.grid),
             walls=tuple(walls),

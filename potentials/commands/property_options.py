@@ -149,14 +149,14 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _engine(default: str) -> Any:
-    """The type of --engine of a command with this default."""
+def _engine(default: str, both: bool) -> Any:
+    """The type of --engine of a command with this default, which takes both engines or one."""
     return Annotated[
         str | None,
         typer.Option(
             "--engine",
-            help="ase, lammps, or both, which are compared.",
-            metavar="ase|lammps|both",
+            help="ase, lammps, or both, which are compared." if both else "ase or lammps.",
+            metavar="ase|lammps|both" if both else "ase|lammps",
             show_default=default,
         ),
     ]
@@ -169,19 +169,20 @@ class PropertyCommands:
         self._commands: dict[tuple[str, ...], Callable[..., None]] = {}
 
     def command(
-        self, *names: str, engine: str = "ase", members: bool = True
+        self, *names: str, engine: str = "ase", members: bool = True, both: bool = True
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
         """Register a function as a command of these names (the first is shown, the others are aliases).
 
         The function takes `PropertyOptions` first and its own options as keywords; the command has both. engine: the
-        default of --engine; members: whether ensemble members give an error bar, without which there is no --members.
+        default of --engine; members: whether ensemble members give an error bar, without which there is no --members;
+        both: whether --engine both is possible.
         """
 
         def register(run: Callable[..., None]) -> Callable[..., None]:
             own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
             shared = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in (_OPTIONS | {"engine": (_engine(engine), None)}).items()
+                for name, (kind, default) in (_OPTIONS | {"engine": (_engine(engine, both), None)}).items()
                 if members or name != "members"
             ]
             keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
@@ -26,6 +27,26 @@ from rhopot.potentials.properties.dynamics_ase import SECONDS, AseRun, RunFiles
 from rhopot.potentials.properties.engine import Advance, prepare, silent
 
 STATE = "state_ase.npz"
+
+
+Say = Callable[[str], object]
+
+
+def quiet(sentence: str) -> None:
+    """Say nothing."""
+
+
+def goes_on(step: int, timestep: float, hills: int | None) -> str:
+    """From where a run goes on: step, time step in fs, number of hills so far (None: of a bias without)."""
+    kept = "" if hills is None else f", with {hills} hill{'s' * (hills != 1)}"
+    return f"goes on from step {step} ({step * timestep / 1000.0:g} ps){kept}"
+
+
+def begins_anew(folder: Path, metadynamics: Metadynamics) -> str:
+    """Why a run that was to go on begins at its first step, and where the files of before are."""
+    there = [name for pair in metadynamics.files for name in pair if (folder / name).is_file()]
+    kept = f"; {', '.join(there)} of before {'are' if len(there) > 1 else 'is'} kept as bck.*" if there else ""
+    return f"nothing was saved yet: the run begins anew, at step 0{kept}"
 
 
 def walker_files(folder: Path, engine: str, walkers: int) -> list[RunFiles]:
@@ -45,6 +66,7 @@ def run_metadynamics_in_ase(
     key: str = "",
     restart: bool = False,
     advance: Advance = silent,
+    say: Say = quiet,
     seconds: float | None = None,
 ) -> list[Ended]:
     """Run, or go on with, biased dynamics of atoms that carry momenta; how each walker ended.
@@ -59,7 +81,8 @@ def run_metadynamics_in_ase(
         key: names the run; a state with another key is not continued.
         restart: go on from the saved state, where there is one.
         advance: called with the number of steps made.
-        seconds: between saved states, by default `SECONDS`.
+        say: called with a sentence that tells from where a run with `restart` goes on.
+        seconds: between saved states, by default `SECONDS`; the first one is made at once.
 
     Raises:
         ValueError: see `DynamicsSettings.require`; settings that do not go with the variables, files of others.
@@ -75,7 +98,9 @@ def run_metadynamics_in_ase(
         for atoms, observer, each in zip(starts, observers, files, strict=True)
     ]
     several = _Several(runs, observers, metadynamics.bias.pace if len(runs) > 1 else None)
-    return several.finished(folder / STATE, state, advance, SECONDS if seconds is None else seconds)
+    if restart and state is None:
+        say(begins_anew(folder, metadynamics))
+    return several.finished(folder / STATE, state, advance, say, SECONDS if seconds is None else seconds)
 
 
 def _biased(
@@ -118,11 +143,17 @@ class _Several:
     def __init__(self, runs: list[AseRun], observers: list[MetadynamicsCalculator], pace: int | None) -> None:
         self.runs, self.observers, self.pace = runs, observers, pace
 
-    def finished(self, path: Path, state: list[dict[str, Any]] | None, advance: Advance, seconds: float) -> list[Ended]:
+    def finished(
+        self, path: Path, state: list[dict[str, Any]] | None, advance: Advance, say: Say, seconds: float
+    ) -> list[Ended]:
         """Make all steps that are left."""
         if state is not None and not all(run.restore(each) for run, each in zip(self.runs, state, strict=True)):
             raise ValueError(f"'{path}' must stand beside the trajectories of its run, got none; give --overwrite")
-        saved = time.monotonic()
+        if state is not None:
+            first, has_hills = self.runs[0], self.observers[0].bias.settings.has_hills
+            count = sum(observer.deposition.count for observer in self.observers) if has_hills else None
+            say(goes_on(first.step_number, first.settings.timestep, count))
+        saved = -np.inf  # a run that is stopped early goes on, too
         with ThreadPoolExecutor(len(self.runs)) as pool, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # atoms far outside of what a grid was prepared for: seen in what follows
             ended = [None] * len(self.runs) if state is not None else [run.begin() for run in self.runs]

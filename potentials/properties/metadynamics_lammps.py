@@ -14,16 +14,24 @@ from pathlib import Path
 
 from ase import Atoms
 
+from rhopot.export.metadynamics_files import SAME_TIME
 from rhopot.potentials.files import write_text
-from rhopot.potentials.lammps.dynamics import MAGIC, dynamics_input, how_it_ended, remove_run
+from rhopot.potentials.lammps.dynamics import (
+    MAGIC,
+    dynamics_input,
+    how_it_ended,
+    newest_restart,
+    remove_run,
+)
 from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings, Ended, Limits
 from rhopot.potentials.lammps.input_decks import DataFile, write_data
 from rhopot.potentials.lammps.metadynamics import Metadynamics, partition_words
 from rhopot.potentials.lammps.process import LammpsError, run_lammps
+from rhopot.potentials.plumed_files import read_table
 from rhopot.potentials.properties.dynamics_lammps import run_in_lammps, watched, write_dynamics_input, write_files
 from rhopot.potentials.properties.engine import Advance, silent
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.metadynamics_ase import walker_files
+from rhopot.potentials.properties.metadynamics_ase import Say, begins_anew, goes_on, quiet, walker_files
 
 WALKER = "${w}"  # in an input: the number of a walker
 
@@ -53,6 +61,7 @@ def run_metadynamics_in_lammps(
     key: str = "",
     restart: bool = False,
     advance: Advance = silent,
+    say: Say = quiet,
 ) -> list[Ended]:
     """Run, or go on with, biased dynamics of atoms that carry momenta; how each walker ended (see the run in ASE).
 
@@ -66,11 +75,72 @@ def run_metadynamics_in_lammps(
         for stem in (engine.stem, *(f"{engine.stem}.{k}" for k in range(metadynamics.walkers))):
             remove_run(engine.folder, stem)
     if metadynamics.walkers == 1:
-        ended = run_in_lammps(
-            engine, starts[0], settings, limits=limits, key=key, advance=advance, added=metadynamics.lines
-        )
+        start = _Start(engine, metadynamics, settings, say)
+        if restart and not start.saved(key):
+            say(begins_anew(engine.folder, metadynamics))
+        try:
+            ended = run_in_lammps(
+                engine,
+                starts[0],
+                settings,
+                limits=limits,
+                key=key,
+                advance=start.before(advance) if restart else advance,
+                added=metadynamics.lines,
+            )
+        finally:
+            if restart:
+                start.look()
         return [ended]
-    return _run_walkers(engine, starts, metadynamics, settings, limits, key, advance)
+    return _run_walkers(engine, starts, metadynamics, settings, limits, key, advance, say if restart else quiet)
+
+
+class _Start:
+    """Says from which step LAMMPS goes on, which its log is named after."""
+
+    def __init__(self, engine: LammpsEngine, metadynamics: Metadynamics, settings: DynamicsSettings, say: Say) -> None:
+        self.folder, self.stem = engine.folder, engine.stem
+        self.metadynamics, self.settings, self.say = metadynamics, settings, say
+        self._known = self._logs()
+        self._said = False
+
+    def saved(self, key: str) -> bool:
+        """Whether there is a state of this run; without one there is nothing to look for."""
+        known = self.folder / f"{self.stem}.run"
+        found = known.is_file() and known.read_text(encoding="utf-8") == key
+        self._said = not (found and newest_restart(self.folder, self.stem) is not None)
+        return not self._said
+
+    def before(self, advance: Advance) -> Advance:
+        """`advance`, with a look first."""
+
+        def looked(step: int) -> None:
+            self.look()
+            advance(step)
+
+        return looked
+
+    def look(self) -> None:
+        """Say it once LAMMPS has begun."""
+        begun = [step for (step, when) in self._logs() - self._known]
+        if begun and not self._said:
+            self._said = True
+            say_where(self.folder, self.metadynamics, self.settings, max(begun), self.say)
+
+    def _logs(self) -> set[tuple[int, int]]:
+        """First step of each log, and when it was changed."""
+        pattern = re.compile(rf"{re.escape(self.stem)}\.(\d+)\.log")
+        found = [(pattern.fullmatch(file.name), file) for file in self.folder.glob(f"{self.stem}.*.log")]
+        return {(int(match.group(1)), file.stat().st_mtime_ns) for match, file in found if match is not None}
+
+
+def say_where(folder: Path, metadynamics: Metadynamics, settings: DynamicsSettings, step: int, say: Say) -> None:
+    """Say from which step a run goes on, with how many hills of all walkers."""
+    time = step * settings.timestep / 1000.0
+    files = (folder / name for name, _ in metadynamics.files)
+    tables = [read_table(file, allow_no_rows=True) for file in files if file.is_file() and file.stat().st_size]
+    count = sum(int((table.column("time") <= time + SAME_TIME).sum()) for table in tables)
+    say(goes_on(step, settings.timestep, count if metadynamics.bias.has_hills else None))
 
 
 def _run_walkers(
@@ -81,6 +151,7 @@ def _run_walkers(
     limits: Limits,
     key: str,
     advance: Advance,
+    say: Say,
 ) -> list[Ended]:
     if engine.ranks % metadynamics.walkers:
         raise ValueError(
@@ -98,8 +169,11 @@ def _run_walkers(
         write_text(known, key)
     step = common_step(folder, stems)
     if step is None:
+        say(begins_anew(folder, metadynamics))
         for stem in stems:
             remove_run(folder, stem)
+    else:
+        say_where(folder, metadynamics, settings, step, say)
     name = f"in.{engine.stem}" if step is None else f"in.{engine.stem}.restart"
     text = _input(engine, data[0], metadynamics, settings, limits, step)
     error = ""

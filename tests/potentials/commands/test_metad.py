@@ -14,9 +14,11 @@ from ase.build import bulk
 
 from rhopot.export.cv_card import CvCard
 from rhopot.export.cv_file import save_cv
+from rhopot.export.metadynamics_files import Columns
 from rhopot.potentials.collective_variables import Dihedral, Distance
 from rhopot.potentials.commands import main
-from rhopot.potentials.plumed_files import read_table
+from rhopot.potentials.commands.metad_summary import Summary
+from rhopot.potentials.plumed_files import PlumedTable, read_table
 from rhopot.potentials.properties.integrators import Integrator
 
 EMT = ["--calculator", "ase.calculators.emt:EMT"]
@@ -72,13 +74,22 @@ def test_files_and_summary(copper: str, variables: Path, tmp_path: Path, capsys:
     rows = json.loads((folder / "metad.json").read_text())["structures"]["copper"]
     assert rows["hills"]["ase"] == 12
     assert rows["d, largest"]["ase"] == pytest.approx(max(distances), abs=1e-6)
-    assert 0.0 < rows["final bias, least"]["ase"] < rows["final bias, largest"]["ase"] < 12 * 0.02
+    least, largest = (rows[f"final bias at the lines of COLVAR, {end}"]["ase"] for end in ("least", "largest"))
+    assert 0.0 < least < largest < 12 * 0.02
+    assert "+-" not in said, "no column that is always empty"
+    assert "; atoms 1 2\n" in said
+    assert "centers" not in said
     assert (folder / "metad.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize("extra", [["--thermostat", "langevin"], ["--ensemble", "npt"], ["--walkers", "2"]])
 def test_a_stopped_run_goes_on(
-    extra: list[str], copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    extra: list[str],
+    copper: str,
+    variables: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Interrupted in the 33rd step, with states saved at every frame: hills and lines are those of a whole run."""
     command = [*words(copper, variables), *extra, "--moving", "d,2.5,2.8,0.5,10,50", "-o"]
@@ -94,7 +105,12 @@ def test_a_stopped_run_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(Integrator, "step", interrupted)
         assert main([*command, str(tmp_path / "parts")]) == 130
+    stopped = capsys.readouterr()
+    assert "the same command with --restart goes on from the last saved state" in stopped.err
+    assert "goes on from step" not in stopped.out
     assert main([*command, str(tmp_path / "parts"), "--restart"]) == 0
+    kept = 12 if "--walkers" in extra else 6
+    assert f"goes on from step 30 (0.12 ps), with {kept} hills\n" in capsys.readouterr().out
 
     ends = ["", ".0", ".1"]
     names = [
@@ -110,6 +126,115 @@ def test_a_stopped_run_goes_on(
     )
     for name, row in first.items():
         assert second[name]["ase"] == pytest.approx(row["ase"], rel=1e-9), name
+
+
+def test_a_run_that_saved_nothing_begins_anew_and_says_so(
+    copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "metad"
+    command = [*words(copper, variables), "--every", "20", "--pace", "10", "-o", str(folder)]
+    step = Integrator.step
+
+    def interrupted(self: Integrator) -> None:
+        if self.step_number == 7:
+            raise KeyboardInterrupt
+        step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Integrator, "step", interrupted)
+        assert main(command) == 130
+    capsys.readouterr()
+    assert main([*command, "--restart"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing was saved yet: the run begins anew, at step 0; HILLS, COLVAR of before are kept as bck.*" in said
+    assert (folder / "bck.0.HILLS").is_file()
+    assert len(read_table(folder / "HILLS")) == 6
+    assert main([*command, "--restart"]) == 0
+    assert "all 60 steps are there: nothing is run; more --steps go on" in capsys.readouterr().out
+
+
+def test_a_short_run_that_is_stopped_has_a_state(
+    copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first state is saved at the first frame or hill, not seconds later."""
+    command = [*words(copper, variables), "-o", str(tmp_path / "metad")]
+    step = Integrator.step
+
+    def interrupted(self: Integrator) -> None:
+        if self.step_number == 33:
+            raise KeyboardInterrupt
+        step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Integrator, "step", interrupted)
+        assert main(command) == 130
+    assert main([*command, "--restart"]) == 0
+    assert "goes on from step 5 (0.02 ps), with 1 hill\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bias", [["--moving", "d,2.5,2.8,0.5,10,50"], ["--wall-upper", "d,2.5,1"]])
+def test_walls_and_moving_restraints_without_hills(
+    bias: list[str], copper: str, variables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "metad"
+    command = ["metad", copper, *EMT, *FAST, "--cv", str(variables / "d.pt"), *bias, "-o", str(folder)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "no hills; " in said
+    assert "next: rhopot fes" not in said
+    assert "files: COLVAR, metad.png" in said
+    assert not (folder / "HILLS").exists()
+    term = "moving.bias" if "--moving" in bias else "walls.bias"
+    assert read_table(folder / "COLVAR").column(term).max() > 0.0
+    assert main([*command, "--restart", "--steps", "80"]) == 0
+    assert "goes on from step 60 (0.24 ps)\n" in capsys.readouterr().out
+    for further, sentence in (
+        (["--walkers", "2"], "sigma must be given with walkers, got none"),
+        (["--height", "0.1"], "sigma must be given with height, got none"),
+    ):
+        assert main([*command, *further]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_no_command_is_proposed_where_no_hill_was_added(
+    copper: str, variables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words(copper, variables), "--pace", "500", "-o", str(tmp_path / "metad")]) == 0
+    assert "next: rhopot fes" not in capsys.readouterr().out
+
+
+def test_picture_of_all_walkers(copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, object] = {}
+
+    def draw(path: Path, time: np.ndarray, panels: dict[str, dict[str, np.ndarray]], title: str) -> None:
+        drawn.update(time=time, panels=panels, title=title)
+
+    monkeypatch.setattr("rhopot.potentials.plots.time_series", draw)
+    assert main([*words(copper, variables), "--walkers", "2", "-o", str(tmp_path / "metad")]) == 0
+    panels = drawn["panels"]
+    assert {label: list(curves) for label, curves in panels.items()} == {  # type: ignore[attr-defined]
+        "d (Å)": ["walker 0", "walker 1"],
+        "bias of hills (eV)": ["walker 0", "walker 1"],
+    }
+    for k in range(2):
+        found = panels["d (Å)"][f"walker {k}"]  # type: ignore[index]
+        assert found == pytest.approx(10.0 * read_table(tmp_path / "metad" / f"COLVAR.{k}").column("d"))
+    assert drawn["title"] == "ase.calculators.emt:EMT (ase)"
+
+
+def test_energies_of_distant_hills_are_zero() -> None:
+    columns = Columns(("d",), ("A",), (None,))
+    table = PlumedTable(("time", "d"), np.zeros((1, 2)))
+    summary = Summary(3, (5e-204, 0.1), np.zeros(1), np.ones(1), [table], columns)
+    assert [value for name, _, value in summary.rows() if name.endswith("COLVAR, least")] == [0.0]
+
+
+def test_help_offers_the_engines_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metad", "--help"]) == 0
+    found = " ".join(capsys.readouterr().out.split())
+    assert "ase|lammps" in found
+    assert "both, which are compared" not in found
+    assert "ase|lammps|both" not in found
 
 
 def test_walkers_share_their_hills(copper: str, variables: Path, tmp_path: Path) -> None:
@@ -159,7 +284,12 @@ def test_a_folder_with_a_run(copper: str, variables: Path, tmp_path: Path, capsy
 @pytest.mark.slow
 @pytest.mark.parametrize("walkers", [1, 2])
 def test_lammps(
-    walkers: int, trained_model: Callable[[str], Path], alloy: str, variables: Path, tmp_path: Path
+    walkers: int,
+    trained_model: Callable[[str], Path],
+    alloy: str,
+    variables: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Values and hills are those of ASE, the input has the fix, and a longer run goes on with no hill twice."""
     model, cv = str(trained_model("soap_linear")), str(variables / "d.pt")
@@ -191,7 +321,9 @@ def test_lammps(
             assert second.fields == first.fields
             assert second.constants == first.constants
             assert second.values == pytest.approx(first.values, rel=1e-6, abs=1e-8)
+    capsys.readouterr()
     assert main([*lammps, "--steps", "40", "--restart"]) == 0
+    assert f"goes on from step 20 (0.02 ps), with {4 * walkers} hills\n" in capsys.readouterr().out
     for k in range(walkers):
         end = "" if walkers == 1 else f".{k}"
         times = read_table(tmp_path / "lammps" / f"HILLS{end}").column("time")
@@ -253,7 +385,7 @@ def test_refusals(
 def test_what_must_be_given(copper: str, variables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options, sentence in (
         ([], "cv must be a file of collective variables, got none; make one with rhopot cv"),
-        (["--cv", str(variables / "d.pt")], "sigma must be given, got none"),
+        (["--cv", str(variables / "d.pt")], "sigma must be given for hills, got none"),
     ):
         assert main(["metad", copper, *EMT, *options, "-o", str(tmp_path / "metad")]) == 1
         assert sentence in capsys.readouterr().err
