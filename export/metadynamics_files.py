@@ -7,10 +7,10 @@
     #! SET rhopot_cv 1a2b3c4d
 
 Both are in the format and the units of PLUMED: time in ps, energies in kJ/mol, variables in A as nm, others as they
-are, widths likewise. Numbers have 17 digits. Heights are those of PLUMED: of well-tempered hills the energy that was
-added times biasfactor / (biasfactor - 1), so that minus their sum is the free energy; `biasf` is the factor, or -1 for
-plain metadynamics. `min_` and `max_` of a periodic variable are minus and plus half of its period. `rhopot_cv` names
-the file of the collective variables: hills of other variables are refused.
+are, widths likewise. Numbers have as few digits as give back the same doubles. Heights are those of PLUMED: of
+well-tempered hills the energy that was added times biasfactor / (biasfactor - 1), so that minus their sum is the free
+energy; `biasf` is the factor, or -1 for plain metadynamics. `min_` and `max_` of a periodic variable are minus and plus
+half of its period. `rhopot_cv` names the file of the collective variables: hills of other variables are refused.
 
 A run that is restarted at a time keeps the lines up to it and drops those of later times, which the run that was
 stopped had made after its last saved state; the file is replaced by one move.
@@ -66,14 +66,16 @@ class Columns:
         """Units of the file in one unit of the variable (n,)."""
         return np.array([1.0 / ANGSTROM_PER_NM if unit == "A" else 1.0 for unit in self.units])
 
+    def written(self, values: Floats) -> Floats:
+        """Values (..., n) or widths of the variables in units of the file: divided, so that 0.2 A are 0.02 nm."""
+        return np.asarray(values / np.array([ANGSTROM_PER_NM if unit == "A" else 1.0 for unit in self.units]))
+
     def constants(self) -> dict[str, str]:
         """What `SET` says of the variables."""
         found: dict[str, str] = {}
         for name, period, scale in zip(self.names, self.periods, self.scale.tolist(), strict=True):
             if period is not None:
-                half = (
-                    "pi" if math.isclose(period * scale, 2.0 * math.pi, rel_tol=1e-14) else f"{period * scale / 2:.17g}"
-                )
+                half = "pi" if math.isclose(period * scale, 2.0 * math.pi, rel_tol=1e-14) else repr(period * scale / 2)
                 found |= {f"min_{name}": f"-{half}", f"max_{name}": half}
         found |= {UNIT + name: "A" for name, unit in zip(self.names, self.units, strict=True) if unit == "A"}
         return found | ({TAG: self.tag} if self.tag else {})
@@ -104,6 +106,11 @@ class Columns:
                     f"'{path}' must {'' if unit == 'A' else 'not '}say '#! SET {UNIT}{name} A', got "
                     f"'{constants.get(UNIT + name, 'nothing')}'; give the file of this variable"
                 )
+
+
+def _rounded(time: float) -> float:
+    """A time in ps without the rounding errors of its product: 1001 steps of 0.001 ps are 1.001 ps."""
+    return round(time, 12)
 
 
 def _period(period: float | None) -> str:
@@ -162,11 +169,9 @@ class HillsFile:
     def append(self, time: float, hill: Hills) -> Hills:
         """Add a hill at a time in ps; the hill as a restart would read it, with the file's rounding."""
         factor = self.biasfactor
-        scale = self.columns.scale
         height = hill.heights / EV_PER_KJ_PER_MOL * (1.0 if factor is None else factor / (factor - 1.0))
-        row = np.array(
-            [time, *(hill.centers[0] * scale), *(hill.sigmas[0] * scale), height[0], -1.0 if factor is None else factor]
-        )
+        center, sigma = self.columns.written(hill.centers[0]), self.columns.written(hill.sigmas[0])
+        row = np.array([_rounded(time), *center, *sigma, height[0], -1.0 if factor is None else factor])
         with self.path.open("a", encoding="utf-8") as file:
             file.write(rows(row))
         return _hills(row[None, :], self.columns)
@@ -302,4 +307,4 @@ class ColvarFile:
         """Add a line at a time in ps: variables (n,), and energies of hills, walls, moving restraints, work in eV."""
         chosen = [energies[k] / EV_PER_KJ_PER_MOL for k in self._biases]
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(rows(np.array([time, *(s * self.columns.scale), *chosen])))
+            file.write(rows(np.array([_rounded(time), *self.columns.written(s), *chosen])))

@@ -208,10 +208,14 @@ def header(fields: Sequence[str], constants: Mapping[str, str] | None = None) ->
     return "\n".join(lines) + "\n"
 
 
-def rows(values: Floats, digits: int = 17) -> str:
-    """Lines of numbers (rows, columns), with so many significant digits; 17 give back the same doubles."""
+def rows(values: Floats, digits: int | None = None) -> str:
+    """Lines of numbers (rows, columns), with so many significant digits, or None: as few as give back the doubles."""
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    return "".join(" " + " ".join(f"{value:.{digits}g}" for value in row) + "\n" for row in values.tolist())
+    return "".join(" " + " ".join(_text(value, digits) for value in row) + "\n" for row in values.tolist())
+
+
+def _text(value: float, digits: int | None) -> str:
+    return repr(value).removesuffix(".0") if digits is None else f"{value:.{digits}g}"
 
 
 def write_table(
@@ -219,7 +223,7 @@ def write_table(
     fields: Sequence[str],
     values: Floats,
     constants: Mapping[str, str] | None = None,
-    digits: int = 17,
+    digits: int | None = None,
 ) -> None:
     """Write a table atomically; `header` and `rows` are for files that grow.
 

@@ -62,7 +62,7 @@ def evaluate(file: Path, structures: Sequence[str], *, json_file: Path | None, o
         console.print(f"numbers: {json_file}")
     if output is not None:
         lines = [" ".join(("#", "frame", *cv.card.names))]
-        lines += [" ".join((str(k), *(f"{value:.17g}" for value in row))) for k, row in enumerate(values.tolist())]
+        lines += [" ".join((str(k), *map(repr, row))) for k, row in enumerate(values.tolist())]
         write_text(output, "\n".join(lines) + "\n")
         console.print(f"values: {output}")
 

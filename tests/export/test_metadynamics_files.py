@@ -44,6 +44,18 @@ def test_format_and_units_of_plumed(tmp_path: Path) -> None:
     assert read_table(tmp_path / "plain").values[0][-2:] == pytest.approx([0.05 / KJ, -1.0], rel=1e-15)
 
 
+def test_times_have_as_few_digits_as_read_back(tmp_path: Path) -> None:
+    file, _ = written(tmp_path / "HILLS", 0)
+    file.append(290 * 0.001, hill(1.0, 0.2))
+    file.append(1001 * 0.001, hill(1.0, 0.2))
+    lines = [line.split()[:4] for line in file.path.read_text().splitlines()[-2:]]
+    assert lines == [["0.29", "0.1", "0.2", "0.02"], ["1.001", "0.1", "0.2", "0.02"]]
+    colvar = ColvarFile(tmp_path / "COLVAR", COLUMNS, walls=False, moving=False)
+    colvar.begin()
+    colvar.append(1001 * 0.001, np.array([0.2, 0.3]), (0.0, 0.0, 0.0, 0.0))
+    assert colvar.path.read_text().splitlines()[-1] == " 1.001 0.02 0.3 0"
+
+
 @pytest.mark.parametrize("biasfactor", [None, 6.0])
 def test_a_restart_reads_the_hills_that_were_added_bit_by_bit(tmp_path: Path, biasfactor: float | None) -> None:
     file, added = written(tmp_path / "HILLS", 7, biasfactor)

@@ -134,3 +134,13 @@ def test_a_table_without_rows_can_be_written(tmp_path: Path) -> None:
     assert (tmp_path / "HILLS").read_text() == header(FIELDS, SET)
     found = read_table(tmp_path / "HILLS", allow_no_rows=True)
     assert (found.values.shape, found.constants) == ((0, len(FIELDS)), SET)
+
+
+def test_the_shortest_digits_that_read_back(tmp_path: Path) -> None:
+    values = np.array([[290 * 0.001, 1.0, -1e-7, 1.0 / 3.0], [2.9e-1, 1e22, 0.0, np.nextafter(1.0, 2.0)]])
+    write_table(tmp_path / "HILLS", ("time", "a", "b", "c"), values)
+    assert (tmp_path / "HILLS").read_text().splitlines()[1:] == [
+        " 0.29 1 -1e-07 0.3333333333333333",
+        " 0.29 1e+22 0 1.0000000000000002",
+    ]
+    np.testing.assert_array_equal(read_table(tmp_path / "HILLS").values, values)
