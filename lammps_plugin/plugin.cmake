@@ -19,7 +19,7 @@ set(pair_style pair_rhopot.cpp load_model.cpp device_choice.cpp agreement.cpp ev
     layered_evaluator.cpp ghost_exchange.cpp edge_graph.cpp global_evaluator.cpp type_check.cpp gathered_structure.cpp)
 set(model_file archive.cpp card_rules.cpp model_file.cpp)
 set(torch_model torch_model.cpp torch_local.cpp torch_global.cpp threads.cpp)
-set(metadynamics metadynamics/fix_metad.cpp metadynamics/group_variable.cpp metadynamics/walkers.cpp metadynamics/settings.cpp
+set(metadynamics metadynamics/fix_metad.cpp metadynamics/fix_metad_files.cpp metadynamics/group_variable.cpp metadynamics/walkers.cpp metadynamics/settings.cpp
     metadynamics/bias.cpp metadynamics/plumed_files.cpp)
 set(cv_file metadynamics/cv_file.cpp)
 set(torch_cv metadynamics/torch_collective_variable.cpp)

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <stdexcept>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "force.h"
 #include "group.h"
 #include "input.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "pair.h"
 #include "universe.h"
@@ -85,12 +85,9 @@ void FixRhopotMetad::refuse(const std::string &reason) const
   error->all(FLERR, "fix rhopot/metad: " + reason);
 }
 
-template <typename Work> void FixRhopotMetad::on_first_rank(const Work &work)
+bool FixRhopotMetad::is_first_rank() const
 {
-  const std::string failure = rhopot::attempt(world, [&] {
-    if (comm->me == 0) work();
-  });
-  if (!failure.empty()) refuse(failure);
+  return comm->me == 0;
 }
 
 int FixRhopotMetad::setmask()
@@ -105,6 +102,8 @@ void FixRhopotMetad::init()
   if (group->count(igroup) == 0) refuse(fmt::format("group {} must hold atoms, got none", group->names[igroup]));
   const std::string obstacle = variable_->obstacle();
   if (!obstacle.empty()) refuse(obstacle);
+  for (const Fix *other : modify->get_fix_by_style("^rhopot/metad$"))
+    require_other_files(*static_cast<const FixRhopotMetad *>(other));
   if (variable_->reads_edges()) neighbor->add_request(this, NeighConst::REQ_FULL);
   rhopot::Model::set_threads(comm->nthreads);
   if (settings_.stop_uncertainty > 0.0 && !force->pair_match("^rhopot$", 0))
@@ -112,6 +111,21 @@ void FixRhopotMetad::init()
   if (update->whichflag == 2 && !thermo_energy && comm->me == 0)
     error->warning(FLERR, "fix rhopot/metad: minimization needs the energy of the bias: write 'fix_modify {} energy yes'", id);
   if (settings_.walkers == rhopot::Walkers::PARTITIONS && update->whichflag == 1) compare_partitions();
+}
+
+void FixRhopotMetad::require_other_files(const FixRhopotMetad &other) const
+{
+  if (&other == this) return;
+  const auto names = [](const FixRhopotMetad &each) {
+    std::vector<std::string> found = {each.settings_.colvar};
+    if (each.settings_.pace > 0 && each.settings_.walkers != rhopot::Walkers::FOLDER) found.push_back(each.settings_.hills);
+    return found;
+  };
+  for (const std::string &mine : names(*this))
+    for (const std::string &theirs : names(other))
+      if (mine == theirs)
+        refuse(fmt::format("fixes {} and {} must write different files, got '{}' for both; give one of them hills or colvar",
+                           id, other.id, mine));
 }
 
 void FixRhopotMetad::init_list(int, NeighList *list)
@@ -133,118 +147,6 @@ void FixRhopotMetad::compare_partitions()
   }
   MPI_Bcast(&differ, 1, MPI_INT, 0, world);
   if (differ) refuse("walkers of partitions must have the same steps, pace and collective variable");
-}
-
-// ---- the files ------------------------------------------------------------------------------------------------------------
-
-std::string FixRhopotMetad::suffix() const
-{
-  return settings_.walkers == rhopot::Walkers::PARTITIONS ? "." + std::to_string(universe->iworld) : "";
-}
-
-double FixRhopotMetad::time() const
-{
-  return (update->atime + static_cast<double>(update->ntimestep - update->atimestep) * update->dt) * ps_;
-}
-
-void FixRhopotMetad::start_files()
-{
-  const rhopot::CvHeader &header = variable_->header();
-  const bool continues = settings_.restart || from_restart_file_;
-  const double now = time() + 0.5 * update->dt * ps_;
-  std::vector<std::string> columns = {"metad.bias"};
-  if (!settings_.walls.empty()) columns.push_back("walls.bias");
-  if (!settings_.moving.empty()) columns.insert(columns.end(), {"moving.bias", "moving.work"});
-  colvar_file_ = std::make_unique<rhopot::ColvarFile>(settings_.colvar + suffix(), header, kj_per_mol_, columns);
-  on_first_rank([&] {
-    if (!continues) rhopot::keep_older(colvar_file_->path());
-    const rhopot::Values last = colvar_file_->keep_until(now);
-    if (!settings_.restart || from_restart_file_ || settings_.moving.empty()) return;
-    if (last.empty() || last.front() < now - update->dt * ps_)
-      throw std::runtime_error(
-          "restart yes needs the work of the moving restraint at the first step, got no line of that step in '" +
-          colvar_file_->path() + "'; begin with a restart file");
-    work_ = last.back() / kj_per_mol_;
-  });
-  MPI_Bcast(&work_, 1, MPI_DOUBLE, 0, world);
-  if (continues) last_colvar_ = update->ntimestep;
-  if (settings_.pace == 0) return;
-
-  const auto file_of = [&](const std::string &path) {
-    return rhopot::HillsFile(path, header, kj_per_mol_, settings_.biasfactor);
-  };
-  const bool in_folder = settings_.walkers == rhopot::Walkers::FOLDER;
-  const auto path_in_folder = [&](int walker) { return settings_.folder + "/HILLS." + std::to_string(walker); };
-  hills_file_ =
-      std::make_unique<rhopot::HillsFile>(file_of(in_folder ? path_in_folder(settings_.walker) : settings_.hills + suffix()));
-  std::vector<Hill> hills = continues ? hills_of_earlier_run() : std::vector<Hill>();
-  const int own = in_folder ? settings_.walker : settings_.walkers == rhopot::Walkers::PARTITIONS ? universe->iworld : 0;
-  check_start(hills);
-  const size_t n_before = hills.size();
-  std::erase_if(hills, [now](const Hill &hill) { return hill.time > now; });
-  for (const Hill &hill : hills) hold(hill);
-  std::string kept;
-  on_first_rank([&] {
-    if (!continues) kept = rhopot::keep_older(hills_file_->path());
-    std::erase_if(hills, [own](const Hill &hill) { return hill.walker != own; });
-    hills_file_->rewrite(hills);
-  });
-  const size_t n_hills = sum_->hills().size() + held_.size();
-  print_start(n_hills, n_before - n_hills, kept);
-  if (!in_folder) return;
-  std::vector<rhopot::HillsFile> files;
-  for (int walker = 0; walker < settings_.n_walkers; walker++) files.push_back(file_of(path_in_folder(walker)));
-  folder_ = std::make_unique<rhopot::FolderReader>(std::move(files), settings_.walker);
-  read_folder();
-}
-
-// From the restart file, or from HILLS; on all ranks.
-std::vector<Hill> FixRhopotMetad::hills_of_earlier_run()
-{
-  if (from_restart_file_) return std::exchange(restored_, {});
-  std::vector<Hill> hills;
-  on_first_rank([&] {
-    if (settings_.walkers != rhopot::Walkers::PARTITIONS) {
-      hills = hills_file_->read(settings_.walker);
-      return;
-    }
-    for (int walker = 0; walker < universe->nworlds; walker++) {
-      const rhopot::HillsFile file(settings_.hills + "." + std::to_string(walker), variable_->header(), kj_per_mol_,
-                                   settings_.biasfactor);
-      for (Hill &hill : file.read(walker)) hills.push_back(std::move(hill));
-    }
-  });
-  hills = rhopot::broadcast_hills(hills, values_.size(), world);
-  return hills;
-}
-
-// A run that begins at step 0 would drop every hill.
-void FixRhopotMetad::check_start(const std::vector<Hill> &hills) const
-{
-  if (update->ntimestep > 0 || hills.empty()) return;
-  refuse(fmt::format(
-      "restart yes must begin at the step that its hills lead to, got step 0 and hills up to {:g} ps in '{}'; read a "
-      "restart file, or write 'reset_timestep' before the fix",
-      hills.back().time, hills_file_->path()));
-}
-
-void FixRhopotMetad::print_start(size_t n_hills, size_t n_dropped, const std::string &kept) const
-{
-  if (comm->me != 0) return;
-  if (!kept.empty()) utils::logmesg(lmp, "fix rhopot/metad: the '{}' that was there is now '{}'\n", hills_file_->path(), kept);
-  if (!settings_.restart && !from_restart_file_) return;
-  utils::logmesg(lmp, "fix rhopot/metad: continues with {} hills; {} later than step {} were dropped\n", n_hills, n_dropped,
-                 update->ntimestep);
-}
-
-void FixRhopotMetad::write_colvar()
-{
-  if (update->ntimestep == last_colvar_) return;
-  last_colvar_ = update->ntimestep;
-  rhopot::Values energies = {energies_.hills};
-  if (!settings_.walls.empty()) energies.push_back(energies_.walls);
-  if (!settings_.moving.empty()) energies.insert(energies.end(), {energies_.moving, work_});
-  on_first_rank([&] { colvar_file_->append(time(), values_, energies); });
 }
 
 // ---- every step -----------------------------------------------------------------------------------------------------------
@@ -321,7 +223,7 @@ void FixRhopotMetad::compute_bias(int vflag)
   } catch (const LAMMPSException &) {
     throw;
   } catch (const std::exception &reason) {
-    error->one(FLERR, "fix rhopot/metad: " + std::string(reason.what()));
+    refuse(reason.what());
   }
   energies_.walls = rhopot::wall_energy(settings_.walls, values_, periods_, by_values);
   energies_.moving = rhopot::moving_energy(settings_.moving, update->ntimestep, values_, periods_, by_values);
@@ -359,6 +261,7 @@ void FixRhopotMetad::check_uncertainty()
 
 void FixRhopotMetad::stop_and_save(const std::string &reason)
 {
+  utils::logmesg(lmp, "fix rhopot/metad: " + reason + "\n");
   const std::string name = std::string(id) + suffix() + "." + std::to_string(update->ntimestep);
   const std::string frame = name + ".lammpstrj", restart_name = name + ".restart";
   input->one("write_dump all custom " + frame + " id type x y z modify sort id");
@@ -386,8 +289,7 @@ void FixRhopotMetad::deposit()
   double height = settings_.height;
   if (settings_.biasfactor > 1.0)
     height *= std::exp(-energies_.hills / (force->boltz * settings_.temperature * (settings_.biasfactor - 1.0)));
-  const int own = settings_.walkers == rhopot::Walkers::PARTITIONS ? universe->iworld : settings_.walker;
-  const Hill hill{time(), own, height, values_, settings_.sigma};
+  const Hill hill{time(), own_walker(), height, values_, settings_.sigma};
   on_first_rank([&] { hills_file_->append(hill); });
   share(hill);
 }
@@ -435,49 +337,6 @@ double FixRhopotMetad::compute_vector(int i)
 double FixRhopotMetad::memory_usage()
 {
   return sum_->memory_usage() + variable_->memory_usage();
-}
-
-// ---- restart files --------------------------------------------------------------------------------------------------------
-
-// Numbers: identity of the variable, number of variables, work of the restraints, then hills.
-void FixRhopotMetad::write_restart(FILE *file)
-{
-  if (comm->me != 0) return;
-  std::vector<Hill> hills = has_started_ ? sum_->hills() : restored_;
-  hills.insert(hills.end(), held_.begin(), held_.end());
-  std::vector<double> numbers = {static_cast<double>(std::stoul(variable_->header().identity, nullptr, 16)),
-                                 static_cast<double>(values_.size()), work_};
-  for (const Hill &hill : hills) {
-    // Those of other programs in a folder are read from their files again.
-    if (settings_.walkers == rhopot::Walkers::FOLDER && hill.walker != settings_.walker) continue;
-    numbers.insert(numbers.end(), {hill.time, static_cast<double>(hill.walker), hill.height});
-    numbers.insert(numbers.end(), hill.center.begin(), hill.center.end());
-    numbers.insert(numbers.end(), hill.sigma.begin(), hill.sigma.end());
-  }
-  const size_t bytes = (numbers.size() + 1) * sizeof(double);
-  const int size = static_cast<int>(bytes);
-  const auto count = static_cast<double>(numbers.size());
-  std::fwrite(&size, sizeof(int), 1, file);
-  std::fwrite(&count, sizeof(double), 1, file);
-  std::fwrite(numbers.data(), sizeof(double), numbers.size(), file);
-}
-
-void FixRhopotMetad::restart(char *buffer)
-{
-  double count = 0.0;
-  std::memcpy(&count, buffer, sizeof(double));
-  std::vector<double> numbers(static_cast<size_t>(count));
-  std::memcpy(numbers.data(), buffer + sizeof(double), numbers.size() * sizeof(double));
-  const size_t n = values_.size();
-  if (numbers[0] != static_cast<double>(std::stoul(variable_->header().identity, nullptr, 16)) || numbers[1] != n)
-    refuse("the restart file was written with another collective variable than '" + cv_name_ +
-           "'; take the same, or give the fix another ID");
-  work_ = numbers[2];
-  for (auto at = numbers.begin() + 3; at != numbers.end(); at += 3 + 2 * n) {
-    const auto center = at + 3, sigma = center + n;
-    restored_.push_back({at[0], static_cast<int>(at[1]), at[2], {center, sigma}, {sigma, sigma + n}});
-  }
-  from_restart_file_ = true;
 }
 
 extern "C" __attribute__((visibility("default"))) void *rhopot_create_metad(void *lmp, int narg, char **arg)

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../agreement.h"
 #include "bias.h"
 #include "fix.h"
 #include "group_variable.h"
@@ -47,9 +48,12 @@ class FixRhopotMetad : public Fix {
   // the input
   std::string suffix() const;
   void compare_partitions();
+  void require_other_files(const FixRhopotMetad &other) const;
 
   // the files: once, at the start of the first run, when the step is known and a restart file was read
   void start_files();
+  void start_colvar(bool continues, double now);
+  int own_walker() const;
   std::vector<rhopot::Hill> hills_of_earlier_run();
   void check_start(const std::vector<rhopot::Hill> &hills) const;
   void print_start(size_t n_hills, size_t n_dropped, const std::string &kept) const;
@@ -67,7 +71,14 @@ class FixRhopotMetad : public Fix {
   void add_work();
 
   // Work that only the first rank does, such as files; all ranks stop together when it fails.
-  template <typename Work> void on_first_rank(const Work &work);
+  template <typename Work> void on_first_rank(const Work &work)
+  {
+    const std::string failure = rhopot::attempt(world, [&] {
+      if (is_first_rank()) work();
+    });
+    if (!failure.empty()) refuse(failure);
+  }
+  bool is_first_rank() const;
   [[noreturn]] void refuse(const std::string &reason) const;
   [[noreturn]] void stop_and_save(const std::string &reason);
 

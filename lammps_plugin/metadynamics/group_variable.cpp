@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "../agreement.h"
 #include "atom.h"
 #include "comm.h"
 #include "domain.h"
@@ -50,6 +51,8 @@ std::string GroupVariable::obstacle() const
   if (!force->pair) return "needs a pair style for a variable of neighbors";
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     return "needs all neighbors of an atom, but 'neigh_modify exclude' removes some; remove the exclusion";
+  if (neighbor->includegroup > 0)
+    return "needs all neighbors of an atom, but 'neigh_modify include' leaves some out; remove it";
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
@@ -95,8 +98,7 @@ const std::vector<double> &GroupVariable::evaluate(const NeighList *list)
   if (!failure.empty()) mine.back() = std::nan("");
   MPI_Reduce(mine.data(), all.data(), static_cast<int>(mine.size()), MPI_DOUBLE, MPI_SUM, 0, world);
   MPI_Bcast(all.data(), static_cast<int>(all.size()), MPI_DOUBLE, 0, world);
-  if (!failure.empty()) throw std::runtime_error(failure);
-  if (std::isnan(all.back())) throw std::runtime_error("the collective variable failed on another rank");
+  if (std::isnan(all.back())) throw std::runtime_error(first_failure(failure, world));
   n_centers_ = static_cast<int64_t>(all.back());
   for (size_t a = 0; a < n_given; a++)
     if (all[n_sums + 3 * n_given + a] != 1.0)
@@ -150,14 +152,32 @@ void GroupVariable::collect_positions(double *positions, double *found) const
   }
 }
 
-// Each the image nearest to the one before.
+// Each the image nearest to the one before. LAMMPS folds along one box vector after the other, which finds an image near to the
+// nearest one in a tilted box: the shortest of those around it is taken.
 void GroupVariable::make_whole(std::vector<double> &positions) const
 {
+  constexpr int SHIFTS = 2;
+  const double *const h = domain->h;    // xx yy zz yz xz xy
+  const double box[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
+  const bool tilted = domain->triclinic;
+  const auto reach = [&](int axis) { return tilted && domain->periodicity[axis] ? SHIFTS : 0; };
   for (size_t a = 3; a < positions.size(); a += 3) {
-    double d[3];
+    double d[3], best[3], least = HUGE_VAL;
     for (int k = 0; k < 3; k++) d[k] = positions[a + k] - positions[a - 3 + k];
     domain->minimum_image(FLERR, d);
-    for (int k = 0; k < 3; k++) positions[a + k] = positions[a - 3 + k] + d[k];
+    for (int i = -reach(0); i <= reach(0); i++)
+      for (int j = -reach(1); j <= reach(1); j++)
+        for (int l = -reach(2); l <= reach(2); l++) {
+          double image[3], square = 0.0;
+          for (int k = 0; k < 3; k++) {
+            image[k] = d[k] + i * box[0][k] + j * box[1][k] + l * box[2][k];
+            square += image[k] * image[k];
+          }
+          if (square >= least) continue;
+          least = square;
+          std::copy_n(image, 3, best);
+        }
+    for (int k = 0; k < 3; k++) positions[a + k] = positions[a - 3 + k] + best[k];
   }
 }
 

@@ -29,7 +29,7 @@ class GroupVariable : protected LAMMPS_NS::Pointers {
   std::string obstacle() const;
 
   // Values, from the atoms as they are now; all ranks together. list: a full list that reaches the cutoff, null when no edges are
-  // read. Throws std::runtime_error, on one rank or on all of them.
+  // read. Throws std::runtime_error, the same on all ranks.
   const std::vector<double> &evaluate(const LAMMPS_NS::NeighList *list);
   int64_t n_centers() const { return n_centers_; }
 

@@ -1,5 +1,7 @@
 #include "plumed_files.h"
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -81,15 +83,19 @@ PlumedUnits PlumedUnits::of(const CvHeader &header, double kj_per_mol)
   return units;
 }
 
-std::string keep_older(const std::string &path)
+std::string keep_older(const std::string &path, bool copies)
 {
   namespace fs = std::filesystem;
   if (!fs::exists(path)) return "";
+  if (fs::is_directory(path)) throw std::runtime_error("file '" + path + "' must be a file, got a folder; give another name");
   const fs::path old(path);
   for (int n = 0;; n++) {
     const fs::path kept = old.parent_path() / ("bck." + std::to_string(n) + "." + old.filename().string());
     if (fs::exists(kept)) continue;
-    fs::rename(old, kept);
+    if (copies)
+      fs::copy_file(old, kept);
+    else
+      fs::rename(old, kept);
     return kept.string();
   }
 }
@@ -107,6 +113,12 @@ HillsFile::HillsFile(std::string path, const CvHeader &header, double kj_per_mol
 bool HillsFile::exists() const
 {
   return std::filesystem::exists(path_);
+}
+
+uint64_t HillsFile::file_number() const
+{
+  struct stat status;
+  return stat(path_.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
 long HillsFile::size() const
@@ -149,12 +161,19 @@ Hill HillsFile::parse(const std::string &text, int walker) const
   Hill hill{numbers[0], walker, numbers[2 * n + 1] / units_.energy, {}, {}};
   for (size_t k = 0; k < n; k++) hill.center.push_back(numbers[1 + k] / units_.lengths[k]);
   for (size_t k = 0; k < n; k++) hill.sigma.push_back(numbers[1 + n + k] / units_.lengths[k]);
+  for (const double sigma : hill.sigma)
+    if (!(sigma > 0.0)) refuse("must hold hills of a sigma above 0, got '" + text + "'");
   const double stated = numbers[2 * n + 2];
   if (biasfactor_ > 1.0 ? stated != biasfactor_ : stated > 1.0)
     throw std::runtime_error("file '" + path_ + "' must have the run's bias factor, got " + number(stated) +
                              "; continue with that biasfactor, or give another name of the file");
   if (biasfactor_ > 1.0) hill.height *= (biasfactor_ - 1.0) / biasfactor_;
   return hill;
+}
+
+void HillsFile::refuse(const std::string &reason) const
+{
+  throw std::runtime_error("file '" + path_ + "' " + reason + "; repair it, or give another name");
 }
 
 void HillsFile::check_head(const std::string &text) const
@@ -171,6 +190,8 @@ void HillsFile::check_head(const std::string &text) const
                                "; it belongs to other collective variables, give another name");
   }
   words >> name >> value;
+  if (kind == "SET" && ((name == "multivariate" && value != "false") || (name == "kerneltype" && value != "gaussian")))
+    refuse("must hold Gaussians of one variable each, got " + name + " " + value);
   if (kind == "SET" && name == "rhopot_cv" && value != header_.identity)
     throw std::runtime_error("file '" + path_ + "' holds hills of another collective variable (" + value +
                              ", that of the run is " + header_.identity +
@@ -185,15 +206,19 @@ std::vector<Hill> HillsFile::read(int walker) const
 
 std::vector<Hill> HillsFile::read_from(long &offset, int walker) const
 {
+  bool has_head = offset > 0;
   const std::string text = whole_lines(path_, offset);
   offset += static_cast<long>(text.size());
   std::vector<Hill> hills;
   std::istringstream lines(text);
   for (std::string each; std::getline(lines, each);) {
-    if (each.rfind("#!", 0) == 0)
+    if (each.rfind("#!", 0) == 0) {
       check_head(each);
-    else if (each.find_first_not_of(" \t\r") != std::string::npos && each[0] != '#')
+      has_head = has_head || each.find("FIELDS") != std::string::npos;
+    } else if (each.find_first_not_of(" \t\r") != std::string::npos && each[0] != '#') {
+      if (!has_head) refuse("must begin with a line '#! FIELDS time ...', got none");
       hills.push_back(parse(each, walker));
+    }
   }
   return hills;
 }
@@ -224,6 +249,16 @@ std::string ColvarFile::head() const
 {
   return "#! FIELDS time" + joined(header_.names) + joined(energies_) + "\n" + periodic_lines(header_) + "#! SET rhopot_cv " +
       header_.identity + "\n";
+}
+
+void ColvarFile::require_own() const
+{
+  std::istringstream lines(whole_lines(path_, 0)), own(head());
+  std::string expected, found;
+  while (std::getline(own, expected))
+    if (std::getline(lines, found) && found != expected)
+      throw std::runtime_error("file '" + path_ + "' must begin with '" + expected + "', got '" + found +
+                               "': it belongs to other variables or another bias; give another name");
 }
 
 Values ColvarFile::keep_until(double time) const

@@ -7,6 +7,7 @@
 #ifndef RHOPOT_METADYNAMICS_PLUMED_FILES_H
 #define RHOPOT_METADYNAMICS_PLUMED_FILES_H
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class HillsFile {
 
   bool exists() const;
   long size() const;
+  uint64_t file_number() const;    // another one after the file was replaced
   const std::string &path() const { return path_; }
 
  private:
@@ -47,6 +49,7 @@ class HillsFile {
   std::string line(const Hill &hill) const;
   Hill parse(const std::string &text, int walker) const;
   void check_head(const std::string &text) const;
+  [[noreturn]] void refuse(const std::string &reason) const;
 
   std::string path_;
   CvHeader header_;
@@ -58,6 +61,9 @@ class HillsFile {
 class ColvarFile {
  public:
   ColvarFile(std::string path, const CvHeader &header, double kj_per_mol, std::vector<std::string> energies);
+
+  // Throws std::runtime_error with one sentence when a file is there that does not have this one's head.
+  void require_own() const;
 
   // Keeps the rows up to a time (ps) of a file that is there. Returns the numbers of the last one, as they stand there.
   Values keep_until(double time) const;
@@ -73,8 +79,8 @@ class ColvarFile {
   std::vector<std::string> energies_;
 };
 
-// Moves a file that is there out of the way, to bck.N.NAME beside it as PLUMED does; returns the new name, or nothing.
-std::string keep_older(const std::string &path);
+// Moves a file that is there out of the way (or copies it), to bck.N.NAME beside it as PLUMED does; returns the new name, or nothing.
+std::string keep_older(const std::string &path, bool copies = false);
 
 }    // namespace rhopot
 

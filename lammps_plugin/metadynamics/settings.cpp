@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <numbers>
 #include <stdexcept>
@@ -14,6 +15,8 @@
 namespace rhopot {
 namespace {
 
+constexpr int64_t MOST_STEPS = int64_t{1} << 53;
+constexpr double LEAST_SIGMA = 1e-9;    // squares of what is divided by it are numbers
 constexpr int COLVAR_EVERY = 100;    // steps between lines of COLVAR where there are no hills
 
 [[noreturn]] void refuse(const std::string &reason)
@@ -60,11 +63,12 @@ class Words {
     return value;
   }
 
-  int64_t integer(const std::string &what, int64_t least)
+  int64_t integer(const std::string &what, int64_t least, int64_t most = std::numeric_limits<int>::max())
   {
     const double value = number();
-    if (value != std::floor(value) || value < static_cast<double>(least) || value > 9e15)
-      refuse(keyword_ + " must have " + what + " of at least " + std::to_string(least) + ", got " + words_[next_ - 1]);
+    if (value != std::floor(value) || value < static_cast<double>(least) || value > static_cast<double>(most))
+      refuse(
+          fmt::format("{} must have {} of at least {} and at most {}, got {}", keyword_, what, least, most, words_[next_ - 1]));
     return static_cast<int64_t>(value);
   }
 
@@ -89,7 +93,7 @@ GridAxis read_axis(Words &words, const CvHeader &header, size_t k)
   GridAxis axis;
   axis.low = words.number();
   axis.high = words.number();
-  axis.intervals = static_cast<int>(std::min<int64_t>(words.integer("a number of intervals", 2), 1000000));
+  axis.intervals = static_cast<int>(words.integer("a number of intervals", 2, 1000000));
   if (!(axis.high > axis.low)) refuse(fmt::format("grid must go from low to high, got {} to {}", axis.low, axis.high));
   const double period = header.periods[k];
   if (period > 0.0 && std::abs(axis.high - axis.low - period) > 1e-6 * period)
@@ -160,8 +164,8 @@ const std::map<std::string, Reader> &readers()
          restraint.from = w.number();
          restraint.to = w.number();
          restraint.kappa = w.positive("a force constant");
-         restraint.first = w.integer("a first step", 0);
-         restraint.last = w.integer("a last step", restraint.first);
+         restraint.first = w.integer("a first step", 0, MOST_STEPS);
+         restraint.last = w.integer("a last step", restraint.first, MOST_STEPS);
          s.moving.push_back(restraint);
        }},
       {"hills", [](Words &w, MetadSettings &s, const CvHeader &) { s.hills = w.text(); }},
@@ -209,6 +213,9 @@ void check_together(const MetadSettings &s, const CvHeader &header)
     refuse("must have hills (pace, height, sigma), a wall or a moving restraint, got none of them");
   if (!has_hills && (s.biasfactor > 0.0 || !s.grid.empty() || s.walkers != Walkers::ONE))
     refuse("biasfactor, grid and walkers belong to hills; add pace, height and sigma");
+  for (const double sigma : s.sigma)
+    if (sigma < LEAST_SIGMA) refuse(fmt::format("sigma must be at least {}, got {}", LEAST_SIGMA, sigma));
+  if (s.hills == s.colvar) refuse("hills and colvar must be two files, got '" + s.hills + "' for both");
   if (s.biasfactor > 0.0 && s.temperature == 0.0) refuse("biasfactor needs temp, the temperature of the run");
   for (size_t k = 0; k < s.grid.size(); k++)
     if (s.grid[k].spacing() > 0.5 * s.sigma[k])

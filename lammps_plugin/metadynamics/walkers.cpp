@@ -57,6 +57,7 @@ std::vector<Hill> broadcast_hills(const std::vector<Hill> &hills, size_t n_varia
 FolderReader::FolderReader(std::vector<HillsFile> files, int own)
     : files_(std::move(files)),
       offsets_(files_.size(), 0),
+      numbers_(files_.size(), 0),
       own_(own)
 {
 }
@@ -67,11 +68,13 @@ void FolderReader::update(HillSum &sum, size_t n_variables, MPI_Comm world)
   MPI_Comm_rank(world, &me);
   for (int walker = 0; walker < static_cast<int>(files_.size()); walker++) {
     if (walker == own_) continue;
-    int is_shorter = me == 0 && files_[walker].size() < offsets_[walker];
-    MPI_Bcast(&is_shorter, 1, MPI_INT, 0, world);
-    if (is_shorter) {
+    const uint64_t number = me == 0 ? files_[walker].file_number() : 0;
+    int is_another = me == 0 && (files_[walker].size() < offsets_[walker] || number != numbers_[walker]);
+    MPI_Bcast(&is_another, 1, MPI_INT, 0, world);
+    if (is_another) {
       sum.remove_walker(walker);
       offsets_[walker] = 0;
+      numbers_[walker] = number;
     }
     std::vector<Hill> found;
     const std::string failure = attempt(world, [&] {

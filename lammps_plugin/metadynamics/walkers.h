@@ -27,13 +27,14 @@ class FolderReader {
   // files: of all walkers; own: the index that is not read.
   FolderReader(std::vector<HillsFile> files, int own);
 
-  // Adds what is new to a sum of hills, on all ranks together; the first one reads. A file that has become shorter (its walker
-  // was restarted) is read anew.
+  // Adds what is new to a sum of hills, on all ranks together; the first one reads. A file that was replaced or has become
+  // shorter (its walker was restarted) is read anew.
   void update(HillSum &sum, size_t n_variables, MPI_Comm world);
 
  private:
   std::vector<HillsFile> files_;
   std::vector<long> offsets_;
+  std::vector<uint64_t> numbers_;    // of the files that were read
   int own_;
 };
 

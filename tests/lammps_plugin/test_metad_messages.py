@@ -32,7 +32,7 @@ REFUSED = {
     "height": ("coordination.pt Li Si pace 5 height -1 sigma 0.2", "height must be an energy above 0, got -1"),
     "pace": (
         "coordination.pt Li Si pace 0 height 1 sigma 0.2",
-        "pace must have a number of steps of at least 1, got 0",
+        "pace must have a number of steps of at least 1",
     ),
     "not a number": ("coordination.pt Li Si pace x height 1 sigma 0.2", "pace must have numbers, got 'x'"),
     "keyword": (f"coordination.pt Li Si {HILLS} sigma 0.2 bias 3", "keyword must be one of biasfactor, colvar"),
@@ -56,6 +56,15 @@ REFUSED = {
     "partitions": (f"distance.pt {HILLS} sigma 0.2 walkers partitions", "needs several partitions"),
     "hills of another": (f"distance.pt {HILLS} sigma 0.2 restart yes", "holds hills of another collective variable"),
     "numbers": (f"distance.pt {HILLS} sigma 0.2 restart yes hills torn", "must hold numbers, got 'x'"),
+    "no hills to go on with": (
+        f"distance.pt {HILLS} sigma 0.2 restart yes hills gone",
+        "needs the hills of the run before",
+    ),
+    "one file": (f"distance.pt {HILLS} sigma 0.2 hills X colvar X 5", "hills and colvar must be two files, got 'X'"),
+    "large pace": ("distance.pt pace 4294967297 height 1 sigma 0.2", "at most 2147483647, got 4294967297"),
+    "large grid": (f"distance.pt {HILLS} sigma 0.2 grid 0 8 100000000000", "at most 1000000, got 100000000000"),
+    "small sigma": (f"distance.pt {HILLS} sigma 1e-300", "sigma must be at least 1e-09, got 1e-300"),
+    "folder for a file": (f"distance.pt {HILLS} sigma 0.2 colvar taken 5", "'taken' must be a file, got a folder"),
     "no members": (
         "distance.pt wall_upper distance 3 1 stop_uncertainty 1",
         "stop_uncertainty needs pair style rhopot",
@@ -63,10 +72,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(variables: Path, many_body: Path, tmp_path: Path, case: str, ranks: int) -> None:
+def test_refused(variables: Path, many_body: Path, tmp_path: Path, case: str) -> None:
+    """On one rank; on two where one of them alone finds the fault."""
     words, sentence = REFUSED[case]
+    ranks = 2 if case in ("no such file", "hills of another", "numbers", "folder for a file") else 1
     for name in ("coordination.pt", "distance.pt", "dihedral.pt"):
         (tmp_path / name).write_bytes((variables / name).read_bytes())
     (tmp_path / "model.pt").write_bytes(many_body.read_bytes())
@@ -75,6 +85,7 @@ def test_refused(variables: Path, many_body: Path, tmp_path: Path, case: str, ra
     cv = load_cv(variables / "distance.pt")
     metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), None)
     text = (tmp_path / "HILLS").read_text()
+    (tmp_path / "taken").mkdir()
     (tmp_path / "torn").write_text(text + "x 1 1 1 1\n")
     (tmp_path / "HILLS").write_text(text.replace(cv.identity, "00000000"))
     before = (tmp_path / "HILLS").read_text()
@@ -90,6 +101,11 @@ SITUATIONS = {
         "pair_style zero 3.0\npair_coeff * *",
         "",
         "at least the cutoff of the collective variable, 3.4 A",
+    ),
+    "inclusion": (
+        None,
+        "group some id 1:20\natom_modify first some\nneigh_modify include some\n",
+        "'neigh_modify include'",
     ),
     "exclusions": (None, "neigh_modify exclude type 1 1\n", "needs all neighbors of an atom"),
     "no pair style": (" ", "comm_modify cutoff 5\n", "needs a pair style"),
@@ -180,3 +196,66 @@ def test_minimization_with_walls(variables: Path, tmp_path: Path, many_body: Pat
     assert result.values["d"] > at - 0.3
     assert len(read_table(tmp_path / "HILLS", allow_no_rows=True).values) == 0
     assert np.isfinite(result.values["d"])
+
+
+TWO_FIXES = {
+    "hills": ("hills H colvar C1 5", "hills H colvar C2 5", "must write different files, got 'H' for both"),
+    "colvar": ("hills H1 colvar C 5", "hills H2 colvar C 5", "must write different files, got 'C' for both"),
+    "none": ("hills H1 colvar C1 5", "hills H2 colvar C2 5", ""),
+}
+
+
+@pytest.mark.parametrize("case", TWO_FIXES)
+def test_two_fixes_write_files_of_their_own(variables: Path, tmp_path: Path, case: str) -> None:
+    first, second, sentence = TWO_FIXES[case]
+    lines = metad.fix(variables / "distance.pt", f"{HILLS} {first}")
+    lines += metad.fix(variables / "dihedral.pt", f"{HILLS} {second}").replace("fix bias", "fix other")
+    result = lmp.lammps(tmp_path, metad.start(tmp_path, metad.structures()["crystal"]) + lines + "run 0\n", 2)
+    assert (result.status != 0) == bool(sentence)
+    assert sentence in result.output
+
+
+DAMAGED = {
+    "multivariate": (
+        "#! SET multivariate false",
+        "#! SET multivariate true",
+        "must hold Gaussians of one variable each",
+    ),
+    "kernel": (
+        "#! SET kerneltype gaussian",
+        "#! SET kerneltype triangular",
+        "must hold Gaussians of one variable each",
+    ),
+    "no header": ("#! FIELDS", "# FIELDS", "must begin with a line '#! FIELDS"),
+    "sigma": (" 0.0149", " -0.0149", "must hold hills of a sigma above 0"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_hills_of_other_programs(variables: Path, tmp_path: Path, case: str) -> None:
+    """Refused before HILLS or COLVAR are touched."""
+    old, new, sentence = DAMAGED[case]
+    atoms, cv = metad.structures()["crystal"], load_cv(variables / "distance.pt")
+    metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), None)
+    text = (tmp_path / "HILLS").read_text()
+    assert old in text
+    (tmp_path / "HILLS").write_text(text.replace(old, new))
+    (tmp_path / "COLVAR").write_text("mine\n")
+    before = [(tmp_path / name).read_text() for name in ("HILLS", "COLVAR")]
+    script = metad.start(tmp_path, atoms) + "reset_timestep 1000\n"
+    result = lmp.lammps(tmp_path, script + metad.fix(variables / "distance.pt", f"{HILLS} restart yes") + "run 0\n")
+    assert result.status != 0
+    assert sentence in result.output
+    assert [(tmp_path / name).read_text() for name in ("HILLS", "COLVAR")] == before
+
+
+def test_colvar_of_another_run_is_kept(variables: Path, tmp_path: Path) -> None:
+    atoms, cv = metad.structures()["crystal"], load_cv(variables / "distance.pt")
+    metad.write_hills(tmp_path / "HILLS", cv, metad.random_hills(cv, atoms), None)
+    (tmp_path / "COLVAR").write_text("#! FIELDS time angle metad.bias\n0 1 2\n")
+    script = metad.start(tmp_path, atoms) + "reset_timestep 1000\n"
+    result = lmp.lammps(tmp_path, script + metad.fix(variables / "distance.pt", f"{HILLS} restart yes") + "run 0\n")
+    assert result.status != 0
+    assert "it belongs to other variables or another bias" in result.output
+    assert (tmp_path / "COLVAR").read_text() == "#! FIELDS time angle metad.bias\n0 1 2\n"
+    assert len(read_table(tmp_path / "HILLS").values) == 7

@@ -10,8 +10,10 @@ import metadynamics_in_lammps as metad
 import numpy as np
 import pytest
 
+from rhopot.export.cv_card import CvCard
 from rhopot.export.cv_evaluate import evaluate_cv
-from rhopot.export.cv_file import load_cv
+from rhopot.export.cv_file import load_cv, save_cv
+from rhopot.potentials.collective_variables import Distance
 
 VARIABLES = ("distance", "coordination", "dihedral", "both")
 STEP = 1000  # at which the runs begin, after the hills of the file
@@ -164,3 +166,19 @@ def test_beside_a_global_model(variables: Path, scattering: Path, tmp_path: Path
     fix = metad.fix(path, f"{metad.KEYWORDS} restart yes")
     script = metad.start(tmp_path, atoms, pair) + f"reset_timestep {STEP}\n{fix}{outputs(1)}"
     assert lmp.succeed(tmp_path, script, 2).values["bias"] == pytest.approx(value.total, abs=1e-10)
+
+
+def test_given_atoms_in_a_tilted_box(tmp_path: Path) -> None:
+    """The nearest image, which folding along one box vector after the other does not find."""
+    atoms = ase.Atoms("Li2", cell=[[6.0, 0.0, 0.0], [-3.0, 27.0**0.5, 0.0], [0.0, 0.0, 10.0]], pbc=True)
+    atoms.positions[:] = [[0.0, 0.0, 1.0], [2.7, 2.58, 1.0]]
+    variable = Distance([1, 2])
+    save_cv(variable, CvCard.of(variable), tmp_path / "distance.pt")
+    start = lmp.setup(tmp_path, atoms, "", ["Li", "Si"], pair="pair_style zero 4.0\npair_coeff * *")
+    fix = metad.fix(tmp_path / "distance.pt", "wall_upper distance 1.0 2.0").replace("sigma 0.15 ", "")
+    result = lmp.succeed(tmp_path, start + fix + outputs(1), 1)
+    expected = evaluate_cv(load_cv(tmp_path / "distance.pt"), atoms)
+    assert expected.values[0] == pytest.approx(atoms.get_distance(0, 1, mic=True), abs=1e-12)
+    assert result.values["v1"] == pytest.approx(expected.values[0], abs=1e-12)
+    forces = -4.0 * (expected.values[0] - 1.0) * expected.gradients[0]
+    np.testing.assert_allclose(lmp.forces(result.dump()[0]), forces, rtol=0, atol=1e-12)

@@ -97,9 +97,28 @@ def test_folder(many_body: Path, variable: Path, tmp_path: Path) -> None:
     """The second walker begins with the hills of the first, and the first reads those of the second when it goes on."""
     (tmp_path / "shared").mkdir()
     lmp.succeed(tmp_path, script(tmp_path, many_body, variable, "walkers folder shared 0 2"))
-    second = script(tmp_path, many_body, variable, "walkers folder shared 1 2", seed="12").replace("COLVAR", "COLVAR.1")
+    second = script(tmp_path, many_body, variable, "walkers folder shared 1 2", seed="12")
     lmp.succeed(tmp_path, second)
     hills = [read_table(tmp_path / "shared" / f"HILLS.{walker}").values for walker in (0, 1)]
     for row in read_table(tmp_path / "COLVAR.1").values:
         own = hills[1][hills[1][:, 0] < row[0] - 1e-9]
         assert row[2] == pytest.approx(sum_of_hills([hills[0], own], row[1]), abs=1e-9)
+
+
+def test_replaced_file_is_read_anew(many_body: Path, variable: Path, tmp_path: Path) -> None:
+    """Of a walker that was restarted, also when its file is as long as before."""
+    (tmp_path / "shared").mkdir()
+    lmp.succeed(tmp_path, script(tmp_path, many_body, variable, "walkers folder shared 1 2"))
+    theirs = tmp_path / "shared" / "HILLS.1"
+    words = script(tmp_path, many_body, variable, "walkers folder shared 0 2", seed="12")
+    first, second = words.replace(f"run {STEPS}", f"run {STEPS}\nshell python change.py\nrun {STEPS}"), tmp_path / "new"
+    lines = theirs.read_text().splitlines()
+    second.write_text(
+        "\n".join(line if line.startswith("#") else f"{line.rsplit(maxsplit=2)[0]} 99 8" for line in lines) + "\n"
+    )
+    (tmp_path / "change.py").write_text("import os\nos.replace('new', 'shared/HILLS.1')\n")
+    lmp.succeed(tmp_path, first)
+    own = read_table(tmp_path / "shared" / "HILLS.0").values
+    rows = read_table(tmp_path / "COLVAR.0").values
+    last = own[own[:, 0] < rows[-1, 0] - 1e-9]
+    assert rows[-1, 2] == pytest.approx(sum_of_hills([read_table(theirs).values, last], rows[-1, 1]), abs=1e-9)
