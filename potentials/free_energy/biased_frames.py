@@ -22,7 +22,9 @@ from rhopot.potentials.units import Floats
 
 COMPARED = 200  # frames whose bias shows which column is that of the hills
 ALIKE = 0.2  # of the standard deviation: the largest RMS difference of that column from the hills
+MISSING = 0.05  # of the bias: what may be missing in the sum of hills
 SUFFIX, MOVING, WALL = ".bias", "moving.bias", "wall"
+OF_RHOPOT = "metad.bias"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def weigh(
     parts, notes = [], [note for file in files for note in file.table.notes]
     if walls:
         notes.append(f"walls ({', '.join(walls)}) belong to the system and are not undone; --bias undoes what it names")
-    own = _column_of_hills(files[0], columns, hills) if hills is not None else None
+    own = _column_of_hills(files, columns, hills, named=biases is not None) if hills is not None else None
     static = [name for name in columns if name != own]
     latest = max(float(file.table.column("time").max()) for file in files)
     earliest = min(float(file.table.column("time").min()) for file in files)
@@ -130,16 +132,42 @@ def weigh(
     )
 
 
-def _column_of_hills(file: ColvarFile, columns: Sequence[str], hills: Hills) -> str | None:
-    """The column that holds the bias of the hills, found by comparing some frames; None where there is none."""
-    chosen = np.unique(np.linspace(0, len(file.table) - 1, COMPARED).astype(int))
-    points = file.values([variable.name for variable in hills.variables])[chosen]
+def _column_of_hills(files: Sequence[ColvarFile], columns: Sequence[str], hills: Hills, *, named: bool) -> str | None:
+    """The column that holds the bias of the hills in all files, found by comparing some frames; None where there is none.
+
+    Raises:
+        ValueError: columns that nobody named are there, and one of a metadynamics, or each of them, differs from the hills.
+    """
+    agree = [name for name in columns if all(_differs(file, name, hills) is None for file in files)]
+    wrong = [name for name in columns if name not in agree and name != MOVING]
+    wrong = [name for name in wrong if not agree or name in (OF_RHOPOT, hills.column)]
+    if wrong and not named:
+        source, text = next(
+            (file.table.source, text) for file in files if (text := _differs(file, wrong[0], hills)) is not None
+        )
+        raise ValueError(
+            f"column {wrong[0]} in '{source}' must agree with the sum of the hills, got {text}; give the HILLS of all "
+            "walkers of one run and analyze independent runs one by one (--bias names biases that act besides the "
+            "hills, --weights bias takes columns without hills)"
+        )
+    return agree[0] if agree else None
+
+
+def _differs(file: ColvarFile, column: str, hills: Hills) -> str | None:
+    """How a column differs from the bias of the hills at the time of each frame, in words; None where they agree."""
+    energies = file.energies(column)
+    points = file.values([variable.name for variable in hills.variables])
+    usable = np.flatnonzero(np.isfinite(energies) & np.isfinite(points).all(axis=1))
+    if not len(usable):
+        return "no finite number"
+    chosen = usable[np.unique(np.linspace(0, len(usable) - 1, COMPARED).astype(int))]
     before = np.searchsorted(hills.times, file.table.column("time")[chosen], side="left")
-    bias = sum_at_points(hills, points, hills.weights, before)
-    scale = float(bias.std())
-    away = {name: float(np.sqrt(np.mean((file.energies(name)[chosen] - bias) ** 2))) for name in columns}
-    best = min(away, key=lambda name: away[name], default=None)
-    return best if best is not None and away[best] <= ALIKE * scale else None
+    bias = sum_at_points(hills, points[chosen], hills.weights, before)
+    found = energies[chosen]
+    away, ratio = float(np.sqrt(np.mean((found - bias) ** 2))), float(found @ bias) / max(float(bias @ bias), 1e-300)
+    if away <= ALIKE * float(bias.std()) and abs(ratio - 1.0) <= MISSING:
+        return None
+    return f"{found.mean():.4g} eV on average where the hills give {bias.mean():.4g} eV"
 
 
 def _described(hills: Hills | None, weights: str, static: Sequence[str]) -> str:

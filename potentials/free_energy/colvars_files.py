@@ -122,6 +122,7 @@ def read_hills(
         weights * scale,
         biasfactor,
         notes=tuple(notes),
+        column=bias_of_hills(path),
     )
     return checked(hills, str(path))
 

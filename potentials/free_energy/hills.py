@@ -53,6 +53,7 @@ class Hills:
     biasfactor: g, infinite for plain metadynamics
     walkers: (n,), which walker added each; None of one walker
     stretched: whether Gaussians are PLUMED's truncated ones
+    column: of a trajectory, with the bias of the hills, where the name of their file says it
     """
 
     variables: tuple[Variable, ...]
@@ -64,6 +65,7 @@ class Hills:
     walkers: np.ndarray | None = None
     stretched: bool = False
     notes: tuple[str, ...] = ()
+    column: str = ""
 
     def __len__(self) -> int:
         return len(self.heights)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rhopot.potentials.free_energy.biased_frames import ColvarFile, bias_columns, weigh
 from rhopot.potentials.free_energy.grid import Variable, default_grid
-from rhopot.potentials.free_energy.hills import UNITS, Hills, sum_at_points
+from rhopot.potentials.free_energy.hills import UNITS, Hills, merge_hills, sum_at_points
 from rhopot.potentials.free_energy.reweighting import tiwary_parrinello, weights_of_final
 from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, PlumedTable
 
@@ -47,6 +48,22 @@ def test_the_column_of_the_hills_is_found_by_its_values(name: str) -> None:
     expected = in_time() + (0.02 * BIAS.std() + other) / THERMAL
     np.testing.assert_allclose(found.frames.log_weights, expected, atol=1e-9)
     assert found.weights == "exp(V / kT), V: V(s, t) - c(t) of the hills + V of other.bias"
+
+
+def test_a_column_that_the_hills_do_not_give_stops() -> None:
+    """Half of the hills are missing, or those of another run stand beside them; a bias that was named is undone."""
+    files = [file(**{"metad.bias": BIAS})]
+    for hills in (HILLS.part(slice(0, None, 2)), merge_hills([HILLS, replace(HILLS, times=HILLS.times + 0.1)])):
+        with pytest.raises(ValueError, match="column metad.bias in 'table' must agree with the sum of the hills, got"):
+            weigh(files, ["s"], THERMAL, hills=hills, grid=GRID)
+        named = weigh(files, ["s"], THERMAL, hills=hills, grid=GRID, biases=["metad.bias"])
+        assert named.weights.endswith("of the hills + V of metad.bias")
+    few = [file(**{"m.bias": BIAS}), file(**{"m.bias": 1.1 * BIAS})]  # the second walker's bias had more hills
+    with pytest.raises(ValueError, match="column m.bias in 'table' must agree with the sum of the hills"):
+        weigh(few, ["s"], THERMAL, hills=HILLS, grid=GRID)
+    both = [file(**{"metad.bias": 2.0 * BIAS, "other.bias": BIAS})]
+    with pytest.raises(ValueError, match="column metad.bias"):
+        weigh(both, ["s"], THERMAL, hills=HILLS, grid=GRID)
 
 
 def test_without_a_column_the_hills_give_the_bias() -> None:
