@@ -87,6 +87,8 @@ def weigh(
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
     if not 0.0 <= skip < 1.0:
         raise ValueError(f"skip must be a fraction from 0 to below 1, got {skip:g}")
+    for file in files:
+        file.table.columns(names)
     found = bias_columns(files[0].table)
     walls = [name for name in found if biases is None and WALL in name.lower()]
     columns = [name for name in found if name not in walls] if biases is None else list(biases)
@@ -133,10 +135,10 @@ def weigh(
 
 
 def _column_of_hills(files: Sequence[ColvarFile], columns: Sequence[str], hills: Hills, *, named: bool) -> str | None:
-    """The column that holds the bias of the hills in all files, found by comparing some frames; None where there is none.
+    """The column that holds the bias of the hills in all files, found by comparing some frames; None: none does.
 
     Raises:
-        ValueError: columns that nobody named are there, and one of a metadynamics, or each of them, differs from the hills.
+        ValueError: nobody named the columns, and all of them, or that of a metadynamics, differ from the hills.
     """
     agree = [name for name in columns if all(_differs(file, name, hills) is None for file in files)]
     wrong = [name for name in columns if name not in agree and name != MOVING]
