@@ -18,7 +18,7 @@ BINS = 40
 def separation(
     path: str | Path, panels: Mapping[str, tuple[Floats, Floats]], labels: tuple[str, str], title: str = ""
 ) -> Path:
-    """Draw histograms of the values of two sets of structures, a panel for each variable.
+    """Draw histograms of the values of two sets of structures and their means, a panel for each variable.
 
     panels: name -> values (n,) and (m,) of both sets; labels: names of the sets.
     """
@@ -31,8 +31,9 @@ def separation(
         pad = 0.05 * float(np.ptp(both)) or 0.5
         edges = np.linspace(both.min() - pad, both.max() + pad, BINS + 1)
         for of_set, label, color in zip(values, labels, (SECOND, ACCENT), strict=True):
-            axes.hist(of_set, bins=edges, weights=np.full(len(of_set), 1.0 / len(of_set)), color=color, alpha=0.6)
-            axes.axvline(float(np.mean(of_set)), color=color, lw=1.2, label=f"{label} ({len(of_set)})")
+            weights, name_of_set = np.full(len(of_set), 1.0 / len(of_set)), f"{label} ({len(of_set)})"
+            axes.hist(of_set, bins=edges, weights=weights, color=color, alpha=0.6, label=name_of_set)
+            axes.axvline(float(np.mean(of_set)), color=color, lw=1.2, ls="--", label=f"mean of {label}")
         axes.set(xlabel=name, ylabel="share of the structures")
         axes.legend(fontsize=8, frameon=False)
     return save_figure(figure, path, title)

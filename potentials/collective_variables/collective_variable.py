@@ -27,7 +27,7 @@ class Description:
 
     Attributes:
         names: 1 to 3 names, columns of HILLS and COLVAR.
-        settings: what it was made from, plain values.
+        settings: what it was made from, plain values, at least one.
         units: `A`, `radian` or nothing, of each; default: numbers without a unit.
         periods: of each, or None; default: none is periodic.
         symbols: elements of centers and neighbors; `species` handed to `forward` are indices into them.
@@ -36,6 +36,9 @@ class Description:
         atoms: numbers of given atoms from 1 (those of LAMMPS; in ASE index + 1), whose positions `finish` gets.
         dtype: `float64` or `float32`, what it computes in.
         references: what to cite.
+
+    Raises:
+        ValueError: no settings.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,11 @@ class Description:
 
     def __post_init__(self) -> None:
         """Fill in the units and periods that were not given."""
+        if not self.settings:
+            raise ValueError(
+                "settings must say what the variable was made from, got none; give for instance "
+                "{'variable': 'gyration'}"
+            )
         object.__setattr__(self, "units", tuple(self.units) or ("",) * len(self.names))
         object.__setattr__(self, "periods", tuple(self.periods) or (None,) * len(self.names))
 

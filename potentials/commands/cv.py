@@ -17,7 +17,7 @@ from rhopot.potentials.console import bar, make_console, rounded, table
 from rhopot.potentials.files import finite, write_json, write_text
 from rhopot.potentials.structures import UNLABELLED, naming, read_frames
 
-# Rows of a printed table at most: more are summed up.
+# Rows of a printed table at most: more are summarized.
 MOST_ROWS = 20
 
 Floats = NDArray[np.float64]
@@ -107,10 +107,15 @@ def check_output(output: Path) -> None:
         )
 
 
+def fixed(value: float, digits: int) -> str:
+    """A number with so many decimals, zero without a sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def _values_table(title: str, names: Sequence[str], values: Floats) -> Any:
     """The values (n, K) of each structure, or, of many, their statistics."""
     if len(values) <= MOST_ROWS:
-        rows = [(str(k), *(f"{value:.6f}" for value in row)) for k, row in enumerate(values.tolist())]
+        rows = [(str(k), *(fixed(value, 6) for value in row)) for k, row in enumerate(values.tolist())]
         return table(title, ("structure", *names), rows)
     statistics = {
         "mean": values.mean(axis=0),
@@ -120,16 +125,16 @@ def _values_table(title: str, names: Sequence[str], values: Floats) -> Any:
         "first": values[0],
         "last": values[-1],
     }
-    rows = [(word, *(f"{value:.6f}" for value in row.tolist())) for word, row in statistics.items()]
+    rows = [(word, *(fixed(value, 6) for value in row.tolist())) for word, row in statistics.items()]
     return table(title, (f"of {len(values)} structures", *names), rows)
 
 
 def _settings(settings: dict[str, Any]) -> list[str]:
-    """Settings, a line for each; those of combined variables one after the other."""
+    """Settings, a line for each; those of combined variables with the number of their part."""
     lines = []
     for key, value in settings.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            lines += [line for each in value for line in _settings(each)]
+            lines += [f"part {k}: {line}" for k, each in enumerate(value, 1) for line in _settings(each)]
         elif isinstance(value, dict):
             lines += [f"{key}.{line}" for line in _settings(value)]
         else:

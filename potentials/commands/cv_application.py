@@ -242,7 +242,7 @@ def evaluate(
         Path | None, typer.Option("--output", "-o", help="Also write a text table of the values.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Values of collective variables of every structure; more than 20 are summed up."""
+    """Values of collective variables of every structure; more than 20 are summarized."""
     from rhopot.potentials.commands.cv import evaluate as run
 
     run(file, structures, json_file=json_file, output=output)

@@ -8,7 +8,7 @@ from typing import cast, get_args
 
 from rhopot.potentials import cv_plots, plots
 from rhopot.potentials.collective_variables.soap_fit import Method, Separation, fit_projection
-from rhopot.potentials.commands.cv import check_output, write
+from rhopot.potentials.commands.cv import check_output, fixed, write
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.descriptors.soap import SoapSettings
 from rhopot.potentials.structures import UNLABELLED, read_frames
@@ -58,8 +58,9 @@ def fit(
     names = found.module.description.names
     rows = [_row(name, each) for name, each in zip(names, found.separation, strict=True)]
     rows += [_row(f"{name}, held out", each) for name, each in zip(names, found.held_out, strict=False)]
-    columns = ("", f"mean of {Path(first).name}", "+-", f"mean of {Path(second).name}", "+-", "overlap")
+    columns = ("", f"mean of {Path(first).name}", "+-", f"mean of {Path(second).name}", "+-", "overlap*")
     console.print(table(f"{len(sets[0])} and {len(sets[1])} structures", columns, rows))
+    console.print("* common area of two normal distributions with these means and standard deviations (+-)")
     for note in _notes(found.separation[0], found.held_out):
         console.print(f"note: {note}")
     write(found.module, output, [sets[0][0], sets[1][0]])
@@ -69,9 +70,9 @@ def fit(
 
 
 def _row(name: str, each: Separation) -> tuple[str, ...]:
-    """A row of the table."""
+    """A row of the table: means and standard deviations of both sets, and the overlap of normal distributions."""
     numbers = (each.means[0], each.deviations[0], each.means[1], each.deviations[1], each.overlap)
-    return name, *(f"{number:.4f}" for number in numbers)
+    return name, *(fixed(number, 4) for number in numbers)
 
 
 def _notes(separation: Separation, held_out: Sequence[Separation]) -> list[str]:

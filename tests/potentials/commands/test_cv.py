@@ -9,11 +9,15 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from refusals import refusal
 
 from rhopot.export import cv_file, evaluate_cv, load_cv
+from rhopot.potentials import cv_plots
+from rhopot.potentials.collective_variables import Description
 from rhopot.potentials.commands import main
+from rhopot.potentials.commands.cv import fixed
 from rhopot.testing import structures
 
 
@@ -92,8 +96,9 @@ def test_combined_evaluated_and_described(folder: Path, capsys: pytest.CaptureFi
     assert "standard deviation" in out
     assert main(["cv", "info", "both.pt"]) == 0
     out = capsys.readouterr().out
-    for told in ("distance (A), coordination", "given atoms  3 7", 'of = ["Li"]', f"identity     {cv.identity}"):
-        assert told in out
+    told = ("distance (A), coordination", "given atoms  3 7", "part 1: atoms = [3, 7]", 'part 2: of = ["Li"]')
+    for words in (*told, f"identity     {cv.identity}"):
+        assert words in out
 
 
 @pytest.mark.parametrize("method", ["pca", "pcovr"])
@@ -106,6 +111,8 @@ def test_a_fit_says_how_well_it_separates_and_draws_it(
     assert "10 and 10 structures" in out
     assert "soap, held out" in out
     assert "mean of first.xyz" in out
+    assert "* common area of two normal distributions with these means" in out
+    assert "-0.0000" not in out, "the mean of the first set is 0 but for rounding"
     assert "note" not in out
     cv = load_cv("fit.pt")
     for file, mean in (("first.xyz", 0.0), ("second.xyz", 1.0)):
@@ -155,3 +162,29 @@ def test_given_atoms_that_a_structure_has_not(folder: Path, capsys: pytest.Captu
     sentence = refusal(capsys, ["cv", "evaluate", "d.pt", "first.xyz"])
     assert "atoms of 'd.pt' must be in the structure, got atom 99 of 8" in sentence
     assert "first.xyz" in sentence
+
+
+def test_zero_has_no_sign() -> None:
+    assert [fixed(value, 4) for value in (-1e-9, 0.0, -0.00006, 1.5)] == ["0.0000", "0.0000", "-0.0001", "1.5000"]
+
+
+def test_the_legend_names_the_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def keep(figure: Figure, path: Path, title: str = "") -> Path:
+        names.extend(figure.axes[0].get_legend_handles_labels()[1])
+        return path
+
+    monkeypatch.setattr(cv_plots, "save_figure", keep)
+    cv_plots.separation(tmp_path / "a.png", {"s": (np.zeros(3), np.ones(4))}, ("a.xyz", "b.xyz"))
+    assert sorted(names) == ["a.xyz (3)", "b.xyz (4)", "mean of a.xyz", "mean of b.xyz"]
+
+
+def test_a_description_without_settings_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^settings must say what the variable was made from, got none; give"):
+        Description(names=("rg",), settings={}, atoms=(1, 2))
+
+
+def test_help_of_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cv", "evaluate", "--help"]) == 0
+    assert "more than 20 are summarized" in " ".join(capsys.readouterr().out.split())
