@@ -12,10 +12,11 @@ import numpy as np
 
 from rhopot.potentials.console import make_console, rounded, table
 from rhopot.potentials.files import finite, write_json
-from rhopot.potentials.free_energy.analysis import AnalysisSettings, FreeEnergy, analyze, of_surface
+from rhopot.potentials.free_energy.analysis import AnalysisSettings, analyze, of_surface
 from rhopot.potentials.free_energy.grid import thermal_energy
 from rhopot.potentials.free_energy.hills import UNITS
 from rhopot.potentials.free_energy.pictures import draw_convergence, draw_surface
+from rhopot.potentials.free_energy.result import FreeEnergy
 from rhopot.potentials.free_energy.run_files import PMF, load_colvars, load_hills, load_pmf, units_of
 from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, number, write_table
 

@@ -8,16 +8,16 @@ error of the differences of basins needs; errors of everything else are bootstra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import logsumexp
 
-from rhopot.potentials.free_energy.basins import Basins, barriers, barriers_within, differences, find_basins, with_rest
+from rhopot.potentials.free_energy.basins import MOST_BASINS, Basins, find_basins, with_rest
 from rhopot.potentials.free_energy.biased_frames import BiasedFrames, ColvarFile, weigh
-from rhopot.potentials.free_energy.block_errors import BlockErrors, bootstrap, difference_error, mean_error
+from rhopot.potentials.free_energy.frame_errors import blocks_of, errors_of_nodes, with_errors
 from rhopot.potentials.free_energy.grid import Grid, Surface, Variable, default_grid, make_grid, thermal_energy
 from rhopot.potentials.free_energy.hills import Hills
+from rhopot.potentials.free_energy.result import FreeEnergy, measured, measured_within
 from rhopot.potentials.free_energy.reweighting import (
     Frames,
     frames_behind,
@@ -26,12 +26,12 @@ from rhopot.potentials.free_energy.reweighting import (
     spacing_of_bins,
 )
 from rhopot.potentials.free_energy.surface import LAST, project, surfaces_in_time
-from rhopot.potentials.units import Floats
 
 DEPTH = 0.025  # eV, of the shallowest basin where no temperature is known; kT elsewhere
 TIMES = 20  # at which convergence is looked at
 FEWEST_HILLS = 10
-FEWEST_FRAMES = 20  # effective ones, of a node that belongs to a basin
+FEWEST_FRAMES = 20  # effective ones, of a node that may be a minimum
+RARE = 0.75  # kT, error of a node that few blocks have visited: one visit seen allows for 4.7 (95%), 2 x 0.75 kT below
 
 
 @dataclass(frozen=True)
@@ -54,38 +54,6 @@ class AnalysisSettings:
     last: float | None = None
     errors: bool = True
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Numbers of the basins, eV: differences (basins,) from the lowest, barriers (passes, 2) there and back."""
-
-    differences: Floats | None
-    barriers: Floats
-
-
-@dataclass(frozen=True)
-class FreeEnergy:
-    """A free energy and what follows from it; energies in eV.
-
-    values: by the method that made the surface; reweighted: by weighted frames, where the surface is that of hills
-    errors: standard deviations by bootstrap; blocks: error against the length of blocks, of `block_quantity`
-    times: of convergence (t,); in_time: the numbers at each
-    method, frames: how values and errors were made, in words
-    """
-
-    surface: Surface
-    basins: Basins
-    values: Measured
-    reweighted: Measured | None
-    errors: Measured | None
-    blocks: BlockErrors | None
-    block_quantity: str
-    times: Floats
-    in_time: tuple[Measured, ...]
-    method: str
-    frames: str
-    notes: tuple[str, ...] = field(default=())
 
 
 def analyze(hills: Hills | None, files: Sequence[ColvarFile], settings: AnalysisSettings) -> FreeEnergy:
@@ -126,9 +94,7 @@ def of_surface(surface: Surface, settings: AnalysisSettings) -> FreeEnergy:
     """Basins and barriers of a free energy that a program has computed; without errors and convergence."""
     thermal = thermal_energy(settings.temperature) if settings.temperature is not None else None
     basins = find_basins(surface.grid, surface.energy, _depth(settings, thermal))
-    values = Measured(
-        differences(basins, surface.energy, thermal) if thermal else None, barriers(basins, surface.energy)
-    )
+    values = measured(basins, surface.energy, thermal)
     return FreeEnergy(surface, basins, values, None, None, None, "", np.zeros(0), (), "as the file has it", "")
 
 
@@ -212,13 +178,13 @@ def _of_hills(
     made = FreeEnergy(
         surface,
         basins,
-        _measured(basins, surface.energy, thermal),
+        measured(basins, surface.energy, thermal),
         None,
         None,
         None,
         "",
         times,
-        tuple(_within(basins, each.energy, thermal) for each in surfaces),
+        tuple(measured_within(basins, each.energy, thermal) for each in surfaces),
         method,
         "",
         hills.notes,
@@ -226,8 +192,10 @@ def _of_hills(
     if weighted is None or thermal is None:
         return made
     again = reweighted_surface(weighted.frames, surface.grid, thermal, settings.bandwidth)
-    made = replace(made, reweighted=_measured(basins, again.energy, thermal))
-    return _with_errors(made, weighted, thermal, settings)
+    made = replace(made, reweighted=measured(basins, again.energy, thermal))
+    return with_errors(
+        made, weighted, thermal, errors=settings.errors, bandwidth=settings.bandwidth, seed=settings.seed
+    )
 
 
 def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSettings) -> FreeEnergy:
@@ -244,8 +212,7 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
             f"frames must be {FEWEST_FRAMES} or more at some node, got fewer; run longer, or take wider bins by "
             "--grid or --bandwidth"
         )
-    sure = find_basins(grid, np.where(known, surface.energy, np.inf), _depth(settings, thermal))
-    basins = with_rest(sure, surface.energy)
+    basins = _basins_of_frames(frames, surface, known, thermal, settings)
     first, last = float(frames.times.min()), float(frames.times.max())
     times, in_time = [], []
     for k in range(TIMES):
@@ -257,12 +224,12 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
         if (grid.bins(part.values) >= 0).any():
             energy = reweighted_surface(part, grid, thermal, settings.bandwidth).energy
             times.append(time)
-            in_time.append(_measured(basins, energy, thermal))
+            in_time.append(measured(basins, energy, thermal))
     estimate = "histogram" if settings.bandwidth is None else "kernel density estimate"
     made = FreeEnergy(
         surface,
         basins,
-        _measured(basins, surface.energy, thermal),
+        measured(basins, surface.energy, thermal),
         None,
         None,
         None,
@@ -272,66 +239,26 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
         f"weighted {estimate} of {len(frames)} frames",
         "",
     )
-    return _with_errors(made, weighted, thermal, settings)
-
-
-def _measured(basins: Basins, energy: Floats, thermal: float | None) -> Measured:
-    return Measured(differences(basins, energy, thermal) if thermal else None, barriers(basins, energy))
-
-
-def _within(basins: Basins, energy: Floats, thermal: float | None) -> Measured:
-    """The same of an earlier surface, with the minima and passes that it had."""
-    return Measured(differences(basins, energy, thermal) if thermal else None, barriers_within(basins, energy))
-
-
-def _with_errors(made: FreeEnergy, weighted: BiasedFrames, thermal: float, settings: AnalysisSettings) -> FreeEnergy:
-    """The result with errors by blocks, where they are asked for."""
-    frames, basins, grid = weighted.frames, made.basins, made.surface.grid
-    notes = [*made.notes, *weighted.notes]
-    outside = int((grid.bins(frames.values) < 0).sum())
-    if outside:
-        notes.append(f"{outside} of {len(frames)} frames lie outside of the grid and do not count")
-    text = f"{len(frames)} frames, {frames.effective:.0f} effective, weights {weighted.weights}"
-    made = replace(made, frames=text, notes=tuple(dict.fromkeys(notes)))
-    if not settings.errors:
-        return made
-    blocks, quantity = _blocks(frames, basins, thermal)
-    n_nodes = basins.labels.size
-
-    def estimate(densities: Floats) -> Floats:
-        with np.errstate(divide="ignore"):
-            energy = -thermal * np.log(densities)
-        flat = energy.reshape(len(energy), -1)
-        normal = flat + thermal * logsumexp(-flat / thermal, axis=1, keepdims=True)
-        parts = [normal, differences(basins, energy, thermal), barriers(basins, energy).reshape(len(energy), -1)]
-        return np.concatenate(parts, axis=1)
-
-    found = bootstrap(frames, grid, blocks.length, estimate, bandwidth=settings.bandwidth, seed=settings.seed)
-    of_nodes, of_basins, of_passes = np.split(found, [n_nodes, n_nodes + len(basins)])
-    if not blocks.converged:
-        notes.append("the error still grows with the length of blocks: the run is short, errors are likely too small")
-    return replace(
-        made,
-        surface=replace(made.surface, error=of_nodes.reshape(grid.shape)),
-        errors=Measured(of_basins, of_passes.reshape(-1, 2)),
-        blocks=blocks,
-        block_quantity=quantity,
-        notes=tuple(dict.fromkeys(notes)),
+    return with_errors(
+        made, weighted, thermal, errors=settings.errors, bandwidth=settings.bandwidth, seed=settings.seed
     )
 
 
-def _blocks(frames: Frames, basins: Basins, thermal: float) -> tuple[BlockErrors, str]:
-    """Error against the length of blocks, of the difference that needs the longest, and of what it is the error."""
-    bins = basins.grid.bins(frames.values)
-    labels = np.where(bins >= 0, basins.labels.ravel()[bins], -1)
-    weights = frames.weights
-    found = [
-        (difference_error(weights, labels == k, labels == 0, thermal), f"free energy of basin {k + 1}")
-        for k in range(1, len(basins))
-        if (labels == k).any() and (labels == 0).any()
-    ]
-    if found:
-        return max(found, key=lambda each: (each[0].length, each[0].error))
-    variable = frames.variables[0]
-    away = variable.difference(frames.values[:, 0], basins.grid.nodes[[basins.minima[0]], 0])
-    return mean_error(away, weights), f"mean of {variable.label}"
+def _basins_of_frames(
+    frames: Frames, surface: Surface, known: np.ndarray, thermal: float, settings: AnalysisSettings
+) -> Basins:
+    """Basins whose minima are at known nodes (n_1, ...) and whose depth is above two of its errors, where they are
+    computed. All nodes with frames belong to one of them."""
+    grid, energy, depth = surface.grid, surface.energy, _depth(settings, thermal)
+    basins = with_rest(
+        find_basins(grid, energy, depth, known=known, most=None if settings.errors else MOST_BASINS), energy
+    )
+    if not settings.errors:
+        return basins
+    length = blocks_of(frames, basins, thermal, pairs=False)[0].length
+    error = errors_of_nodes(frames, grid, thermal, length, bandwidth=settings.bandwidth, seed=settings.seed)
+    sure = np.isfinite(error)
+    error = np.where(sure, error, RARE * thermal)
+    return with_rest(
+        find_basins(grid, energy, depth, known=known & (sure | ~(known & sure).any()), error=error), energy
+    )

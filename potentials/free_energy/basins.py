@@ -3,8 +3,8 @@
 Every node belongs to the minimum that steepest descent over neighboring nodes (diagonals included) ends in. The pass
 between two basins is the lowest pair of neighboring nodes across their border: the highest point of the minimax path
 between the minima that stays in both. Basins that are shallower than a given depth (from the minimum to the lowest
-pass) are merged over that pass, the shallowest first: topological persistence (H. Edelsbrunner, D. Letscher, A.
-Zomorodian, Discrete Comput. Geom. 28, 511 (2002), doi:10.1007/s00454-002-2885-2).
+pass), or than twice the error of theirs, are merged over that pass, the shallowest first: topological persistence (H.
+Edelsbrunner, D. Letscher, A. Zomorodian, Discrete Comput. Geom. 28, 511 (2002), doi:10.1007/s00454-002-2885-2).
 
     F_A = -kT ln integral_A exp(-F(s) / kT) ds,   Delta F = F_A - F_B
     barrier A -> B = F(pass) - F(minimum of A)
@@ -25,6 +25,7 @@ from rhopot.potentials.free_energy.grid import Grid
 from rhopot.potentials.units import Floats
 
 MOST_BASINS = 20
+SURE = 2.0  # errors of its depth that a basin is deeper than
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,35 @@ class Basins:
         return tuple(float(value) for value in self.grid.nodes[node])
 
 
-def find_basins(grid: Grid, energy: Floats, depth: float) -> Basins:
+def find_basins(
+    grid: Grid,
+    energy: Floats,
+    depth: float,
+    *,
+    known: np.ndarray | None = None,
+    error: Floats | None = None,
+    most: int | None = MOST_BASINS,
+) -> Basins:
     """Basins at least `depth` (eV) deep of a free energy (eV) on a grid.
 
+    known: (n_1, ...), whether a node may be a minimum: other basins are merged as shallow ones are, and nodes without a
+        path to a known minimum have none
+    error: (n_1, ...), eV, standard deviations; basins are deeper than twice that of their depth, too
+
     Raises:
-        ValueError: depth is not positive, or more than 20 basins are left.
+        ValueError: depth is not positive, or more than `most` basins are left.
     """
     if not depth > 0.0:
         raise ValueError(f"depth must be positive, got {depth:g}; give the depth in eV of the shallowest basin")
-    labels = _watershed(grid, energy)
-    labels = _merge_shallow(grid, energy, labels, depth)
-    numbers = np.unique(labels[labels >= 0])
     flat = energy.ravel()
-    minima = [int(np.flatnonzero(labels == k)[np.argmin(flat[labels == k])]) for k in numbers]
-    if len(minima) > MOST_BASINS:
+    sure = np.isfinite(flat) if known is None else np.isfinite(flat) & known.ravel()
+    variance = np.zeros(flat.size) if error is None else error.ravel() ** 2
+    labels, lowest = _merge_shallow(flat, sure, variance, _watershed(grid, energy), depth, grid)
+    numbers = np.array(sorted(lowest), dtype=np.int64)
+    minima = [lowest[int(k)] for k in numbers]
+    if most is not None and len(minima) > most:
         raise ValueError(
-            f"basins must be {MOST_BASINS} at most, got {len(minima)} deeper than {depth:g} eV; raise the depth, or "
+            f"basins must be {most} at most, got {len(minima)} deeper than {depth:g} eV; raise the depth, or "
             "smooth with a bandwidth"
         )
     order = np.argsort(flat[minima], kind="stable")
@@ -196,37 +210,51 @@ def _passes(grid: Grid, energy: Floats, labels: np.ndarray) -> dict[tuple[int, i
     return {(int(pair // size), int(pair % size)): int(node[order[at]]) for pair, at in zip(unique, first, strict=True)}
 
 
-def _merge_shallow(grid: Grid, energy: Floats, labels: np.ndarray, depth: float) -> np.ndarray:
-    """Labels with basins shallower than `depth` merged into the neighbor beyond their lowest pass."""
-    flat = energy.ravel()
-    heights = {pair: float(flat[node]) for pair, node in _passes(grid, energy, labels).items()}
-    minimum = {int(label): float(flat[label]) for label in np.unique(labels[labels >= 0])}
+def _merge_shallow(
+    flat: Floats, sure: np.ndarray, variance: Floats, labels: np.ndarray, depth: float, grid: Grid
+) -> tuple[np.ndarray, dict[int, int]]:
+    """Labels with shallow basins merged into the neighbor beyond their lowest pass, and each one's lowest node.
+
+    All arrays are flat. Basins without a sure node are merged first or, where they have no neighbor, left out.
+    """
+    lowest = {}
+    for label in np.unique(labels[labels >= 0]):
+        nodes = np.flatnonzero(labels == label)
+        nodes = nodes[sure[nodes]] if sure[nodes].any() else nodes
+        lowest[int(label)] = int(nodes[np.argmin(flat[nodes])])
+    neighbors: dict[int, dict[int, int]] = {label: {} for label in lowest}
+    for (a, b), node in _passes(grid, flat.reshape(grid.shape), labels).items():
+        neighbors[a][b] = neighbors[b][a] = node
+
+    def excess(label: int) -> float:
+        """How much deeper the basin is than it must be."""
+        low, over = lowest[label], min(neighbors[label].values(), key=lambda node: float(flat[node]))
+        needed = max(depth, SURE * float(np.sqrt(variance[low] + variance[over])))
+        return float(flat[over] - flat[low]) - needed if sure[low] else -np.inf
+
     into: dict[int, int] = {}
-    neighbors: dict[int, dict[int, float]] = {label: {} for label in minimum}
-    for (a, b), height in heights.items():
-        neighbors[a][b] = neighbors[b][a] = height
     while True:
-        shallow = [
-            (min(beside.values()) - minimum[label], -minimum[label], label)
-            for label, beside in neighbors.items()
-            if beside
-        ]
-        if not shallow or min(shallow)[0] >= depth:
+        shallow = [(excess(label), -flat[lowest[label]], label) for label, beside in neighbors.items() if beside]
+        if not shallow or min(shallow)[0] >= 0.0:
             break
         label = min(shallow)[2]
         beside = neighbors.pop(label)
-        target = min(beside, key=lambda other: (beside[other], minimum[other]))
+        target = min(beside, key=lambda other: (flat[beside[other]], flat[lowest[other]]))
         into[label] = target
-        for other, height in beside.items():
+        for other, node in beside.items():
             del neighbors[other][label]
             if other != target:
-                lowest = min(height, neighbors[target].get(other, np.inf))
-                neighbors[target][other] = neighbors[other][target] = lowest
-        minimum[target] = min(minimum[target], minimum[label])
+                known = neighbors[target].get(other, node)
+                over = node if flat[node] < flat[known] else known
+                neighbors[target][other] = neighbors[other][target] = over
+        lowest[target] = min(lowest[target], lowest.pop(label), key=lambda node: (not sure[node], flat[node]))
+    for label in [label for label in lowest if not sure[lowest[label]]]:
+        del lowest[label]
+        into[label] = -1
     root = np.arange(flat.size)
     for label in into:
         end = label
         while end in into:
             end = into[end]
         root[label] = end
-    return np.where(labels >= 0, root[labels], -1)
+    return np.where(labels >= 0, root[labels], -1), lowest

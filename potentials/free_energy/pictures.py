@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rhopot.potentials.free_energy.analysis import FreeEnergy
 from rhopot.potentials.free_energy.grid import Surface
+from rhopot.potentials.free_energy.result import FreeEnergy
 from rhopot.potentials.plots import ACCENT, FAINT, INK, PALETTE, save_figure, single_figure
 
 MOST_LEVELS = 20  # higher places stay white

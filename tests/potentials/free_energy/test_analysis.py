@@ -60,7 +60,7 @@ def test_with_a_temperature_there_are_errors() -> None:
     assert found.errors.differences is not None
     assert found.errors.differences[0] == 0.0
     assert found.errors.differences[1] > 0.0
-    assert found.block_quantity == "free energy of basin 2"
+    assert found.block_quantity == "free energy of basin 2 above 1"
     assert found.surface.error is not None
     assert found.surface.error.shape == found.surface.grid.shape
     again = analyze(hills(), [], AnalysisSettings(300.0, skip=0.0))
@@ -110,6 +110,25 @@ def test_frames_alone() -> None:
     estimate = analyze(None, [colvar()], AnalysisSettings(300.0, ("x", "y"), bandwidth=(0.2, 0.2), errors=False))
     assert "kernel density estimate" in estimate.method
     assert len(estimate.basins) == 2
+
+
+@pytest.mark.parametrize("bandwidth", [None, (0.1,)])
+def test_noise_at_the_rim_is_no_basin(bandwidth: tuple[float, ...] | None) -> None:
+    """Two excursions, of 40 frames each, make a dip that the error does not tell from none; a state that was visited
+    again and again is a basin, also where no frame was between."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=8000)
+    often, seldom = x.copy(), x.copy()
+    for start in range(100, 8000, 400):
+        often[start : start + 40] = 6.0 + 0.1 * rng.normal(size=40)
+    for start in (3000, 5000):
+        seldom[start : start + 40] = 6.0 + 0.1 * rng.normal(size=40)
+    for values, basins in ((often, 2), (seldom, 1)):
+        table = PlumedTable(("time", "x"), np.stack([np.arange(8000.0), values], axis=1))
+        settings = AnalysisSettings(300.0, ("x",), biases=(), bandwidth=bandwidth)
+        found = analyze(None, [ColvarFile(table, UNITS["metal"], {})], settings)
+        assert len(found.basins) == basins
+        assert (found.basins.labels[np.isfinite(found.surface.energy)] >= 0).all()
 
 
 def test_one_basin_has_blocks_too() -> None:

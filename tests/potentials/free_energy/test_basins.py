@@ -120,6 +120,21 @@ def test_nodes_that_were_not_sampled_separate() -> None:
     )
 
 
+def test_minima_are_known_and_deeper_than_twice_their_error() -> None:
+    grid = make_grid([X], [0.0], [6.0], [7])
+    energy = np.array([0.0, 3.0, 1.0, 4.0, np.inf, 2.0, 2.5])
+    assert find_basins(grid, energy, 1.0).minima == (0, 2, 5)
+    known = np.array([True, True, True, True, True, False, True])
+    assert find_basins(grid, energy, 1.0, known=known).minima == (0, 2, 6)
+    known[6] = False
+    found = find_basins(grid, energy, 1.0, known=known)
+    assert (found.minima, found.labels[5], found.passes[0].node) == ((0, 2), -1, 1)
+    assert find_basins(grid, energy, 1.0, known=~known).minima == (5,)
+    error = np.array([0.0, 0.6, 0.7, 0.0, 0.0, 0.0, 0.0])  # 2 sqrt(0.85) = 1.84 < 3 - 1
+    assert len(find_basins(grid, energy, 1.0, error=error)) == 3
+    assert find_basins(grid, energy, 1.0, error=1.1 * error).minima == (0, 5)
+
+
 def test_the_rest_goes_to_the_nearest_basin() -> None:
     """Across the border of a period as well; nodes that were not sampled stay without one."""
     grid = make_grid([PHI], [-math.pi], [math.pi], [12])
