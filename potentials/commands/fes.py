@@ -201,14 +201,18 @@ def _shown(value: float) -> str:
 
 
 def _write_surface(path: Path, found: FreeEnergy, energy: str) -> None:
-    """A table of nodes, free energy, error and basin (numbers from 1; 0: not sampled)."""
+    """A table of nodes, free energy, that of reweighted frames, its error, and basin (numbers from 1; 0: none)."""
     surface, size = found.surface, ENERGIES[energy]
     variables = surface.grid.variables
     columns = [surface.grid.nodes, surface.energy.reshape(-1, 1) / size]
     fields = [*(variable.name for variable in variables), "free_energy"]
-    if surface.error is not None:
+    of_frames = found.of_frames
+    if found.second is not None:
+        fields.append("reweighted")
+        columns.append(found.second.energy.reshape(-1, 1) / size)
+    if of_frames is not None and of_frames.error is not None:
         fields.append("error")
-        columns.append(surface.error.reshape(-1, 1) / size)
+        columns.append(of_frames.error.reshape(-1, 1) / size)
     columns.append(found.basins.labels.reshape(-1, 1) + 1.0)
     constants = {f"unit_{variable.name}": variable.unit for variable in variables if variable.unit}
     for variable in variables:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import logsumexp
 
 from rhopot.potentials.free_energy.basins import MOST_BASINS, Basins, find_basins, with_rest
 from rhopot.potentials.free_energy.biased_frames import BiasedFrames, ColvarFile, weigh
@@ -192,7 +193,12 @@ def _of_hills(
     if weighted is None or thermal is None:
         return made
     again = reweighted_surface(weighted.frames, surface.grid, thermal, settings.bandwidth)
-    made = replace(made, reweighted=measured(basins, again.energy, thermal))
+    shift = logsumexp(-again.energy / thermal) - logsumexp(-surface.energy / thermal)
+    made = replace(
+        made,
+        reweighted=measured(basins, again.energy, thermal),
+        second=replace(again, energy=again.energy + thermal * float(shift)),
+    )
     return with_errors(
         made, weighted, thermal, errors=settings.errors, bandwidth=settings.bandwidth, seed=settings.seed
     )

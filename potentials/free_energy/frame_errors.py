@@ -20,6 +20,8 @@ from rhopot.potentials.free_energy.result import FreeEnergy, Measured
 from rhopot.potentials.free_energy.reweighting import Frames
 from rhopot.potentials.units import Floats
 
+APART = 3.0  # errors between two estimates of one number
+
 
 def with_errors(
     made: FreeEnergy,
@@ -52,14 +54,61 @@ def with_errors(
     of_nodes, of_basins, of_passes = np.split(found, [n_nodes, n_nodes + len(basins)])
     if not blocks.converged:
         notes.append("the error still grows with the length of blocks: the run is short, errors are likely too small")
+    deviations = Measured(of_basins, of_passes.reshape(-1, 2))
+    made = _where_sampled(made, deviations)
+    notes += _disagreement(made, deviations)
+    node_errors = of_nodes.reshape(grid.shape)
+    if made.second is None:
+        made = replace(made, surface=replace(made.surface, error=node_errors))
+    else:
+        made = replace(made, second=replace(made.second, error=node_errors))
     return replace(
         made,
-        surface=replace(made.surface, error=of_nodes.reshape(grid.shape)),
-        errors=Measured(of_basins, of_passes.reshape(-1, 2)),
+        errors=deviations,
         blocks=blocks,
         block_quantity=quantity,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _where_sampled(made: FreeEnergy, errors: Measured) -> FreeEnergy:
+    """The result without numbers of frames that have no error: too few frames were there."""
+
+    def kept(numbers: Measured) -> Measured:
+        parts = [
+            None if values is None or deviations is None else np.where(np.isfinite(deviations), values, np.nan)
+            for values, deviations in (
+                (numbers.differences, errors.differences),
+                (numbers.barriers, errors.barriers),
+            )
+        ]
+        return Measured(parts[0], np.zeros((0, 2)) if parts[1] is None else parts[1])
+
+    if made.reweighted is None:
+        return replace(made, values=kept(made.values))
+    return replace(made, reweighted=kept(made.reweighted))
+
+
+def _disagreement(made: FreeEnergy, errors: Measured) -> list[str]:
+    """A note where the hills and the reweighted frames differ by more than three errors."""
+    if made.reweighted is None:
+        return []
+    far = []
+    values, again = made.values.differences, made.reweighted.differences
+    if values is not None and again is not None and errors.differences is not None:
+        apart = np.abs(values - again) > APART * errors.differences
+        far += [f"basin {k + 1}" for k in np.flatnonzero(apart) if k > 0]
+    apart = (np.abs(made.values.barriers - made.reweighted.barriers) > APART * errors.barriers).any(axis=1)
+    far += [
+        f"barrier {made.basins.passes[k].first + 1} to {made.basins.passes[k].second + 1}"
+        for k in np.flatnonzero(apart)
+    ]
+    if not far:
+        return []
+    return [
+        f"the sum of hills and the reweighted frames differ by more than {APART:g} errors ({', '.join(far)}): the run "
+        "has not converged"
+    ]
 
 
 def errors_of_nodes(

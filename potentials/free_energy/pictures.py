@@ -15,12 +15,15 @@ from rhopot.potentials.plots import ACCENT, FAINT, INK, PALETTE, save_figure, si
 
 MOST_LEVELS = 20  # higher places stay white
 FEWEST_LEVELS = 6
+SHORTEST = 3  # nodes of a stretch of a line with a band
 
 
 def draw_surface(
     path: Path, found: FreeEnergy, unit: tuple[str, float], thermal: float | None, title: str = ""
 ) -> Path | None:
-    """One variable: a line with a band of one standard deviation; two: contours every kT, where kT is known.
+    """One variable: a line, that of reweighted frames with a band of one standard deviation; two: contours.
+
+    Contours stand every kT where kT is known.
 
     unit: name and size in eV of the unit of energy; thermal: kT in eV. Surfaces of three variables are not drawn: None
     """
@@ -38,13 +41,30 @@ def draw_surface(
 
 
 def _line(axes: Axes, found: FreeEnergy, size: float) -> None:
-    surface = found.surface
-    x, energy = _closed(surface)
-    energy = np.where(np.isfinite(energy), energy, np.nan) / size
-    axes.plot(x, energy, lw=1.4, color=INK)
-    if surface.error is not None:
-        half = np.append(surface.error, surface.error[:1])[: len(x)] / size
-        axes.fill_between(x, energy - half, energy + half, color=ACCENT, alpha=0.25, lw=0)
+    surface, of_frames = found.surface, found.of_frames
+    x = _closed_axis(surface)
+    energy = _closed(surface, surface.energy) / size
+    axes.plot(
+        x,
+        np.where(np.isfinite(energy), energy, np.nan),
+        lw=1.4,
+        color=INK,
+        label="sum of hills" if found.second else "free energy",
+    )
+    if of_frames is not None:
+        values = _closed(surface, of_frames.energy) / size
+        half = np.zeros(len(x)) if of_frames.error is None else _closed(surface, of_frames.error) / size
+        runs = _runs(np.isfinite(values) & np.isfinite(half))
+        for k, run in enumerate(runs):
+            first = k == 0
+            if found.second is not None:
+                axes.plot(x[run], values[run], lw=0.7, color=ACCENT, label="reweighted frames" if first else None)
+            if of_frames.error is not None:
+                low, high = values[run] - half[run], values[run] + half[run]
+                label = "one standard deviation" if first else None
+                axes.fill_between(x[run], low, high, color=ACCENT, alpha=0.25, lw=0, label=label)
+        if runs:
+            axes.legend(frameon=False, fontsize=8, loc="best")
     flat = surface.energy.ravel() / size
     for k, node in enumerate(found.basins.minima):
         place = (found.basins.place(node)[0], float(flat[node]))
@@ -53,15 +73,24 @@ def _line(axes: Axes, found: FreeEnergy, size: float) -> None:
     for each in found.basins.passes:
         axes.plot(found.basins.place(each.node)[0], each.energy / size, "x", ms=6, color=ACCENT)
     axes.set_xlabel(surface.grid.variables[0].label)
-    axes.margins(x=0.02, y=0.1)
+    axes.margins(x=0.02, y=0.12)
 
 
-def _closed(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and energies of one variable; of a periodic one with the first node's image at the end."""
-    axis, energy = surface.grid.axes[0], surface.energy
-    if not surface.grid.wraps[0]:
-        return axis, energy
-    return np.append(axis, axis[-1] + surface.grid.spacing[0]), np.append(energy, energy[0])
+def _runs(usable: np.ndarray) -> list[slice]:
+    """Stretches of at least three neighboring nodes of which all are usable."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], usable.astype(int), [0]])))
+    return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= SHORTEST]
+
+
+def _closed_axis(surface: Surface) -> np.ndarray:
+    """Nodes of one variable; of a whole period, with the first node's image at the end."""
+    axis = surface.grid.axes[0]
+    return np.append(axis, axis[-1] + surface.grid.spacing[0]) if surface.grid.wraps[0] else axis
+
+
+def _closed(surface: Surface, values: np.ndarray) -> np.ndarray:
+    """Values at those nodes."""
+    return np.append(values, values[0]) if surface.grid.wraps[0] else values
 
 
 def _contours(figure: Figure, axes: Axes, found: FreeEnergy, unit: tuple[str, float], thermal: float | None) -> None:

@@ -26,6 +26,8 @@ class FreeEnergy:
     errors: standard deviations by bootstrap; blocks: error against the length of blocks, of `block_quantity`
     times: of convergence (t,); in_time: the numbers at each
     method, frames: how values and errors were made, in words
+    second: the free energy of the weighted frames with its error, where `surface` is that of hills; both have the same
+        integral of exp(-F / kT)
     """
 
     surface: Surface
@@ -40,6 +42,12 @@ class FreeEnergy:
     method: str
     frames: str
     notes: tuple[str, ...] = field(default=())
+    second: Surface | None = None
+
+    @property
+    def of_frames(self) -> Surface | None:
+        """The free energy that errors of nodes belong to; None where there are no frames."""
+        return self.surface if self.surface.error is not None else self.second
 
 
 def measured(basins: Basins, energy: Floats, thermal: float | None) -> Measured:

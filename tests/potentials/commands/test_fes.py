@@ -69,7 +69,7 @@ def test_hills_and_frames(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     for name in ("fes.png", "convergence.png"):
         assert (folder / "fes" / name).read_bytes()[:4] == PNG
     table = read_table(folder / "fes" / "fes.dat")
-    assert table.fields == ("s", "free_energy", "error", "basin")
+    assert table.fields == ("s", "free_energy", "reweighted", "error", "basin")
     assert table.constants == {"unit_s": "A", "unit_free_energy": "eV"}
     assert table.column("free_energy").min() == 0.0
     assert set(table.column("basin")) == {1.0, 2.0}

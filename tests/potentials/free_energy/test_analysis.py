@@ -61,8 +61,12 @@ def test_with_a_temperature_there_are_errors() -> None:
     assert found.errors.differences[0] == 0.0
     assert found.errors.differences[1] > 0.0
     assert found.block_quantity == "free energy of basin 2 above 1"
-    assert found.surface.error is not None
-    assert found.surface.error.shape == found.surface.grid.shape
+    assert found.surface.error is None
+    assert found.second is not None
+    assert found.second.error is not None
+    assert found.second.error.shape == found.surface.grid.shape
+    sums = [float(np.exp(-each.energy / KT).sum()) for each in (found.surface, found.second)]
+    assert sums[0] == pytest.approx(sums[1])
     again = analyze(hills(), [], AnalysisSettings(300.0, skip=0.0))
     assert again.errors is not None
     assert again.errors.differences is not None

@@ -179,8 +179,9 @@ def test_reweighting_gives_the_biased_variable(tempered: BiasedRun, tmp_path: Pa
     again = analyze(None, files, AnalysisSettings(300.0, ("s",), bandwidth=(0.03,), weights="bias"))
     assert again.reweighted is None
     frames = analyze(hills, files, AnalysisSettings(300.0, bandwidth=(0.03,), grid=((-1.5, 1.5, 151),)))
-    assert frames.surface.error is not None
+    assert frames.second is not None
+    assert frames.second.error is not None
     x = frames.surface.grid.axes[0]
     inside = np.abs(x) < 1.2
     assert largest_error(frames.surface.energy / KT, well(x), inside) < 0.15
-    assert float(np.nanmax(frames.surface.error[inside])) / KT < 0.15
+    assert float(np.nanmax(frames.second.error[inside])) / KT < 0.15
