@@ -29,6 +29,7 @@ from rhopot.potentials.units import Floats
 
 EV_PER_KJ_PER_MOL = 1.0 / 96.48533212331  # exact in the SI of 2019; also in lammps_plugin/metadynamics/fix_metad.cpp
 ANGSTROM_PER_NM = 10.0
+IDENTITY = "rhopot_cv"  # SET rhopot_cv 1a2b3c4d: which collective-variable file the columns come from
 UNIT = "rhopot_unit_"  # SET rhopot_unit_NAME A: the unit of a variable in rhopot
 
 _MARK = "#!"
@@ -79,6 +80,11 @@ class PlumedTable:
             return None
         return number(low, f"min_{name} in '{self.source}'"), number(high, f"max_{name} in '{self.source}'")
 
+    @property
+    def identity(self) -> str:
+        """Which collective-variable file the columns come from; empty where the file does not say it."""
+        return self.constants.get(IDENTITY, "")
+
     def unit(self, name: str) -> str:
         """Unit of a variable in rhopot: `A` where the file says so (the column is in nm), else an empty string."""
         return self.constants.get(UNIT + name, "")
@@ -109,7 +115,7 @@ def read_table(path: Path | str, *, allow_no_rows: bool = False) -> PlumedTable:
 
     Raises:
         ValueError: the file is empty, has no `FIELDS`, or no rows unless `allow_no_rows`; a column is named twice;
-            a line does not have the columns of its header.
+            a line does not have the columns of its header, or the rows are of several collective-variable files.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -168,6 +174,12 @@ class _Reader:
             if not self._blocks or self._blocks[-1][0] != self._fields:
                 self._blocks.append((self._fields, []))
         elif words[:1] == ["SET"] and len(words) > 2:
+            before = self.constants.get(IDENTITY, words[2])
+            if words[1] == IDENTITY and words[2] != before:
+                raise ValueError(
+                    f"'{self.path}', line {line}: {IDENTITY} must be {before} as above, got {words[2]}: other "
+                    "collective variables; split the file"
+                )
             self.constants[words[1]] = " ".join(words[2:])
 
     def _row(self, row: str, line: int, *, cut: bool, last: bool) -> None:

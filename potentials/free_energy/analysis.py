@@ -166,6 +166,13 @@ def _of_hills(
         for at, k in enumerate(places):
             axes[k], wraps[k] = asked.axes[at], asked.wraps[at]
         whole = Grid(whole.variables, tuple(axes), tuple(wraps))
+    finest = hills.sigmas.min(axis=0)
+    coarse = [
+        f"nodes of {each.name} are {step:.3g} apart, more than the smallest sigma {sigma:.3g} of the hills: the sum "
+        "between them is not known; give a finer grid, or one over a part of the hills (--grid)"
+        for each, step, sigma in zip(whole.variables, whole.spacing, finest, strict=True)
+        if step > sigma
+    ]
     count = min(TIMES, len(hills) // 2)
     times, surfaces = surfaces_in_time(hills, whole, [(k + 1) / count for k in range(count)], settings.last)
     if list(names) != own:
@@ -188,7 +195,7 @@ def _of_hills(
         tuple(measured_within(basins, each.energy, thermal) for each in surfaces),
         method,
         "",
-        hills.notes,
+        (*hills.notes, *coarse),
     )
     if weighted is None or thermal is None:
         return made

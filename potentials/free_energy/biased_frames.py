@@ -25,6 +25,7 @@ ALIKE = 0.2  # of the standard deviation: the largest RMS difference of that col
 MISSING = 0.05  # of the bias: what may be missing in the sum of hills
 SUFFIX, MOVING, WALL = ".bias", "moving.bias", "wall"
 OF_RHOPOT = "metad.bias"
+LENGTH = "A"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def weigh(
     biases: columns of energies, by default all but walls; skip: fraction of the time at the start that is left out
 
     Raises:
-        ValueError: an unknown column or kind of weights, no column of a bias and no hills, or no frame is left.
+        ValueError: an unknown column or kind of weights, no column of a bias and no hills, files and hills of other
+            collective variables, a bias that the hills do not give, or no frame is left.
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
@@ -105,6 +107,10 @@ def weigh(
     parts, notes = [], [note for file in files for note in file.table.notes]
     if walls:
         notes.append(f"walls ({', '.join(walls)}) belong to the system and are not undone; --bias undoes what it names")
+    variables = tuple(files[0].variable(name) for name in names)
+    if hills is not None:
+        notes += _beside_hills(files, hills)
+        variables = tuple(next((own for own in hills.variables if own.name == each.name), each) for each in variables)
     own = _column_of_hills(files, columns, hills, named=biases is not None) if hills is not None else None
     static = [name for name in columns if name != own]
     latest = max(float(file.table.column("time").max()) for file in files)
@@ -123,15 +129,54 @@ def weigh(
         if MOVING in static and np.ptp(file.energies(MOVING)) > 0.0:
             notes.append("a moving restraint acts in these frames: their weights hold only where it moves slowly")
         values = file.values(names)
-        kept &= np.isfinite(logs) & np.isfinite(values).all(axis=1)
+        finite = np.isfinite(logs) & np.isfinite(values).all(axis=1)
+        if not finite[kept].all():
+            notes.append(
+                f"'{file.table.source}': {(~finite[kept]).sum()} rows with numbers that are not finite were dropped"
+            )
+        kept &= finite
         parts.append((times[kept], values[kept], logs[kept]))
     times, values, logs = (np.concatenate(column) for column in zip(*parts, strict=True))
     if not len(times):
         raise ValueError("frames must be left after those skipped, got none that is finite; skip fewer, or run longer")
-    variables = tuple(files[0].variable(name) for name in names)
     return BiasedFrames(
         Frames(variables, times, values, logs), _described(hills, weights, static), tuple(dict.fromkeys(notes))
     )
+
+
+def _beside_hills(files: Sequence[ColvarFile], hills: Hills) -> list[str]:
+    """Notes on files that do not fit the hills in all respects; ValueError where they are of other variables."""
+    notes = []
+    for file in files:
+        source, identity = file.table.source, file.table.identity
+        if identity and hills.identity and identity != hills.identity:
+            raise ValueError(
+                f"'{source}' must be of the collective-variable file of the hills, rhopot_cv {hills.identity}, got "
+                f"{identity}; give the COLVAR of that run"
+            )
+        for own in hills.variables:
+            there = file.variable(own.name)
+            if (there.unit == LENGTH) != (own.unit == LENGTH):
+                raise ValueError(
+                    f"unit of {own.name} must be the same in '{source}' and in the hills, got {_unit(there)} and "
+                    f"{_unit(own)}; a line '#! SET rhopot_unit_{own.name} A' marks nm that stand for A"
+                )
+            if own.limits is not None and there.limits is None:
+                notes.append(f"'{source}' does not say that {own.name} is periodic: the period is that of the hills")
+            elif there.limits is not None and not np.allclose(there.limits, own.limits or np.inf):
+                raise ValueError(
+                    f"{own.name} must have the same period in '{source}' and in the hills, got {there.limits} and "
+                    f"{own.limits}; correct the SET lines"
+                )
+    if all(file.table.column("time").min() > hills.times.max() for file in files):
+        notes.append("all frames are later than the last hill: are they of the same run?")
+    elif all(file.table.column("time").max() < hills.times.min() for file in files):
+        notes.append("all frames are earlier than the first hill: are they of the same run?")
+    return notes
+
+
+def _unit(variable: Variable) -> str:
+    return variable.unit or "none"
 
 
 def _column_of_hills(files: Sequence[ColvarFile], columns: Sequence[str], hills: Hills, *, named: bool) -> str | None:

@@ -98,10 +98,10 @@ def _disagreement(made: FreeEnergy, errors: Measured) -> list[str]:
     if values is not None and again is not None and errors.differences is not None:
         apart = np.abs(values - again) > APART * errors.differences
         far += [f"basin {k + 1}" for k in np.flatnonzero(apart) if k > 0]
-    apart = (np.abs(made.values.barriers - made.reweighted.barriers) > APART * errors.barriers).any(axis=1)
+    higher = (np.abs(made.values.barriers - made.reweighted.barriers) > APART * errors.barriers).any(axis=1)
     far += [
         f"barrier {made.basins.passes[k].first + 1} to {made.basins.passes[k].second + 1}"
-        for k in np.flatnonzero(apart)
+        for k in np.flatnonzero(higher)
     ]
     if not far:
         return []

@@ -54,6 +54,7 @@ class Hills:
     walkers: (n,), which walker added each; None of one walker
     stretched: whether Gaussians are PLUMED's truncated ones
     column: of a trajectory, with the bias of the hills, where the name of their file says it
+    identity: of the collective-variable file, of rhopot's HILLS
     """
 
     variables: tuple[Variable, ...]
@@ -66,6 +67,7 @@ class Hills:
     stretched: bool = False
     notes: tuple[str, ...] = ()
     column: str = ""
+    identity: str = ""
 
     def __len__(self) -> int:
         return len(self.heights)
@@ -144,18 +146,21 @@ def plumed_hills(table: PlumedTable, units: FileUnits = UNITS["plumed"]) -> Hill
             factor if factor > 1.0 else math.inf,
             stretched=table.constants.get("kerneltype") == "stretched-gaussian",
             notes=table.notes,
+            identity=table.identity,
         ),
         table.source,
     )
 
 
 def checked(hills: Hills, source: str) -> Hills:
-    """The hills; ValueError where numbers are not finite or sigmas not positive."""
+    """The hills; ValueError where numbers are not finite, sigmas not positive or heights negative."""
     for numbers in (hills.centers, hills.sigmas, hills.heights):
         if not np.isfinite(numbers).all():
             raise ValueError(f"hills in '{source}' must be finite numbers, got others; did the run blow up?")
     if not (hills.sigmas > 0.0).all():
         raise ValueError(f"sigmas of hills in '{source}' must be positive, got {hills.sigmas.min():g}")
+    if (hills.heights < 0.0).any():
+        raise ValueError(f"heights of hills in '{source}' must not be negative, got {hills.heights.min():.3g} eV")
     return hills
 
 
@@ -163,7 +168,8 @@ def merge_hills(walkers: Sequence[Hills]) -> Hills:
     """Hills of several walkers in the order of time.
 
     Raises:
-        ValueError: no walkers, or walkers with other variables, kernels or bias factors.
+        ValueError: no walkers, or walkers with other variables, kernels or bias factors, or of other
+            collective-variable files.
     """
     if not walkers:
         raise ValueError("walkers must be one or more, got none; name a file of hills")
@@ -173,6 +179,11 @@ def merge_hills(walkers: Sequence[Hills]) -> Hills:
             raise ValueError(
                 "hills of several walkers must have the same variables and bias factor, got "
                 f"{_described(first)} and {_described(other)}; analyze them one by one"
+            )
+        if other.identity and first.identity and other.identity != first.identity:
+            raise ValueError(
+                "hills of several walkers must be of one collective-variable file, got rhopot_cv "
+                f"{first.identity} and {other.identity}; analyze them one by one"
             )
     if len(walkers) == 1:
         return first

@@ -83,7 +83,7 @@ def load_colvars(paths: Sequence[Path], *, units: str | None = None, limits: Lim
     """COLVAR files or colvars' trajectories, one of each walker.
 
     Raises:
-        ValueError: a file of another kind, or files with different columns.
+        ValueError: a file of another kind, or files with different columns or of other collective-variable files.
         OSError: one cannot be read.
     """
     files = []
@@ -98,6 +98,12 @@ def load_colvars(paths: Sequence[Path], *, units: str | None = None, limits: Lim
         if other.table.fields != files[0].table.fields:
             raise ValueError(
                 f"files of several walkers must have the same columns, got others in '{files[0].table.source}' and "
+                f"'{other.table.source}'; analyze them one by one"
+            )
+        if len({other.table.identity, files[0].table.identity, ""}) > 2:
+            raise ValueError(
+                f"files of several walkers must be of one collective-variable file, got rhopot_cv "
+                f"{files[0].table.identity} in '{files[0].table.source}' and {other.table.identity} in "
                 f"'{other.table.source}'; analyze them one by one"
             )
     return files

@@ -103,6 +103,10 @@ def test_numbers_of_constants(text: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        (
+            "#! FIELDS time d\n#! SET rhopot_cv 1a\n 0 1\n#! SET rhopot_cv 2b\n 1 1\n",
+            r"line 4: rhopot_cv must be 1a as above, got 2b: other collective variables; split the file",
+        ),
         ("", "got an empty file"),
         ("time d\n0 1\n", "must begin with '#! FIELDS'"),
         (header(("time", "d")), "must hold rows of numbers, got none"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,18 @@ def test_a_grid_that_was_asked_for() -> None:
     np.testing.assert_allclose(one.surface.grid.axes[0], grid.axes[1])
     with pytest.raises(ValueError, match="grid must be given once for each of x, y, got 1"):
         analyze(hills(), [], AnalysisSettings(grid=((-2.0, 2.0, 21),)))
+
+
+def test_a_grid_that_does_not_resolve_the_hills_is_noted() -> None:
+    """One hill far away makes nodes sparse."""
+    many = hills((X,))
+    assert analyze(many, [], AnalysisSettings()).notes == ()
+    centers = many.centers.copy()
+    centers[0] = 1000.0
+    found = analyze(replace(many, centers=centers), [], AnalysisSettings())
+    assert found.notes[0].startswith("nodes of x are 1 apart, more than the smallest sigma 0.25 of the hills")
+    near = analyze(replace(many, centers=centers), [], AnalysisSettings(grid=((-2.0, 2.0, 81),)))
+    assert near.notes == ()
 
 
 def test_three_variables() -> None:

@@ -116,9 +116,37 @@ def test_walkers_one_after_the_other_and_the_start_left_out() -> None:
 def test_frames_that_are_not_finite_are_left_out() -> None:
     column = np.zeros(len(TIMES))
     column[3] = math.nan
-    assert len(weigh([file(**{"x.bias": column})], ["s"], THERMAL).frames) == len(TIMES) - 1
+    found = weigh([file(**{"x.bias": column})], ["s"], THERMAL)
+    assert len(found.frames) == len(TIMES) - 1
+    assert found.notes == ("'table': 1 rows with numbers that are not finite were dropped",)
+    assert weigh([file(**{"x.bias": column})], ["s"], THERMAL, skip=0.5).notes == ()
     with pytest.raises(ValueError, match="frames must be left after those skipped, got none"):
         weigh([file(**{"x.bias": column + math.nan})], ["s"], THERMAL)
+
+
+def marked(constants: dict[str, str], shift: float = 0.0) -> ColvarFile:
+    table = PlumedTable(("time", "s"), np.stack([TIMES + shift, S], axis=1), constants)
+    return ColvarFile(table, UNITS["plumed"], {})
+
+
+def test_files_beside_the_hills() -> None:
+    """Of another variable, unit or period: refused; the period comes from the hills; times are compared."""
+    phi = replace(HILLS, variables=(Variable("s", "radian", (-math.pi, math.pi)),), identity="1a")
+    grid = default_grid(phi.variables, phi.centers, phi.spacing)
+    found = weigh([marked({"rhopot_cv": "1a"})], ["s"], THERMAL, hills=phi, grid=grid)
+    assert found.frames.variables == phi.variables
+    assert found.notes == ("'table' does not say that s is periodic: the period is that of the hills",)
+    for constants, sentence in (
+        ({"rhopot_cv": "2b"}, "must be of the collective-variable file of the hills, rhopot_cv 1a, got 2b"),
+        ({"rhopot_unit_s": "A"}, "unit of s must be the same in 'table' and in the hills, got A and radian"),
+        ({"min_s": "-180", "max_s": "180"}, "s must have the same period in 'table' and in the hills"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            weigh([marked(constants)], ["s"], THERMAL, hills=phi, grid=grid)
+    late = weigh([marked({}, 100.0)], ["s"], THERMAL, hills=HILLS, grid=GRID)
+    assert late.notes == ("all frames are later than the last hill: are they of the same run?",)
+    early = weigh([marked({}, -100.0)], ["s"], THERMAL, hills=HILLS, grid=GRID)
+    assert early.notes == ("all frames are earlier than the first hill: are they of the same run?",)
 
 
 def test_variables_of_columns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import ase.units
@@ -112,6 +113,10 @@ def test_walkers_in_the_order_of_time() -> None:
     np.testing.assert_array_equal(both.centers[both.walkers == 1], b.centers)
     with pytest.raises(ValueError, match="hills of several walkers must have the same variables and bias factor"):
         merge_hills([a, some([ANGLE])])
+    same = [replace(a, identity="1a"), replace(b, identity="")]
+    assert merge_hills(same).identity == "1a"
+    with pytest.raises(ValueError, match="of one collective-variable file, got rhopot_cv 1a and 2b"):
+        merge_hills([same[0], replace(b, identity="2b")])
     with pytest.raises(ValueError, match="walkers must be one or more"):
         merge_hills([])
 
@@ -127,6 +132,7 @@ def test_what_cannot_be_summed_is_refused(tmp_path: Path) -> None:
         (6, 7.0, "bias factors"),
         (3, 0.0, "sigmas of hills"),
         (1, np.nan, "must be finite"),
+        (5, -0.1, "heights of hills in .* must not be negative, got"),
     ):
         values = table.values.copy()
         values[1, column] = value

@@ -44,6 +44,10 @@ def test_walkers(tmp_path: Path) -> None:
     assert len(load_colvars([a, a])) == 2
     with pytest.raises(ValueError, match="files of several walkers must have the same columns"):
         load_colvars([a, b])
+    one, other = (written(tmp_path / c, f"#! FIELDS time d\n#! SET rhopot_cv {c}\n 0 1\n") for c in ("1a", "2b"))
+    assert len(load_colvars([one, a])) == 2
+    with pytest.raises(ValueError, match=r"of one collective-variable file, got rhopot_cv 1a in .* and 2b in"):
+        load_colvars([one, other])
     with pytest.raises(ValueError, match="must have a column time, got d"):
         load_colvars([written(tmp_path / "c", "#! FIELDS d\n 0\n")])
 
