@@ -37,7 +37,7 @@ class Walkers:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
-            raise ValueError(f"walkers must be numbered from 0 to {self.count - 1}, got {self.index}; correct it")
+            raise ValueError(f"walkers must be numbered from 0 to {self.count - 1}, got {self.index}; the first is 0")
 
     def file(self, index: int) -> Path:
         """File of the hills of a walker."""

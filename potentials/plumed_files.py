@@ -103,7 +103,7 @@ def number(text: str, what: str = "value") -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{what} must be a number or a multiple of pi, got {text!r}; correct it") from None
+        raise ValueError(f"{what} must be a number or a multiple of pi, got {text!r}; write 1.5 or pi/2") from None
 
 
 def read_table(path: Path | str, *, allow_no_rows: bool = False) -> PlumedTable:

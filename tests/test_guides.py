@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io as ase_io
 import pytest
 import trained_models
 import yaml
@@ -147,24 +148,44 @@ def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> Non
 
 def test_metadynamics(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    command, hills, ase, colvars, _ = run("metadynamics", tmp_path)
+    command, warm, hills, more, molecule, ase, colvars, surfaces, _ = run("metadynamics", tmp_path)
     assert "hills of 0.03 eV every 20 steps, sigma 0.1; well-tempered, biasfactor 10" in command
     assert "next: rhopot fes metad/HILLS --colvar metad/COLVAR --temperature 300" in command
     assert (tmp_path / "metad" / "in.metad").is_file()
+    assert "next: rhopot fes warm/HILLS" in warm
+    start, end = (ase_io.read(tmp_path / file) for file in ("equilibrated/trajectory_ase.extxyz", "warm.xyz"))
+    assert start.get_momenta() == pytest.approx(end.get_momenta())
     assert "on 2 procs for 200 steps" in hills
+    assert "continues with 10 hills" in more
+    assert "on 2 procs for 200 steps" in more
+    times = [line.split()[0] for line in (tmp_path / "HILLS").read_text().splitlines() if line[0] != "#"]
+    assert [float(time) for time in times] == pytest.approx([0.02 * k for k in range(1, 21)])
+    assert "for 100 steps" in molecule
     assert "eV at n =" in ase
+    again = subprocess.run(
+        ["bash", "-c", next(block for block in blocks("metadynamics") if "Langevin(" in block)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Warning" not in again.stderr, "nothing that ASE deprecates"
     assert colvars.count("on 2 procs for 200 steps") == 2
-    assert (tmp_path / "metadynamics.pmf").is_file()
+    assert "free energy of" in surfaces
+    assert "weights exp(V / kT), V: E_opes_metad1" in surfaces
 
 
 def test_collective_variables(tmp_path: Path) -> None:
-    given, averages, fitted, combined, own, python = run("collective_variables", tmp_path)
+    given, averages, fitted, combined, own, neighbors, python = run("collective_variables", tmp_path)
     assert "phi (radian); atoms 1 2 3 4" in given
     assert "neighbors of Li, Si within 3.5 A" in averages
     assert "soap, held out" in fitted
     assert "note" not in fitted
     assert "distance (A), coordination" in combined
+    assert "part 2: variable = coordination" in combined
     assert "rg (A)" in own
+    assert "crowding" in neighbors
     assert "(2, 32, 3) (2, 3, 3)" in python
     written = {file.name for file in tmp_path.iterdir()}
     assert {"cv.pt", "cv.png", "values.txt", "order.pt", "polarization.pt", "height.pt", "gyration.pt"} <= written
