@@ -23,11 +23,11 @@ The module:
     finish(sums (M), positions (k, 3)) -> (n_cv)
 
 Centers are atoms of the group that is biased whose element is among `symbols`, neighbors all atoms of those elements.
-Edges r_j - r_i are sorted by center and strictly shorter than the cutoff. `centre` has one row for each center: its atom.
-Edges `first_edge[i]` to `first_edge[i + 1]` are those of center i, and `neighbour` is the atom at the end of each.
-`species` of an atom is an index into `symbols`. `forward` gets batches of centers and its rows are summed, so a mean has
-a column of ones, by which `finish` divides. `sums` are those of all centers (of all MPI ranks), `positions` those of
-`atoms`, each the image nearest to the one before it.
+Edges r_j - r_i are sorted by center and strictly shorter than the cutoff. `centre` has one row for each center, its
+atom. Edges `first_edge[i]` to `first_edge[i + 1]` are those of center i, and `neighbour` is the atom at the end of each.
+`species` of an atom is an index into `symbols`. `forward` gets batches of centers and its rows are summed, so a mean
+has a column of ones, by which `finish` divides. `sums` are those of all centers (of all MPI ranks), `positions` those
+of `atoms`, each the image nearest to the one before it.
 """
 
 from __future__ import annotations
