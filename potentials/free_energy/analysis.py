@@ -23,8 +23,8 @@ from rhopot.potentials.free_energy.reweighting import (
     Frames,
     frames_behind,
     frames_of_hills,
+    grid_of_frames,
     reweighted_surface,
-    spacing_of_bins,
 )
 from rhopot.potentials.free_energy.surface import LAST, project, surfaces_in_time
 
@@ -217,13 +217,13 @@ def _of_frames(weighted: BiasedFrames, thermal: float, settings: AnalysisSetting
     if settings.grid:
         grid = _asked(frames.variables, settings)
     else:
-        grid = default_grid(frames.variables, frames.values, spacing_of_bins(frames, settings.bandwidth))
+        grid = grid_of_frames(frames, settings.bandwidth, FEWEST_FRAMES)
     surface = reweighted_surface(frames, grid, thermal, settings.bandwidth)
     known = frames_behind(frames, grid, settings.bandwidth) >= FEWEST_FRAMES
     if not known.any():
         raise ValueError(
-            f"frames must be {FEWEST_FRAMES} or more at some node, got fewer; run longer, or take wider bins by "
-            "--grid or --bandwidth"
+            f"effective frames must be {FEWEST_FRAMES} or more at some node, got fewer, {frames.effective:.0f} in all; "
+            "run longer, or take wider bins by --grid or --bandwidth"
         )
     basins = _basins_of_frames(frames, surface, known, thermal, settings)
     first, last = float(frames.times.min()), float(frames.times.max())

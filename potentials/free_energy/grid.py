@@ -38,7 +38,7 @@ class Variable:
     @property
     def label(self) -> str:
         """Name with the unit in round brackets."""
-        unit = {"A": "Å", "radian": "rad"}.get(self.unit, self.unit)
+        unit = {"A": "Å"}.get(self.unit, self.unit)
         return f"{self.name} ({unit})" if unit else self.name
 
     def difference(self, a: Floats, b: Floats) -> Floats:
@@ -143,14 +143,15 @@ def make_grid(
     return Grid(tuple(variables), tuple(axes), tuple(wraps))
 
 
-def default_grid(variables: Sequence[Variable], values: Floats, spacing: Floats) -> Grid:
+def default_grid(variables: Sequence[Variable], values: Floats, spacing: Floats, fewest: int | None = None) -> Grid:
     """The grid over visited values (n, variables), of periodic variables over the whole period.
 
     spacing: (variables,), the distance of nodes that is aimed at, within limits of their number
+    fewest: nodes of each variable
     """
     if not 1 <= len(variables) <= 3:
         raise ValueError(f"variables must be 1 to 3, got {len(variables)}; name those of interest")
-    many, few = MOST_NODES[len(variables)], FEWEST_NODES[len(variables)]
+    many, few = MOST_NODES[len(variables)], fewest or FEWEST_NODES[len(variables)]
     lows, highs, counts = [], [], []
     for k, variable in enumerate(variables):
         low, high = variable.limits or (float(values[:, k].min()), float(values[:, k].max()))

@@ -34,6 +34,7 @@ from rhopot.potentials.units import Floats
 
 WEIGHTS = ("time", "final", "bias")
 EDGE = 12  # nodes around a grid of splines: the error of their ends falls by a factor 4 a node
+FEWEST_BINS, WIDER, HALF = 5, 1.3, 0.5  # of a histogram: bins of a variable, a step of their width, part of the weight
 NEAR = 1.5  # bandwidths from a node
 MOST_TIMES = 1000  # at which c(t) is computed; linear in the number of hills between
 MOST_TERMS = 100_000_000  # frames times hills that are evaluated; more frames are thinned out
@@ -151,6 +152,23 @@ def spacing_of_bins(frames: Frames, bandwidth: Sequence[float] | None = None) ->
     weights = frames.weights
     deviation = np.sqrt(weights @ (frames.values - weights @ frames.values) ** 2)
     return np.asarray(deviation * frames.effective ** (-1.0 / (2 + frames.values.shape[1])), dtype=np.float64)
+
+
+def grid_of_frames(frames: Frames, bandwidth: Sequence[float] | None, enough: float) -> Grid:
+    """The default grid of a histogram or kernel density estimate.
+
+    Bins of a histogram are widened until those with `enough` effective frames hold half of the weight, or until there
+    are 5 of each variable.
+    """
+    spacing = spacing_of_bins(frames, bandwidth)
+    grid = default_grid(frames.variables, frames.values, spacing)
+    while bandwidth is None and max(grid.shape) > FEWEST_BINS:
+        known = frames_behind(frames, grid).ravel() >= enough
+        if frames.weights[known[grid.bins(frames.values)]].sum() >= HALF:
+            break
+        spacing = WIDER * np.maximum(spacing, grid.spacing)
+        grid = default_grid(frames.variables, frames.values, spacing, FEWEST_BINS)
+    return grid
 
 
 def smooth(density: Floats, grid: Grid, bandwidth: Sequence[float] | None) -> Floats:

@@ -198,5 +198,5 @@ def test_runs_that_are_too_short() -> None:
         analyze(hills(count=5), [], AnalysisSettings())
     with pytest.raises(ValueError, match="frames must be 16 or more for errors"):
         analyze(hills(count=15), [], AnalysisSettings(300.0))
-    with pytest.raises(ValueError, match="frames must be 20 or more at some node"):
-        analyze(None, [colvar(40)], AnalysisSettings(300.0, ("x", "y"), errors=False))
+    with pytest.raises(ValueError, match="frames must be 20 or more at some node, got fewer, 16 in all"):
+        analyze(None, [colvar(20)], AnalysisSettings(300.0, ("x", "y"), errors=False))

@@ -18,6 +18,7 @@ from rhopot.potentials.free_energy.reweighting import (
     bias_at,
     frames_behind,
     frames_of_hills,
+    grid_of_frames,
     reweighted_surface,
     spacing_of_bins,
     tiwary_parrinello,
@@ -126,6 +127,19 @@ def test_effective_numbers_of_frames() -> None:
     np.testing.assert_allclose(spacing_of_bins(frames, [0.6]), [0.2])
     normal = equal_frames(np.random.default_rng(0).normal(size=8000))
     np.testing.assert_allclose(spacing_of_bins(normal), 8000 ** (-1 / 3), rtol=0.03)
+
+
+def test_few_frames_get_wide_bins() -> None:
+    """100 frames of a periodic variable do not fill 40 bins with 20 each; many keep narrow ones."""
+    values = np.random.default_rng(0).normal(size=(20_000, 1))
+    for count, low, high in ((100, 5, 25), (20_000, 40, 400)):
+        frames = equal_frames(values[:count, 0], PHI)
+        grid = grid_of_frames(frames, None, 20.0)
+        known = frames_behind(frames, grid) >= 20.0
+        assert low <= grid.shape[0] <= high
+        assert known[grid.bins(frames.values)].mean() >= 0.5
+    kernels = grid_of_frames(equal_frames(values[:100, 0], PHI), [0.3], 20.0)
+    np.testing.assert_allclose(kernels.spacing, 0.1, rtol=0.02)
 
 
 def test_centers_of_hills_are_frames() -> None:
