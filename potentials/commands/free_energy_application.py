@@ -69,7 +69,7 @@ def fes(
         typer.Option(
             "--bias",
             help="Column of COLVAR with the energy of a bias; repeatable. By default all NAME.bias and E_NAME "
-            "but walls, which belong to the system; none: a run without bias.",
+            "but walls, which belong to the system; with hills, biases that act besides them; none: a run without.",
             metavar="NAME",
         ),
     ] = None,
@@ -137,8 +137,9 @@ def fes(
 ) -> None:
     """Free energy of metadynamics or OPES: surface, basins, barriers, errors and convergence.
 
-    Writes fes.dat (nodes, free energy, error, basin), fes.png, convergence.png and fes.json, which replace those of an
-    earlier analysis. Errors are statistical; they hold for a run that has visited every state several times.
+    Writes fes.dat (nodes, free energy, that of reweighted frames, its error, basin), fes.png, convergence.png and
+    fes.json, which replace those of an earlier analysis. Errors are statistical; they hold for a run that has visited
+    every state several times.
     rhopot fes HILLS --colvar COLVAR --temperature 300
     """
     from rhopot.potentials.commands.fes import FesOptions

@@ -46,7 +46,7 @@ def test_default_grids_cover_what_was_visited() -> None:
 
 
 def test_labels_carry_units() -> None:
-    assert [ANGLE.label, OPEN.label, Variable("n").label] == ["phi (rad)", "d (Å)", "n"]
+    assert [ANGLE.label, OPEN.label, Variable("n").label] == ["phi (radian)", "d (Å)", "n"]
 
 
 def test_thermal_energy() -> None:
