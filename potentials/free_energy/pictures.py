@@ -36,7 +36,7 @@ def draw_surface(
     if count == 3:
         return None
     figure, axes = single_figure()
-    figure.get_layout_engine().set(w_pad=0.1)  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", w_pad=0.1)
     name, size = unit
     if count == 1:
         _line(axes, found, size)
@@ -70,8 +70,16 @@ def _line(axes: Axes, found: FreeEnergy, size: float) -> None:
     for k, node in enumerate(found.basins.minima):
         place = (found.basins.place(node)[0], float(flat[node]))
         axes.plot(*place, "o", ms=5, color=INK)
-        below = {"xytext": (0, -7), "textcoords": "offset points", "ha": "center", "va": "top"}
-        axes.annotate(f"{k + 1}", place, **below, color=INK, path_effects=[withStroke(linewidth=3, foreground="white")])
+        axes.annotate(
+            f"{k + 1}",
+            place,
+            (0, -7),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            color=INK,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
     for each in found.basins.passes:
         axes.plot(found.basins.place(each.node)[0], each.energy / size, "x", ms=6, color=INK)
     axes.set_xlabel(surface.grid.variables[0].label)
@@ -160,7 +168,7 @@ def draw_convergence(path: Path, found: FreeEnergy, unit: tuple[str, float], tim
     if panels == 0:
         return None
     figure = Figure(figsize=(5.0 * panels, 3.8), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1)  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", w_pad=0.1)
     every = iter(np.atleast_1d(figure.subplots(1, panels)))
     if curves:
         axes = next(every)
