@@ -131,9 +131,7 @@ def weigh(
         values = file.values(names)
         finite = np.isfinite(logs) & np.isfinite(values).all(axis=1)
         if not finite[kept].all():
-            notes.append(
-                f"'{file.table.source}': {(~finite[kept]).sum()} rows with numbers that are not finite were dropped"
-            )
+            notes.append(f"'{file.table.source}': {(~finite[kept]).sum()} rows without finite numbers were dropped")
         kept &= finite
         parts.append((times[kept], values[kept], logs[kept]))
     times, values, logs = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -211,8 +209,9 @@ def _differs(file: ColvarFile, column: str, hills: Hills) -> str | None:
     before = np.searchsorted(hills.times, file.table.column("time")[chosen], side="left")
     bias = sum_at_points(hills, points[chosen], hills.weights, before)
     found = energies[chosen]
-    away, ratio = float(np.sqrt(np.mean((found - bias) ** 2))), float(found @ bias) / max(float(bias @ bias), 1e-300)
-    if away <= ALIKE * float(bias.std()) and abs(ratio - 1.0) <= MISSING:
+    away = float(np.sqrt(np.mean((found - bias) ** 2)))
+    missing = abs(float((found - bias) @ bias)) > MISSING * float(bias @ bias)
+    if away <= ALIKE * float(bias.std()) and not missing:
         return None
     return f"{found.mean():.4g} eV on average where the hills give {bias.mean():.4g} eV"
 

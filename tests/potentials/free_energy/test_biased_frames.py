@@ -63,6 +63,9 @@ def test_a_column_that_the_hills_do_not_give_stops() -> None:
     few = [file(**{"m.bias": BIAS}), file(**{"m.bias": 1.1 * BIAS})]  # the second walker's bias had more hills
     with pytest.raises(ValueError, match=r"column m\.bias in 'table' must agree with the sum of the hills"):
         weigh(few, ["s"], THERMAL, hills=HILLS, grid=GRID)
+    later = replace(HILLS, times=HILLS.times + 100.0)  # no hill yet, no bias: they agree
+    found = weigh([file(**{"metad.bias": 0.0 * BIAS})], ["s"], THERMAL, hills=later, grid=GRID)
+    assert found.weights.endswith("of the hills")
     both = [file(**{"metad.bias": 2.0 * BIAS, "other.bias": BIAS})]
     with pytest.raises(ValueError, match=r"column metad\.bias"):
         weigh(both, ["s"], THERMAL, hills=HILLS, grid=GRID)
@@ -118,7 +121,7 @@ def test_frames_that_are_not_finite_are_left_out() -> None:
     column[3] = math.nan
     found = weigh([file(**{"x.bias": column})], ["s"], THERMAL)
     assert len(found.frames) == len(TIMES) - 1
-    assert found.notes == ("'table': 1 rows with numbers that are not finite were dropped",)
+    assert found.notes == ("'table': 1 rows without finite numbers were dropped",)
     assert weigh([file(**{"x.bias": column})], ["s"], THERMAL, skip=0.5).notes == ()
     with pytest.raises(ValueError, match="frames must be left after those skipped, got none"):
         weigh([file(**{"x.bias": column + math.nan})], ["s"], THERMAL)
