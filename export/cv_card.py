@@ -24,7 +24,7 @@ The module:
 
 Centers are atoms of the group that is biased whose element is among `symbols`, neighbors all atoms of those elements.
 Edges r_j - r_i are sorted by center and strictly shorter than the cutoff. `centre` has one row for each center, its
-atom. Edges `first_edge[i]` to `first_edge[i + 1]` are those of center i, and `neighbour` is the atom at the end of each.
+atom. Edges `first_edge[i]` to `first_edge[i + 1]` are those of center i, `neighbour` is the atom at the end of each.
 `species` of an atom is an index into `symbols`. `forward` gets batches of centers and its rows are summed, so a mean
 has a column of ones, by which `finish` divides. `sums` are those of all centers (of all MPI ranks), `positions` those
 of `atoms`, each the image nearest to the one before it.
