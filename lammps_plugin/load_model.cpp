@@ -24,7 +24,7 @@ namespace {
 
 }    // namespace
 
-std::string read_on_first_rank(LAMMPS *lmp, const std::string &path)
+std::string read_on_first_rank(LAMMPS *lmp, const std::string &path, const std::string &what)
 {
   std::string bytes;
   bigint size = -1;
@@ -38,7 +38,7 @@ std::string read_on_first_rank(LAMMPS *lmp, const std::string &path)
     }
   }
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, lmp->world);
-  if (size < 0) lmp->error->all(FLERR, "file '{}' cannot be read (no such file, or empty)", path);
+  if (size < 0) lmp->error->all(FLERR, "{} '{}' cannot be read (no such file, or empty)", what, path);
   bytes.resize(size);
   constexpr bigint CHUNK = 1 << 30;
   for (bigint start = 0; start < size; start += CHUNK)
@@ -86,7 +86,7 @@ std::unique_ptr<Model> load_on_device(LAMMPS *lmp, const ModelFile &file, const 
 std::unique_ptr<Model> load_model(LAMMPS *lmp, const std::string &path, const std::string &wish)
 {
   ModelFile file;
-  std::string bytes = read_on_first_rank(lmp, path);
+  std::string bytes = read_on_first_rank(lmp, path, "model");
   const std::string failure = attempt(lmp->world, [&] {
     file = read_model_file(std::move(bytes), path);
     require_evaluator(file.header, path);

@@ -15,8 +15,8 @@ class LAMMPS;
 namespace rhopot {
 
 // The bytes of a file (in the current folder or LAMMPS_POTENTIALS): one rank reads, all get the same, so they accept or refuse it
-// together. A file that cannot be read is a LAMMPS error.
-std::string read_on_first_rank(LAMMPS_NS::LAMMPS *lmp, const std::string &path);
+// together. A file that cannot be read is a LAMMPS error, which says what it should have been.
+std::string read_on_first_rank(LAMMPS_NS::LAMMPS *lmp, const std::string &path, const std::string &what);
 
 // wish: the device that the input asks for (device_choice.h). All ranks call it together, and have a model or stop together,
 // with one LAMMPS error. Under `auto`, a GPU that cannot run the model is warned about with its reason.

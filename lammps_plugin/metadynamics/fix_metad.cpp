@@ -43,7 +43,7 @@ FixRhopotMetad::FixRhopotMetad(LAMMPS *lmp, int narg, char **arg) : Fix(lmp, nar
   kj_per_mol_ = units == "metal" ? KJ_PER_MOL_OF_EV : KJ_PER_MOL_OF_KCAL;
   ps_ = units == "metal" ? 1.0 : 1e-3;
   cv_name_ = arg[3];
-  std::string bytes = rhopot::read_on_first_rank(lmp, cv_name_);
+  std::string bytes = rhopot::read_on_first_rank(lmp, cv_name_, "collective variable");
   const std::string failure = rhopot::attempt(world, [&] {
     const rhopot::CvFile file = rhopot::read_cv_file(std::move(bytes), cv_name_);
     settings_ = rhopot::read_settings({arg + 4, arg + narg}, file.header, atom->ntypes);

@@ -24,7 +24,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # What follows `fix bias all rhopot/metad`, and a part of the sentence.
 REFUSED = {
-    "no such file": (f"none.pt Li Si {HILLS} sigma 0.2", "file 'none.pt' cannot be read"),
+    "no such file": (f"none.pt Li Si {HILLS} sigma 0.2", "collective variable 'none.pt' cannot be read"),
     "model": (f"model.pt Li Si {HILLS} sigma 0.2", "which holds no collective variable"),
     "truncated": (f"cut.pt Li Si {HILLS} sigma 0.2", "which is truncated or damaged"),
     "sigma 0": (f"coordination.pt Li Si {HILLS} sigma 0", "sigma must be a width of coordination above 0, got 0"),
