@@ -183,7 +183,15 @@ class MetadynamicsCalculator(Calculator):
         self.parameters = {"name": "metadynamics", "names": list(self.bias.names)}
 
     def attach(self, dynamics: Any) -> None:
-        """Begin at the step that `dynamics.nsteps` is at, add hills and write files in each step of dynamics of ASE."""
+        """Begin at the step that `dynamics.nsteps` is at, add hills and write files in each step of dynamics of ASE.
+
+        Raises:
+            ValueError: a restart at step 0, which would drop every hill.
+        """
+        if self._restart and dynamics.nsteps == 0 and self.deposition.has_file_of_hills:
+            raise ValueError(
+                "restart must be at the step of the structure, got step 0 and a file with hills; set dynamics.nsteps"
+            )
         self.begin(dynamics.nsteps, dynamics.dt / ase.units.fs)
         dynamics.attach(lambda: self.after_step(dynamics.nsteps, dynamics.atoms), interval=1)
 

@@ -58,6 +58,8 @@ class Deposition:
     ) -> None:
         self.bias, self.columns = bias, columns
         settings = bias.settings
+        if hills is not None and hills == colvar:
+            raise ValueError(f"hills and colvar must be two files, got '{hills}' for both; give one another name")
         self._hills = None
         self._others: list[OthersHills] = []
         if walkers is not None:
@@ -87,16 +89,18 @@ class Deposition:
         self.bias.clear()
         self.bias.work = 0.0
         time = step * timestep
+        if restart:  # what cannot be continued is refused before a file is changed
+            if self._colvar is not None:
+                self._written, self.bias.work = self._colvar.last(time)
+            self._require_work(time)
         if self._hills is not None and restart:
             self._take(0, *self._hills.restart(time), time)
         elif self._hills is not None:
             self._hills.begin()
         if self._colvar is not None and restart:
-            self._written, self.bias.work = self._colvar.restart(time)
+            self._colvar.restart(time)
         elif self._colvar is not None:
             self._colvar.begin()
-        if restart:
-            self._require_work(time)
         if not self._together:
             self.exchange()
 
@@ -117,6 +121,13 @@ class Deposition:
         now = np.abs(times - start) > SAME_TIME
         self.bias.add(hills.only(now))
         self._pending = self._pending.plus(hills.only(~now))
+
+    @property
+    def has_file_of_hills(self) -> bool:
+        """Whether the file of the run's own hills is there and holds some."""
+        if self._hills is None or not self._hills.path.is_file():
+            return False
+        return any(line.strip() and not line.startswith("#") for line in self._hills.path.read_text().splitlines())
 
     def release(self) -> None:
         """Let the hills of the time of the start act: called when the first structure has been left."""

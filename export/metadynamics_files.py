@@ -261,6 +261,11 @@ class OthersHills:
         return values[:, 0], _hills(values, self.columns), replaced
 
 
+def _until(time: float, values: Floats) -> Floats:
+    """Rows whose first number is at most a time in ps."""
+    return np.asarray(values[values[:, 0] <= time + SAME_TIME])
+
+
 class ColvarFile:
     """Values of the variables and energies of the bias along a run.
 
@@ -282,26 +287,41 @@ class ColvarFile:
         backed_up(self.path)
         write_text(self.path, header(self.fields, self.columns.constants()))
 
-    def restart(self, time: float) -> tuple[float, float]:
-        """Go on at a time in ps: drop later lines; time in ps and work in eV of the last line that is kept.
+    def restart(self, time: float) -> None:
+        """Go on at a time in ps: drop later lines.
+
+        Raises:
+            ValueError: as `last`.
+        """
+        if not self._has_content():
+            self.path.unlink(missing_ok=True)
+            self.begin()
+            return
+        table = self._table()
+        write_table(self.path, table.fields, _until(time, table.values), table.constants)
+
+    def last(self, time: float) -> tuple[float, float]:
+        """Time in ps and work in eV of the last line up to a time in ps; nothing is written.
 
         Without lines the time is minus infinity and the work zero.
 
         Raises:
             ValueError: the file is damaged, or of other variables or energies.
         """
-        if not self.path.is_file() or self.path.stat().st_size == 0:
-            self.path.unlink(missing_ok=True)
-            self.begin()
-            return -np.inf, 0.0
-        table = read_table(self.path, allow_no_rows=True)
-        _require_fields(self.path, table.fields, self.fields)
-        self.columns.require(self.path, table.constants)
-        values = table.values[table.values[:, 0] <= time + SAME_TIME]
-        write_table(self.path, table.fields, values, table.constants)
+        values = _until(time, self._table().values) if self._has_content() else np.zeros((0, 1))
         if not len(values):
             return -np.inf, 0.0
         return float(values[-1, 0]), float(values[-1, -1]) * EV_PER_KJ_PER_MOL if 3 in self._biases else 0.0
+
+    def _has_content(self) -> bool:
+        return self.path.is_file() and self.path.stat().st_size > 0
+
+    def _table(self) -> PlumedTable:
+        """The lines of the file."""
+        table = read_table(self.path, allow_no_rows=True)
+        _require_fields(self.path, table.fields, self.fields)
+        self.columns.require(self.path, table.constants)
+        return table
 
     def append(self, time: float, s: Floats, energies: Sequence[float]) -> None:
         """Add a line at a time in ps: variables (n,), and energies of hills, walls, moving restraints, work in eV."""

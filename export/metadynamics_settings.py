@@ -153,6 +153,12 @@ class BiasSettings:
                 raise ValueError(
                     f"walls and moving must name one of {', '.join(names)}, got '{term.name}'; give a name of these"
                 )
+        for wall in self.walls:
+            if periods[names.index(wall.name)] is not None:
+                raise ValueError(
+                    f"walls must be of variables that are not periodic, got {wall.name}; use a moving restraint that "
+                    "stands still"
+                )
         for name, axis, period in zip(names, self.grid, periods, strict=False):
             length = axis.high - axis.low
             if period is not None and not math.isclose(length, period, rel_tol=SAME_PERIOD):

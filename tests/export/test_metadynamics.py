@@ -72,7 +72,7 @@ def test_forces_and_stress_are_derivatives_of_the_energy(grid: Any) -> None:
         pace=10,
         grid=grid,
         wall_upper=[("d", 1.5, 2.0)],
-        wall_lower=[("phi", 3.0, 0.5)],
+        wall_lower=[("d", 3.5, 0.5)],
         moving=[("d", 2.0, 2.2, 1.5, 0, 10)],
     )
     s = DistanceAndAngle().evaluate(atoms)[0]
@@ -388,16 +388,58 @@ def test_refusals() -> None:
     for given, sentence in (
         ({"sigma": 0.2}, "sigma must be given for each of d, phi, got 1"),
         ({"wall_upper": [("q", 1.0, 1.0)]}, "must name one of d, phi, got 'q'"),
+        ({"wall_upper": [("phi", 1.0, 1.0)]}, "walls must be of variables that are not periodic, got phi"),
         ({"colvar_every": 0}, "colvar_every must be 1 step or more"),
         ({"group": [0]}, "group must go with the file of a collective variable"),
     ):
         with pytest.raises(ValueError, match=sentence):
             on_dimer(**given)
     run(dimer(), on_dimer(), 10)
-    with pytest.raises(ValueError, match=r"'HILLS' must have the columns time x sigma_x height biasf"):
+    with pytest.raises(ValueError, match=r"must have the columns time x metad.bias"):
         MetadynamicsCalculator(DoubleWell(), Component(), height=0.1, sigma=0.1, pace=1, restart=True).begin(10, 2.0)
     other = MetadynamicsCalculator(
         DoubleWell(), DistanceAndAngle("ffffffff"), height=0.1, sigma=(0.1, 0.1), pace=1, restart=True
     )
     with pytest.raises(ValueError, match=r"'HILLS' must be of these collective variables \(ffffffff\)"):
         other.begin(10, 2.0)
+
+
+def test_restart_at_step_zero_keeps_the_hills() -> None:
+    """A run whose step was not set would drop them all."""
+    atoms = dimer()
+    for restart in (False, True):
+        atoms.calc = MetadynamicsCalculator(
+            DoubleWell(), DistanceAndAngle(), height=0.01, sigma=(0.1, 0.2), pace=2, restart=restart
+        )
+        dynamics = VelocityVerlet(atoms, FS)
+        if restart:
+            with pytest.raises(ValueError, match="restart must be at the step of the structure, got step 0"):
+                atoms.calc.attach(dynamics)
+        else:
+            atoms.calc.attach(dynamics)
+            dynamics.run(10)
+    assert len(read_table(Path("HILLS")).values) == 5
+
+
+def test_refused_colvar_leaves_hills_as_they_are() -> None:
+    """What cannot be continued is refused before a file is changed."""
+    atoms = dimer()
+    atoms.calc = MetadynamicsCalculator(DoubleWell(), DistanceAndAngle(), height=0.01, sigma=(0.1, 0.2), pace=2)
+    dynamics = VelocityVerlet(atoms, FS)
+    atoms.calc.attach(dynamics)
+    dynamics.run(10)
+    before = Path("HILLS").read_text()
+    Path("COLVAR").write_text("#! FIELDS time other\n0 1\n")
+    again = MetadynamicsCalculator(
+        DoubleWell(), DistanceAndAngle(), height=0.01, sigma=(0.1, 0.2), pace=2, restart=True
+    )
+    with pytest.raises(ValueError, match="COLVAR"):
+        again.begin(4, 1.0)
+    assert Path("HILLS").read_text() == before
+
+
+def test_hills_and_colvar_are_two_files() -> None:
+    with pytest.raises(ValueError, match="must be two files, got 'X'"):
+        MetadynamicsCalculator(
+            DoubleWell(), DistanceAndAngle(), height=0.01, sigma=(0.1, 0.2), pace=2, hills="X", colvar="X"
+        )

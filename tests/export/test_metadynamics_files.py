@@ -169,11 +169,14 @@ def test_colvar(tmp_path: Path) -> None:
     assert table.fields == ("time", "d", "phi", "metad.bias", "walls.bias", "moving.bias", "moving.work")
     assert table.values[2] == pytest.approx([0.2, 0.3, 0.5, 0.1 / KJ, 0.2 / KJ, 0.3 / KJ, 0.8 / KJ], rel=1e-15)
     assert table.limits("phi") == (-math.pi, math.pi)
-    assert file.restart(0.25) == pytest.approx((0.2, 0.8), rel=1e-15)
+    assert file.last(0.25) == pytest.approx((0.2, 0.8), rel=1e-15)
+    file.restart(0.25)
     assert len(read_table(file.path)) == 3
-    assert file.restart(-1.0) == (-np.inf, 0.0)
+    assert file.last(-1.0) == (-np.inf, 0.0)
     small = ColvarFile(tmp_path / "small", COLUMNS, walls=False, moving=False)
-    assert small.restart(1.0) == (-np.inf, 0.0)
+    assert small.last(1.0) == (-np.inf, 0.0)
+    small.restart(1.0)
+    assert small.path.is_file()
     small.append(0.0, np.array([1.0, 0.5]), (0.1, 0.0, 0.0, 0.0))
     assert read_table(small.path).fields == ("time", "d", "phi", "metad.bias")
     with pytest.raises(ValueError, match=r"columns time d phi metad\.bias walls\.bias moving\.bias"):
