@@ -398,7 +398,7 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match=r"must have the columns time x metad.bias"):
         MetadynamicsCalculator(DoubleWell(), Component(), height=0.1, sigma=0.1, pace=1, restart=True).begin(10, 2.0)
     other = MetadynamicsCalculator(
-        DoubleWell(), DistanceAndAngle("ffffffff"), height=0.1, sigma=(0.1, 0.1), pace=1, restart=True
+        DoubleWell(), DistanceAndAngle("ffffffff"), height=0.1, sigma=(0.1, 0.1), pace=1, restart=True, colvar=None
     )
     with pytest.raises(ValueError, match=r"'HILLS' must be of these collective variables \(ffffffff\)"):
         other.begin(10, 2.0)
