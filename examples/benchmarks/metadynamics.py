@@ -89,8 +89,8 @@ def scaling(model: Path, bias: str, options: argparse.Namespace, folder: Path) -
     step = {ranks: 1e3 * measure.median_wall(each) / steps for ranks, each in times.items()}
     speed_up = step[1] / step[2]
     return (
-        f"8000 atoms: the fix takes {step[1]:.1f} ms/step on one rank, {step[2]:.1f} on two: {speed_up:.2f} times as fast "
-        f"{measure.verdict(speed_up, LEAST_SPEED_UP, more=True)}"
+        f"8000 atoms: the fix takes {step[1]:.1f} ms/step on one rank, {step[2]:.1f} on two: "
+        f"{speed_up:.2f} times as fast {measure.verdict(speed_up, LEAST_SPEED_UP, more=True)}"
     )
 
 
