@@ -227,7 +227,7 @@ DAMAGED = {
         "must hold Gaussians of one variable each",
     ),
     "no header": ("#! FIELDS", "# FIELDS", "must begin with a line '#! FIELDS"),
-    "sigma": (" 0.0149", " -0.0149", "must hold hills of a sigma above 0"),
+    "sigma": (" 0.015", " -0.015", "must hold hills of a sigma above 0"),
 }
 
 
