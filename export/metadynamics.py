@@ -247,12 +247,12 @@ class MetadynamicsCalculator(Calculator):
         energy = float(own["energy"]) + state.value.total
         found: dict[str, Any] = {"energy": energy, "free_energy": energy}
         found |= {"bias": state.value.total, "collective_variables": state.s.copy()}
-        slope = state.value.gradient
+        gradient = state.value.gradient
         if "forces" in own:
-            found["forces"] = own["forces"] - np.tensordot(slope, state.gradients, axes=1)
+            found["forces"] = own["forces"] - np.tensordot(gradient, state.gradients, axes=1)
         if "stress" in own:
             found["stress"] = (
-                own["stress"] + to_voigt(np.tensordot(slope, state.strains, axes=1)) / structure.get_volume()
+                own["stress"] + to_voigt(np.tensordot(gradient, state.strains, axes=1)) / structure.get_volume()
             )
         found |= {name: own[name] for name in wanted - {*_BIASED, *_OWN}}
         finite = {
@@ -288,8 +288,8 @@ class MetadynamicsCalculator(Calculator):
         if not (np.isfinite(s).all() and np.isfinite(gradients).all()):
             wrong = ", ".join(
                 name
-                for name, value, slope in zip(self.bias.names, s, gradients, strict=True)
-                if not (np.isfinite(value) and np.isfinite(slope).all())
+                for name, value, gradient in zip(self.bias.names, s, gradients, strict=True)
+                if not (np.isfinite(value) and np.isfinite(gradient).all())
             )
             self._stop("nan", f"collective variables must be finite, got other numbers for {wrong}", atoms)
         try:

@@ -136,7 +136,7 @@ class Grid:
         """
         table = self.table
         n = len(self.axes)
-        weights = []  # of each variable: (value or slope of V, value or derivative at node, left or right node)
+        weights = []  # of each variable: (value or derivative of V, value or derivative at node, left or right node)
         for k, axis in enumerate(self.axes):
             h, count = self.spacing[k], axis.n
             x = (s[k] - axis.low) / h
@@ -152,8 +152,8 @@ class Grid:
             table = np.take(table, nodes, axis=n + k)
             weights.append(_hermite(x - cell, h))
         value = _contracted(table, [weight[0] for weight in weights])
-        slopes = [_contracted(table, [weight[int(j == k)] for j, weight in enumerate(weights)]) for k in range(n)]
-        return value, np.array(slopes)
+        gradient = [_contracted(table, [weight[int(j == k)] for j, weight in enumerate(weights)]) for k in range(n)]
+        return value, np.array(gradient)
 
 
 def _outer(factors: Sequence[Floats]) -> Floats:
@@ -175,11 +175,11 @@ def _hermite(t: float, h: float) -> Floats:
         [1.0 - t * t * (3.0 - 2.0 * t), t * t * (3.0 - 2.0 * t)],
         [h * t * (1.0 - t) ** 2, -h * t * t * (1.0 - t)],
     ]
-    slope = [
+    derivative = [
         [-6.0 * t * (1.0 - t) / h, 6.0 * t * (1.0 - t) / h],
         [(1.0 - t) * (1.0 - 3.0 * t), t * (3.0 * t - 2.0)],
     ]
-    return np.array([value, slope])
+    return np.array([value, derivative])
 
 
 def _contracted(table: Floats, weights: Sequence[Floats]) -> float:

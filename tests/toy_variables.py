@@ -49,11 +49,11 @@ class DistanceAndAngle:
         """Values, derivatives by positions and by strain."""
         r = atoms.positions[1] - atoms.positions[0]
         across = r[0] ** 2 + r[1] ** 2
-        slopes = np.array([r / np.linalg.norm(r), [-r[1] / across, r[0] / across, 0.0]])
+        derivatives = np.array([r / np.linalg.norm(r), [-r[1] / across, r[0] / across, 0.0]])
         gradients = np.zeros((2, len(atoms), 3))
-        gradients[:, 1], gradients[:, 0] = slopes, -slopes
+        gradients[:, 1], gradients[:, 0] = derivatives, -derivatives
         values = np.array([np.linalg.norm(r), np.arctan2(r[1], r[0])])
-        return values, gradients, np.einsum("a,kb->kab", r, slopes)
+        return values, gradients, np.einsum("a,kb->kab", r, derivatives)
 
 
 class DoubleWell(Calculator):

@@ -13,7 +13,7 @@ constexpr int MOST_VARIABLES = 3;
 
 // The value and the derivative of exp(-d^2 / (2 sigma^2)).
 struct Factor {
-  double value = 0.0, slope = 0.0;
+  double value = 0.0, derivative = 0.0;
 };
 
 Factor gaussian(double d, double sigma)
@@ -26,7 +26,7 @@ Factor gaussian(double d, double sigma)
 // nodes hold: [node][value or derivative].
 struct Place {
   int left = 0, right = 0;
-  double weights[2][2] = {}, slopes[2][2] = {};
+  double weights[2][2] = {}, derivatives[2][2] = {};
 };
 
 int n_nodes(const GridAxis &axis, double period)
@@ -48,10 +48,10 @@ Place place_of(double value, const GridAxis &axis, double period)
   place.weights[0][1] = h * t * (1.0 - t) * (1.0 - t);
   place.weights[1][0] = t * t * (3.0 - 2.0 * t);
   place.weights[1][1] = h * t * t * (t - 1.0);
-  place.slopes[0][0] = 6.0 * t * (t - 1.0) / h;
-  place.slopes[0][1] = (1.0 - t) * (1.0 - 3.0 * t);
-  place.slopes[1][0] = -place.slopes[0][0];
-  place.slopes[1][1] = t * (3.0 * t - 2.0);
+  place.derivatives[0][0] = 6.0 * t * (t - 1.0) / h;
+  place.derivatives[0][1] = (1.0 - t) * (1.0 - 3.0 * t);
+  place.derivatives[1][0] = -place.derivatives[0][0];
+  place.derivatives[1][1] = t * (3.0 * t - 2.0);
   return place;
 }
 
@@ -131,8 +131,8 @@ void HillSum::add_to_grid(const Hill &hill)
     for (const Factor &b : factors[1])
       for (const Factor &c : factors[2])
         for (int bits = 0; bits < 1 << n; bits++)
-          *node++ +=
-              hill.height * (bits & 1 ? a.slope : a.value) * (bits & 2 ? b.slope : b.value) * (bits & 4 ? c.slope : c.value);
+          *node++ += hill.height * (bits & 1 ? a.derivative : a.value) * (bits & 2 ? b.derivative : b.value) *
+              (bits & 4 ? c.derivative : c.value);
 }
 
 double HillSum::interpolated(const Values &values, Values &by_values) const
@@ -161,9 +161,9 @@ double HillSum::interpolated(const Values &values, Values &by_values) const
       for (int k = 0; k < n; k++) product *= weight(k);
       sum += product;
       for (int by = 0; by < n; by++) {
-        double slope = node[bits];
-        for (int k = 0; k < n; k++) slope *= k == by ? places[k].slopes[corner >> k & 1][bits >> k & 1] : weight(k);
-        by_values[by] += slope;
+        double derivative = node[bits];
+        for (int k = 0; k < n; k++) derivative *= k == by ? places[k].derivatives[corner >> k & 1][bits >> k & 1] : weight(k);
+        by_values[by] += derivative;
       }
     }
   }

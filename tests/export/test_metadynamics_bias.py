@@ -35,7 +35,7 @@ def settings(n: int, **changed: object) -> BiasSettings:
     return BiasSettings(**{**given, **changed})  # type: ignore[arg-type]
 
 
-def slopes(bias: Bias, s: np.ndarray, step: int, h: float = 1e-4) -> np.ndarray:
+def differences(bias: Bias, s: np.ndarray, step: int, h: float = 1e-4) -> np.ndarray:
     """dV/ds by central differences of fourth order."""
     found = []
     for k in range(len(s)):
@@ -65,7 +65,7 @@ def test_gradient_against_finite_differences(n: int, on_grid: bool) -> None:
     bias.add(hills(n))
     for s in points(n, 8):
         found = bias.evaluate(s, 17)
-        assert found.gradient == pytest.approx(slopes(bias, s, 17), abs=2e-9)
+        assert found.gradient == pytest.approx(differences(bias, s, 17), abs=2e-9)
         assert found.total == found.hills + found.walls + found.moving
 
 
@@ -77,9 +77,9 @@ def test_nodes_of_the_grid_are_exact(n: int) -> None:
     s = np.array([nodes[index] for nodes, index in zip(grid.nodes, (40, 49, 7), strict=False)])
     for image in (s, *([s + [0.0, TWO_PI, 0.0][:n]] if n > 1 else [])):
         value, gradient = grid.evaluate(image)
-        expected, slope = explicit.evaluate(s)
+        expected, derivative = explicit.evaluate(s)
         assert value == pytest.approx(expected, abs=1e-14)
-        assert gradient == pytest.approx(slope, abs=1e-13)
+        assert gradient == pytest.approx(derivative, abs=1e-13)
 
 
 def rms(differences: list) -> float:
@@ -97,9 +97,9 @@ def test_error_of_the_grid_falls_with_the_fourth_power_of_the_spacing(n: int) ->
         grid.add(hills(n))
         pairs = [(grid.evaluate(s), explicit.evaluate(s)) for s in points(n, 400)]
         errors.append([rms([a[0] - b[0] for a, b in pairs]), rms([a[1] - b[1] for a, b in pairs])])
-    value, slope = np.log2(np.array(errors[:-1]) / np.array(errors[1:])).T
+    value, derivative = np.log2(np.array(errors[:-1]) / np.array(errors[1:])).T
     assert value == pytest.approx(4.0, abs=0.2)
-    assert slope == pytest.approx(3.0, abs=0.2)
+    assert derivative == pytest.approx(3.0, abs=0.2)
     assert errors[-1][0] < 1e-6
 
 

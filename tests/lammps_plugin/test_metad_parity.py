@@ -129,12 +129,12 @@ def test_forces_and_virial_are_differences(variables: Path, tmp_path: Path, name
     forces = lmp.forces(result.dump()[0])
     pressures = dict(zip(("x", "y", "z", "xy"), lmp.pressures(result), strict=False))
     for k in moved:
-        slope = (result.values[f"move{k}+1"] - result.values[f"move{k}-1"]) / (2 * step)
-        assert forces[k - 1, 1] == pytest.approx(-slope, abs=1e-6 * np.abs(forces).max())
+        derivative = (result.values[f"move{k}+1"] - result.values[f"move{k}-1"]) / (2 * step)
+        assert forces[k - 1, 1] == pytest.approx(-derivative, abs=1e-6 * np.abs(forces).max())
     for axis in ("x", "xy"):
-        slope = (result.values[f"box{axis}+1"] - result.values[f"box{axis}-1"]) / (2 * step)
+        derivative = (result.values[f"box{axis}+1"] - result.values[f"box{axis}-1"]) / (2 * step)
         largest = np.abs(lmp.pressures(result)).max()
-        assert pressures[axis] == pytest.approx(-slope / atoms.get_volume(), abs=1e-6 * largest)
+        assert pressures[axis] == pytest.approx(-derivative / atoms.get_volume(), abs=1e-6 * largest)
 
 
 def test_units_real(variables: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_supercell_has_the_averages_of_its_cell(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in READ_EDGES if name != "combined"])
 def test_smooth_when_a_neighbor_comes_within_the_cutoff(name: str) -> None:
-    """Value, slope and curvature along the distance are those without the neighbor; a control inside is not."""
+    """Value, first and second derivative along the distance are those without the neighbor; a control inside is not."""
     module = variable(name)
     cutoff = module.description.cutoff
 
