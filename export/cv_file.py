@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +33,7 @@ from rhopot.export.cv_probe import (
     write_probes,
 )
 from rhopot.export.load import ModelFileError, require_operators
-from rhopot.export.save import SELF_CHECK_SECONDS, SelfCheckError
+from rhopot.export.save import SelfCheckError, run_in_fresh_process
 from rhopot.potentials.files import naming, write_atomically
 
 
@@ -190,15 +188,7 @@ def _self_check(unchecked: Path, card: CvCard, expected: Sequence[Any], probes: 
         inputs, results = Path(folder, "probes.npz"), Path(folder, "results.npz")
         with naming(inputs):
             write_probes(probes, inputs)
-        command = [sys.executable, "-P", "-m", "rhopot.export.cv_selfcheck", str(unchecked), str(inputs), str(results)]
-        try:
-            run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
-        except subprocess.TimeoutExpired as error:
-            reason = f"the self-check took longer than {SELF_CHECK_SECONDS} s; probe with smaller structures"
-            raise SelfCheckError(f"'{path}' was not written: {reason}") from error
-        if run.returncode != 0:
-            reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
-            raise SelfCheckError(f"'{path}' was not written: a fresh process could not run the module ({reason})")
+        run_in_fresh_process("rhopot.export.cv_selfcheck", [unchecked, inputs, results], str(path), "module")
         found = differences(card, expected, results)
     if found:
         raise SelfCheckError(

@@ -134,15 +134,7 @@ def _self_check(
         structures, results = Path(folder, "structures.npz"), Path(folder, "results.npz")
         with naming(structures):
             write_structures(probe, structures)
-        command = [sys.executable, "-P", "-m", "rhopot.export.selfcheck", str(unchecked), str(structures), str(results)]
-        try:
-            run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
-        except subprocess.TimeoutExpired as error:
-            reason = f"the self-check took longer than {SELF_CHECK_SECONDS} s; probe with smaller structures"
-            raise SelfCheckError(f"'{model.name}' was not written: {reason}") from error
-        if run.returncode != 0:
-            reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
-            raise SelfCheckError(f"'{model.name}' was not written: a fresh process could not run the model ({reason})")
+        run_in_fresh_process("rhopot.export.selfcheck", [unchecked, structures, results], model.name, "model")
         known = rounding(model, probe, expected) if model.card.kind == "global" else []
         found = differences(model, expected, results, known)
     if found:
@@ -150,3 +142,21 @@ def _self_check(
             f"'{model.name}' was not written: in a fresh process {'; '.join(found)}; "
             "the module must not change when it is compiled"
         )
+
+
+def run_in_fresh_process(module: str, files: Sequence[Path], name: str, what: str) -> None:
+    """Run a module of the package on files, in a process that knows nothing of this one.
+
+    name: of the file that is being written; what: it holds, for the message
+
+    Raises SelfCheckError with the last line that a failing process wrote.
+    """
+    command = [sys.executable, "-P", "-m", module, *map(str, files)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SELF_CHECK_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        reason = f"the self-check took longer than {SELF_CHECK_SECONDS} s; probe with smaller structures"
+        raise SelfCheckError(f"'{name}' was not written: {reason}") from error
+    if run.returncode != 0:
+        reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+        raise SelfCheckError(f"'{name}' was not written: a fresh process could not run the {what} ({reason})")
