@@ -15,6 +15,7 @@ import ase.io as ase_io
 import pytest
 import trained_models
 import yaml
+from prestarted import Template
 from trained_models import DATA, ROOT
 
 pytestmark = pytest.mark.slow
@@ -30,10 +31,17 @@ def blocks(page: str, runner: str = HERE) -> list[str]:
     return [block for marked, _, block in found if marked == runner]
 
 
-def run(page: str, folder: Path, first: Path | None = None) -> list[str]:
-    """Execute the blocks of a page in a folder, in one shell each; what each printed. `first`: programs found first."""
+def run(
+    page: str, folder: Path, commands: Template, first: Path | None = None, errors: list[str] | None = None
+) -> list[str]:
+    """Execute the blocks of a page in a folder, in one shell each; what each printed.
+
+    commands   gives `rhopot` and `python`, as forks; `tests/test_readme.py` has those that are installed
+    first      programs found before them
+    errors     gets what each wrote to its error stream
+    """
     (folder / "examples").symlink_to(ROOT / "examples")
-    folders = [*([first] if first else []), Path(sys.executable).parent, os.environ["PATH"]]
+    folders = [*([first] if first else []), commands.commands(), Path(sys.executable).parent, os.environ["PATH"]]
     path = os.pathsep.join(map(str, folders))
     printed = []
     for block in blocks(page):
@@ -48,6 +56,8 @@ def run(page: str, folder: Path, first: Path | None = None) -> list[str]:
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         printed.append(done.stdout)
+        if errors is not None:
+            errors.append(done.stderr)
     return printed
 
 
@@ -58,10 +68,10 @@ def test_every_block_of_commands_is_executed_somewhere(page: str) -> None:
     assert [block for marked, language, block in found if marked not in (HERE, WHEEL) or language != "bash"] == []
 
 
-def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], commands: Template, tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
     shutil.copy(DATA / "Li8Si24_0.xyz", tmp_path / "my_structures.xyz")
-    info, check, errors, ase, lammps = run("run_a_model", tmp_path)
+    info, check, errors, ase, lammps = run("run_a_model", tmp_path, commands)
     for promised in ("elements", "cutoff", "family", "local", "trained on", "short range", "members"):
         assert promised in info
     assert "comparisons within their limits" in check
@@ -71,12 +81,13 @@ def test_a_model_somebody_gave_you(trained_model: Callable[[str], Path], tmp_pat
     assert "on 2 procs for 50 steps" in lammps
 
 
-def small_rhopot(folder: Path, added: dict[str, dict[str, list[str]] | list[str]]) -> Path:
+def small_rhopot(folder: Path, commands: Template, added: dict[str, dict[str, list[str]] | list[str]]) -> Path:
     """A `rhopot` that adds words to its commands: always, or by the family that a configuration is named after."""
     command = folder / "bin" / "rhopot"
     command.parent.mkdir()
     command.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n\nfrom rhopot.potentials.commands import main\n\n"
+        f"#!{commands.commands()}/python\nimport sys\nfrom pathlib import Path\n\n"
+        "from rhopot.potentials.commands import main\n\n"
         f"words = sys.argv[1:]\nadded = {added!r}.get(words[0], [])\n"
         "by_family = isinstance(added, dict)\n"
         "sys.exit(main([*words, *(added.get(Path(words[1]).stem, []) if by_family else added)]))\n"
@@ -85,7 +96,34 @@ def small_rhopot(folder: Path, added: dict[str, dict[str, list[str]] | list[str]
     return command
 
 
-def test_families_compared(tmp_path: Path) -> None:
+def test_train_on_your_own_data(commands: Template, tmp_path: Path) -> None:
+    """As the page has it, but for the size of the model."""
+    frames = [frame for path in trained_models.PATHS[:3] for frame in ase_io.read(DATA / f"{path}.xyz", ":")]
+    ase_io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    shutil.copy(DATA / "Li16Si16_0.xyz", tmp_path / "test.xyz")
+    added = [*trained_models.SETTINGS["multispectrum"], "report.stability=null"]
+    command = small_rhopot(tmp_path, commands, {"train": {"multispectrum": added}})
+    lint, train, tests = run("train", tmp_path, commands, first=command.parent)
+    assert "leakage: 0 of the" in lint
+    assert "run1/model.pt is saved" in train
+    assert "## What to be careful about" in (tmp_path / "run1" / "report.md").read_text(encoding="utf-8")
+    assert "frames with the largest errors of forces" in tests
+    assert "comparisons within their limits" in tests
+    predicted = ase_io.read(tmp_path / "predicted.xyz", ":")
+    assert len(predicted) == len(ase_io.read(tmp_path / "test.xyz", ":"))
+
+
+def test_what_the_uncertainties_say(trained_model: Callable[[str], Path], commands: Template, tmp_path: Path) -> None:
+    shutil.copytree(trained_model("soap_linear").parent, tmp_path / "run1")
+    errors, members = run("uncertainty", tmp_path, commands)
+    assert "F <2 std" in errors
+    difference, first = members.splitlines()
+    assert 0.0 < float(re.findall(r"\d+\.\d+", difference)[0]) < 10.0
+    energies = [float(number) for number in first.split(" eV is ")]
+    assert energies[0] == pytest.approx(energies[1], rel=1e-10)
+
+
+def test_families_compared(commands: Template, tmp_path: Path) -> None:
     """As the page has it, but for the models' size: a `rhopot` that adds these tests' small settings."""
     for name, path in (("train", "Li4Si28_0"), ("validation", "Li12Si20_0"), ("test", "Li8Si24_0")):
         shutil.copy(DATA / f"{path}.xyz", tmp_path / f"{name}.xyz")
@@ -95,15 +133,17 @@ def test_families_compared(tmp_path: Path) -> None:
         for family, words in trained_models.SETTINGS.items()
     }
     few = ["--points", "2", "--folds", "2", "--budget", "1000us", *small["soap_linear"]]
-    command = small_rhopot(tmp_path, {"train": small, "tune": few})
-    tuned, printed = run("which_family", tmp_path, first=command.parent)
+    command = small_rhopot(tmp_path, commands, {"train": small, "tune": few})
+    tuned, printed = run("which_family", tmp_path, commands, first=command.parent)
     assert "at most 2 trials" in tuned
     assert "run_tuned/model.pt is saved" in tuned
     assert printed.count("/model.pt is saved") == 3
     assert printed.count("on test.xyz") == 3
 
 
-def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_from_a_halted_run_to_new_training_data(
+    trained_model: Callable[[str], Path], commands: Template, tmp_path: Path
+) -> None:
     shutil.copytree(trained_model("soap_linear").parent, tmp_path / "run1")
     config = tmp_path / "run1" / "config.yaml"
     settings = yaml.safe_load(config.read_text(encoding="utf-8"))
@@ -111,7 +151,7 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     small = {"soap_gap": trained_models.SETTINGS["soap_gap"]}
     made, _, halted, looked, labelled, again, harvested = run(
-        "halted_run", tmp_path, first=small_rhopot(tmp_path, {"train": small}).parent
+        "halted_run", tmp_path, commands, first=small_rhopot(tmp_path, commands, {"train": small}).parent
     )
     assert "reference/model.pt is saved" in made
     assert "Fix halt condition" in halted
@@ -128,9 +168,9 @@ def test_from_a_halted_run_to_new_training_data(trained_model: Callable[[str], P
     assert (tmp_path / "harvest" / "gpaw" / "0000" / "label.py").exists()
 
 
-def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_properties(trained_model: Callable[[str], Path], commands: Template, tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    relax, eos, elastic, phonons, defects, neb, md, melt, speed, python = run("properties", tmp_path)
+    relax, eos, elastic, phonons, defects, neb, md, melt, speed, python = run("properties", tmp_path, commands)
     assert "Li on Si, 8 sites" in defects
     assert "100000 atoms for 1 ns take" in speed
     assert "space group" in relax
@@ -146,9 +186,11 @@ def test_properties(trained_model: Callable[[str], Path], tmp_path: Path) -> Non
     assert c11 == pytest.approx(151.4, abs=0.1), "as published for this potential"
 
 
-def test_metadynamics(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_metadynamics(trained_model: Callable[[str], Path], commands: Template, tmp_path: Path) -> None:
     shutil.copy(trained_model("soap_linear"), tmp_path / "model.pt")
-    command, warm, hills, more, molecule, ase, colvars, surfaces, _ = run("metadynamics", tmp_path)
+    errors: list[str] = []
+    printed = run("metadynamics", tmp_path, commands, errors=errors)
+    command, warm, hills, more, molecule, ase, colvars, surfaces, _ = printed
     assert "hills of 0.03 eV every 20 steps, sigma 0.1; well-tempered, biasfactor 10" in command
     assert "next: rhopot fes metad/HILLS --colvar metad/COLVAR --temperature 300" in command
     assert (tmp_path / "metad" / "in.metad").is_file()
@@ -162,22 +204,14 @@ def test_metadynamics(trained_model: Callable[[str], Path], tmp_path: Path) -> N
     assert [float(time) for time in times] == pytest.approx([0.02 * k for k in range(1, 21)])
     assert "for 100 steps" in molecule
     assert "eV at n =" in ase
-    again = subprocess.run(
-        ["bash", "-c", next(block for block in blocks("metadynamics") if "Langevin(" in block)],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "Warning" not in again.stderr, "nothing that ASE deprecates"
+    assert "Warning" not in errors[5], "nothing that ASE deprecates"
     assert colvars.count("on 2 procs for 200 steps") == 2
     assert "free energy of" in surfaces
     assert "weights exp(V / kT), V: E_opes_metad1" in surfaces
 
 
-def test_collective_variables(tmp_path: Path) -> None:
-    given, averages, fitted, combined, own, neighbors, python = run("collective_variables", tmp_path)
+def test_collective_variables(commands: Template, tmp_path: Path) -> None:
+    given, averages, fitted, combined, own, neighbors, python = run("collective_variables", tmp_path, commands)
     assert "phi (radian); atoms 1 2 3 4" in given
     assert "neighbors of Li, Si within 3.5 A" in averages
     assert "soap, held out" in fitted
@@ -191,9 +225,9 @@ def test_collective_variables(tmp_path: Path) -> None:
     assert {"cv.pt", "cv.png", "values.txt", "order.pt", "polarization.pt", "height.pt", "gyration.pt"} <= written
 
 
-def test_free_energies(tmp_path: Path) -> None:
+def test_free_energies(commands: Template, tmp_path: Path) -> None:
     """The double well of the page has a barrier of 0.15 eV and two basins of the same free energy."""
-    _, hills, errors, reweighted = run("free_energies", tmp_path)
+    _, hills, errors, reweighted = run("free_energies", tmp_path, commands)
     assert "minus the sum of 2000 hills of well-tempered metadynamics with bias factor 9" in hills
     assert "bootstrap of blocks of" in errors
     assert "reweighted" in errors

@@ -34,16 +34,6 @@ def test_the_blocks_of_the_readme_run(tmp_path: Path) -> None:
     assert (tmp_path / "run1" / "model.pt").exists()
     assert "eV +-" in done.stdout
     assert done.stdout.count("Loop time of") == 2
-    blocks = re.findall(r"<!-- executed by tests/test_readme.py -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 1
-    done = subprocess.run(
-        [sys.executable, "-c", blocks[0]], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    difference, member = re.findall(r"-?\d+\.\d+", done.stdout.splitlines()[0]), done.stdout.splitlines()[1]
-    assert 0.0 < float(difference[0]) < 10.0
-    energies = [float(number) for number in member.split(" eV is ")]
-    assert energies[0] == pytest.approx(energies[1], rel=1e-10)
 
 
 def test_links_of_the_readme_exist() -> None:

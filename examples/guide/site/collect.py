@@ -62,7 +62,8 @@ def _toctree(caption: str, entries: Iterable[str], hidden: bool = True) -> str:
 
 def _contents(folders: list[Path], families: list[str]) -> str:
     """The site's table of contents, behind the README."""
-    guides = sorted(str(page.relative_to(ROOT)) for page in (ROOT / GUIDE).glob("*.md"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")  # names the guides in the order in which to read them
+    guides = sorted((str(page.relative_to(ROOT)) for page in (ROOT / GUIDE).glob("*.md")), key=readme.index)
     entries = [str(folder / _front(folder)) for folder in folders]
     data = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "examples/data").rglob("README.md"))
     return (
