@@ -115,8 +115,8 @@ def energy_errors(model: LoadedModel, frames: FrameSet) -> Floats:
         return np.array([result.energy for result in results])[None] - labels
     mean = np.array([result.energy for result in results])
     totals = np.array([result.members.sum(axis=0) for result in results if result.members is not None]).T
-    # A committee's members are spread by a factor that calibrates their deviation; the networks themselves are not.
-    return mean + (totals - mean) / float(model.module.spread) - labels
+    # In the file the members' deviations are multiplied by a factor that calibrates them.
+    return mean + (totals - mean) / float(model.module.calibration) - labels
 
 
 def force_errors(model: LoadedModel, frames: FrameSet) -> Floats:

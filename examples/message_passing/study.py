@@ -1,4 +1,4 @@
-"""What layers, bases, messages, learnt channels and pooling change in the errors of networks whose features are learnt.
+"""What layers, bases, messages, learned channels and pooling change in the errors of networks that learn features.
 
     python examples/message_passing/study.py STUDY --data ethanol_train.xyz.gz [--only CASE ...] [key=value ...]
 
@@ -19,10 +19,12 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from rhopot.potentials.commands import main as rhopot
 from rhopot.potentials.console import make_console, table
+from rhopot.potentials.files import write_text
+from rhopot.potentials.runs.report_text import markdown_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EVERYWHERE = ("report.stability=null", "uncertainty.members=0")
@@ -54,7 +56,7 @@ STUDIES = {
     ),
     "channels": Study(
         "point_scattering",
-        {"learnt channels": (), "fixed channels": ("regressor.embedding=fixed",)},
+        {"learned channels": (), "fixed channels": ("regressor.embedding=fixed",)},
         (0.1, 0.25, 0.5),
     ),
     "pooling": Study(
@@ -71,9 +73,11 @@ STUDIES = {
 def main(words: Sequence[str] | None = None) -> None:
     """Train what is not there yet, print and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("study", choices=STUDIES, help="; ".join(f"{n}: {s.family}" for n, s in STUDIES.items()))
     parser.add_argument("--data", type=Path, required=True, help="labelled structures (extended XYZ)")
-    parser.add_argument("--output", type=Path, default=Path("runs/message_passing"), help="a folder for each case")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/message_passing"), help="folders of the cases (default: %(default)s)"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="CASE", help="cases, by name")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of every case")
     options = parser.parse_intermixed_args(words)
@@ -121,6 +125,8 @@ def show(name: str, study: Study, reports: Mapping[str, dict[str, Any]], folder:
             rows.append([case, f"{n_frames}", f"{errors[ENERGY]:.2f}", f"{errors[FORCES]:.1f}", train, seconds])
     columns = ("", "frames", "energy meV/atom", "forces meV/A", "forces, fitted frames", "training s")
     make_console().print(table(f"{study.family}, {folder.name}: mean absolute errors", columns, rows))
+    write_text(folder / f"{name}.md", markdown_table(columns, rows) + "\n")
+    print(folder / f"{name}.md")
     if study.fractions:
         draw(study, reports, folder / f"{name}.png")
 
@@ -154,6 +160,7 @@ def draw(study: Study, reports: Mapping[str, Mapping[str, Any]], path: Path) -> 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.set_xticks([n for n, _ in curve(next(iter(reports.values())))])
     axes.legend(frameon=False)
     made.savefig(path, dpi=150)

@@ -81,6 +81,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", type=int, default=2, help="cubic cells along each direction (default: %(default)s)")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[100.0, 200.0, 300.0], help="K")
     parser.add_argument("--steps", type=int, default=400000, help="of 1 fs, of each run (default: %(default)s)")
+    parser.add_argument(
+        "--hottest", type=float, default=3600.0, help="K, bias factor times temperature (default: %(default)s)"
+    )
     parser.add_argument("--ranks", type=int, default=1, help="of MPI (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=ROOT / "runs/lithium_in_silicon")
     options = parser.parse_args(words)
@@ -125,7 +128,21 @@ def band(model: Path, cells: int) -> tuple[MigrationPath, Atoms, np.ndarray]:
     path = minimum_energy_path(first, last, engine)
     saddle = path.images(first)[path.saddle]
     ring = np.argsort(saddle.get_distances(len(saddle) - 1, range(len(saddle) - 1), mic=True))[:RING]
-    return path, first, np.sort(ring)
+    return path, first, around(saddle, ring)
+
+
+def around(atoms: Atoms, ring: np.ndarray) -> np.ndarray:
+    """The rows of the ring in an order in which neighbors in the list are bonded.
+
+    A variable gets of each atom the image nearest to the one before it: atoms on opposite sides of the ring come apart
+    by more than half of the cell where lithium pushes them.
+    """
+    order, left = [int(ring[0])], [int(row) for row in ring[1:]]
+    while left:
+        nearest = left[int(np.argmin(atoms.get_distances(order[-1], left, mic=True)))]
+        order.append(nearest)
+        left.remove(nearest)
+    return np.array(order)
 
 
 def save_variables(folder: Path, start: Atoms, ring: np.ndarray) -> None:
@@ -139,11 +156,10 @@ def save_variables(folder: Path, start: Atoms, ring: np.ndarray) -> None:
 
 def biased(folder: Path, options: argparse.Namespace, start: Atoms, temperature: float) -> None:
     """A run to the given number of steps, from its last restart file where there is one."""
-    height = 0.01 if temperature < 250 else 0.02
     walls = f"wall_lower along -{HALF:g} {STIFFNESS:g} wall_upper along {HALF:g} {STIFFNESS:g}"
     fixes = f"""\
-fix bias all rhopot/metad {(options.output / "along.pt").resolve()} pace 200 height {height} sigma 0.08 &
-    biasfactor {max(10.0, 6000.0 / temperature):g} temp {temperature:g} grid -3 3 300 {walls} colvar COLVAR 50
+fix bias all rhopot/metad {(options.output / "along.pt").resolve()} pace 200 height 0.01 sigma 0.08 &
+    biasfactor {max(2.0, options.hottest / temperature):g} temp {temperature:g} grid -3 3 300 {walls} colvar COLVAR 50
 fix channel all rhopot/metad {(options.output / "across.pt").resolve()} wall_upper across {ACROSS:g} {STIFFNESS:g} &
     colvar COLVAR.across 50
 """

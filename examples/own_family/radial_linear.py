@@ -3,7 +3,7 @@
     p_bq(i) = sum_{j of element b} exp(-(r_ij - mu_q)^2 / (2 sigma^2)) f(r_ij),   f(r) = (1 - (r / r_c)^2)^3
     E       = sum_i w[a_i] . p(i)
 
-The centers mu_q are learnt from the data: quantiles of all distances below the cutoff r_c in the training structures.
+The centers mu_q are learned from the data: quantiles of all distances below the cutoff r_c in the training structures.
 They become part of the settings, which the model file holds.
 
 In : an atomic graph (`rhopot.potentials.graph.atomic_graph.AtomicGraph`), lengths in A

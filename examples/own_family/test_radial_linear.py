@@ -44,7 +44,7 @@ class TestModel(PotentialContract):
         return load_model(run / "model.pt")
 
 
-def test_what_is_learnt_from_the_data_is_in_the_settings() -> None:
+def test_what_is_learned_from_the_data_is_in_the_settings() -> None:
     """The settings of a descriptor make the same one again, without data."""
     frames = read(DATA / "Li8Si24_0.xyz", ":")
     made = FAMILY.descriptor_for(RadialSettings(n_centers=5), frames, ("Li", "Si"))
