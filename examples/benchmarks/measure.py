@@ -69,11 +69,14 @@ class Finished:
 
 
 def loop_time(run: LammpsRun) -> Time:
-    """Times of the last `run` command of a LAMMPS process."""
+    """Times of the last `run` command of a LAMMPS process.
+
+    The time by the clock stands in for a processor time of 0: a run shorter than a tick of the system's accounting.
+    """
     share = re.findall(r"^([\d.]+)% CPU use", run.text, flags=re.MULTILINE)
     if not share:
         raise ValueError("the LAMMPS output must hold a line '..% CPU use ..', got none; the run did not finish")
-    return Time(run.loop_time(), run.loop_time() * float(share[-1]) / 100)
+    return Time(run.loop_time(), run.loop_time() * (float(share[-1]) / 100 or 1.0))
 
 
 def md(
