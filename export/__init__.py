@@ -4,7 +4,8 @@ Collective variables have files of their own (`cv_card`, `cv_file`, `cv_evaluate
 """
 
 from rhopot.export.calculator import RhopotCalculator
-from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, TrainingData, Uncertainty, Versions
+from rhopot.export.card import ModelCard, TrainingData, Uncertainty
+from rhopot.export.card_file import FORMAT_VERSION, CardError, Versions
 from rhopot.export.cv_card import CvCard
 from rhopot.export.cv_evaluate import CvEvaluation, evaluate_cv
 from rhopot.export.cv_file import CvFileError, LoadedCv, load_cv, read_cv_card, save_cv

@@ -56,11 +56,12 @@ import copy
 import threading
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import ase
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes, all_properties
 from ase.outputs import Properties, all_outputs
 
 from rhopot.export.global_models import (
@@ -170,6 +171,11 @@ class RhopotCalculator(Calculator):
     def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
         """Called by ASE: one result; what the model does not know is refused by name."""
         self._refuse({name})
+        near = [] if name in all_properties else get_close_matches(name, self.implemented_properties, 1)
+        if near and near != [name]:
+            raise PropertyNotImplementedError(
+                f"property must be one of the model's, got '{name}'; did you mean {near[0]}?"
+            )
         with self._turn:
             return super().get_property(name, atoms, allow_calculation)
 
@@ -270,11 +276,15 @@ class RhopotCalculator(Calculator):
                 f"{self._member} of '{model.name}'; make one without member="
             )
         if wanted & _GRADES and not model.card.uncertainty.extrapolation:
+            remedy = (
+                "train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation"
+                if model.card.kind == "local"
+                else "take a model of kind 'local'"
+            )
             return (
                 f"{' and '.join(sorted(wanted & _GRADES))} must be asked of a model of kind 'local' that grades "
                 f"environments, '{model.name}' of kind '{model.card.kind}', written by rhopot "
-                f"{model.card.versions.rhopot}, does not; train it with this version, 20 or more atoms of each "
-                "element, and uncertainty.extrapolation"
+                f"{model.card.versions.rhopot}, does not; {remedy}"
             )
         refusal = self._refusal_of_global(wanted) if self._is_global else None
         if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:

@@ -36,32 +36,21 @@ and `versions` are known to the exporter and may be left out.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from importlib import metadata
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-import torch
-from ase.data import atomic_numbers
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StrictInt,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
+from pydantic import Field, StrictInt, ValidationInfo, field_validator
+
+from rhopot.export.card_file import (
+    FORMAT_VERSION,
+    Card,
+    Elements,
+    Part,
+    Settings,
+    Text,
+    Versions,
 )
-
 from rhopot.potentials.units import STRETCH
 
-FORMAT_VERSION = 1
-
-Text = Annotated[str, Field(min_length=1)]
-Settings = Annotated[dict[str, JsonValue], Field(min_length=1)]
-
-# field -> (rule, remedy); the sentences of CardError are made of these.
 _RULES: dict[str, tuple[str, str]] = {
     "format_version": (f"{FORMAT_VERSION}", "leave it to the exporter"),
     "family": ("the name of a model family", "give for instance 'soap_gap'"),
@@ -85,28 +74,16 @@ _RULES: dict[str, tuple[str, str]] = {
     "references": ("at least one reference", "say what users of this model should cite"),
     "stretch": ("a factor of at least 1", "leave it out for models of kind 'local'"),
 }
-# Fields that files need not have.
-_OPTIONAL = ("stretch",)
 
 
-class CardError(ValueError):
-    """A model card that lacks a field or holds a wrong one; the message has one sentence per field."""
-
-
-class _Part(BaseModel):
-    """Immutable, without unknown fields, NaN or infinities."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Units(_Part):
+class Units(Part):
     """Units of the model's input and output."""
 
     length: Literal["A"] = "A"
     energy: Literal["eV"] = "eV"
 
 
-class ForceRadii(_Part):
+class ForceRadii(Part):
     """Radius multiple sqrt(sigma^2 + floor^2) in eV/A of the errors of forces on atoms of one element.
 
     sigma: calibrated standard deviation of the members' forces on the atom (`rhopot.potentials.fitting.force_radii`)
@@ -116,7 +93,7 @@ class ForceRadii(_Part):
     floor: Annotated[float, Field(ge=0, strict=True)]
 
 
-class Uncertainty(_Part):
+class Uncertainty(Part):
     """Number K of member columns; 0 where the model does not know its own uncertainty.
 
     force_factors: calibration of the predicted uncertainty of forces, for each element; empty: 1, not calibrated.
@@ -132,39 +109,26 @@ class Uncertainty(_Part):
     extrapolation: Annotated[bool, Field(strict=True)] = False
 
 
-class TrainingData(_Part):
+class TrainingData(Part):
     """Summary of the training data, and a hash that identifies it."""
 
     summary: Settings
     hash: Text
 
 
-class Versions(_Part):
-    """Versions of the software that wrote the file.
-
-    operators: the custom operators it calls, such as `rhopot::power_spectrum_v1`
-    """
-
-    rhopot: Text
-    torch: Text
-    operators: tuple[str, ...]
-
-    @classmethod
-    def installed(cls, operators: tuple[str, ...] = ()) -> Versions:
-        """Versions of the running installation."""
-        return cls(rhopot=installed_version(), torch=str(torch.__version__), operators=operators)
-
-
-class ModelCard(_Part):
+class ModelCard(Card):
     """The card of one model (see the module's text for the meaning of each field).
 
     Raises CardError, with one sentence for each field that is missing, unknown or wrong.
     """
 
+    RULES: ClassVar = _RULES
+    OPTIONAL: ClassVar = ("stretch",)
+
     format_version: Literal[1] = 1
     family: Text
     kind: Literal["local", "global"]
-    symbols: Annotated[tuple[str, ...], Field(min_length=1)]
+    symbols: Annotated[Elements, Field(min_length=1)]
     cutoff: Annotated[float, Field(gt=0, strict=True)]
     n_layers: Annotated[StrictInt, Field(ge=1)]
     dtype: Literal["float64", "float32"]
@@ -178,15 +142,6 @@ class ModelCard(_Part):
     versions: Versions = Field(default_factory=Versions.installed)
     references: Annotated[tuple[Text, ...], Field(min_length=1)]
     stretch: Annotated[float, Field(ge=1, strict=True)] | None = None
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise CardError(sentences(error, fields, _RULES)) from error
-        contradictions = self._contradictions()
-        if contradictions:
-            raise CardError("\n".join(contradictions))
 
     def _contradictions(self) -> list[str]:
         """One sentence for each field that the descriptor's settings contradict; the model was made with those."""
@@ -203,19 +158,6 @@ class ModelCard(_Part):
                 "export it again"
             )
         return found
-
-    @field_validator("symbols")
-    @classmethod
-    def _are_elements(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(symbols)) < len(symbols) or not all(atomic_numbers.get(symbol, 0) > 0 for symbol in symbols):
-            raise ValueError("not distinct chemical symbols")
-        return symbols
-
-    @field_validator("descriptor", "fit", "metrics")
-    @classmethod
-    def _is_finite(cls, settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        json.dumps(settings, allow_nan=False)
-        return settings
 
     @field_validator("uncertainty")
     @classmethod
@@ -236,54 +178,3 @@ class ModelCard(_Part):
     def default_stretch(self) -> float:
         """Factor by which periodic edges may grow, unless a run asks for another."""
         return STRETCH if self.stretch is None else self.stretch
-
-    def to_json(self) -> str:
-        """The card as the text of `rhopot.json`; optional fields that are not given are left out."""
-        fields = self.model_dump(mode="json")
-        given = {name: value for name, value in fields.items() if name not in _OPTIONAL or value is not None}
-        return json.dumps(given, indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelCard:
-        """The card in the text of a `rhopot.json`, where no field may be missing.
-
-        Raises CardError; a text that is not JSON is one too.
-        """
-        try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CardError(f"card must be JSON, got a text that breaks at line {error.lineno}") from error
-        if not isinstance(fields, dict):
-            raise CardError(f"card must be a JSON object, got {type(fields).__name__}")
-        absent = [name for name in cls.model_fields if name not in fields and name not in _OPTIONAL]
-        if absent:
-            raise CardError(f"card must hold every field, got none of {', '.join(absent)}")
-        return cls(**fields)
-
-
-def installed_version() -> str:
-    """Version of the rhopot installation; a source tree used without installing it has none."""
-    try:
-        return metadata.version("rhopot")
-    except metadata.PackageNotFoundError:
-        return "source tree"
-
-
-def _ordered(value: Any) -> Any:
-    """The value with the keys of its objects in order, as LAMMPS writes it."""
-    return {key: _ordered(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
-
-
-def sentences(error: ValidationError, fields: Mapping[str, Any], rules: Mapping[str, tuple[str, str]]) -> str:
-    """One sentence for each field of a card that pydantic objected to; rules: field -> (rule, remedy)."""
-    found: dict[str, str] = {}
-    for problem in error.errors():
-        name = str(problem["loc"][0])
-        if name not in rules:
-            found[name] = f"card.{name} must not be given, it is not a field of format {FORMAT_VERSION}"
-            continue
-        rule, remedy = rules[name]
-        value = repr(_ordered(fields[name])) if name in fields else "nothing"
-        value = value if len(value) <= 80 else value[:77] + "..."
-        found[name] = f"card.{name} must be {rule}, got {value}; {remedy}"
-    return "\n".join(found.values())

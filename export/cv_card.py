@@ -1,7 +1,7 @@
 """The card of a collective variable: what ASE and LAMMPS must know of its file before running it.
 
 It travels as `rhopot.json` inside the TorchScript archive, as a model's card does (`rhopot.export.card`). Every field
-is required in the file; the exporter knows `format_version`, `kind` and `versions`.
+but `lists` is required in the file; the exporter knows `format_version`, `kind` and `versions`.
 
     format_version  int     1
     kind            str     cv
@@ -12,6 +12,7 @@ is required in the file; the exporter knows `format_version`, `kind` and `versio
     cutoff          float   A; 0 when no edges are read
     n_sums          int     columns M of `forward`; 0 when no edges are read
     atoms           [int]   IDs of given atoms, from 1; one may stand there more than once
+    lists           [int]   of a combination, how many of `atoms` each part has
     dtype           str     float64 or float32: what it computes in (it takes and returns float64)
     settings        obj     what it was made from
     versions        obj     rhopot, torch, operators (the custom operators the file calls)
@@ -32,20 +33,28 @@ of `atoms`, each the image nearest to the one before it.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from ase.data import atomic_numbers
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictInt, ValidationError, field_validator
+from pydantic import Field, StrictInt, field_validator
 
-from rhopot.export.card import FORMAT_VERSION, CardError, Settings, Text, Versions, sentences
+from rhopot.export.card_file import (
+    FORMAT_VERSION,
+    Card,
+    Elements,
+    Settings,
+    Text,
+    Versions,
+)
 from rhopot.potentials.collective_variables import MOST_COMPONENTS, CollectiveVariable, Description
 
 KIND = "cv"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names of columns that HILLS and COLVAR have anyway.
 TAKEN = ("time", "height", "biasf")
+
+_DESCRIBED = tuple(field.name for field in dataclasses.fields(Description))
 
 _RULES: dict[str, tuple[str, str]] = {
     "format_version": (f"{FORMAT_VERSION}", "leave it to the exporter"),
@@ -61,6 +70,7 @@ _RULES: dict[str, tuple[str, str]] = {
     "cutoff": ("a length of 0 A or more", "give the longest cutoff inside the module, 0 if it reads no edges"),
     "n_sums": ("a number of columns, 0 or more", "give the columns of forward, 0 if it reads no edges"),
     "atoms": ("IDs of atoms from 1", "give LAMMPS' atom IDs (in ASE the index plus 1)"),
+    "lists": ("numbers of atoms, 0 or more, as many as there are atoms together", "give them for combinations only"),
     "dtype": ("'float64' or 'float32'", "give what the module computes in"),
     "settings": ("a non-empty JSON object of finite values", "say what it was made from"),
     "versions": ("versions of rhopot and torch, and a list of operators", "leave it to the exporter"),
@@ -68,36 +78,29 @@ _RULES: dict[str, tuple[str, str]] = {
 }
 
 
-class CvCard(BaseModel):
+class CvCard(Card):
     """The card of one file of collective variables (see the module's text for the meaning of each field).
 
     Raises CardError, with one sentence for each field that is missing, unknown or wrong.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    RULES: ClassVar = _RULES
+    OPTIONAL: ClassVar = ("lists",)
 
     format_version: Literal[1] = 1
     kind: Literal["cv"] = "cv"
     names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COMPONENTS)]
     units: tuple[Literal["A", "radian", ""], ...]
     periods: tuple[Annotated[float, Field(gt=0, strict=True)] | None, ...]
-    symbols: tuple[str, ...]
+    symbols: Elements
     cutoff: Annotated[float, Field(ge=0, strict=True)]
     n_sums: Annotated[StrictInt, Field(ge=0)]
     atoms: tuple[Annotated[StrictInt, Field(ge=1)], ...]
+    lists: tuple[Annotated[StrictInt, Field(ge=0)], ...] | None = None
     dtype: Literal["float64", "float32"]
     settings: Settings
     versions: Versions = Field(default_factory=Versions.installed)
     references: Annotated[tuple[Text, ...], Field(min_length=1)]
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise CardError(sentences(error, fields, _RULES)) from error
-        contradictions = self._contradictions()
-        if contradictions:
-            raise CardError("\n".join(contradictions))
 
     @field_validator("names")
     @classmethod
@@ -107,19 +110,6 @@ class CvCard(BaseModel):
             raise ValueError("not distinct names of columns")
         return names
 
-    @field_validator("symbols")
-    @classmethod
-    def _are_elements(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(symbols)) < len(symbols) or not all(atomic_numbers.get(symbol, 0) > 0 for symbol in symbols):
-            raise ValueError("not distinct chemical symbols")
-        return symbols
-
-    @field_validator("settings")
-    @classmethod
-    def _is_finite(cls, settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        json.dumps(settings, allow_nan=False)
-        return settings
-
     def _contradictions(self) -> list[str]:
         """One sentence for each field that does not fit another."""
         found = []
@@ -127,6 +117,9 @@ class CvCard(BaseModel):
             if len(getattr(self, field)) != len(self.names):
                 rule, remedy = _RULES[field]
                 found.append(f"card.{field} must be {rule}, got {len(getattr(self, field))}; {remedy}")
+        if self.lists is not None and sum(self.lists) != len(self.atoms):
+            rule, remedy = _RULES["lists"]
+            found.append(f"card.lists must be {rule}, got {sum(self.lists)} of {len(self.atoms)}; {remedy}")
         reads = {"symbols": bool(self.symbols), "cutoff": self.cutoff > 0, "n_sums": self.n_sums > 0}
         if len(set(reads.values())) > 1:
             given = ", ".join(
@@ -157,18 +150,7 @@ class CvCard(BaseModel):
     @property
     def description(self) -> Description:
         """What `of` makes the same card of."""
-        return Description(
-            names=self.names,
-            settings=self.settings,
-            units=self.units,
-            periods=self.periods,
-            symbols=self.symbols,
-            cutoff=self.cutoff,
-            n_sums=self.n_sums,
-            atoms=self.atoms,
-            dtype=self.dtype,
-            references=self.references,
-        )
+        return Description(**{name: getattr(self, name) for name in _DESCRIBED})
 
     @classmethod
     def of(cls, module: CollectiveVariable | Description) -> CvCard:
@@ -177,36 +159,5 @@ class CvCard(BaseModel):
         Raises CardError for a description that no file can have.
         """
         told = module if isinstance(module, Description) else module.description
-        return cls(
-            names=told.names,
-            units=told.units,
-            periods=told.periods,
-            symbols=told.symbols,
-            cutoff=float(told.cutoff),
-            n_sums=told.n_sums,
-            atoms=told.atoms,
-            dtype=told.dtype,
-            settings=dict(told.settings),
-            references=told.references,
-        )
-
-    def to_json(self) -> str:
-        """The card as the text of `rhopot.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> CvCard:
-        """The card in the text of a `rhopot.json`, where no field may be missing.
-
-        Raises CardError; a text that is not JSON is one too.
-        """
-        try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CardError(f"card must be JSON, got a text that breaks at line {error.lineno}") from error
-        if not isinstance(fields, dict):
-            raise CardError(f"card must be a JSON object, got {type(fields).__name__}")
-        absent = [name for name in cls.model_fields if name not in fields]
-        if absent:
-            raise CardError(f"card must hold every field, got none of {', '.join(absent)}")
-        return cls(**fields)
+        fields = {name: getattr(told, name) for name in _DESCRIBED}
+        return cls(**fields | {"cutoff": float(told.cutoff), "settings": dict(told.settings)})

@@ -13,6 +13,7 @@ the cutoff.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +36,7 @@ from rhopot.potentials.graph.species import species_indices
 if TYPE_CHECKING:
     from rhopot.export.cv_file import LoadedCv
 
+HALF = 0.48  # of a cell, from where the nearest image may change
 # Edges that are worked on at once.
 MAX_EDGES = 100_000
 
@@ -87,7 +89,7 @@ def evaluate_cv(
         # No edge leads to atoms of other elements, but every row has a species.
         graphs = [as_graph(part, torch.from_numpy(species.clip(min=0))) for part in parts]
     rows = given_rows(cv.card, len(atoms), cv.name)
-    positions = torch.from_numpy(given_positions(atoms, rows))
+    positions = torch.from_numpy(given_positions(atoms, rows, cv.card.lists))
     numbers = differentiate(cv.card, cv.module, graphs, positions, gradients)
     _require_finite(cv, atoms, numbers)
     values = numbers.values.numpy().copy()
@@ -110,12 +112,31 @@ def given_rows(card: CvCard, n_atoms: int, name: str) -> Integers:
     return rows
 
 
-def given_positions(atoms: ase.Atoms, rows: Integers) -> Floats:
-    """Positions (k, 3) of atoms in A, each the image nearest to the one before it."""
+def given_positions(atoms: ase.Atoms, rows: Integers, lists: Sequence[int] | None = None) -> Floats:
+    """Positions (k, 3) of atoms in A, each the image nearest to the one before it.
+
+    In a list of three atoms or more, warns where two that follow each other are half of the cell apart: a variable
+    jumps where another image becomes the nearest one. (The distance of two atoms has a kink there.)
+
+    lists: how many of the atoms each list has, where there are several
+    """
     positions = np.asarray(atoms.positions[rows], dtype=np.float64)
     if len(rows) < 2:
         return positions
     steps = find_mic(np.diff(positions, axis=0), atoms.cell, atoms.pbc)[0]
+    if atoms.pbc.any():
+        parts = np.abs(atoms.cell.complete().scaled_positions(steps))[:, atoms.pbc].max(axis=1)
+        sizes = np.array([len(rows)] if lists is None else lists)
+        of_list = np.repeat(np.arange(len(sizes)), sizes)
+        uncertain = (parts > HALF) & (of_list[1:] == of_list[:-1]) & (sizes[of_list[1:]] > 2)
+        if uncertain.any():
+            at = int(np.argmax(uncertain))
+            warnings.warn(
+                f"atoms {rows[at] + 1} and {rows[at + 1] + 1} of a collective variable are half of the cell apart, and "
+                "which image is nearest may change; list the atoms so that each is near the one before, or take a "
+                "larger cell",
+                stacklevel=2,
+            )
     return np.concatenate([positions[:1], positions[:1] + np.cumsum(steps, axis=0)])
 
 

@@ -19,8 +19,8 @@ import ase
 import torch
 
 from rhopot.export import script
-from rhopot.export.archive import CARD_NAME, COPY, SEAL_NAME, ArchiveError, card_of, read_records, require_seal
-from rhopot.export.card import FORMAT_VERSION, CardError, Versions
+from rhopot.export.archive import CARD_NAME, COPY, SEAL_NAME, read_records
+from rhopot.export.card_file import FORMAT_VERSION, Versions, checked_card
 from rhopot.export.cv_card import KIND, CvCard
 from rhopot.export.cv_probe import (
     CvProbe,
@@ -30,6 +30,7 @@ from rhopot.export.cv_probe import (
     probe_of,
     require_contract,
     require_dependence,
+    require_invariance,
     write_probes,
 )
 from rhopot.export.load import ModelFileError, require_operators
@@ -90,6 +91,7 @@ def save_cv(module: torch.nn.Module, card: CvCard, path: str | Path, probe: Sequ
     module.eval()
     probes = [probe_of(card, atoms, str(path)) for atoms in probe] or default_probes(card)
     require_contract(card, module, probes, str(path))
+    require_invariance(card, module, probes, str(path))
     expected = cv_results(card, module, probes)
     require_dependence(card, expected, str(path))
     compiled = script.compile_module(module)
@@ -145,18 +147,7 @@ def _from_content(content: bytes, name: str) -> LoadedCv:
 
 def _card(content: bytes, name: str) -> CvCard:
     """The card in the bytes of a file, every one of which is checked."""
-    try:
-        records = read_records(content)
-        text = card_of(records).decode("utf-8", "replace")
-        _check_kind(text, name)
-        card = CvCard.from_json(text)
-        require_seal(records)
-    except ArchiveError as error:
-        raise _refused(name, error.found, error.remedy) from error
-    except CardError as error:
-        reasons = str(error).replace("\n", "; ")
-        raise _refused(name, f"whose {CARD_NAME} is wrong ({reasons})") from error
-    return card
+    return checked_card(content, CvCard, lambda text: _check_kind(text, name), lambda *found: _refused(name, *found))
 
 
 def _check_kind(text: str, name: str) -> None:
@@ -177,9 +168,11 @@ def _check_kind(text: str, name: str) -> None:
         )
 
 
-def _refused(name: str, found: str, remedy: str = COPY) -> CvFileError:
+def _refused(name: str, found: str, remedy: str | None = None) -> CvFileError:
     """The error for a file without collective variables."""
-    return CvFileError(f"file of collective variables must be one written by rhopot, got '{name}', {found}; {remedy}")
+    return CvFileError(
+        f"file of collective variables must be one written by rhopot, got '{name}', {found}; {remedy or COPY}"
+    )
 
 
 def _self_check(unchecked: Path, card: CvCard, expected: Sequence[Any], probes: Sequence[CvProbe], path: Path) -> None:

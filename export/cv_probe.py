@@ -22,6 +22,7 @@ from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.graph.species import species_indices
 
 _RESULTS = ("values", "by_edges", "by_positions")
+ROUNDING = {"float64": 1e-8, "float32": 1e-3}  # of values, relative to 1 + |value|
 
 
 class CvProbe(NamedTuple):
@@ -33,7 +34,7 @@ class CvProbe(NamedTuple):
 
 def probe_of(card: CvCard, atoms: ase.Atoms, name: str) -> CvProbe:
     """The probe that a structure makes; `name` of the file stands in the error about missing atoms."""
-    positions = torch.from_numpy(given_positions(atoms, given_rows(card, len(atoms), name)))
+    positions = torch.from_numpy(given_positions(atoms, given_rows(card, len(atoms), name), card.lists))
     if not card.reads_edges:
         return CvProbe(_no_edges(), positions)
     species = species_indices(atoms, card.symbols)
@@ -88,6 +89,27 @@ def require_contract(
             sums = contributions.sum(dim=0)
         values = module.finish(sums, probe.positions)
     _require_shape(values, (card.n_components,), "finish", name, failure)
+
+
+def require_invariance(card: CvCard, module: Any, probes: Sequence[CvProbe], name: str) -> None:
+    """Raise ValueError for values that change when all given atoms move together.
+
+    Of the first atom an image is given that periodic boundaries may change in any step: such values would jump.
+    """
+    if not card.atoms:
+        return
+    shift = torch.tensor([0.7, -0.4, 0.9], dtype=torch.float64)
+    for probe in probes:
+        with torch.no_grad():
+            sums = module(*probe.graph).sum(dim=0) if card.reads_edges else torch.zeros([0], dtype=torch.float64)
+            here, there = (module.finish(sums, probe.positions + by) for by in (0.0, shift))
+        limit = ROUNDING[card.dtype] * (1.0 + here.abs())
+        for k, variable in enumerate(card.names):
+            if float((there - here).abs()[k]) > float(limit[k]):
+                raise ValueError(
+                    f"'{variable}' in '{name}' must not change when all atoms move together, got {float(here[k]):.6g} "
+                    f"and {float(there[k]):.6g}; use differences of positions, such as those from the first atom"
+                )
 
 
 def _require_shape(output: Any, shape: tuple[int, ...], method: str, name: str, failure: type[ValueError]) -> None:

@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 
 from rhopot.export import script
-from rhopot.export.archive import CARD_NAME, COPY, ArchiveError, card_of, read_records, require_seal
-from rhopot.export.card import FORMAT_VERSION, CardError, ModelCard, Versions
+from rhopot.export.archive import CARD_NAME, COPY
+from rhopot.export.card import ModelCard
+from rhopot.export.card_file import FORMAT_VERSION, Versions, checked_card
 from rhopot.potentials.device import find_device
 
 # Message-passing layers that ASE and LAMMPS can evaluate.
@@ -157,9 +158,9 @@ def require_runnable(card: ModelCard, name: str) -> None:
         )
 
 
-def _refused(path: Path, found: str, remedy: str = COPY) -> ModelFileError:
+def _refused(path: Path, found: str, remedy: str | None = None) -> ModelFileError:
     """The error for a file that is not, or no longer, an exported model."""
-    return ModelFileError(f"model file must be one exported by rhopot, got '{path}', {found}; {remedy}")
+    return ModelFileError(f"model file must be one exported by rhopot, got '{path}', {found}; {remedy or COPY}")
 
 
 def _read(path: Path) -> tuple[bytes, ModelCard]:
@@ -168,17 +169,9 @@ def _read(path: Path) -> tuple[bytes, ModelCard]:
         found = "a folder" if path.is_dir() else "no file"
         raise ModelFileError(f"model file must exist, got {found} at '{path}'; check the name")
     content = path.read_bytes()
-    try:
-        records = read_records(content)
-        text = card_of(records).decode("utf-8", "replace")
-        _check_format_version(path, text)
-        card = ModelCard.from_json(text)
-        require_seal(records)
-    except ArchiveError as error:
-        raise _refused(path, error.found, error.remedy) from error
-    except CardError as error:
-        reasons = str(error).replace("\n", "; ")
-        raise _refused(path, f"whose {CARD_NAME} is wrong ({reasons})") from error
+    card = checked_card(
+        content, ModelCard, lambda text: _check_format_version(path, text), lambda *found: _refused(path, *found)
+    )
     return content, card
 
 

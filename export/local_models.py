@@ -5,11 +5,15 @@ forces, virial and the virials of atoms by the equations of `rhopot.potentials.u
 
 Edge vectors are formed in float64; a float32 model casts them itself. Structures are packed into graphs, and
 graphs are worked through in batches of centres, so memory is bounded by `max_edges` and not by the structure.
+
+Derivatives of members are those of columns 1 to K of the output, each at the cost of all members' derivatives where
+members share nothing. A module that has `members_apart` gives the energies of each, at the cost of one
+(`rhopot.potentials.models.learned_features_model`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,12 +72,13 @@ class _MemberSums:
     virials: torch.Tensor
     structure: torch.Tensor
 
-    def add(self, output: torch.Tensor, vectors: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor) -> None:
-        """Add a batch of centres: one gradient for each member. centre, neighbour (E,): atoms of the edges."""
-        n_members, n_atoms = self.forces.shape[:2]
+    def add(
+        self, gradients: Iterable[torch.Tensor], vectors: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor
+    ) -> None:
+        """Add a batch of centres: a gradient (E, 3) for each member. centre, neighbour (E,): atoms of the edges."""
+        n_atoms = self.forces.shape[1]
         of_edges, structure = vectors.detach().cpu(), self.structure[centre]
-        for k in range(n_members):
-            g = _edge_gradient(output, 1 + k, vectors, keep=k + 1 < n_members)
+        for k, g in enumerate(gradients):
             self.forces[k] += derivatives.forces_from_edges(g, centre, neighbour, n_atoms)
             self.virials[k].index_add_(0, structure, of_edges[:, :, None] * g[:, None, :], alpha=-1)
 
@@ -86,6 +91,23 @@ class _Numbers:
     gradient: torch.Tensor | None
     members: _MemberSums | None
     grades: Floats | None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What the module returns: energies (C, 1 + K); from `members_apart` also those of each network (C), and g."""
+
+    columns: torch.Tensor
+    apart: list[torch.Tensor] | None = None
+    calibration: float = 1.0
+
+    def gradients(self, vectors: torch.Tensor, columns: Sequence[int]) -> list[torch.Tensor]:
+        """d(sum of a column)/d(edge vector) (E, 3) on the processor, of each of these columns."""
+        if self.apart is None:
+            return _edge_gradients([self.columns[:, column] for column in columns], vectors)
+        alone = _edge_gradients(self.apart, vectors)
+        mean = torch.stack(alone).mean(0)
+        return [mean + self.calibration * (alone[column - 1] - mean) if column else mean for column in columns]
 
 
 def evaluate_local(
@@ -210,20 +232,33 @@ def _run(
             rows = (batch.first_edge, batch.neighbour, batch.centre)
             of_batch = (*(torch.from_numpy(array).to(model.device) for array in rows), all_species)
             with torch.set_grad_enabled(differentiate):
-                output = model.module(vectors, *of_batch, with_members)
+                output = _output(model, vectors, of_batch, with_members, apart=sums is not None)
             if grades is not None:
                 grades[batch.centre] = _grades(model, vectors, *of_batch)
-            energies[batch.centre] = output.detach().cpu().numpy()
+            energies[batch.centre] = output.columns.detach().cpu().numpy()
             # Energies that are constants (no edges, or an element without weights) have no graph and no gradient.
-            if output.requires_grad:
+            if output.columns.requires_grad:
+                members = [] if sums is None else range(1, 1 + len(sums.forces))
+                of_members = output.gradients(vectors, [*([] if gradient is None else [request.column]), *members])
                 if gradient is not None:
-                    found = _edge_gradient(output, request.column, vectors, keep=sums is not None)
-                    gradient[done : done + batch.n_edges] = found
+                    gradient[done : done + batch.n_edges] = of_members.pop(0)
                 if sums is not None:
-                    sums.add(output, vectors, torch.from_numpy(batch.edge_centre), torch.from_numpy(batch.neighbour))
+                    edge_atoms = torch.from_numpy(batch.edge_centre), torch.from_numpy(batch.neighbour)
+                    sums.add(of_members, vectors, *edge_atoms)
             done += batch.n_edges
     require_finite(model, energies, gradient, None if sums is None else sums.forces)
     return _Numbers(energies, gradient, sums, grades)
+
+
+def _output(
+    model: LoadedModel, vectors: torch.Tensor, graph: Sequence[torch.Tensor], members: bool, apart: bool
+) -> _Output:
+    """Energies of a graph's centres; `apart`: for derivatives of each member."""
+    module: Any = model.module
+    if apart and hasattr(module, "members_apart"):
+        columns, of_networks, calibration = module.members_apart(vectors, *graph)
+        return _Output(columns, of_networks, float(calibration))
+    return _Output(module(vectors, *graph, members))
 
 
 @torch.no_grad()
@@ -242,10 +277,11 @@ def _member_sums(n_members: int, structure: NDArray[np.int64]) -> _MemberSums:
     return _MemberSums(forces, virials, torch.from_numpy(structure))
 
 
-def _edge_gradient(output: torch.Tensor, column: int, vectors: torch.Tensor, keep: bool) -> torch.Tensor:
-    """d(sum of a column)/d(edge vector) (E, 3) on the processor; `keep` the graph for other columns."""
-    (g,) = torch.autograd.grad(output[:, column].sum(), vectors, retain_graph=keep)
-    return g.cpu()
+def _edge_gradients(energies: Sequence[torch.Tensor], vectors: torch.Tensor) -> list[torch.Tensor]:
+    """d(sum of energies)/d(edge vector) (E, 3) on the processor, of each of the energies of one graph."""
+    last = len(energies) - 1
+    each = enumerate(energies)
+    return [torch.autograd.grad(e.sum(), vectors, retain_graph=k < last)[0].cpu() for k, e in each]
 
 
 def _assemble(edges: Edges, energies: Floats, gradient: torch.Tensor | None, request: _Request) -> Evaluation:

@@ -175,6 +175,16 @@ class Deposition:
             self.exchange()
 
     @property
+    def hills_path(self) -> Path | None:
+        """File of the run's own hills."""
+        return None if self._hills is None else self._hills.path
+
+    @property
+    def own_count(self) -> int:
+        """Number of hills in the bias that this run added."""
+        return sum(len(hills) for hills in self._sources[0])
+
+    @property
     def count(self) -> int:
         """Number of hills in the bias, those of other walkers included."""
         return sum(len(hills) for source in self._sources for hills in source)

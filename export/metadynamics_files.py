@@ -154,7 +154,7 @@ class HillsFile:
         """Go on at a time in ps: drop hills of later times from the file; times (h,) in ps and hills of those before.
 
         Raises:
-            ValueError: the file is damaged, or of other variables (`Columns.require`).
+            ValueError: the file is damaged, of other variables (`Columns.require`) or of another bias factor.
         """
         if not self.path.is_file() or self.path.stat().st_size == 0:
             self.path.unlink(missing_ok=True)
@@ -162,9 +162,21 @@ class HillsFile:
             return np.zeros(0), Hills.none(len(self.columns.names))
         table = read_table(self.path, allow_no_rows=True)
         times, hills = decoded(self.path, table, self.columns)
+        self._require_factor(table.values[:, -1])
         kept = times <= time + SAME_TIME
         write_table(self.path, table.fields, table.values[kept], table.constants)
         return times[kept], hills.only(kept)
+
+    def _require_factor(self, found: Floats) -> None:
+        """Refuse to go on with hills of another bias factor: no free energy could be read from the file."""
+        own = -1.0 if self.biasfactor is None else self.biasfactor
+        other = found[~np.isclose(found, own)]
+        if len(other):
+            words = ["none (-1)" if each < 0 else f"{each:g}" for each in (own, float(other[0]))]
+            raise ValueError(
+                f"biasfactor must be that of the hills in '{self.path}', {words[1]}, got {words[0]}; begin a new file, "
+                "or give theirs"
+            )
 
     def append(self, time: float, hill: Hills) -> Hills:
         """Add a hill at a time in ps; the hill as a restart would read it, with the file's rounding."""

@@ -16,6 +16,7 @@ import numpy as np
 MOST_VARIABLES = 3
 SAME_PERIOD = 1e-3  # relative: limits of a grid that are so close to a period, or to its ends, stand for them
 COARSEST = 0.5  # spacing of a grid in sigma at most
+WIDEST = 0.25  # sigma in periods: the hill has fallen to an eighth at its kink
 FINE = 1.0 / 3.0  # spacing in sigma that a message proposes
 
 Periods = Sequence[float | None]
@@ -139,7 +140,8 @@ class BiasSettings:
         """Refuse settings that do not go with collective variables of these names and periods.
 
         Raises:
-            ValueError: the number of widths or axes, an unknown name, an axis that is no period long.
+            ValueError: the number of widths or axes, an unknown name, a hill too wide for a period, an axis that is no
+            period long.
         """
         if not 1 <= len(names) <= MOST_VARIABLES:
             raise ValueError(f"bias must act on 1 to {MOST_VARIABLES} collective variables, got {len(names)}")
@@ -164,6 +166,13 @@ class BiasSettings:
             if period is not None and not math.isclose(length, period, rel_tol=SAME_PERIOD):
                 raise ValueError(
                     f"grid of {name} must be one period long, {period:.6g}, got {length:.6g}; give {_half(period)}"
+                )
+        for name, sigma, period in zip(names, self.sigma, periods, strict=False):
+            # Only the nearest image of a hill counts: a wider one has a kink half a period away.
+            if period is not None and sigma > WIDEST * period:
+                raise ValueError(
+                    f"sigma of {name} must be at most a quarter of its period, {WIDEST * period:.4g}, got {sigma:g}; a "
+                    "third of the standard deviation of the variable in a run without bias is usual"
                 )
         for name, axis, sigma in zip(names, self.grid, self.sigma, strict=False):
             if axis.spacing > COARSEST * sigma * (1.0 + SAME_PERIOD):

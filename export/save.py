@@ -18,7 +18,8 @@ import torch
 
 from rhopot.export import script
 from rhopot.export.archive import CARD_NAME
-from rhopot.export.card import ModelCard, Versions
+from rhopot.export.card import ModelCard
+from rhopot.export.card_file import Versions
 from rhopot.export.evaluate import evaluate
 from rhopot.export.global_models import inputs_of, prepare
 from rhopot.export.load import LoadedModel, require_runnable

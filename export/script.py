@@ -24,6 +24,7 @@ EXPORTED_METHODS = (
     "prepare",
     "member_gradients",
     "member_derivatives",
+    "members_apart",
     "extrapolation_grades",
     "pooled_nodes",
     "finish",

@@ -237,9 +237,9 @@ void PairRhopot::check_types()
 {
   std::vector<std::string> elements;
   for (const int64_t species : species_of_type_) elements.push_back(species < 0 ? "" : model_->header().symbols[species]);
-  const std::string label = rhopot::contradicting_label(*atom, elements);
+  const std::string label = rhopot::contradicting_label(*atom, elements, "pair_coeff for rhopot");
   if (!label.empty()) error->all(FLERR, label);
-  const std::string masses = rhopot::contradicting_masses(*atom, elements);
+  const std::string masses = rhopot::contradicting_masses(*atom, elements, "pair_coeff for rhopot");
   if (!masses.empty() && !has_warned_of_masses_ && comm->me == 0) error->warning(FLERR, masses);
   has_warned_of_masses_ = has_warned_of_masses_ || !masses.empty();
 }
@@ -343,8 +343,11 @@ void PairRhopot::require_known(const std::string &name) const
     if (!header.extrapolation)
       error->all(FLERR,
                  "{} needs a model of kind 'local' that grades environments, this one of kind '{}', written by rhopot {}, "
-                 "does not; train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation",
-                 name, header.kind, header.written_by);
+                 "does not; {}",
+                 name, header.kind, header.written_by,
+                 header.kind == "local"
+                     ? "train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation"
+                     : "take a model of kind 'local'");
     return;
   }
   require_member_forces(name);

@@ -55,8 +55,8 @@ at::Tensor Model::Implementation::forward_global(const at::Tensor &positions, co
                   members})
         .toTensor();
   });
-  if (output.dim() != 1 || output.size(0) != columns(members) || output.scalar_type() != at::kDouble)
-    refuse("must return float64 [" + std::to_string(columns(members)) + "]; export it again");
+  if (output.dim() != 1 || output.size(0) != n_columns(members) || output.scalar_type() != at::kDouble)
+    refuse("must return float64 [" + std::to_string(n_columns(members)) + "]; export it again");
   if (share.count == 1 && !output.requires_grad())
     refuse("must return an energy that depends on positions and cell; export it again");
   return output;

@@ -1,6 +1,7 @@
 // Models of kind `local`: energies of centres and members, and their gradients by edge vectors.
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <stdexcept>
@@ -25,39 +26,82 @@ void Model::try_out_edges() const
   if (impl_->header.extrapolation) grade(dimer, grades.data());
 }
 
-at::Tensor Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b, bool members) const
+std::vector<c10::IValue> Model::Implementation::arguments(const at::Tensor &vectors, const EdgeBatch &b) const
 {
-  const at::Tensor output = call("failed", [&] {
-    return module
-        .forward({vectors, tensor(b.first_edge, {b.n_centres + 1}), tensor(b.neighbour, {b.n_edges}),
-                  tensor(b.centre, {b.n_centres}), tensor(b.species, {b.n_atoms}), members})
-        .toTensor();
+  return {vectors, tensor(b.first_edge, {b.n_centres + 1}), tensor(b.neighbour, {b.n_edges}), tensor(b.centre, {b.n_centres}),
+          tensor(b.species, {b.n_atoms})};
+}
+
+Model::Implementation::Energies Model::Implementation::forward(const at::Tensor &vectors, const EdgeBatch &b,
+                                                               bool members) const
+{
+  const Energies energies{call("failed", [&] {
+    std::vector<c10::IValue> given = arguments(vectors, b);
+    given.emplace_back(members);
+    return module.forward(given).toTensor();
+  })};
+  check(energies, b, members);
+  return energies;
+}
+
+Model::Implementation::Energies Model::Implementation::members_apart(const at::Tensor &vectors, const EdgeBatch &b) const
+{
+  const Energies energies = call("failed", [&] {
+    const auto found = module.get_method("members_apart")(arguments(vectors, b)).toTuple();
+    return Energies{found->elements().at(0).toTensor(), found->elements().at(1).toTensorVector(),
+                    found->elements().at(2).toTensor().item<double>()};
   });
-  if (output.dim() != 2 || output.size(0) != b.n_centres || output.size(1) != columns(members) ||
-      output.scalar_type() != at::kDouble)
-    refuse("must return float64 [centres, " + std::to_string(columns(members)) + "]; export it again");
-  if (b.n_edges > 0 && !output.requires_grad()) refuse("must return energies that depend on the edge vectors; export it again");
-  return output;
+  check(energies, b, true);
+  if (static_cast<int>(energies.apart.size()) != header.members)
+    refuse("must return the energies of every member; export it again");
+  return energies;
+}
+
+void Model::Implementation::check(const Energies &energies, const EdgeBatch &b, bool members) const
+{
+  const at::Tensor &columns = energies.columns;
+  if (columns.dim() != 2 || columns.size(0) != b.n_centres || columns.size(1) != n_columns(members) ||
+      columns.scalar_type() != at::kDouble)
+    refuse("must return float64 [centres, " + std::to_string(n_columns(members)) + "]; export it again");
+  if (b.n_edges > 0 && !columns.requires_grad())
+    refuse("must return energies that depend on the edge vectors; export it again");
+}
+
+// d(sum of a column)/d(edge vector) [E, 3] of column 0 and of those of the first members.
+std::vector<at::Tensor> Model::Implementation::Energies::gradients(const at::Tensor &vectors, int n_members) const
+{
+  std::vector<at::Tensor> energies = apart;
+  if (apart.empty())
+    for (int column = 0; column <= n_members; column++) energies.push_back(columns.select(1, column));
+  std::vector<at::Tensor> found;
+  for (size_t k = 0; k < energies.size(); k++)
+    found.push_back(torch::autograd::grad({energies[k].sum()}, {vectors}, {}, /*retain_graph=*/k + 1 < energies.size())[0]);
+  if (apart.empty()) return found;
+  at::Tensor mean = at::zeros_like(found[0]);
+  for (const at::Tensor &g : found) mean.add_(g, 1.0 / static_cast<double>(found.size()));
+  std::vector<at::Tensor> of_columns = {mean};
+  for (int k = 0; k < n_members; k++) of_columns.push_back(mean.add(found[k].sub(mean), calibration));
+  return of_columns;
 }
 
 void Model::evaluate(const EdgeBatch &batch, bool members, double *energies, double *gradients, double *member_gradients) const
 {
   const NoProfiling guard;
+  const Implementation &m = *impl_;
   // With layers of messages a rank without edges has a part in the other ranks' gradients: their features pass through it.
-  const bool has_gradient = batch.n_edges > 0 || impl_->header.n_layers > 1;
-  const at::Tensor vectors =
-      impl_->call("failed", [&] { return impl_->tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(has_gradient); });
-  const at::Tensor output = impl_->forward(vectors, batch, members);
-  impl_->call("failed", [&] { copy_numbers(output, energies); });
-  if (!has_gradient) return;
+  const bool has_gradient = batch.n_edges > 0 || m.header.n_layers > 1;
   const int last = member_gradients && members ? force_members() : 0;
-  for (int column = 0; column <= last; column++) {
-    double *const target = column == 0 ? gradients : member_gradients + 3 * batch.n_edges * (column - 1);
-    impl_->call("has no forces", [&] {
-      const at::Tensor total = output.select(1, column).sum();
-      copy_numbers(torch::autograd::grad({total}, {vectors}, {}, /*retain_graph=*/column < last)[0], target);
-    });
-  }
+  const at::Tensor vectors =
+      m.call("failed", [&] { return m.tensor(batch.vectors, {batch.n_edges, 3}).requires_grad_(has_gradient); });
+  const bool apart = last > 0 && m.module.find_method("members_apart").has_value();
+  const Implementation::Energies found = apart ? m.members_apart(vectors, batch) : m.forward(vectors, batch, members);
+  m.call("failed", [&] { copy_numbers(found.columns, energies); });
+  if (!has_gradient) return;
+  m.call("has no forces", [&] {
+    const std::vector<at::Tensor> of_columns = found.gradients(vectors, last);
+    copy_numbers(of_columns[0], gradients);
+    for (int k = 0; k < last; k++) copy_numbers(of_columns[1 + k], member_gradients + 3 * batch.n_edges * k);
+  });
 }
 
 void Model::grade(const EdgeBatch &b, double *grades) const

@@ -22,12 +22,25 @@ struct Model::Implementation {
   c10::Device device;
   mutable torch::jit::Module module;
 
-  at::Tensor forward(const at::Tensor &vectors, const EdgeBatch &batch, bool members) const;
+  // columns: energies [C, 1+K]. apart: of each member alone [C], where the module gives them; column k is then
+  // columns[0] + calibration (apart[k-1] - columns[0]).
+  struct Energies {
+    at::Tensor columns;
+    std::vector<at::Tensor> apart;
+    double calibration = 1.0;
+
+    std::vector<at::Tensor> gradients(const at::Tensor &vectors, int n_members) const;
+  };
+
+  std::vector<c10::IValue> arguments(const at::Tensor &vectors, const EdgeBatch &batch) const;
+  Energies forward(const at::Tensor &vectors, const EdgeBatch &batch, bool members) const;
+  Energies members_apart(const at::Tensor &vectors, const EdgeBatch &batch) const;
+  void check(const Energies &energies, const EdgeBatch &batch, bool members) const;
   at::Tensor forward_global(const at::Tensor &positions, const at::Tensor &cell, const Structure &s,
                             const std::vector<double> &prepared, const Share &share, bool members) const;
   torch::jit::Method method(const char *method_name, const std::string &absent) const;
 
-  int64_t columns(bool members) const { return members ? 1 + header.members : 1; }
+  int64_t n_columns(bool members) const { return members ? 1 + header.members : 1; }
 
   // Our numbers as a tensor on the model's device; where that is the processor they are not copied and must outlive it.
   template <typename T> at::Tensor tensor(const T *data, at::IntArrayRef shape) const

@@ -68,21 +68,22 @@ std::string element_of(double mass)
 
 }    // namespace
 
-std::string contradicting_label(const LAMMPS_NS::Atom &atom, const std::vector<std::string> &element_of_type)
+std::string contradicting_label(const LAMMPS_NS::Atom &atom, const std::vector<std::string> &element_of_type,
+                                const std::string &command)
 {
   if (!atom.labelmapflag || !atom.lmap) return "";
   for (const auto &[symbol, weight] : WEIGHTS) {
     const int type = atom.lmap->find(symbol, LAMMPS_NS::Atom::ATOM);
     if (type < 1 || type > atom.ntypes || element_of_type[type].empty() || element_of_type[type] == symbol) continue;
-    return fmt::format(
-        "pair_coeff for rhopot must name the element of each atom type in the order of the types, got {} for type {} "
-        "with the label {}; change the order, or the label (labelmap atom)",
-        element_of_type[type], type, symbol);
+    return fmt::format("{} must name the element of each atom type in the order of the types, got {} for type {} "
+                       "with the label {}; change the order, or the label (labelmap atom)",
+                       command, element_of_type[type], type, symbol);
   }
   return "";
 }
 
-std::string contradicting_masses(const LAMMPS_NS::Atom &atom, const std::vector<std::string> &element_of_type)
+std::string contradicting_masses(const LAMMPS_NS::Atom &atom, const std::vector<std::string> &element_of_type,
+                                 const std::string &command)
 {
   if (!atom.mass) return "";
   std::string found;
@@ -96,7 +97,7 @@ std::string contradicting_masses(const LAMMPS_NS::Atom &atom, const std::vector<
     found +=
         fmt::format("{}type {} is {} but has the mass of {} ({:g})", found.empty() ? "" : ", ", type, element, other, mass);
   }
-  return found.empty() ? "" : "pair_coeff for rhopot: " + found + "; are the elements in the order of the types?";
+  return found.empty() ? "" : fmt::format("{}: {}; are the elements in the order of the types?", command, found);
 }
 
 }    // namespace rhopot

@@ -20,6 +20,7 @@ struct CvHeader {
   double cutoff = 0.0;    // A; 0: no edges are read
   int n_sums = 0;
   std::vector<int64_t> atoms;    // IDs of atoms whose positions are read
+  std::vector<size_t> lists;    // how many of them each part of a combination has
   std::vector<std::string> operators;
   std::string written_by;
   std::string identity;    // CRC-32 of the file's records

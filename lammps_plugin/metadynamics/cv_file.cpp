@@ -1,6 +1,7 @@
 // A file of kind `cv` before torch sees it: every byte of the archive checked, rhopot.json read and judged.
 
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -38,6 +39,7 @@ CvHeader header_of(const json &card, const std::string &name)
     header.cutoff = card.at("cutoff").get<double>();
     header.n_sums = card.at("n_sums").get<int>();
     header.atoms = card.at("atoms").get<std::vector<int64_t>>();
+    header.lists = card.contains("lists") ? card.at("lists").get<std::vector<size_t>>() : std::vector{header.atoms.size()};
     header.operators = card.at("versions").at("operators").get<std::vector<std::string>>();
     header.written_by = card.at("versions").at("rhopot").get<std::string>();
   } catch (const json::exception &) {
@@ -49,6 +51,8 @@ CvHeader header_of(const json &card, const std::string &name)
   if (!std::isfinite(header.cutoff) || header.cutoff < 0.0 || (header.cutoff > 0.0) != !header.symbols.empty() ||
       (header.cutoff > 0.0) != (header.n_sums > 0))
     refuse_card(name, "must have a cutoff, symbols and sums, or none of them");
+  if (std::accumulate(header.lists.begin(), header.lists.end(), size_t{0}) != header.atoms.size())
+    refuse_card(name, "must say of each atom in which list it is");
   if (header.cutoff == 0.0 && header.atoms.empty()) refuse_card(name, "must read edges or positions of atoms");
   return header;
 }

@@ -11,6 +11,7 @@
 #include "../agreement.h"
 #include "../load_model.h"
 #include "../model.h"
+#include "../type_check.h"
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
@@ -104,13 +105,40 @@ void FixRhopotMetad::init()
   if (!obstacle.empty()) refuse(obstacle);
   for (const Fix *other : modify->get_fix_by_style("^rhopot/metad$"))
     require_other_files(*static_cast<const FixRhopotMetad *>(other));
-  if (variable_->reads_edges()) neighbor->add_request(this, NeighConst::REQ_FULL);
+  if (variable_->reads_edges()) {
+    check_elements();
+    neighbor->add_request(this, NeighConst::REQ_FULL);
+  }
+  warn_of_new_ids();
   rhopot::Model::set_threads(comm->nthreads);
   if (settings_.stop_uncertainty > 0.0 && !force->pair_match("^rhopot$", 0))
     refuse("stop_uncertainty needs pair style rhopot, whose members it reads");
   if (update->whichflag == 2 && !thermo_energy && comm->me == 0)
     error->warning(FLERR, "fix rhopot/metad: minimization needs the energy of the bias: write 'fix_modify {} energy yes'", id);
   if (settings_.walkers == rhopot::Walkers::PARTITIONS && update->whichflag == 1) compare_partitions();
+}
+
+// delete_atoms numbers the atoms that are left again, and the given atoms are others then.
+void FixRhopotMetad::warn_of_new_ids()
+{
+  if (n_atoms_ > 0 && n_atoms_ != atom->natoms && !variable_->header().atoms.empty() && is_first_rank())
+    error->warning(FLERR,
+                   "fix rhopot/metad: {} atoms, {} in the last run; the variable is that of the atoms that have its IDs now "
+                   "(delete_atoms gives new ones, except with compress no)",
+                   atom->natoms, n_atoms_);
+  n_atoms_ = atom->natoms;
+}
+
+// A wrong order of elements gives another variable in silence.
+void FixRhopotMetad::check_elements() const
+{
+  std::vector<std::string> elements(atom->ntypes + 1);
+  for (size_t type = 1; type <= settings_.elements.size(); type++)
+    if (settings_.elements[type - 1] != "NULL") elements[type] = settings_.elements[type - 1];
+  const std::string label = rhopot::contradicting_label(*atom, elements, "fix rhopot/metad");
+  if (!label.empty()) error->all(FLERR, label);
+  const std::string masses = rhopot::contradicting_masses(*atom, elements, "fix rhopot/metad");
+  if (!masses.empty() && is_first_rank()) error->warning(FLERR, masses);
 }
 
 void FixRhopotMetad::require_other_files(const FixRhopotMetad &other) const
@@ -217,6 +245,8 @@ void FixRhopotMetad::compute_bias(int vflag)
       if (!std::isfinite(values_[k]))
         stop_and_save(fmt::format("{} must be finite, got {}: an average over no atoms of the group, for instance",
                                   variable_->header().names[k], values_[k]));
+    compare_with_restart_file();
+    warn_of_images();
     energies_.hills = (*sum_)(values_, by_values);
   } catch (const std::out_of_range &reason) {
     stop_and_save("collective variables " + std::string(reason.what()));
@@ -233,6 +263,30 @@ void FixRhopotMetad::compute_bias(int vflag)
   } catch (const std::exception &reason) {
     error->one(FLERR, "fix rhopot/metad: " + std::string(reason.what()));
   }
+}
+
+// Another group, or other elements, make another variable of the same file.
+void FixRhopotMetad::compare_with_restart_file()
+{
+  const int64_t before = std::exchange(restored_centers_, -1);
+  if (before < 0 || before == variable_->n_centers() || !is_first_rank()) return;
+  error->warning(FLERR,
+                 "fix rhopot/metad: the variable has {} centers, {} when the restart file was written; are group and "
+                 "elements the same?",
+                 variable_->n_centers(), before);
+}
+
+void FixRhopotMetad::warn_of_images()
+{
+  const size_t at = variable_->uncertain_image();
+  if (at == 0 || has_warned_of_images_) return;
+  has_warned_of_images_ = true;
+  const std::vector<int64_t> &ids = variable_->header().atoms;
+  if (is_first_rank())
+    error->warning(FLERR,
+                   "fix rhopot/metad: atoms {} and {} are half of the box apart at step {}, and which image is nearest may "
+                   "change; list the atoms so that each is near the one before, or take a larger cell",
+                   ids[at - 1], ids[at], update->ntimestep);
 }
 
 // Forces of the pair style that are no numbers: the positions still are, and are worth keeping.
@@ -304,10 +358,10 @@ void FixRhopotMetad::share(const Hill &hill)
   if (folder_) read_folder();
 }
 
-void FixRhopotMetad::read_folder()
+size_t FixRhopotMetad::read_folder()
 {
   try {
-    folder_->update(*sum_, values_.size(), world);
+    return folder_->update(*sum_, values_.size(), world);
   } catch (const std::exception &reason) {
     refuse(reason.what());
   }

@@ -48,6 +48,8 @@ class FixRhopotMetad : public Fix {
   // the input
   std::string suffix() const;
   void compare_partitions();
+  void check_elements() const;
+  void warn_of_new_ids();
   void require_other_files(const FixRhopotMetad &other) const;
 
   // the files: once, at the start of the first run, when the step is known and a restart file was read
@@ -58,16 +60,19 @@ class FixRhopotMetad : public Fix {
   void check_start(const std::vector<rhopot::Hill> &hills) const;
   void print_start(size_t n_hills, size_t n_dropped, const std::string &kept) const;
   void write_colvar();
+  void begin_colvar_again();
 
   // every step
   void compute_bias(int vflag);
   bool checks_uncertainty() const;
+  void compare_with_restart_file();
+  void warn_of_images();
   void check_finite() const;
   void check_uncertainty();
   void deposit();
   void hold(const rhopot::Hill &hill);
   void share(const rhopot::Hill &hill);
-  void read_folder();
+  size_t read_folder();    // how many hills are new
   void add_work();
 
   // Work that only the first rank does, such as files; all ranks stop together when it fails.
@@ -95,12 +100,14 @@ class FixRhopotMetad : public Fix {
   NeighList *list_ = nullptr;
 
   std::string cv_name_;
-  bool has_started_ = false, from_restart_file_ = false;
+  LAMMPS_NS::bigint n_atoms_ = 0;
+  bool has_started_ = false, from_restart_file_ = false, has_warned_of_images_ = false;
   std::vector<rhopot::Hill> restored_, held_;    // from a restart file; of this step, which act from the next one on
   rhopot::Values values_, periods_;
   rhopot::BiasEnergies energies_;
   double work_ = 0.0;    // of the moving restraints
   bigint last_colvar_ = -1;    // step of the last line of COLVAR
+  int64_t restored_centers_ = -1;    // of the variable when the restart file was written; -1: not to be compared
 };
 
 }    // namespace LAMMPS_NS

@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -16,6 +17,12 @@
 
 using namespace LAMMPS_NS;
 using rhopot::Hill;
+
+namespace {
+
+constexpr int HEAD = 5;    // numbers of a restart file before those of its hills
+
+}    // namespace
 
 // ---- the files ------------------------------------------------------------------------------------------------------------
 
@@ -67,7 +74,10 @@ void FixRhopotMetad::start_files()
   std::vector<rhopot::HillsFile> files;
   for (int walker = 0; walker < settings_.n_walkers; walker++) files.push_back(file_of(path_in_folder(walker)));
   folder_ = std::make_unique<rhopot::FolderReader>(std::move(files), settings_.walker);
-  read_folder();
+  const size_t n_read = read_folder();
+  if (n_read > 0 && is_first_rank())
+    utils::logmesg(lmp, "fix rhopot/metad: {} hills of other walkers are in '{}' and act from the start\n", n_read,
+                   settings_.folder);
 }
 
 void FixRhopotMetad::start_colvar(bool continues, double now)
@@ -125,8 +135,8 @@ void FixRhopotMetad::check_start(const std::vector<Hill> &hills) const
   if (update->ntimestep > 0 || hills.empty()) return;
   refuse(fmt::format(
       "restart yes must begin at the step that its hills lead to, got step 0 and hills up to {:g} ps in '{}'; read a "
-      "restart file, or write 'reset_timestep' before the fix",
-      hills.back().time, hills_file_->path()));
+      "restart file, or write 'reset_timestep {}' before the fix",
+      hills.back().time, hills_file_->path(), std::lround(hills.back().time / (update->dt * ps_))));
 }
 
 void FixRhopotMetad::print_start(size_t n_hills, size_t n_dropped, const std::string &kept) const
@@ -141,6 +151,7 @@ void FixRhopotMetad::print_start(size_t n_hills, size_t n_dropped, const std::st
 void FixRhopotMetad::write_colvar()
 {
   if (update->ntimestep == last_colvar_) return;
+  if (update->ntimestep < last_colvar_) begin_colvar_again();
   last_colvar_ = update->ntimestep;
   rhopot::Values energies = {energies_.hills};
   if (!settings_.walls.empty()) energies.push_back(energies_.walls);
@@ -148,16 +159,30 @@ void FixRhopotMetad::write_colvar()
   on_first_rank([&] { colvar_file_->append(time(), values_, energies); });
 }
 
+// `rerun` and `reset_timestep` go back in time: the lines so far stay as they are, in a file of their own.
+void FixRhopotMetad::begin_colvar_again()
+{
+  std::string kept;
+  on_first_rank([&] {
+    kept = rhopot::keep_older(colvar_file_->path());
+    colvar_file_->keep_until(0.0);
+  });
+  if (is_first_rank())
+    utils::logmesg(lmp, "fix rhopot/metad: step {} comes after step {}: '{}' so far is now '{}'\n", update->ntimestep,
+                   last_colvar_, colvar_file_->path(), kept);
+}
+
 // ---- restart files --------------------------------------------------------------------------------------------------------
 
-// Numbers: identity of the variable, number of variables, work of the restraints, then hills.
+// Numbers: identity of the variable, number of variables, work of the restraints, centers, temperature, then hills.
 void FixRhopotMetad::write_restart(FILE *file)
 {
   if (comm->me != 0) return;
   std::vector<Hill> hills = has_started_ ? sum_->hills() : restored_;
   hills.insert(hills.end(), held_.begin(), held_.end());
-  std::vector<double> numbers = {static_cast<double>(std::stoul(variable_->header().identity, nullptr, 16)),
-                                 static_cast<double>(values_.size()), work_};
+  std::vector<double> numbers = {
+      static_cast<double>(std::stoul(variable_->header().identity, nullptr, 16)), static_cast<double>(values_.size()), work_,
+      static_cast<double>(has_started_ ? variable_->n_centers() : restored_centers_), settings_.temperature};
   for (const Hill &hill : hills) {
     // Those of other programs in a folder are read from their files again.
     if (settings_.walkers == rhopot::Walkers::FOLDER && hill.walker != settings_.walker) continue;
@@ -184,7 +209,11 @@ void FixRhopotMetad::restart(char *buffer)
     refuse("the restart file was written with another collective variable than '" + cv_name_ +
            "'; take the same, or give the fix another ID");
   work_ = numbers[2];
-  for (auto at = numbers.begin() + 3; at != numbers.end(); at += 3 + 2 * n) {
+  restored_centers_ = static_cast<int64_t>(numbers[3]);
+  if (settings_.biasfactor > 1.0 && numbers[4] > 0.0 && numbers[4] != settings_.temperature && is_first_rank())
+    error->warning(FLERR, "fix rhopot/metad: temp is {:g}, and was {:g} when the restart file was written",
+                   settings_.temperature, numbers[4]);
+  for (auto at = numbers.begin() + HEAD; at != numbers.end(); at += 3 + 2 * n) {
     const auto center = at + 3, sigma = center + n;
     restored_.push_back({at[0], static_cast<int>(at[1]), at[2], {center, sigma}, {sigma, sigma + n}});
   }

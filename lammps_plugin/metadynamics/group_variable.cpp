@@ -154,8 +154,9 @@ void GroupVariable::collect_positions(double *positions, double *found) const
 
 // Each the image nearest to the one before. LAMMPS folds along one box vector after the other, which finds an image near to the
 // nearest one in a tilted box: the shortest of those around it is taken.
-void GroupVariable::make_whole(std::vector<double> &positions) const
+void GroupVariable::make_whole(std::vector<double> &positions)
 {
+  uncertain_image_ = 0;
   constexpr int SHIFTS = 2;
   const double *const h = domain->h;    // xx yy zz yz xz xy
   const double box[3][3] = {{h[0], 0.0, 0.0}, {h[5], h[1], 0.0}, {h[4], h[3], h[2]}};
@@ -178,7 +179,29 @@ void GroupVariable::make_whole(std::vector<double> &positions) const
           std::copy_n(image, 3, best);
         }
     for (int k = 0; k < 3; k++) positions[a + k] = positions[a - 3 + k] + best[k];
+    if (!uncertain_image_ && follows(a / 3) && is_half_a_box(best)) uncertain_image_ = a / 3;
   }
+}
+
+// Whether a given atom follows another one in a list of three or more: such a variable jumps where another image becomes the
+// nearest one; the distance of two has a kink there.
+bool GroupVariable::follows(size_t given) const
+{
+  size_t first = 0;
+  for (const size_t size : header().lists) {
+    if (given < first + size) return given > first && size > 2;
+    first += size;
+  }
+  return false;
+}
+
+bool GroupVariable::is_half_a_box(const double *d) const
+{
+  constexpr double NEARLY = 0.48;
+  const double *const h = domain->h_inv;    // xx yy zz yz xz xy
+  const double parts[3] = {h[0] * d[0] + h[5] * d[1] + h[4] * d[2], h[1] * d[1] + h[3] * d[2], h[2] * d[2]};
+  return std::any_of(parts, parts + 3,
+                     [&](const double &part) { return domain->periodicity[&part - parts] && std::abs(part) > NEARLY; });
 }
 
 // ---- forces ---------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class GroupVariable : protected LAMMPS_NS::Pointers {
   // read. Throws std::runtime_error, the same on all ranks.
   const std::vector<double> &evaluate(const LAMMPS_NS::NeighList *list);
   int64_t n_centers() const { return n_centers_; }
+  // Index in the given atoms of one whose nearest image to the atom before it is about to change; 0: none.
+  size_t uncertain_image() const { return uncertain_image_; }
 
   // Adds -dV/dx to the forces (those on ghosts go to their owners with LAMMPS' reverse communication), and to virial[6], unless it
   // is null, this rank's part.
@@ -43,7 +45,9 @@ class GroupVariable : protected LAMMPS_NS::Pointers {
   void update_rows();
   void evaluate_parts(const LAMMPS_NS::NeighList &list, std::vector<double> &sums);
   void collect_positions(double *positions, double *found) const;
-  void make_whole(std::vector<double> &positions) const;
+  void make_whole(std::vector<double> &positions);
+  bool follows(size_t given) const;
+  bool is_half_a_box(const double *d) const;
   void add_part(size_t part, double *virial);
   void add_to_atoms(const std::vector<double> &by_positions, double *virial);
 
@@ -55,7 +59,7 @@ class GroupVariable : protected LAMMPS_NS::Pointers {
   std::vector<std::vector<double>> gradients_;
   std::vector<double> values_, positions_;
   int64_t n_centers_ = 0;
-  size_t n_parts_ = 0;
+  size_t n_parts_ = 0, uncertain_image_ = 0;
 };
 
 }    // namespace rhopot

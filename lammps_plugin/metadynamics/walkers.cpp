@@ -62,9 +62,10 @@ FolderReader::FolderReader(std::vector<HillsFile> files, int own)
 {
 }
 
-void FolderReader::update(HillSum &sum, size_t n_variables, MPI_Comm world)
+size_t FolderReader::update(HillSum &sum, size_t n_variables, MPI_Comm world)
 {
   int me = 0;
+  size_t n_added = 0;
   MPI_Comm_rank(world, &me);
   for (int walker = 0; walker < static_cast<int>(files_.size()); walker++) {
     if (walker == own_) continue;
@@ -81,8 +82,12 @@ void FolderReader::update(HillSum &sum, size_t n_variables, MPI_Comm world)
       if (me == 0) found = files_[walker].read_from(offsets_[walker], walker);
     });
     if (!failure.empty()) throw std::runtime_error(failure);
-    for (const Hill &hill : broadcast_hills(found, n_variables, world)) sum.add(hill);
+    for (const Hill &hill : broadcast_hills(found, n_variables, world)) {
+      sum.add(hill);
+      n_added++;
+    }
   }
+  return n_added;
 }
 
 }    // namespace rhopot

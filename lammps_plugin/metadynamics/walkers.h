@@ -28,8 +28,8 @@ class FolderReader {
   FolderReader(std::vector<HillsFile> files, int own);
 
   // Adds what is new to a sum of hills, on all ranks together; the first one reads. A file that was replaced or has become
-  // shorter (its walker was restarted) is read anew.
-  void update(HillSum &sum, size_t n_variables, MPI_Comm world);
+  // shorter (its walker was restarted) is read anew. Returns how many were added.
+  size_t update(HillSum &sum, size_t n_variables, MPI_Comm world);
 
  private:
   std::vector<HillsFile> files_;

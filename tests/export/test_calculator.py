@@ -134,6 +134,14 @@ def test_stress_without_a_volume_is_refused() -> None:
         atoms.get_stress()
 
 
+def test_a_name_that_is_nearly_that_of_a_property() -> None:
+    atoms = attached(toy.skewed())
+    with pytest.raises(PropertyNotImplementedError, match="got 'force_uncertainty'; did you mean forces_uncertainty"):
+        atoms.calc.get_property("force_uncertainty", atoms)
+    with pytest.raises(PropertyNotImplementedError, match="dipole"):
+        atoms.get_dipole_moment()
+
+
 def test_uncertainty_of_a_model_without_members_is_refused() -> None:
     atoms = toy.skewed()
     atoms.calc = RhopotCalculator(toy.in_memory(members=0))

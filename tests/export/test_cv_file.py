@@ -38,7 +38,7 @@ from rhopot.potentials.collective_variables import (
 )
 from rhopot.testing import structures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_self_checks")]
 
 
 def example() -> CollectiveVariable:
@@ -137,6 +137,8 @@ class Own(CollectiveVariable):
             radius = radius.to(torch.float32)
         elif self.fault == "not finite":
             radius = radius + (0.0 * positions[0, 0]).sqrt()
+        elif self.fault == "of one place":
+            radius = positions[0, :1]
         elif self.fault == "scripted" and torch.jit.is_scripting():
             radius = 2.0 * radius
         return radius
@@ -157,6 +159,7 @@ def test_a_module_of_ones_own(tmp_path: Path) -> None:
         ("shape", r"finish of '.*' must return float64 of shape \(1,\), got torch.float64 of shape \(2,\)"),
         ("dtype", "finish of '.*' must return float64"),
         ("not finite", "derivatives of 'r' in '.*' must be finite"),
+        ("of one place", "'r' in '.*' must not change when all atoms move together, got .*; use differences"),
     ],
 )
 def test_modules_that_break_the_contract_are_refused(fault: str, sentence: str, tmp_path: Path) -> None:

@@ -76,11 +76,13 @@ def test_evaluate_names_file_and_frame_of_far_atoms(
 def test_fragments_far_apart_are_each_as_alone(family: str, trained_model: Callable[[str], Path]) -> None:
     """Energies add up, and the forces within each fragment, which are not small, stay what they were."""
     calc = RhopotCalculator(trained_model(family))
-    energy = sum(calc.get_property("energy", fragment) for fragment in (TRIMER, TETRAMER))
+    energies = [calc.get_property("energy", fragment) for fragment in (TRIMER, TETRAMER)]
+    energy = sum(energies)
     forces = [calc.get_forces(fragment) for fragment in (TRIMER, TETRAMER)]
     assert min(np.abs(one).max() for one in forces) > 0.05
-    free = sum(calc.get_property("energy", ase.Atoms(symbol)) for symbol in (TRIMER + TETRAMER).symbols)
-    assert abs(energy - free) > 0.05, "their atoms interact"
+    free = [sum(calc.get_property("energy", ase.Atoms(s)) for s in one.symbols) for one in (TRIMER, TETRAMER)]
+    # of each fragment: in a sum over both, attraction in one and repulsion in the other may cancel
+    assert np.abs(np.subtract(energies, free)).max() > 0.02, "their atoms interact"
     for axis, distance in ((0, 50.0), (1, 6e5), (2, 9e8)):
         moved = TETRAMER.copy()
         moved.positions[:, axis] += distance

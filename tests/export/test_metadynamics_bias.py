@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import ase.units
 import numpy as np
@@ -161,6 +162,8 @@ def test_walls_and_moving_restraints_in_closed_form() -> None:
     assert bias.evaluate(np.array([2.5, 3.0]), 0).walls == pytest.approx(3.0 * 0.25)
     assert bias.evaluate(np.array([-1.5, 3.0]), 0).walls == pytest.approx(5.0 * 0.25)
     assert bias.evaluate(np.array([1.0, -3.0]), 200).moving == pytest.approx(0.25 * (TWO_PI - 6.2) ** 2)
+    stays = Bias(BiasSettings(moving=(Moving("d", 1.5, 1.5, 0.5, 0, 1),)), NAMES[:1], PERIODS[:1])
+    assert [stays.evaluate(np.array([1.9]), step).moving for step in (0, 1, 999)] == pytest.approx([0.25 * 0.4**2] * 3)
     assert [moving[0].at(step) for step in (0, 100, 200, 300, 400)] == pytest.approx([3.0, 3.0, 3.2, 3.4, 3.4])
     assert not bias.settings.has_hills
 
@@ -226,6 +229,8 @@ def test_settings_that_do_not_go_with_the_variables() -> None:
             Bias(given, names, [None] * len(names))
     with pytest.raises(ValueError, match=r"grid of phi must be one period long, 6\.28.*, got 6; give -pi, pi"):
         Bias(settings(1, grid=(Axis(-3.0, 3.0, 100),)), ["phi"], [TWO_PI])
+    with pytest.raises(ValueError, match=r"sigma of phi must be at most a quarter of its period, 1\.571, got 7"):
+        Bias(replace(settings(1), sigma=(7.0,)), ["phi"], [TWO_PI])
 
 
 def test_a_grid_coarser_than_half_of_sigma_is_refused() -> None:

@@ -80,6 +80,16 @@ def test_a_restart_drops_later_hills_and_what_was_cut_off(tmp_path: Path) -> Non
     assert len(file.restart(0.0)[1]) == 0
 
 
+def test_a_restart_with_another_bias_factor_is_refused(tmp_path: Path) -> None:
+    """Before the file is touched: no free energy could be read from hills of two factors."""
+    file, _ = written(tmp_path / "HILLS")
+    before = file.path.read_text()
+    for other, word in ((5.0, "5"), (None, r"none \(-1\)")):
+        with pytest.raises(ValueError, match=f"biasfactor must be that of the hills in '.*HILLS', 10, got {word};"):
+            HillsFile(file.path, COLUMNS, other).restart(0.2)
+    assert file.path.read_text() == before
+
+
 def test_a_restart_without_a_file_begins_one(tmp_path: Path) -> None:
     file = HillsFile(tmp_path / "HILLS", COLUMNS, None)
     assert len(file.restart(1.0)[1]) == 0

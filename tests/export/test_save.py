@@ -15,7 +15,7 @@ from rhopot.export import LoadedModel, SelfCheckError, evaluate, load_model, sav
 from rhopot.export.probe import differences, read_structures, rounding, write_results, write_structures
 from rhopot.potentials.graph.atomic_graph import AtomicGraph
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_self_checks")]
 
 OLD = b"the file that was there before"
 

@@ -83,11 +83,6 @@ WHOLE_BREAKS = {
 }
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> broken_plugins.Sources:
-    return broken_plugins.Sources(tmp_path_factory.mktemp("objects"))
-
-
 def build(folder: Path, sources: broken_plugins.Sources, *fault: Fault) -> list[str]:
     """The command of LAMMPS with a plugin that has this fault, or none."""
     return broken_plugins.command(sources.broken(folder / "plugin", *fault), folder)
@@ -109,21 +104,21 @@ def failures(model: Path, command: list[str]) -> set[str]:
 
 @pytest.mark.parametrize(("fault", "comparison"), BREAKS.values(), ids=BREAKS.keys())
 def test_check_sees(
-    many_body: Path, sources: broken_plugins.Sources, tmp_path: Path, fault: Fault, comparison: str
+    many_body: Path, plugin_sources: broken_plugins.Sources, tmp_path: Path, fault: Fault, comparison: str
 ) -> None:
-    assert comparison in failures(many_body, build(tmp_path, sources, fault))
+    assert comparison in failures(many_body, build(tmp_path, plugin_sources, fault))
 
 
 @pytest.mark.parametrize(("fault", "comparison"), WHOLE_BREAKS.values(), ids=WHOLE_BREAKS.keys())
 def test_check_sees_for_whole_structures(
-    scattering: Path, sources: broken_plugins.Sources, tmp_path: Path, fault: Fault, comparison: str
+    scattering: Path, plugin_sources: broken_plugins.Sources, tmp_path: Path, fault: Fault, comparison: str
 ) -> None:
-    assert comparison in failures(scattering, build(tmp_path, sources, fault))
+    assert comparison in failures(scattering, build(tmp_path, plugin_sources, fault))
 
 
 def test_check_sees_nothing_in_the_unchanged_sources(
-    many_body: Path, scattering: Path, sources: broken_plugins.Sources, tmp_path: Path
+    many_body: Path, scattering: Path, plugin_sources: broken_plugins.Sources, tmp_path: Path
 ) -> None:
-    command = build(tmp_path, sources)
+    command = build(tmp_path, plugin_sources)
     assert failures(many_body, command) == set()
     assert failures(scattering, command) == set()

@@ -96,15 +96,14 @@ ON_THE_LAST_RANK = Fault(
 
 
 @pytest.fixture(scope="module")
-def believers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def believers(plugin_sources: broken_plugins.Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Plugins that believe in GPUs, which the processor build of torch then fails to use."""
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     folder = tmp_path_factory.mktemp("believers")
-    sources = broken_plugins.Sources(folder)
     variants = {"all ranks": A_GPU_EACH, "one rank": ON_THE_LAST_RANK}
-    return {name: sources.broken(folder / name.replace(" ", "_"), fault) for name, fault in variants.items()}
+    return {name: plugin_sources.broken(folder / name.replace(" ", "_"), fault) for name, fault in variants.items()}
 
 
 def run(folder: Path, script: str, ranks: int, plugin: Path) -> tuple[int, str]:

@@ -59,6 +59,6 @@ def test_ghosts_receive_what_their_owners_send(
 
 
 @pytest.fixture(scope="module")
-def exchanging(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exchanging(plugin_sources: broken_plugins.Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exchanging")
-    return broken_plugins.Sources(folder).broken(folder / "plugin", SEND_IDS, EXCHANGE)
+    return plugin_sources.broken(folder / "plugin", SEND_IDS, EXCHANGE)

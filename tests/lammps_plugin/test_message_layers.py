@@ -196,9 +196,9 @@ ADJOINT = Fault(
 
 
 @pytest.fixture(scope="module")
-def comparing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparing(plugin_sources: broken_plugins.Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("comparing")
-    return broken_plugins.Sources(folder).broken(folder / "plugin", ADJOINT)
+    return plugin_sources.broken(folder / "plugin", ADJOINT)
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,21 @@ STEP = 1000
 WALLS = (("distance", 1.0, 0.3), ("coordination", 1.0, 0.7))  # both act
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File of two variables."""
+    folder = tmp_path_factory.mktemp("variables")
+    metad.write_variables(folder)
+    return folder / "both.pt"
+
+
 @pytest.mark.parametrize("family", trained_models.FAMILIES)
-def test_biased_forces_are_those_of_ase(trained_model: Callable[[str], Path], tmp_path: Path, family: str) -> None:
+def test_biased_forces_are_those_of_ase(
+    trained_model: Callable[[str], Path], both: Path, tmp_path: Path, family: str
+) -> None:
     """On two ranks, hills and walls together; pair style `zero` reaches the neighbors that a global model does not."""
     model, atoms = trained_model(family), toy.crystal((2, 1, 1))
-    metad.write_variables(tmp_path)
-    cv = load_cv(tmp_path / "both.pt")
+    cv = load_cv(both)
     hills = metad.random_hills(cv, atoms)
     metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
     calculator = MetadynamicsCalculator(
@@ -36,7 +45,7 @@ def test_biased_forces_are_those_of_ase(trained_model: Callable[[str], Path], tm
     if read_card(model).kind == "global":
         pair = f"pair_style hybrid/overlay rhopot zero 4.0\npair_coeff * * rhopot {model} Li Si\npair_coeff * * zero"
     walls = " ".join(f"wall_upper {name} {at} {kappa}" for name, at, kappa in WALLS)
-    fix = metad.fix(tmp_path / "both.pt", f"{metad.KEYWORDS} {walls} restart yes")
+    fix = metad.fix(both, f"{metad.KEYWORDS} {walls} restart yes")
     script = f"{metad.start(tmp_path, atoms, pair)}reset_timestep {STEP}\n{fix}fix_modify bias energy yes\n{lmp.WHOLE}"
     result = lmp.succeed(tmp_path, script, 2)
     energy, bias = calculator.get_property("energy", atoms), calculator.get_property("bias", atoms)

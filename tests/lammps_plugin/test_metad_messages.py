@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import lammps_process as lmp
@@ -9,7 +10,10 @@ import metadynamics_in_lammps as metad
 import numpy as np
 import pytest
 
-from rhopot.export.cv_file import load_cv
+from rhopot.export.cv_card import CvCard
+from rhopot.export.cv_evaluate import evaluate_cv
+from rhopot.export.cv_file import load_cv, save_cv
+from rhopot.potentials import collective_variables as cvs
 from rhopot.potentials.plumed_files import read_table
 
 HILLS = "pace 5 height 0.05"
@@ -259,3 +263,87 @@ def test_colvar_of_another_run_is_kept(variables: Path, tmp_path: Path) -> None:
     assert "it belongs to other variables or another bias" in result.output
     assert (tmp_path / "COLVAR").read_text() == "#! FIELDS time angle metad.bias\n0 1 2\n"
     assert len(read_table(tmp_path / "HILLS").values) == 7
+
+
+def test_elements_in_the_wrong_order(variables: Path, tmp_path: Path) -> None:
+    """As pair_coeff: masses of other elements are warned about, since nothing else would show it."""
+    atoms = metad.structures()["crystal"]
+    script = metad.start(tmp_path, atoms)
+    line = metad.fix(variables / "coordination.pt", HILLS)
+    right = lmp.succeed(tmp_path, script + line + "run 0\n")
+    assert "has the mass of" not in right.output
+    wrong = lmp.succeed(tmp_path, script + line.replace("Li Si", "Si Li") + "run 0\n")
+    assert "WARNING: fix rhopot/metad: type 1 is Si but has the mass of Li (6.94)" in wrong.output
+    assert wrong.output.count("are the elements in the order of the types?") == 1
+
+
+def test_another_group_at_a_restart(variables: Path, tmp_path: Path) -> None:
+    """A restart file knows how many centers the variable had, and the temperature of the hills."""
+    words = f"{HILLS} biasfactor 8 temp 300"
+    script = metad.start(tmp_path, metad.structures()["crystal"]) + "fix integrate all nve\n"
+    lmp.succeed(tmp_path, script + metad.fix(variables / "coordination.pt", words) + "run 10\nwrite_restart r\n")
+    again = "units metal\natom_modify map yes\nread_restart r\npair_style zero 4.0\npair_coeff * *\n"
+    again += "fix integrate all nve\ngroup some id <= 4\n"
+    same = lmp.succeed(tmp_path, again + metad.fix(variables / "coordination.pt", words) + "run 0\n")
+    assert "WARNING: fix rhopot/metad" not in same.output
+    other = metad.fix(variables / "coordination.pt", words.replace("300", "600"), "some")
+    run = lmp.succeed(tmp_path, again + other + "run 0\n")
+    assert "when the restart file was written; are group and elements the same?" in run.output
+    assert "temp is 600, and was 300 when the restart file was written" in run.output
+
+
+@pytest.mark.parametrize(("delete", "warned"), [("group gone id 2\ndelete_atoms group gone\n", True), ("", False)])
+def test_atoms_that_were_deleted(variables: Path, tmp_path: Path, delete: str, warned: bool) -> None:
+    """LAMMPS numbers the other atoms again: the variable may be that of others now."""
+    script = metad.start(tmp_path, metad.structures()["crystal"]) + metad.fix(variables / "distance.pt", HILLS)
+    run = lmp.succeed(tmp_path, f"{script}run 0\n{delete}run 0\n")
+    assert ("in the last run; the variable is that of the atoms that have its IDs now" in run.output) == warned
+
+
+def test_rerun_keeps_the_lines_of_the_run(variables: Path, tmp_path: Path) -> None:
+    """Going back in time begins COLVAR again; that of the run is kept."""
+    script = metad.start(tmp_path, metad.structures()["crystal"]) + "fix integrate all nve\n"
+    script += (
+        metad.fix(variables / "distance.pt", HILLS) + "dump d all custom 5 d.dump id type x y z\nrun 20\nundump d\n"
+    )
+    run = lmp.succeed(tmp_path, script + "rerun d.dump dump x y z\n")
+    assert "'COLVAR' so far is now 'bck.0.COLVAR'" in run.output
+    for name in ("bck.0.COLVAR", "COLVAR"):
+        np.testing.assert_allclose(read_table(tmp_path / name).column("time"), 0.005 * np.arange(5), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parts", "apart", "warned"),
+    [
+        ([cvs.Dihedral([1, 2, 3, 4])], 0.3, False),
+        ([cvs.Dihedral([1, 2, 3, 4])], 0.49, True),
+        ([cvs.Dihedral([1, 2, 3, 4])], 0.7, False),
+        ([cvs.Distance([1, 2])], 0.49, False),
+        ([cvs.Distance([2, 3]), cvs.Angle([1, 2, 3])], 0.49, True),
+        ([cvs.Distance([3, 1]), cvs.Angle([2, 3, 4])], 0.49, False),
+    ],
+    ids=["near", "half", "other image", "distance", "second part", "between parts"],
+)
+def test_images_that_are_about_to_change(
+    parts: list[cvs.CollectiveVariable], apart: float, warned: bool, tmp_path: Path
+) -> None:
+    """Atoms that follow each other half of the box apart: a variable of three jumps, the distance of two has a kink.
+
+    In a combination, those of each part follow each other.
+    """
+    cv = tmp_path / "cv.pt"
+    variable = parts[0] if len(parts) == 1 else cvs.combine(*parts)
+    save_cv(variable, CvCard.of(variable), cv)
+    atoms = metad.structures()["crystal"]
+    atoms.positions[1:4] = atoms.positions[0] + [[0.0, 0.1, 0.2], [1.0, 2.0, 0.2], [1.0, 0.2, 2.0]]
+    atoms.positions[1:4, 0] += apart * atoms.cell[0, 0]
+    sigma = " ".join(["0.1"] * len(parts))
+    words = f"fix bias all rhopot/metad {cv} sigma {sigma} {HILLS}\nrun 0\n"
+    run = lmp.succeed(tmp_path, metad.start(tmp_path, atoms) + words)
+    assert ("atoms 1 and 2 are half of the box apart at step 0" in run.output) == warned
+    assert run.output.count("half of the box apart") == int(warned)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        evaluate_cv(load_cv(cv), atoms, gradients=False)
+    said = [str(each.message) for each in caught if "of a collective variable are half" in str(each.message)]
+    assert [each.startswith("atoms 1 and 2 ") for each in said] == [True] * warned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -9,11 +10,13 @@ import lammps_process as lmp
 import metadynamics_in_lammps as metad
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from rhopot.export.cv_card import CvCard
 from rhopot.export.cv_evaluate import evaluate_cv
 from rhopot.export.cv_file import load_cv, save_cv
-from rhopot.potentials.collective_variables import Distance
+from rhopot.potentials.collective_variables import CollectiveVariable, Coordination, Distance
 
 VARIABLES = ("distance", "coordination", "dihedral", "both")
 STEP = 1000  # at which the runs begin, after the hills of the file
@@ -73,6 +76,49 @@ def test_equals_ase_on_any_ranks(variables: Path, tmp_path: Path, structure: str
         np.testing.assert_allclose(lmp.forces(result.dump()[0]), forces, rtol=0, atol=1e-10)
         voigt = [stress[k] for k in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
         np.testing.assert_allclose(lmp.pressures(result), -np.array(voigt), rtol=0, atol=1e-10)
+
+
+class SingleCoordination(CollectiveVariable):
+    """A coordination number in single precision; like all variables it takes and returns double."""
+
+    def __init__(self) -> None:
+        inner = Coordination(["Li"], ["Li", "Si"], cutoff=3.4)
+        super().__init__(replace(inner.description, dtype="float32"))
+        self.inner = inner.to(torch.float32)
+
+    def forward(
+        self, edge_vectors: Tensor, first_edge: Tensor, neighbour: Tensor, centre: Tensor, species: Tensor
+    ) -> Tensor:
+        """As `Coordination`."""
+        single = edge_vectors.to(torch.float32)
+        found: Tensor = self.inner(single, first_edge, neighbour, centre, species)
+        return found.to(torch.float64)
+
+    def finish(self, sums: Tensor, positions: Tensor) -> Tensor:
+        """As `Coordination`."""
+        found: Tensor = self.inner.finish(sums, positions)
+        return found
+
+
+def test_single_precision(tmp_path: Path) -> None:
+    """Equal to ASE up to the rounding of sums in another order, and to double precision up to that of the numbers."""
+    module, path = SingleCoordination(), tmp_path / "single.pt"
+    cv = save_cv(module, CvCard.of(module), path)
+    assert cv.card.dtype == "float32"
+    atoms = metad.structures()["triclinic"]
+    hills = metad.random_hills(cv, atoms)
+    found = evaluate_cv(cv, atoms)
+    assert found.gradients is not None
+    value = metad.bias_of(cv, hills).evaluate(found.values, STEP)
+    forces = -np.tensordot(value.gradient, found.gradients, 1)
+    for ranks in (1, 2, 4):
+        metad.write_hills(tmp_path / "HILLS", cv, hills, metad.BIASFACTOR)
+        result = run(tmp_path, atoms, path, ranks)
+        assert result.values["v1"] == pytest.approx(found.values[0], rel=1e-6)
+        np.testing.assert_allclose(lmp.forces(result.dump()[0]), forces, rtol=0, atol=1e-6 * np.abs(forces).max())
+    double = Coordination(["Li"], ["Li", "Si"], cutoff=3.4)
+    exact = evaluate_cv(save_cv(double, CvCard.of(double), tmp_path / "double.pt"), atoms).values[0]
+    assert 0.0 < abs(found.values[0] - exact) < 1e-5
 
 
 def test_group_holds_the_centers(variables: Path, tmp_path: Path) -> None:
