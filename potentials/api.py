@@ -47,7 +47,7 @@ from rhopot.potentials.structures import Keys, read_frames
 from rhopot.potentials.verification.check import HOT_SECONDS, STEPS, CheckResult, check_model, structure_for
 
 Structures = Iterable[Atoms] | str | Path | Sequence[str | Path]
-Model = LoadedModel | str | Path
+Model = LoadedModel | RhopotCalculator | str | Path
 WHAT = "a list of ase.Atoms, a path or a list of paths"
 OPTION = 'keys={{"{}": "{}"}}'  # how messages write the key of a label
 
@@ -199,6 +199,7 @@ def features(source: Model | Training | str | Path, structures: Structures, **se
     source: a model, a YAML configuration, or the name of a family with `settings`: `descriptor={"cutoff": 5.0}`
     """
     described: Any = source.model_file if isinstance(source, Training) else source
+    described = described.model if isinstance(described, RhopotCalculator) else described
     if isinstance(described, LoadedModel):
         described = described.card
     elif isinstance(described, str) and not Path(described).suffix:
@@ -224,7 +225,8 @@ def check(
 ) -> ModelCheck:
     """Hold ASE, LAMMPS and finite differences against each other, then run hot dynamics, as `rhopot check` does.
 
-    structure: what is compared and run; else a crystal, and training structures that the model file carries
+    structure: what is compared and run; else a crystal (of molecules, a training structure), and training structures
+        that the model file carries
     ranks: numbers of MPI ranks of LAMMPS; steps: time steps on each; temperature: of all dynamics (K)
     hot_ps: length of the hot dynamics of each structure, 0 for none
     lmp: command that starts LAMMPS; device: of LAMMPS (auto, cpu, cuda)
@@ -315,8 +317,8 @@ def _plain(value: Any) -> Any:
 
 
 def _loaded(model: Model | Training, device: str) -> LoadedModel:
-    if isinstance(model, LoadedModel):
-        return model
+    if isinstance(model, LoadedModel | RhopotCalculator):
+        return model if isinstance(model, LoadedModel) else model.model
     return load_model(model.model_file if isinstance(model, Training) else model, device)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import lammps_process
 import pytest
+from trained_models import locked
 
 from rhopot.lammps_plugin import plugin_path
 
@@ -72,15 +73,17 @@ class Sources:
     """Objects of the pair style's sources as they are, and plugins made of them."""
 
     def __init__(self, folder: Path) -> None:
+        """The objects of `folder`, where workers of one test run find what the first of them has compiled."""
         if shutil.which("g++") is None:
             pytest.skip("needs g++ to build broken plugins")
-        self.folder = folder
         listed = re.search(r"set\(pair_style ([^)]*)\)", (SOURCE / "plugin.cmake").read_text(encoding="utf-8"))
         assert listed is not None
         names = listed[1].split()
-        with ThreadPoolExecutor(2) as pool:
-            objects = pool.map(lambda name: _compile(SOURCE / name, folder / f"{name}.o"), names)
-            self.objects = dict(zip(names, objects, strict=True))
+        self.objects = {name: folder / f"{name}.o" for name in names}
+        with locked(folder.with_suffix(".lock")), ThreadPoolExecutor(2) as pool:
+            folder.mkdir(exist_ok=True)
+            missing = [name for name in names if not self.objects[name].exists()]
+            list(pool.map(lambda name: _compile(SOURCE / name, self.objects[name]), missing))
 
     def sound(self, folder: Path) -> Path:
         """The plugin without a fault, in a new folder."""
@@ -88,13 +91,13 @@ class Sources:
 
     def broken(self, folder: Path, *faults: Fault) -> Path:
         """The plugin with faults, at most one in a file, in a new folder."""
-        changed = {fault.file: _compile_broken(fault, self.folder / f"{folder.name}_{fault.file}") for fault in faults}
+        places = {fault: folder.with_name(f"{folder.name}_{fault.file}") for fault in faults}
+        changed = {fault.file: _compile_broken(fault, place) for fault, place in places.items()}
         return _link(folder, self.objects | changed)
 
 
-def build(folder: Path) -> dict[str, Path]:
+def build(sources: Sources, folder: Path) -> dict[str, Path]:
     """Folders with a complete plugin each: one unchanged ("sound") and one per fault."""
-    sources = Sources(folder)
     with ThreadPoolExecutor(2) as pool:
         broken = pool.map(
             lambda k, fault: sources.broken(folder / f"fault_{k}", fault), range(len(FAULTS)), FAULTS.values()

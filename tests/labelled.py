@@ -8,9 +8,11 @@ from typing import Any
 import ase
 import many_body_toy as toy
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from rhopot.export import LoadedModel, evaluate
+from rhopot.potentials import operators
 from rhopot.potentials.fitting.least_squares.assemble import Assembly
 from rhopot.potentials.fitting.least_squares.kept_equations import (
     KeptEquations,
@@ -21,14 +23,26 @@ from rhopot.potentials.fitting.least_squares.kept_equations import (
 from rhopot.potentials.fitting.least_squares.least_squares_settings import GapSettings, LinearSettings
 from rhopot.potentials.fitting.problem import FitProblem
 from rhopot.potentials.fitting.targets import Targets
+from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.structures import Frame
 from rhopot.testing.spectrum import SmallSpectrum
+
+operators.load()
 
 SYMBOLS = ("Li", "Si")
 CUTOFF = 4.0
 BASELINE = (-1.5, -4.0)
 LINEAR = LinearSettings(prior=0.3, scaling=0.5, block_rows=20)
 GAP = GapSettings(zeta=2, delta=2.0, n_sparse=12, block_rows=30)
+
+
+class FastSpectrum(SmallSpectrum):
+    """Its derivatives by the compiled operator: those of the reference take 0.3 s a frame, nearly all of a fit here."""
+
+    def jacobian(self, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
+        """Return p (C, F) and dp (E, 3, F)."""
+        features, jacobian = torch.ops.rhopot.soap_jacobian_v1(*graph, *self.table())
+        return features, jacobian
 
 
 def structures(count: int, seed: int) -> list[ase.Atoms]:
@@ -65,7 +79,7 @@ def frames(count: int, seed: int = 0) -> list[Frame]:
 def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a fit problem for those frames without members, unless changed."""
     fields: dict[str, Any] = {
-        "descriptor": SmallSpectrum(2, CUTOFF),
+        "descriptor": FastSpectrum(2, CUTOFF),
         "symbols": SYMBOLS,
         "targets": Targets(energy=0.002, forces=0.05, stress=0.01),
         "baseline": BASELINE,

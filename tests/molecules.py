@@ -46,14 +46,14 @@ def labelled(count: int, seed: int = 0, names: tuple[str, ...] = NAMES) -> list[
 
 
 def model(
-    nodes: tuple[float, ...] = (0.6, 0.3), members: int = 1, largest: int = 9, spread: float = 1.0
+    nodes: tuple[float, ...] = (0.6, 0.3), members: int = 1, largest: int = 9, calibration: float = 1.0
 ) -> PoolingModel:
     """A pooling model with weights as they are before a training, float64."""
     basis = AngularBasis(AngularSettings(cutoff=3.0, n_radial=6, n_angular=5, symbols=SYMBOLS))
     settings = PoolingNetworkSettings(width=12, filters=16, heads=2, nodes=nodes, pooled_cutoff=6.0)
     networks = PoolingNetworks(basis, settings, largest, list(range(members)))
     networks.prepare(2.0, [0.8] * len(nodes), 0.7, -3.0)
-    return PoolingModel(basis, networks, (-13.0, -1000.0, -2000.0), spread=spread).eval()
+    return PoolingModel(basis, networks, (-13.0, -1000.0, -2000.0), calibration=calibration).eval()
 
 
 def species(atoms: ase.Atoms) -> Tensor:
@@ -80,7 +80,7 @@ def energy_and_forces(found: torch.nn.Module, atoms: ase.Atoms) -> tuple[float, 
 
 def loaded(members: int = 3) -> LoadedModel:
     """The same model with its card, never exported; calibrated, so that it states the uncertainty of forces."""
-    module = model(members=members, spread=0.8)
+    module = model(members=members, calibration=0.8)
     known = Uncertainty(members=module.n_members, force_factors=dict.fromkeys(SYMBOLS, 1.5))
     card = ModelCard(
         family="pooling",

@@ -20,7 +20,6 @@ from rhopot.potentials.models.baseline import EnergyBaseline
 from rhopot.potentials.models.network import Networks
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
-from rhopot.testing.spectrum import SmallSpectrum
 
 ALL = ("energy", "forces", "stress")
 TARGETS = Targets(energy=0.002, forces=0.05, stress=0.01)
@@ -45,7 +44,7 @@ def cache(
     descriptor: Descriptor | None = None,
 ) -> FeatureCache:
     """Return the cache of frames for networks whose constants are set to those of the frames."""
-    descriptor = descriptor or SmallSpectrum(2, labelled.CUTOFF)
+    descriptor = descriptor or labelled.FastSpectrum(2, labelled.CUTOFF)
     data = structures(
         frames,
         descriptor,
@@ -64,7 +63,7 @@ def cache(
 def networks(members: int = 2, **changes: object) -> Networks:
     """Return small networks on the descriptor of `cache`."""
     settings = NetworkSettings(**({"hidden": (8, 6)} | changes))
-    return Networks(SmallSpectrum(2, labelled.CUTOFF).n_features, 2, settings, list(range(members)))
+    return Networks(labelled.FastSpectrum(2, labelled.CUTOFF).n_features, 2, settings, list(range(members)))
 
 
 def on_standardised(networks: Networks) -> Networks:

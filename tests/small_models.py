@@ -56,7 +56,7 @@ PATHS = (
 ZETA = 3
 N_POINTS = 4
 N_MEMBERS = 2
-SPREAD = 1.7
+CALIBRATION = 1.7
 
 
 def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
@@ -68,7 +68,7 @@ def linear(dtype: torch.dtype = torch.float64, reference: bool = False) -> Loade
 
 
 def multispectrum(dtype: torch.dtype = torch.float64, reference: bool = False) -> LoadedModel:
-    """Linear model with two members on invariants of orders up to 4; basis and terms are learnt from `toy.skewed`."""
+    """Linear model with two members on invariants of orders up to 4; basis and terms are learned from `toy.skewed`."""
     basis = {"optimal_basis": {"q_max": 2}, "species_mode": "mixed"}
     orders = {"l_three": 2, "n_three": 12, "l_four": 1, "n_four": 6}
     settings = MultispectrumSettings.model_validate({**HYPERS.model_dump(), **basis, **orders})
@@ -104,7 +104,7 @@ def network(
     made = Networks(features.shape[1], len(SYMBOLS), settings, range(max(members, 1)))
     made.prepare(features.mean(0), 3.0 * features.std(0), 0.05, -0.4)
     made.freeze_statistics(features, _graph(toy.skewed())[4])
-    module = NetworkModel(descriptor, made, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    module = NetworkModel(descriptor, made, list(BASELINE.values()), calibration=CALIBRATION).to(dtype)
     card = _card("soap_network", dtype, {"regressor": "network"}, members)
     return LoadedModel(card=card, module=module, name="network_per_element" if per_element else "network")
 
@@ -132,7 +132,7 @@ def angular(
     )
     networks = AngularNetworks(basis, shape, range(max(members, 1)))
     networks.prepare(neighbours=2.0, energy_scale=2.0, energy_shift=-0.4)  # strong messages
-    module = AngularModel(basis, networks, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    module = AngularModel(basis, networks, list(BASELINE.values()), calibration=CALIBRATION).to(dtype)
     card = _card("angular", dtype, {"regressor": shape.model_dump()}, members).model_dump()
     card |= {"n_layers": layers, "descriptor": settings.model_dump(mode="json")}
     return LoadedModel(card=ModelCard(**card), module=module, name="angular")
@@ -145,7 +145,7 @@ def point_scattering(dtype: torch.dtype = torch.float64, *, members: int = N_MEM
     descriptor = PointWavelets(POINTS)
     networks = PointScatteringNetworks(descriptor, settings, range(max(members, 1)))
     networks.prepare(descriptor, [_graph(toy.skewed())], lambda sums: sums, 0.3, -0.4)
-    module = PointScatteringModel(descriptor, networks, list(BASELINE.values()), spread=SPREAD).to(dtype)
+    module = PointScatteringModel(descriptor, networks, list(BASELINE.values()), calibration=CALIBRATION).to(dtype)
     card = _card("point_scattering", dtype, {"regressor": "network"}, members)
     card = card.model_copy(update={"n_layers": settings.layers})
     return LoadedModel(card=card, module=module, name="point_scattering")
@@ -161,7 +161,7 @@ def scattering(members: int = N_MEMBERS, reference: bool = False) -> LoadedModel
     with torch.no_grad():
         sizes = features(torch.tensor(atoms.positions), species, cell, pbc, choose_grid(SCATTERING, atoms))
     coefficients = 0.3 * _normal(17, len(PATHS), 1 + members) / sizes[:, None]
-    module = ScatteringModel(features, coefficients, _normal(19, 1 + members), list(BASELINE.values()), SPREAD)
+    module = ScatteringModel(features, coefficients, _normal(19, 1 + members), list(BASELINE.values()), CALIBRATION)
     card = ModelCard(
         **_card("scattering", torch.float64, {"regressor": "greedy"}, members).model_dump()
         | {"kind": "global", "cutoff": SCATTERING.reach, "descriptor": SCATTERING.model_dump(mode="json")}

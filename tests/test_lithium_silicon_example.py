@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import many_body_toy as toy
 import numpy as np
 import pytest
 import small_models
+from prestarted import Template
 
 from rhopot.export import RhopotCalculator, evaluate
 from rhopot.potentials.structures import Frame, FrameSet
@@ -104,13 +104,13 @@ def test_other_families_are_judged_per_atom(study: dict[str, ModuleType]) -> Non
     np.testing.assert_allclose(errors, np.full(3 * sum(map(len, cells)), -0.5))
 
 
-def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: Path) -> None:
+def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(commands: Template, tmp_path: Path) -> None:
     command = [sys.executable, str(STUDY / "study.py"), "--output", str(tmp_path / "study"), *SMALL]
-    first = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = commands.run(command)
     assert first.returncode == 0, first.stderr
     for row in ("full", "first order", "not randomized", "random sampling", "forces on unseen paths"):
         assert row in first.stdout
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = commands.run(command)
     assert again.returncode == 0, again.stderr
     assert "fold 0:" in first.stdout
     assert "fold 0:" not in again.stdout
@@ -120,7 +120,9 @@ def test_small_study_prints_its_tables_and_goes_on_from_what_it_kept(tmp_path: P
     assert (tmp_path / "study" / "selection_full.png").stat().st_size > 0
 
 
-def test_the_tables_by_commands_go_on_from_what_they_kept(trained_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_tables_by_commands_go_on_from_what_they_kept(
+    trained_model: Callable[[str], Path], commands: Template, tmp_path: Path
+) -> None:
     """Errors of `evaluate` are those of the calculator, and the second start evaluates nothing."""
     model = tmp_path / "out/soap_linear/model.pt"
     model.parent.mkdir(parents=True)
@@ -129,7 +131,7 @@ def test_the_tables_by_commands_go_on_from_what_they_kept(trained_model: Callabl
     command = [sys.executable, str(STUDY / "commands.py"), *words]
     pages, printed = [], []
     for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = commands.run(command)
         assert done.returncode == 0, done.stderr
         pages.append((tmp_path / "out/properties.md").read_text())
         printed.append(done.stdout.count("$ rhopot evaluate"))
@@ -146,28 +148,28 @@ def test_the_tables_by_commands_go_on_from_what_they_kept(trained_model: Callabl
     assert mae == pytest.approx(np.abs(errors).mean(), abs=0.06)
 
 
-def test_published_data_are_split_judged_and_not_trained_on_twice(tmp_path: Path) -> None:
+def test_published_data_are_split_judged_and_not_trained_on_twice(commands: Template, tmp_path: Path) -> None:
     frames = [ase.io.read(STUDY.parent / "data/lisi_gpaw" / name, ":") for name in ("Li8Si24_0.xyz", "Li16Si16_0.xyz")]
     ase.io.write(tmp_path / "data.xyz", [frame for path in frames for frame in path], format="extxyz")
     words = ["--data", str(tmp_path / "data.xyz"), "--output", str(tmp_path / "out"), "--families", "soap_linear"]
     small = ["descriptor.n_max=3", "descriptor.l_max=2", "descriptor.cutoff=4", "report.learning_curve=[]"]
     command = [sys.executable, str(STUDY / "published.py"), *words, "--", *small]
-    first, again = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    first, again = (commands.run(command) for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert len(ase.io.read(tmp_path / "out/train.xyz", ":")) == 17
     assert "3 test frames" in first.stdout
     assert "forecast" in first.stdout
     assert again.stdout.splitlines() == first.stdout.splitlines()[-len(again.stdout.splitlines()) :]
-    other = subprocess.run([*command[:2], *words, "--largest", "20"], capture_output=True, text=True, check=False)
+    other = commands.run([*command[:2], *words, "--largest", "20"])
     assert other.returncode == 1
     assert "--output must be new for other data or sizes" in other.stderr
 
 
-def test_smoothness_of_a_model(tmp_path: Path) -> None:
+def test_smoothness_of_a_model(commands: Template, tmp_path: Path) -> None:
     model = small_models.write(small_models.scattering(), tmp_path / "model.pt")
     words = [str(model), "--output", str(tmp_path / "out"), "--steps", "20"]
     command = [sys.executable, str(STUDY / "smoothness.py"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = commands.run(command)
     assert done.returncode == 0, done.stderr
     for words in ("translation: ", "net force: ", "cells: doubled ", "E(V), edges -9 % to +9 %: ", "conserved within "):
         assert words in done.stdout

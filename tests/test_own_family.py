@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from ase.io import read
 from many_body_toy import skewed
+from prestarted import Template
 from trained_models import DATA, PATHS, ROOT
 
 from rhopot.export import evaluate, load_model, read_card
@@ -46,14 +47,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rhopot(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Rhopot:
+def rhopot(site: Path, commands: Template, tmp_path_factory: pytest.TempPathFactory) -> Rhopot:
     """Runs the `rhopot` command with the package on the path; what it prints."""
     folder = tmp_path_factory.mktemp("commands")
 
     def command(*words: str, status: int = 0) -> str:
         program = [sys.executable, "-m", "rhopot.potentials.commands", *words]
         variables = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(program, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+        done = commands.run(program, cwd=folder, env=variables)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -97,7 +98,7 @@ def test_commands_know_the_family(rhopot: Rhopot, model: Path, tmp_path: Path) -
 
 
 def test_features_are_those_of_the_model(rhopot: Rhopot, model: Path, tmp_path: Path) -> None:
-    """Its centers were learnt from the training data, not from the structures asked for."""
+    """Its centers were learned from the training data, not from the structures asked for."""
     other = DATA / "Li10Si22_0.xyz"
     rhopot("features", str(model), str(other), "--output", str(tmp_path / "features.npz"))
     found = np.load(tmp_path / "features.npz")

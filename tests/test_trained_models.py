@@ -1,4 +1,4 @@
-"""The small trained models that tests of every family stand on: they load, and have learnt something."""
+"""The small trained models that tests of every family stand on: they load, and have learned something."""
 
 from collections.abc import Callable
 from pathlib import Path

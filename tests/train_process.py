@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from prestarted import Template
+
 BIN = Path(sys.executable).parent
 RUN = "import sys; from rhopot.potentials.commands import main; sys.exit(main(sys.argv[1:]))"
 RUN_AND_DIE = """
@@ -44,9 +46,11 @@ def torchrun(ranks: int) -> tuple[str, ...]:
 
 
 def start(
-    code: str, arguments: Sequence[str], launcher: Sequence[str] = (sys.executable,)
+    code: str, arguments: Sequence[str], launcher: Sequence[str] | Template = (sys.executable,)
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, one thread each."""
+    """Run a program to its end, one thread each; a template, which tests have as `commands`, runs it in one process."""
+    if isinstance(launcher, Template):
+        return launcher.run([sys.executable, "-c", code, *arguments], timeout=240)
     return subprocess.run(
         [*launcher, "-c", code, *arguments],
         env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -32,11 +32,12 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "gmp_snn": ("descriptor.n_probes=4", "descriptor.max_order=3", "descriptor.cutoff=4.5", *_NETWORK),
     "bpnn": ("descriptor.cutoff=4.5", "descriptor.g2_shifts=[1.5, 2.5, 3.5]", "descriptor.g4_etas=[0.1]", *_NETWORK),
     "angular": (
-        "descriptor.cutoff=4.5",
+        "descriptor.cutoff=4.0",
         "descriptor.n_radial=6",
         "descriptor.n_angular=4",
         "regressor={layers: 2, width: 8, filters: 8, heads: 1}",
-        "training.epochs=50",
+        "training.epochs=25",
+        "training.batch=96",
         "training.learning_rate=0.01",
         "training.dtype=float32",
         "uncertainty.members=3",
@@ -93,7 +94,7 @@ def shared(root: Path) -> Callable[[str], Path]:
     """Models of one test run, kept in `root` and made when first asked for."""
 
     def model(family: str) -> Path:
-        with _locked(root / f"{family}.lock"):
+        with locked(root / f"{family}.lock"):
             file = root / family / "model.pt"
             return file if file.exists() else train(family, root / family)
 
@@ -101,7 +102,8 @@ def shared(root: Path) -> Callable[[str], Path]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One worker at a time, of those that name this file."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -13,7 +13,6 @@ from rhopot.potentials.fitting.progress import SilentProgress
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.models.network_settings import NetworkSettings
 from rhopot.potentials.structures import Frame
-from rhopot.testing.spectrum import SmallSpectrum
 
 NETWORK = NetworkSettings(hidden=(12, 8))
 FORCES = Targets(energy=0.002, forces=0.05)
@@ -23,7 +22,7 @@ ENERGIES = Targets(energy=0.002, forces=None)
 def fit_problem(train: list[Frame], validation: list[Frame] | None = None, **changes: Any) -> FitProblem:
     """Return a task for those frames, without members unless changed."""
     fields: dict[str, Any] = {
-        "descriptor": SmallSpectrum(2, labelled.CUTOFF),
+        "descriptor": labelled.FastSpectrum(2, labelled.CUTOFF),
         "symbols": labelled.SYMBOLS,
         "targets": FORCES,
         "baseline": labelled.BASELINE,

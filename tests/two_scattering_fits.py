@@ -27,7 +27,7 @@ def results(communicator: Communicator) -> dict[str, np.ndarray]:
         "model": found.model.coefficients.numpy(),
         "final": found.final.coefficients.numpy(),
         "paths": np.array([path.name for path in found.model.jacobian.scattering.paths]),
-        "spread": np.array(found.model.spread),
+        "spread": np.array(found.model.calibration),
         "errors": np.array(list(found.report["validation"].values())),
         "behaviour": np.array([value for part in behaviour.values() for value in part.values()]),
     }

@@ -4,7 +4,7 @@
         [--mixed 5] [--primitives 16] [--one-set] [--output runs/benchmarks]
 
 As Fig. 2.7 of A. J. Goscinski, PhD thesis, EPFL (2023). Total energies are fitted by ridge regression on sums of
-multispectra over atoms, with a set of coefficients for each centre species (`--one-set`: one for all), beside energies
+multispectra over atoms, with a set of coefficients for each center species (`--one-set`: one for all), beside energies
 of the elements, which are not regularized. The strength is the one of the smallest leave-one-out error among the
 training molecules. A quarter of the molecules is held out, at random.
 
@@ -60,7 +60,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Molecules:
-    """Sums of features over the atoms of each centre species (M, S, F), where orders end, compositions, energies."""
+    """Sums of features over the atoms of each center species (M, S, F), where orders end, compositions, energies."""
 
     features: Floats
     ends: tuple[int, ...]
@@ -132,7 +132,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--l-max", type=int, default=5)
     parser.add_argument("--three", type=count, default=4000, help="invariants of order 3 at most")
     parser.add_argument("--four", type=count, default=1000, help="invariants of order 4 at most")
-    parser.add_argument("--one-set", action="store_true", help="one set of coefficients for all centre species")
+    parser.add_argument("--one-set", action="store_true", help="one set of coefficients for all center species")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="folder of the plots")
     return parser.parse_args(words)
 
@@ -165,7 +165,7 @@ def settings_of(basis: Basis, symbols: Sequence[str], options: argparse.Namespac
 
 
 def molecules(settings: MultispectrumSettings, frames: FrameSet, n_train: int, one_set: bool) -> Molecules:
-    """Features of all molecules; the basis is learnt from the training molecules."""
+    """Features of all molecules; the basis is learned from the training molecules."""
     descriptor = Multispectrum(learn(settings, [frame.atoms for frame in frames[:n_train]]))
     sums = np.zeros((len(frames), 1 if one_set else len(settings.symbols), descriptor.n_features))
     for of_molecule, frame in zip(sums, frames, strict=True):
@@ -247,7 +247,7 @@ def ridge(spectrum: Spectrum, energies: Floats) -> Floats:
 def show(found: Mapping[Basis, Fits], n_train: int, n_held_out: int, options: argparse.Namespace) -> None:
     """Print the tables and draw the plots."""
     console = make_console()
-    sets = "one set of coefficients" if options.one_set else "coefficients for each centre species"
+    sets = "one set of coefficients" if options.one_set else "coefficients for each center species"
     title = f"energy MAE, meV (1 kcal/mol: {KCAL_PER_MOL:.1f}); {n_train} molecules, {n_held_out} held out; {sets}"
     columns = ("channels", "basis", "invariants", *(f"nu <= {order}" for order in ORDERS))
     console.print(table(title, columns, [row(basis, one, n_train) for basis, one in found.items()]))

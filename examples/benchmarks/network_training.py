@@ -28,7 +28,7 @@ from rhopot.potentials.console import make_console, table
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.families.angular.fit import mean_neighbours
 from rhopot.potentials.families.networks.graph_source import GraphSource
-from rhopot.potentials.families.networks.learnt import TrainableCommittee
+from rhopot.potentials.families.networks.learned import TrainableCommittee
 from rhopot.potentials.fitting.gradient.batches import epoch_batches
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.problem import FitProblem

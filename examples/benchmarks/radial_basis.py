@@ -100,8 +100,8 @@ def draw_functions(stem: Path, settings: SoapSettings, frames: Sequence[ase.Atom
     found: dict[int, dict[str, np.ndarray]] = {q: {} for q in range(SHOWN)}
     for name, (basis, n_max) in PRIMITIVE.items():
         primitive = settings.model_copy(update={"n_max": n_max, "radial_basis": basis})
-        learnt = learn_basis(primitive.model_copy(update={"optimal_basis": OptimalBasis(q_max=SHOWN)}), frames)
-        values = build_table(learnt, 0).table.values[-1, :, 0, 0]
+        learned = learn_basis(primitive.model_copy(update={"optimal_basis": OptimalBasis(q_max=SHOWN)}), frames)
+        values = build_table(learned, 0).table.values[-1, :, 0, 0]
         knots = np.linspace(0.0, settings.cutoff, len(values))
         for q, curves in found.items():
             function = np.interp(radius, knots, values[:, q])

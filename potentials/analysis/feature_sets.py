@@ -1,7 +1,7 @@
 """Feature sets that can be compared: what their names on the command line mean, and their features of every atom.
 
     NAME.yaml, NAME of a family    the descriptor that a training with this configuration on these structures would have
-    NAME.pt                        the descriptor of a model, with what it has learnt from its own data
+    NAME.pt                        the descriptor of a model, with what it has learned from its own data
     radial_spectrum                c_n00, two-body features on the radial functions of SOAP (`descriptors.soap`)
     sorted_distances               two-body features with Wasserstein distances (`descriptors.sorted_distances`)
 

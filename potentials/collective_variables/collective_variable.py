@@ -34,6 +34,7 @@ class Description:
         cutoff: in A, 0 when no edges are read.
         n_sums: columns M of `forward`, 0 when no edges are read.
         atoms: numbers of given atoms from 1 (those of LAMMPS; in ASE index + 1), whose positions `finish` gets.
+        lists: of a combination, how many of `atoms` each part has.
         dtype: `float64` or `float32`, what it computes in.
         references: what to cite.
 
@@ -49,6 +50,7 @@ class Description:
     cutoff: float = 0.0
     n_sums: int = 0
     atoms: tuple[int, ...] = ()
+    lists: tuple[int, ...] | None = None
     dtype: str = "float64"
     references: tuple[str, ...] = field(default=("rhopot",))
 

@@ -113,6 +113,7 @@ def _joined(told: Sequence[Description]) -> Description:
         cutoff=max(each.cutoff for each in told),
         n_sums=sum(each.n_sums for each in told),
         atoms=tuple(atom for each in told for atom in each.atoms),
+        lists=tuple(size for each in told for size in each.lists or (len(each.atoms),)),
         dtype="float32" if any(each.dtype == "float32" for each in told) else "float64",
         settings={"variable": "combined", "parts": [dict(each.settings) for each in told]},
         references=tuple(dict.fromkeys(reference for each in told for reference in each.references)),

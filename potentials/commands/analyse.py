@@ -18,6 +18,7 @@ from rhopot.potentials.commands.keys import OPTION
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_atomically, write_json
 from rhopot.potentials.runs.features import keys_for
+from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.structures import AUTO, UNLABELLED, Keys, read_frames
 
 WORDS = {
@@ -58,9 +59,12 @@ def analyse(
     sample = draw_sample(frames, environments, seed)
     console.print(f"{len(sample.rows)} environments of {len(sample.frames)} structures (of {len(frames)}), seed {seed}")
     follow = partial(bar, console)
-    found = compare(sets, sample, seed, local=local, method=method, keep=keep, follow=follow)
-    _print(console, found)
-    _write(console, found, output)
+    with lock_folder(output, "--output") as note:
+        if note:
+            console.print(note)
+        found = compare(sets, sample, seed, local=local, method=method, keep=keep, follow=follow)
+        _print(console, found)
+        _write(console, found, output)
 
 
 def _check(n_sets: int, data: Sequence[str], selected: bool, keep: Sequence[int], output: Path) -> None:

@@ -21,9 +21,10 @@ from rhopot.potentials.commands.failures import (
     let_first_rank_speak,
     orderly_termination,
     sentence,
+    warnings_as_sentences,
     with_notes,
 )
-from rhopot.potentials.commands.general_options import Debug, Version
+from rhopot.potentials.commands.general_options import Debug, Device, LabelKeys, Model, Structures, Version
 
 app = typer.Typer(
     name="rhopot",
@@ -36,25 +37,6 @@ data = typer.Typer(name="data", help="Look at training data.", no_args_is_help=T
 app.add_typer(data)
 
 COMPLETION = "_RHOPOT_COMPLETE"
-
-Model = Annotated[Path, typer.Argument(help="Model file written by train.", metavar="MODEL.PT")]
-Device = Annotated[str, typer.Option("--device", help="auto (a GPU where torch finds one), cpu or cuda.")]
-LabelKeys = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--key",
-        help="Name of a label in the data, e.g. energy=dft_energy, stress=none; several of one quantity: energy=a,b.",
-        metavar="TARGET=NAME",
-    ),
-]
-Structures = Annotated[
-    list[str],
-    typer.Argument(
-        help="Files (extended XYZ, plain or .gz; .traj, .json, .db and what else ASE reads), patterns, or folders of "
-        "extended-XYZ files.",
-        metavar="DATA...",
-    ),
-]
 
 
 @app.callback()
@@ -110,6 +92,15 @@ def evaluate(
         ),
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Also draw a parity plot.", metavar="PNG")] = None,
+    worst: Annotated[
+        int, typer.Option("--worst", help="Also print the N frames with the largest errors.", metavar="N", min=0)
+    ] = 0,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions", help="Also write structures, labels (REF_) and predictions (rhopot_).", metavar="XYZ"
+        ),
+    ] = None,
     device: Device = "cpu",
     key: LabelKeys = None,
 ) -> None:
@@ -118,7 +109,17 @@ def evaluate(
     from rhopot.potentials.commands.keys import parse_keys
 
     keys = parse_keys(key or [])
-    run(model, structures, json_file=json_file, shift_from=shift_from or [], plot=plot, device=device, keys=keys)
+    run(
+        model,
+        structures,
+        json_file=json_file,
+        shift_from=shift_from or [],
+        plot=plot,
+        predictions_file=predictions,
+        worst=worst,
+        device=device,
+        keys=keys,
+    )
 
 
 @app.command()
@@ -253,8 +254,8 @@ def check(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            help="Model file, then the structure to compare on (any format ASE reads; optional); with --calculator "
-            "the structure alone.",
+            help="Model file, then the structure to compare on (any format ASE reads, the last of several, "
+            "file.xyz@0 is the first; optional); with --calculator the structure alone.",
             metavar="[MODEL.PT] [STRUCTURE]",
         ),
     ],
@@ -385,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads.settle()
     words = [word for word in words if word != "--debug"]
     try:
-        with orderly_termination():
+        with orderly_termination(), warnings_as_sentences():
             return _run(words)
     except typer.Exit as stop:
         return int(stop.exit_code)

@@ -54,7 +54,7 @@ def evaluate(file: Path, structures: Sequence[str], *, json_file: Path | None, o
             advance(k + 1)
     values = np.array(rows)
     titles = [_with_unit(name, unit) for name, unit in zip(cv.card.names, cv.card.units, strict=True)]
-    console.print(_values_table(f"{file} on {', '.join(structures)}", titles, values))
+    console.print(_values_table(f"{file} on {', '.join(structures)}", titles, values, cv.card.periods))
     if json_file is not None:
         columns = {name: values[:, k].tolist() for k, name in enumerate(cv.card.names)}
         units = dict(zip(cv.card.names, cv.card.units, strict=True))
@@ -112,14 +112,15 @@ def fixed(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _values_table(title: str, names: Sequence[str], values: Floats) -> Any:
+def _values_table(title: str, names: Sequence[str], values: Floats, periods: Sequence[float | None]) -> Any:
     """The values (n, K) of each structure, or, of many, their statistics."""
     if len(values) <= MOST_ROWS:
         rows = [(str(k), *(fixed(value, 6) for value in row)) for k, row in enumerate(values.tolist())]
         return table(title, ("structure", *names), rows)
+    means, deviations = zip(*(average(*each) for each in zip(values.T, periods, strict=True)), strict=True)
     statistics = {
-        "mean": values.mean(axis=0),
-        "standard deviation": values.std(axis=0),
+        "mean": np.array(means),
+        "standard deviation": np.array(deviations),
         "smallest": values.min(axis=0),
         "largest": values.max(axis=0),
         "first": values[0],
@@ -127,6 +128,19 @@ def _values_table(title: str, names: Sequence[str], values: Floats) -> Any:
     }
     rows = [(word, *(fixed(value, 6) for value in row.tolist())) for word, row in statistics.items()]
     return table(title, (f"of {len(values)} structures", *names), rows)
+
+
+def average(values: Floats, period: float | None) -> tuple[float, float]:
+    """Mean and standard deviation of values (n) of a variable.
+
+    Of a periodic one, the direction of the mean of the unit vectors, and of the nearest images to it.
+    """
+    if period is None:
+        return float(values.mean()), float(values.std())
+    turn = period / (2.0 * np.pi)
+    mean = turn * float(np.angle(np.exp(1j * values / turn).mean()))
+    departures = values - mean
+    return mean, float(np.sqrt(np.mean((departures - period * np.round(departures / period)) ** 2)))
 
 
 def _settings(settings: dict[str, Any]) -> list[str]:

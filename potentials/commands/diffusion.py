@@ -18,7 +18,7 @@ from rhopot.potentials.commands.md import print_run, start_rows
 from rhopot.potentials.commands.md_request import MdRequest
 from rhopot.potentials.commands.md_runs import run_dynamics_in, write_input
 from rhopot.potentials.commands.property_options import PropertyOptions
-from rhopot.potentials.commands.property_task import PropertyTask, Quantity
+from rhopot.potentials.commands.property_task import PropertyTask, Quantity, hold_folder
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.lammps.dynamics_settings import Ended
@@ -175,10 +175,10 @@ def _read(options: PropertyOptions, runs: Sequence[Path], analysis: Analysis) ->
     lines = {engine: lines_of(each) for engine, each in found.items()}
     rows = quantities(found, lines)
     folder, console = options.output or Path("diffusion"), make_console()
+    hold_folder(folder, options, console)
     file = folder / "diffusion.json"
     if file.exists() and not options.overwrite:
         raise ValueError(f"output must be a new folder, got '{folder}' with results; name another, or give --overwrite")
-    folder.mkdir(parents=True, exist_ok=True)
     cells = [[row.name, *(row.shown(engine) for engine in found), row.unit] for row in rows]
     console.print(table("", ["", *found, "unit"], cells))
     written = _pictures(folder, ", ".join(str(run) for run in runs), found, lines)

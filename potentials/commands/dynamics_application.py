@@ -14,6 +14,41 @@ from rhopot.potentials.commands.property_options import PropertyCommands, Proper
 
 COMMANDS = PropertyCommands()
 
+Repeat = Annotated[
+    str | None, typer.Option("--repeat", help="Supercell: cells along each edge, 3,3,3.", metavar="N,N,N")
+]
+Atoms = Annotated[int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")]
+Timestep = Annotated[
+    float | None,
+    typer.Option("--timestep", help="fs; by default 0.5 with atoms lighter than 6 u, 1 with atoms below 20 u, else 2."),
+]
+Closest = Annotated[
+    float | None,
+    typer.Option(
+        "--closest",
+        help="Stop where two atoms are closer, in A; 0: not watched. By default 0.7 times the shortest distance of "
+        "each pair of elements in the training data of the model.",
+        metavar="A",
+    ),
+]
+UntilUncertain = Annotated[
+    float | None,
+    typer.Option(
+        "--until-uncertain",
+        help="Stop at the first frame where the largest force uncertainty of an atom (standard deviation of the "
+        "members' forces) is above, in eV/A; exit status 3.",
+        metavar="X",
+    ),
+]
+Barostat = Annotated[
+    str | None,
+    typer.Option(
+        "--barostat",
+        help="At constant pressure: isotropic (default), anisotropic (three edges), full, z (third edge).",
+        metavar="isotropic|anisotropic|full|z",
+    ),
+]
+
 
 @COMMANDS.command("md", members=False)
 def md(
@@ -26,53 +61,21 @@ def md(
         typer.Option("--temperature", help="K; two numbers, 300,1200, heat or cool linearly. By default 300."),
     ] = None,
     pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt and nph; by default 0.")] = None,
-    barostat: Annotated[
-        str | None,
-        typer.Option(
-            "--barostat",
-            help="With npt, nph: isotropic (default), anisotropic (three edges), full, z (third edge).",
-            metavar="isotropic|anisotropic|full|z",
-        ),
-    ] = None,
+    barostat: Barostat = None,
     steps: Annotated[
         int | None,
         typer.Option("--steps", help="Time steps, by default 10000; more of them extend a finished run."),
     ] = None,
-    timestep: Annotated[
-        float | None,
-        typer.Option(
-            "--timestep", help="fs; by default 0.5 with atoms lighter than 6 u, 1 with atoms below 20 u, else 2."
-        ),
-    ] = None,
+    timestep: Timestep = None,
     every: Annotated[
         int | None,
         typer.Option("--every", help="Steps between frames, rows and looks at the limits; by default 10."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the velocities; by default 0.")] = None,
-    repeat: Annotated[
-        str | None, typer.Option("--repeat", help="Supercell: cells along each edge, 3,3,3.", metavar="N,N,N")
-    ] = None,
-    atoms: Annotated[
-        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
-    ] = None,
-    closest: Annotated[
-        float | None,
-        typer.Option(
-            "--closest",
-            help="Stop where two atoms are closer, in A; 0: not watched. By default 0.7 times the shortest "
-            "distance of each pair of elements in the training data of the model.",
-            metavar="A",
-        ),
-    ] = None,
-    until_uncertain: Annotated[
-        float | None,
-        typer.Option(
-            "--until-uncertain",
-            help="Stop at the first frame where the largest force uncertainty of an atom (standard deviation of the "
-            "members' forces) is above, in eV/A; exit status 3.",
-            metavar="X",
-        ),
-    ] = None,
+    repeat: Repeat = None,
+    atoms: Atoms = None,
+    closest: Closest = None,
+    until_uncertain: UntilUncertain = None,
     skip: Annotated[
         float | None,
         typer.Option("--skip", help="Fraction of frames at the start that averages leave out; by default 0.2."),
@@ -139,7 +142,7 @@ def metad(
             "--steps", help="Time steps, by default 10000; with --restart, more of them extend a finished run."
         ),
     ] = None,
-    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; by default as in rhopot md.")] = None,
+    timestep: Timestep = None,
     height: Annotated[
         float | None, typer.Option("--height", help="Of the first hill, in eV; by default k_B T.", metavar="EV")
     ] = None,
@@ -211,10 +214,7 @@ def metad(
         typer.Option("--thermostat", help="Of nvt: nose-hoover (default) or langevin.", metavar="nose-hoover|langevin"),
     ] = None,
     pressure: Annotated[float | None, typer.Option("--pressure", help="GPa, with npt; by default 0.")] = None,
-    barostat: Annotated[
-        str | None,
-        typer.Option("--barostat", help="With npt, as in rhopot md.", metavar="isotropic|anisotropic|full|z"),
-    ] = None,
+    barostat: Barostat = None,
     every: Annotated[
         int | None,
         typer.Option("--every", help="Steps between frames, lines of COLVAR and looks at the limits; by default 10."),
@@ -223,14 +223,10 @@ def metad(
         int | None,
         typer.Option("--seed", help="Of velocities and random forces, one more for each walker; by default 0."),
     ] = None,
-    repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
-    atoms: Annotated[
-        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
-    ] = None,
-    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
-    until_uncertain: Annotated[
-        float | None, typer.Option("--until-uncertain", help="eV/A, as in rhopot md; exit status 3.", metavar="X")
-    ] = None,
+    repeat: Repeat = None,
+    atoms: Atoms = None,
+    closest: Closest = None,
+    until_uncertain: UntilUncertain = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Go on with the run in the folder, from its last saved state.")
     ] = False,
@@ -306,14 +302,12 @@ def diffusion(
     ] = 1.0,
     blocks: Annotated[int, typer.Option("--blocks", help="Of the trajectory, for errors.", min=2)] = 5,
     steps: Annotated[int, typer.Option("--steps", help="Time steps of each run.", min=1)] = 50000,
-    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
+    timestep: Timestep = None,
     every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
-    repeat: Annotated[str | None, typer.Option("--repeat", help="Supercell, 3,3,3.", metavar="N,N,N")] = None,
-    atoms: Annotated[
-        int | None, typer.Option("--atoms", help="Supercell of at least so many atoms instead.", metavar="N")
-    ] = None,
-    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+    repeat: Repeat = None,
+    atoms: Atoms = None,
+    closest: Closest = None,
     skip: Annotated[float, typer.Option("--skip", help="Fraction of frames at the start that is left out.")] = 0.2,
 ) -> None:
     """Diffusion coefficients, their activation energy, and the conductivity they stand for.
@@ -370,12 +364,12 @@ def melt(
         int,
         typer.Option("--prepare-steps", help="Of the crystal, of melting, and of both phases before that.", min=1),
     ] = 5000,
-    timestep: Annotated[float | None, typer.Option("--timestep", help="fs; default as in rhopot md.")] = None,
+    timestep: Timestep = None,
     every: Annotated[int, typer.Option("--every", help="Steps between frames.", min=1)] = 100,
     seed: Annotated[int, typer.Option("--seed", help="Of the velocities.")] = 0,
     skip: Annotated[float, typer.Option("--skip", help="Fraction of the coexistence that averages leave out.")] = 0.3,
     attempts: Annotated[int, typer.Option("--attempts", help="Most attempts at different temperatures.", min=1)] = 5,
-    closest: Annotated[float | None, typer.Option("--closest", help="A, as in rhopot md.", metavar="A")] = None,
+    closest: Closest = None,
 ) -> None:
     """Melting point: the temperature at which a crystal and its liquid stay side by side at constant enthalpy.
 

@@ -34,7 +34,8 @@ def elastic(options: PropertyOptions, *, strain: float, clamped: bool, fmax: flo
     rows = [*_constants(found), *_moduli(found)]
     lengths = ", ".join(f"{length:.4f}" for length in crystal.cell.lengths())
     task.console.print(
-        f"relaxed cell: {lengths} A; {found.main.n_strains} strains of {strain:g}, {len(plan.rotations)} rotations; "
+        f"relaxed cell: {lengths} A{task.lattice_constant(name, crystal)}; {found.main.n_strains} strains of "
+        f"{strain:g}, {len(plan.rotations)} rotations; "
         f"residual {found.main.residual:.1g} GPa; {'stable' if found.main.stable else 'UNSTABLE'} against strain "
         f"(smallest eigenvalue {found.main.eigenvalues[0]:.4g} GPa)"
     )

@@ -15,6 +15,7 @@ from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
 from rhopot.potentials.runs.evaluation import draw_parity, predict_frames, trained_keys
+from rhopot.potentials.runs.frame_errors import errors_of, worst_as_table, write_predictions
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
 from rhopot.potentials.structures.keys import Key, names_of
 
@@ -26,12 +27,15 @@ def evaluate(
     json_file: Path | None,
     shift_from: Sequence[str],
     plot: Path | None,
+    predictions_file: Path | None = None,
+    worst: int = 0,
     device: str,
     keys: Keys = AUTO,
 ) -> None:
     """Print the error table and write what was asked for. Labels are read from the keys of the training data."""
-    _check_output("--json", json_file)
-    _check_output("--plot", plot)
+    outputs = {"--json": json_file, "--plot": plot, "--predictions": predictions_file}
+    for option, path in outputs.items():
+        _check_output(option, path)
     if plot is not None and plot.suffix.lower().lstrip(".") not in plots.formats():
         raise ValueError(f"--plot must end in the format of a picture, got '{plot}'; name it for instance '{plot}.png'")
     loaded = load_model(model, device)
@@ -41,6 +45,7 @@ def evaluate(
     others = read_labelled(shift_from, console, keys, trained) if shift_from else None
     if others is not None:
         _check_shift(others, frames)
+    _check_overwriting(outputs, [str(model), *(frame.source for each in (frames, others or ()) for frame in each)])
     predictions = _predict(loaded, frames, console, "evaluating")
     constants = None
     if others is not None:
@@ -53,6 +58,12 @@ def evaluate(
     for note in not_fitted(loaded.card, frames):
         console.print(f"note: {note}")
     console.print(errors_as_table(f"{model} on {', '.join(structures)}", errors))
+    if worst:
+        each = [errors_of(*pair, constants) for pair in zip(frames, predictions, strict=True)]
+        console.print(worst_as_table(each, worst))
+    if predictions_file is not None:
+        write_predictions(predictions_file, frames, predictions)
+        console.print(f"predictions: {predictions_file}")
     if json_file is not None:
         write_json(json_file, finite(errors), indent=2)
         console.print(f"numbers: {json_file}")
@@ -97,6 +108,17 @@ def _check_output(option: str, path: Path | None) -> None:
         raise ValueError(f"{option} must name a file, got the folder '{path}'; add a file name")
     if not path.parent.is_dir():
         raise ValueError(f"{option} must lie in an existing folder, got '{path}'; make '{path.parent}' first")
+
+
+def _check_overwriting(outputs: Mapping[str, Path | None], inputs: Sequence[str]) -> None:
+    """Refuse an output that is one of the inputs, or that another output would replace."""
+    taken = {Path(file).resolve() for file in inputs}
+    for option, path in outputs.items():
+        if path is not None and path.resolve() in taken:
+            raise ValueError(
+                f"{option} must name a file of its own, got '{path}', which it would replace; give another"
+            )
+        taken |= {path.resolve()} if path is not None else set()
 
 
 def _check_shift(others: FrameSet, frames: FrameSet) -> None:

@@ -1,4 +1,4 @@
-"""Failures of the commands: the one sentence that is printed, the exit status, and the end of all MPI ranks."""
+"""Failures and warnings of the commands: the sentences that are printed, the exit status, the end of all MPI ranks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,25 @@ from typing import Any
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECONDS_TO_SPEAK = 2.0
 SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
+
+
+@contextmanager
+def warnings_as_sentences() -> Iterator[None]:
+    """Print warnings meant for users without the line of code that Python would print."""
+    usual = warnings.formatwarning
+
+    def worded(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if category is UserWarning:
+            return f"warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = worded
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 class Terminated(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from rhopot.potentials.free_energy.pictures import draw_convergence, draw_surfac
 from rhopot.potentials.free_energy.result import FreeEnergy
 from rhopot.potentials.free_energy.run_files import PMF, load_colvars, load_hills, load_pmf, units_of
 from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, number, write_table
+from rhopot.potentials.runs.folder_lock import lock_folder
 
+METAD_JSON = "metad.json"
 ENERGIES = {"eV": 1.0, "kJ/mol": EV_PER_KJ_PER_MOL}
 
 
@@ -54,6 +57,7 @@ def fes(files: Sequence[Path], options: FesOptions) -> None:
         raise ValueError(f"--json must lie in an existing folder, got '{options.json_file}'; make its folder first")
     if options.temperature is not None:
         thermal_energy(options.temperature)
+        _require_temperature([*files, *options.colvar], options.temperature)
     found = _analyzed(files, options)
     folder, console = options.output, make_console()
     size, thermal = ENERGIES[options.energy], _thermal(options)
@@ -70,20 +74,35 @@ def fes(files: Sequence[Path], options: FesOptions) -> None:
     console.print(_basin_table(found, options.energy))
     if found.basins.passes:
         console.print(_barrier_table(found, options.energy))
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_surface(folder / "fes.dat", found, options.energy)
-    written = [folder / "fes.dat", folder / "fes.json"]
-    unit = (options.energy, size)
-    time = "time (ps)" if _in_ps(files, options) else "time (steps)"
-    for picture in (
-        draw_surface(folder / "fes.png", found, unit, thermal),
-        draw_convergence(folder / "convergence.png", found, unit, time),
-    ):
-        written += [picture] if picture is not None else []
-    numbers = _numbers(found, options, [*files, *options.colvar])
-    for target in [folder / "fes.json", *([options.json_file] if options.json_file else [])]:
-        write_json(target, finite(numbers), indent=2)
-    console.print(f"written: {', '.join(str(path) for path in written)}")
+    with lock_folder(folder, "--output") as note:
+        if note:
+            console.print(note)
+        _write_surface(folder / "fes.dat", found, options.energy)
+        written = [folder / "fes.dat", folder / "fes.json"]
+        unit = (options.energy, size)
+        time = "time (ps)" if _in_ps(files, options) else "time (steps)"
+        for picture in (
+            draw_surface(folder / "fes.png", found, unit, thermal),
+            draw_convergence(folder / "convergence.png", found, unit, time),
+        ):
+            written += [picture] if picture is not None else []
+        numbers = _numbers(found, options, [*files, *options.colvar])
+        for target in [folder / "fes.json", *([options.json_file] if options.json_file else [])]:
+            write_json(target, finite(numbers), indent=2)
+        console.print(f"written: {', '.join(str(path) for path in written)}")
+
+
+def _require_temperature(files: Sequence[Path], temperature: float) -> None:
+    """Refuse another temperature than that of a run of `rhopot metad`, which is in metad.json beside its files."""
+    for run in {path.parent / METAD_JSON for path in files}:
+        if not run.is_file():
+            continue
+        of_run = json.loads(run.read_text(encoding="utf-8"))["settings"]["temperature"]
+        if temperature not in of_run:
+            raise ValueError(
+                f"--temperature must be that of the run, {' to '.join(f'{each:g}' for each in of_run)} K in '{run}', "
+                f"got {temperature:g} K"
+            )
 
 
 def _analyzed(files: Sequence[Path], options: FesOptions) -> FreeEnergy:

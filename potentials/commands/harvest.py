@@ -34,6 +34,7 @@ from rhopot.potentials.harvesting.harvest import (
 from rhopot.potentials.harvesting.inputs import refuse_other_inputs, require_program, write_inputs
 from rhopot.potentials.lammps.dynamics_settings import pairs_of
 from rhopot.potentials.properties.kept import Kept, plain
+from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.runs.stability import allowed_distances, shortest_known, training_structures
 from rhopot.potentials.structures import UNLABELLED, read_frames
 from rhopot.potentials.units import MEV_PER_EV
@@ -123,23 +124,26 @@ def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) 
         "every": options.every,
         "closest": settings.closest,
     }
-    kept = Kept(options.output, task, overwrite=options.overwrite)
-    candidates = []
-    for file in files:
-        read, note = read_run(file, elements, options.every)
-        candidates.append(read)
+    with lock_folder(options.output, "--output") as note:
         if note:
-            console.print(f"note: {note}")
-    _say(console, model_file, candidates, settings, predict.calibrated)
-    evaluated = [
-        _evaluated(console, kept, str(file), read, predict, settings)
-        for file, read in zip(files, candidates, strict=True)
-    ]
-    noise = _noise(model.card, evaluated)
-    with bar(console, "comparing", sum(map(len, candidates))) as advance:
-        known = _known(options.known, model.card)
-        harvested = harvest(predict, model.card, candidates, evaluated, settings, noise, known, advance)
-    _write(console, model_file, files, evaluated, harvested, settings, options, noise)
+            console.print(note)
+        kept = Kept(options.output, task, overwrite=options.overwrite)
+        candidates = []
+        for file in files:
+            read, note = read_run(file, elements, options.every)
+            candidates.append(read)
+            if note:
+                console.print(f"note: {note}")
+        _say(console, model_file, candidates, settings, predict.calibrated)
+        evaluated = [
+            _evaluated(console, kept, str(file), read, predict, settings)
+            for file, read in zip(files, candidates, strict=True)
+        ]
+        noise = _noise(model.card, evaluated)
+        with bar(console, "comparing", sum(map(len, candidates))) as advance:
+            known = _known(options.known, model.card)
+            harvested = harvest(predict, model.card, candidates, evaluated, settings, noise, known, advance)
+        _write(console, model_file, files, evaluated, harvested, settings, options, noise)
 
 
 def _say(

@@ -58,12 +58,19 @@ def notes(card: ModelCard) -> list[str]:
     return found
 
 
+def _cutoff(card: ModelCard) -> str:
+    """The cutoff, and how far the energy of an atom depends on others through layers of messages."""
+    length, unit = card.cutoff, card.units.length
+    further = f" of a layer; an atom depends on others within {card.n_layers * length:g} {unit}"
+    return f"{length:g} {unit}{further * (card.n_layers > 1)}"
+
+
 def _rows(card: ModelCard) -> list[tuple[str, str]]:
     versions = card.versions
     rows = [
         ("family", f"{card.family} ({card.kind}, {card.n_layers} layer(s))"),
         ("elements", ", ".join(card.symbols)),
-        ("cutoff" if card.kind == "local" else "reach", f"{card.cutoff:g} {card.units.length}"),
+        ("cutoff" if card.kind == "local" else "reach", _cutoff(card)),
         ("units", f"{card.units.energy}, {card.units.length}"),
         ("dtype", card.dtype),
         ("members", str(card.uncertainty.members)),

@@ -77,7 +77,7 @@ def harvest(
         typer.Option(
             "--cluster-buffer",
             help="Width (A) of the shell around these atoms that is cut out with them; its atoms are held fixed, and "
-            "their forces are not learnt. By default the cutoff of the model.",
+            "their forces are not learned. By default the cutoff of the model.",
             metavar="A",
         ),
     ] = None,

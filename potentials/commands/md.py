@@ -37,6 +37,7 @@ from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, Floats, from_
 
 ENERGY, FORCE, STRESS, POSITION = 1e-9, 1e-8, 1e-6, 1e-6  # eV/atom, eV/A, GPa, A: limits between the engines
 NO_DRIFT = 1e-6  # K: kinetic energy per atom of a common velocity that is rounding
+FEW_ATOMS = 20
 COMPARED_STEPS = 50  # of the short run at constant energy in both engines
 
 
@@ -230,6 +231,11 @@ def print_run(task: PropertyTask, atoms: Atoms, settings: DynamicsSettings, limi
         f"velocities of seed {settings.seed}",
     ]
     task.console.print("; ".join(parts))
+    if len(atoms) < FEW_ATOMS and all(atoms.pbc):
+        task.console.print(
+            f"note: {len(atoms)} atoms in a periodic cell: temperatures of so few mean little; "
+            "--repeat or --atoms makes a supercell"
+        )
     closest = ", ".join(f"{pair} {distance:.3g} A" for pair, distance in limits.closest.items())
     uncertain = "" if limits.uncertainty is None else f"; largest force uncertainty {limits.uncertainty:g} eV/A"
     task.console.print(

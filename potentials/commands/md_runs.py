@@ -7,18 +7,21 @@ from pathlib import Path
 from ase import Atoms
 
 from rhopot.potentials.commands.property_task import PropertyTask
+from rhopot.potentials.lammps.dynamics import newest_restart
 from rhopot.potentials.lammps.dynamics_settings import DynamicsSettings, Ended, Limits
-from rhopot.potentials.properties.dynamics_ase import run_in_ase
+from rhopot.potentials.properties.dynamics_ase import RunFiles, run_in_ase
 from rhopot.potentials.properties.dynamics_lammps import run_in_lammps, write_dynamics_input
 from rhopot.potentials.properties.engine import Advance
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
+
+STEM = "md"  # of the files of LAMMPS
 
 
 def lammps_in(task: PropertyTask, folder: Path) -> LammpsEngine:
     """LAMMPS that runs `in.md` in a folder."""
     assert task.potential.pair is not None
     folder.mkdir(parents=True, exist_ok=True)
-    return LammpsEngine(task.potential.pair, folder, ranks=task.options.ranks, stem="md")
+    return LammpsEngine(task.potential.pair, folder, ranks=task.options.ranks, stem=STEM)
 
 
 def write_input(task: PropertyTask, folder: Path, atoms: Atoms, settings: DynamicsSettings, limits: Limits) -> None:
@@ -41,7 +44,15 @@ def run_dynamics_in(
     """Run, or go on with, the dynamics of atoms that carry momenta in an engine (`ase` or `lammps`)."""
     folder.mkdir(parents=True, exist_ok=True)
     key = task.kept.key
-    if engine == "lammps":
-        return run_in_lammps(lammps_in(task, folder), atoms, settings, limits=limits, key=key, advance=advance)
-    assert task.potential.calculator is not None
-    return run_in_ase(atoms, task.potential.calculator(), settings, folder, limits=limits, key=key, advance=advance)
+    try:
+        if engine == "lammps":
+            return run_in_lammps(lammps_in(task, folder), atoms, settings, limits=limits, key=key, advance=advance)
+        assert task.potential.calculator is not None
+        return run_in_ase(atoms, task.potential.calculator(), settings, folder, limits=limits, key=key, advance=advance)
+    except KeyboardInterrupt as stop:
+        saved = (
+            newest_restart(folder, STEM) is not None if engine == "lammps" else RunFiles(folder, engine).state.is_file()
+        )
+        if saved:
+            stop.add_note("the same command goes on from the last saved state")
+        raise

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from rich.text import Text
 
 from rhopot.export.cv_file import load_cv
 from rhopot.export.metadynamics_files import Columns
@@ -65,15 +64,6 @@ def _how_to_go_on() -> Iterator[None]:
         raise
 
 
-class _Task(PropertyTask):
-    """A task whose table has no column of deviations: metadynamics is not run with the members of an ensemble."""
-
-    def _table(self, rows: Sequence[Quantity]) -> tuple[list[str], list[list[str | Text]]]:
-        columns, lines = super()._table(rows)
-        k = columns.index("+-")
-        return columns[:k] + columns[k + 1 :], [line[:k] + line[k + 1 :] for line in lines]
-
-
 class MetadRun:
     """One run of `rhopot metad`: structure, bias, settings and limits."""
 
@@ -82,8 +72,13 @@ class MetadRun:
             raise ValueError(
                 "--engine must be ase or lammps for metadynamics, got both; run each in a folder of its own"
             )
+        if restart and options.overwrite:
+            raise ValueError(
+                "--restart must be given without --overwrite, got both; --restart goes on with the run in the folder, "
+                "--overwrite begins anew"
+            )
         self.request, self.restart, self.ran = request, restart, False
-        self.task = _Task(
+        self.task = PropertyTask(
             "metad", options, request.key(), require=lambda task: request.require(task.structure, task.potential)
         )
         self.name = next(iter(self.task.structures))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ ENGINES = {"ase": ("ase",), "lammps": ("lammps",), "both": ("ase", "lammps")}
 class PropertyOptions:
     """What the options of all property commands were set to.
 
-    stated: those of `engine` and `ranks` that the command line gives
+    stated: those of `engine` and `ranks` that the command line gives; held: what is held until the command has ended
     """
 
     inputs: list[str]
@@ -37,11 +38,18 @@ class PropertyOptions:
     pair_style: str | None
     pair_coeff: list[str]
     stated: frozenset[str] = frozenset()
+    held: ExitStack = field(default_factory=ExitStack)
+
+    def engines(self) -> tuple[str, ...]:
+        """Names of the engines, one or both; ValueError for others."""
+        if self.engine not in ENGINES:
+            raise ValueError(f"--engine must be ase, lammps or both, got '{self.engine}'")
+        return ENGINES[self.engine]
 
 
 _INPUTS = typer.Argument(
     help="Model file written by train (none with --calculator or --pair-style), then the structure in any format ASE "
-    "reads (none with --prototype).",
+    "reads (the last of several; file.xyz@0 is the first; none with --prototype).",
     metavar="[MODEL.PT] [STRUCTURE]",
     show_default=False,
 )
@@ -77,7 +85,7 @@ _OPTIONS: dict[str, Any] = {
             typer.Option(
                 "--lattice",
                 help="Lattice constant of --prototype in A before it is relaxed, once or once for each; by default "
-                "from covalent radii.",
+                "where the unrelaxed crystal has its least energy, within the training data.",
                 metavar="A",
             ),
         ],
@@ -194,7 +202,8 @@ class PropertyCommands:
                 lists = {name: common[name] or [] for name in LISTS}
                 stated = frozenset(name for name in ("engine", "ranks") if common[name] is not None)
                 defaults = {"engine": common["engine"] or engine, "ranks": common["ranks"] or RANKS, "stated": stated}
-                run(PropertyOptions(**{**common, **lists, **defaults}), **given)
+                with ExitStack() as held:
+                    run(PropertyOptions(**{**common, **lists, **defaults, "held": held}), **given)
 
             parameters = [shared[0], *keyword, *shared[1:]]
             command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -13,23 +13,28 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from ase import Atoms
+from rich.console import Console
 from rich.text import Text
 
-from rhopot.export import ModelFileError
-from rhopot.export.card import installed_version
-from rhopot.potentials.commands.property_options import ENGINES, PropertyOptions
-from rhopot.potentials.commands.property_structures import GivenStructures, identity
+from rhopot.export.card_file import installed_version
+from rhopot.potentials.commands.property_grades import grades_of, outside_of_training_data, outside_sentences
+from rhopot.potentials.commands.property_options import PropertyOptions
+from rhopot.potentials.commands.property_structures import GivenStructures, given_potential, identity
 from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.lammps.relaxation import CellRelaxation
 from rhopot.potentials.properties.engine import Advance, AseEngine, Engine
+from rhopot.potentials.properties.first_lattice import FirstLattice, first_lattice
 from rhopot.potentials.properties.kept import Kept, plain
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.potential import Potential
+from rhopot.potentials.runs.folder_lock import lock_folder
+from rhopot.potentials.structures.prototypes import conventional
+from rhopot.potentials.units import Floats
 
 Result = TypeVar("Result")
 
 FMAX = (1e-6, 1e-3)  # eV/A, to which crystals are relaxed before a property is computed; float64, float32
+CUBE = (1e-3, 1e-2)  # A, degrees: by which lengths and angles of a cube may be off
 OTHER_CRYSTAL = 0.2  # relative change of the volume at which a member's crystal is not the one that is measured
 
 
@@ -127,7 +132,8 @@ class PropertyTask:
     require: refuses what the command cannot do, before anything is written
 
     Raises:
-        ValueError: no structure or several where one is needed, an engine the potential does not have.
+        ValueError: no structure or several where one is needed, an engine the potential does not have, a folder that
+            another command is writing.
     """
 
     def __init__(
@@ -142,14 +148,14 @@ class PropertyTask:
     ) -> None:
         self.verb, self.options, self.settings = verb, options, dict(settings)
         self.console = make_console()
-        self.engines = _engines(options.engine)
+        self.engines = options.engines()
         if options.ranks < 1:
             raise ValueError(f"ranks must be 1 or more, got {options.ranks}; 1 is the default")
         if options.ranks > 1 and "lammps" not in self.engines:
             raise ValueError(
                 f"-n must go with --engine lammps or both, got {options.ranks} ranks for ase; add --engine lammps"
             )
-        self.potential, files = _potential(options)
+        self.potential, files = given_potential(options)
         given = GivenStructures.of(options, files, self.potential.symbols)
         self.structures, self._prototypes = given.structures, given.prototypes
         if not several and len(self.structures) > 1:
@@ -167,6 +173,7 @@ class PropertyTask:
         if require is not None:
             require(self)
         self.folder = options.output or Path(verb)
+        hold_folder(self.folder, options, self.console)
         task = {
             "version": installed_version(),
             "verb": verb,
@@ -178,6 +185,8 @@ class PropertyTask:
         # Structures whose energies are results, by name: `finish` says which lie outside of the training data.
         self.evaluated: dict[str, Atoms] = {}
         self.console.print(f"{self.potential.name}: {verb} of {', '.join(self.structures)}; output in {self.folder}")
+        for name in given.guessed:
+            self.structures[name] = self._first_lattice(name, self.structures[name])
 
     def _refuse_constraints(self, name: str, atoms: Atoms, obeyed: bool) -> None:
         """Refuse constraints that a property would silently leave out."""
@@ -186,6 +195,29 @@ class PropertyTask:
         kinds = ", ".join(sorted({type(each).__name__ for each in atoms.constraints}))
         where, remedy = (" in LAMMPS", ", or give --engine ase") if obeyed else (f" for {self.verb}", "")
         raise ValueError(f"{name} must have no constraints{where}, got {kinds}; remove them{remedy}")
+
+    def _first_lattice(self, name: str, guess: Atoms) -> Atoms:
+        """A prototype without --lattice, scaled to where its relaxation begins."""
+        engine = self.engine(self.engines[0], f"lattice_{name}")
+        grade = (lambda atoms: float(grades_of(self.potential, atoms).max())) if self.potential.graded else None
+        stage = f"{name}: first lattice by {self.engines[0]}"
+        found = self.kept.get(stage, FirstLattice, lambda: first_lattice(guess, engine, grade))
+        of = "by energies of scaled cells" if found.bound else "a guess: energies of scaled cells have no minimum"
+        self.console.print(
+            f"{name}: relaxes from a lattice constant of {self._conventional(name, found.atoms)[0]:.3f} A, {of}; "
+            "--lattice gives another"
+        )
+        return found.atoms
+
+    def _conventional(self, name: str, primitive: Atoms) -> Floats:
+        """Lengths (A) and angles (degrees) of the conventional cell of a prototype, (6,)."""
+        return np.asarray(conventional(self._prototypes[name], primitive).cell.cellpar())
+
+    def lattice_constant(self, name: str, primitive: Atoms) -> str:
+        """`; lattice constant 5.4310 A` of a prototype whose conventional cell is a cube, else nothing."""
+        cell = self._conventional(name, primitive) if self.is_prototype(name) else np.zeros(6)
+        cubic = np.ptp(cell[:3]) < CUBE[0] and np.abs(cell[3:] - 90.0).max() < CUBE[1]
+        return f"; lattice constant {cell[0]:.4f} A" if cubic else ""
 
     @property
     def fmax(self) -> float:
@@ -234,9 +266,12 @@ class PropertyTask:
             )
         engine = self.engine(self.engines[0], f"relax_{name}")
         stage = f"{name}: relaxed by {self.engines[0]}"
-        return self.kept.get(
+        found = self.kept.get(
             stage, Atoms, lambda: engine.relaxed(atoms, cell=cell, fmax=force, keep_symmetry=keep_symmetry)
         )
+        if self.is_prototype(name):
+            self.evaluated[name] = found
+        return found
 
     def measure(
         self,
@@ -327,7 +362,9 @@ class PropertyTask:
         for name, rows in quantities.items():
             if rows:
                 self.console.print(table(name, *self._table(rows)))
-        outside = self._outside()
+        outside = outside_of_training_data(self.potential, self.evaluated)
+        for sentence in outside_sentences(outside, self.evaluated, self._prototypes):
+            self.console.print(sentence)
         numbers = {
             "property": self.verb,
             "potential": self.potential.name,
@@ -351,52 +388,24 @@ class PropertyTask:
         if differing:
             raise RuntimeError(f"ase and lammps disagree: {'; '.join(differing)}")
 
-    def _outside(self) -> dict[str, dict[str, float]]:
-        """Say which structures have atoms outside of the training data; their numbers, and largest grades."""
-        if not self.potential.graded or self.potential.calculator is None:
-            return {}
-        calculator, found = self.potential.calculator(), {}
-        for name, atoms in self.evaluated.items():
-            grades = calculator.get_property("extrapolation_grade", atoms)
-            if (grades > 1.0).any():
-                found[name] = {"atoms": int((grades > 1.0).sum()), "largest_grade": float(grades.max())}
-        if found:
-            words = "; ".join(
-                f"{each['atoms']} of {len(self.evaluated[name])} atoms of {name} (largest grade "
-                f"{each['largest_grade']:.2g})"
-                for name, each in found.items()
-            )
-            self.console.print(f"note: outside of the training data: {words}; errors may be larger than the bars")
-        return found
-
     def _table(self, rows: Sequence[Quantity]) -> tuple[list[str], list[list[str | Text]]]:
-        columns = ["", *self.engines, *(["difference", "limit"] if len(self.engines) > 1 else []), "+-", "unit"]
+        compared, deviates = len(self.engines) > 1, any(row.deviation is not None for row in rows)
+        columns = ["", *self.engines, *["difference", "limit"] * compared, *["+-"] * deviates, "unit"]
         lines: list[list[str | Text]] = []
         for row in rows:
             line: list[str | Text] = [row.name, *(row.shown(engine) for engine in self.engines)]
-            if len(self.engines) > 1:
+            if compared:
                 limit = "" if row.limit is None else f"{row.limit:.0e}{' relative' if row.relative else ''}"
                 difference = "" if row.difference is None else f"{row.difference:.1e}"
                 line += [difference if row.agrees else Text(difference, style="red"), limit]
-            line += ["" if row.deviation is None else f"{row.deviation:.2g}", row.unit]
+            line += ["" if row.deviation is None else f"{row.deviation:.2g}"] * deviates
+            line.append(row.unit)
             lines.append(line)
         return columns, lines
 
 
-def _engines(name: str) -> tuple[str, ...]:
-    if name not in ENGINES:
-        raise ValueError(f"--engine must be ase, lammps or both, got '{name}'")
-    return ENGINES[name]
-
-
-def _potential(options: PropertyOptions) -> tuple[Potential, list[str]]:
-    """The potential, and the inputs that are left for structures."""
-    if options.calculator is not None or options.pair_style is not None:
-        potential = Potential.of_names(options.calculator, options.pair_style, tuple(options.pair_coeff))
-        return potential, options.inputs
-    if not options.inputs:
-        raise ValueError("a model file must be given first, got nothing; name one, or use --calculator")
-    model = Path(options.inputs[0])
-    if not model.is_file():
-        raise ModelFileError(f"model must be a file, got '{model}'; check the name")
-    return Potential.of_model(model), options.inputs[1:]
+def hold_folder(folder: Path, options: PropertyOptions, console: Console) -> None:
+    """Let no other process write the folder until the command has ended; see `lock_folder`."""
+    note = options.held.enter_context(lock_folder(folder, "--output"))
+    if note:
+        console.print(note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -12,7 +13,8 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from rhopot.potentials import plots
 from rhopot.potentials.commands.property_options import PropertyOptions
-from rhopot.potentials.commands.property_task import Measured, PropertyTask, Quantity
+from rhopot.potentials.commands.property_structures import without_index
+from rhopot.potentials.commands.property_task import OTHER_CRYSTAL, Measured, PropertyTask, Quantity
 from rhopot.potentials.files import write_atomically
 from rhopot.potentials.lammps.relaxation import CellRelaxation
 from rhopot.potentials.properties.engine import Advance, Engine
@@ -42,7 +44,7 @@ def relax_structures(
         groups = {"before": space_group(atoms), "after": space_group(found.main.atoms)}
         task.console.print(
             f"{name}: cell {_cell(cell, atoms)}, {len(found.main.energies)} steps; space group {groups['before']} "
-            f"before and {groups['after']} after (within 0.01 A)"
+            f"before and {groups['after']} after (within 0.01 A){task.lattice_constant(name, found.main.atoms)}"
         )
         files = [_write(task, name, found.main.atoms), *_write_as_given(task, name, found.main.atoms)]
         picture = _plot(task, name, found)
@@ -77,7 +79,22 @@ def _relaxed(
         advance(1)
         return found
 
-    return task.measure(name, atoms, Relaxation, compute, total=1, cell=None)
+    return _of_the_same_crystal(task, name, task.measure(name, atoms, Relaxation, compute, total=1, cell=None))
+
+
+def _of_the_same_crystal(task: PropertyTask, name: str, found: Measured[Relaxation]) -> Measured[Relaxation]:
+    """Leave out members that relax into a crystal of another volume, of which no error bar is one, and say so."""
+    volume = found.main.atoms.cell.volume
+    same = [each for each in found.members if abs(each.atoms.cell.volume - volume) <= OTHER_CRYSTAL * volume]
+    others = len(found.members) - len(same)
+    if not others:
+        return found
+    enough = len(same) > others
+    task.console.print(
+        f"note: {name}: {others} of {len(found.members)} members relax to a volume that differs by more than "
+        f"{OTHER_CRYSTAL:.0%}{'' if enough else '; too few are left for an error bar'}"
+    )
+    return replace(found, members=same if enough else [], numbers=())
 
 
 def _rows(found: Measured[Relaxation], *, cell: CellRelaxation, pressure: float, fmax: float) -> Iterator[Quantity]:
@@ -115,7 +132,8 @@ def _write(task: PropertyTask, name: str, atoms: Atoms) -> Path:
 
 def _write_as_given(task: PropertyTask, name: str, atoms: Atoms) -> Iterator[Path]:
     """Write the structure in the format it was given in, where ASE writes that and reads the same structure back."""
-    given = next((Path(each) for each in task.options.inputs if Path(each).stem == name), None)
+    inputs = [without_index(Path(each)) for each in task.options.inputs]
+    given = next((each for each in inputs if each.stem == name), None)
     if given is None:
         return
     try:

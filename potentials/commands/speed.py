@@ -15,7 +15,8 @@ from rhopot.potentials.console import bar, make_console, table
 from rhopot.potentials.files import write_json
 from rhopot.potentials.properties.potential import Potential
 from rhopot.potentials.properties.speed import StepTime, cores, divisions, step_times
-from rhopot.potentials.runs.stability import training_structures
+from rhopot.potentials.runs.folder_lock import lock_folder
+from rhopot.potentials.runs.stability import training_molecule, training_structures
 from rhopot.potentials.structures.prototypes import enlarged, sample_structure
 from rhopot.potentials.tuning.cost import processor
 
@@ -37,41 +38,45 @@ def speed(
     potential = Potential.of_model(model)
     assert potential.pair is not None
     start = _structure(model, structure, atoms)
-    output.mkdir(parents=True, exist_ok=True)
     console = make_console()
-    tried = divisions(counts)
-    console.print(
-        f"{model}: {len(start)} atoms ({start.get_chemical_formula()}), NVE at 300 K, {timestep:g} fs, median of "
-        f"{rounds} rounds by the clock; {processor()}, {cores()} cores"
-    )
-    with bar(console, "timing", rounds * len(tried)) as advance:
-        times = step_times(start, potential.pair, output, tried, timestep_fs=timestep, rounds=rounds, advance=advance)
-    n_run = run_atoms or len(start)
-    console.print(table("", _COLUMNS, _rows(times, n_run, nanoseconds, timestep)))
-    best = min(times, key=lambda each: each.microseconds)
-    console.print(
-        f"fastest: {best.ranks} rank(s) of {best.threads} thread(s); {n_run} atoms for {nanoseconds:g} ns take "
-        f"{best.hours(n_run, nanoseconds, timestep):.3g} h"
-    )
-    for count in counts:
-        sentence = _ranks_or_threads(times, count)
-        if sentence:
-            console.print(sentence)
-    labels = [f"{each.ranks} x {each.threads}" for each in times]
-    values = {"median": [each.microseconds for each in times]}
-    errors = {"median": [0.5 * (each.greatest - each.least) for each in times]}
-    title = f"{model}: ranks x threads, {len(start)} atoms"
-    picture = property_plots.bars(output / "speed.png", labels, values, errors, "time of a step (µs/atom)", title)
-    numbers = {
-        "model": str(model),
-        "n_atoms": len(start),
-        "timestep_fs": timestep,
-        "processor": processor(),
-        "cores": cores(),
-        "times": [asdict(each) for each in times],
-    }
-    write_json(output / "speed.json", numbers, indent=2)
-    console.print(f"numbers: {output / 'speed.json'}; plot: {picture}; input: {output / 'in.speed'}")
+    with lock_folder(output, "--output") as note:
+        if note:
+            console.print(note)
+        tried = divisions(counts)
+        console.print(
+            f"{model}: {len(start)} atoms ({start.get_chemical_formula()}), NVE at 300 K, {timestep:g} fs, median of "
+            f"{rounds} rounds by the clock; {processor()}, {cores()} cores"
+        )
+        with bar(console, "timing", rounds * len(tried)) as advance:
+            times = step_times(
+                start, potential.pair, output, tried, timestep_fs=timestep, rounds=rounds, advance=advance
+            )
+        n_run = run_atoms or len(start)
+        console.print(table("", _COLUMNS, _rows(times, n_run, nanoseconds, timestep)))
+        best = min(times, key=lambda each: each.microseconds)
+        console.print(
+            f"fastest: {best.ranks} rank(s) of {best.threads} thread(s); {n_run} atoms for {nanoseconds:g} ns take "
+            f"{best.hours(n_run, nanoseconds, timestep):.3g} h"
+        )
+        for count in counts:
+            sentence = _ranks_or_threads(times, count)
+            if sentence:
+                console.print(sentence)
+        labels = [f"{each.ranks} x {each.threads}" for each in times]
+        values = {"median": [each.microseconds for each in times]}
+        errors = {"median": [0.5 * (each.greatest - each.least) for each in times]}
+        title = f"{model}: ranks x threads, {len(start)} atoms"
+        picture = property_plots.bars(output / "speed.png", labels, values, errors, "time of a step (µs/atom)", title)
+        numbers = {
+            "model": str(model),
+            "n_atoms": len(start),
+            "timestep_fs": timestep,
+            "processor": processor(),
+            "cores": cores(),
+            "times": [asdict(each) for each in times],
+        }
+        write_json(output / "speed.json", numbers, indent=2)
+        console.print(f"numbers: {output / 'speed.json'}; plot: {picture}; input: {output / 'in.speed'}")
 
 
 _COLUMNS = ("ranks x threads", "us/atom/step", "least", "greatest", "speedup", "efficiency", "ns/day", "hours")
@@ -126,8 +131,8 @@ def _structure(model: Path, structure: Path | None, n_atoms: int) -> Atoms:
     if structure is not None:
         return enlarged(read_structure(structure), n_atoms)
     card = load_model(model).card
-    known = training_structures(card)
-    if card.kind == "global" and known and not any(atoms.pbc.any() for atoms in known):
-        return max(known, key=len)
-    periodic = [atoms for atoms in known if all(atoms.pbc)]
+    molecule = training_molecule(card)
+    if molecule is not None:
+        return molecule
+    periodic = [atoms for atoms in training_structures(card) if all(atoms.pbc)]
     return enlarged(periodic[0] if periodic else sample_structure(card.symbols), n_atoms)

@@ -74,7 +74,8 @@ def read_document(path: str | Path, overrides: Sequence[str] = ()) -> Document:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(
-            f"{file}: cannot be read ({error.strerror or error}); give the path of a YAML configuration"
+            f"{file}: cannot be read ({error.strerror or error}); give the path of a YAML configuration "
+            "(rhopot config FAMILY > my.yaml writes one)"
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text; give the path of a YAML configuration") from error

@@ -186,7 +186,11 @@ def _validated(model: type[Model], values: Any, prefix: KeyPath, document: Docum
             location = _written(tuple(fault["loc"]), values)
             if fault["type"].startswith("union_tag"):  # the key that chooses a section among several
                 location = (*location, fault["ctx"]["discriminator"].strip("'"))
-            faults.append(str(document.error(prefix + location, _sentence(fault, model, location, values))))
+            sentence = _sentence(fault, model, location, values)
+            word, _, rest = sentence.partition(" ")
+            if fault["type"] == "value_error" and word in _fields(model, location, values):
+                location, sentence = (*location, word), rest  # of a section, which names the key at fault
+            faults.append(str(document.error(prefix + location, sentence)))
         return None
 
 

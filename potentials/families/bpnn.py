@@ -24,7 +24,7 @@ BPNN = "J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007), doi:10.110
 def _functions(
     settings: SymmetryFunctionSettings, frames: Sequence[Atoms], symbols: Sequence[str]
 ) -> SymmetryFunctions:
-    """The symmetry functions of these settings; nothing in them is learnt from the data."""
+    """The symmetry functions of these settings; nothing in them is learned from the data."""
     operators.load()
     return SymmetryFunctions(settings.with_symbols(symbols))
 

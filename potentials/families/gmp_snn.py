@@ -21,7 +21,7 @@ GMP = "X. Lei, A. J. Medford, J. Phys. Chem. Lett. 13, 7911 (2022), doi:10.1021/
 
 
 def _features(settings: GmpSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> GmpFeatures:
-    """The probes of these settings; nothing in them is learnt from the data."""
+    """The probes of these settings; nothing in them is learned from the data."""
     operators.load()
     return GmpFeatures(settings.with_symbols(symbols))
 

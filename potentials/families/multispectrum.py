@@ -34,7 +34,7 @@ DESCRIPTOR: dict[str, Any] = {
 
 
 def multispectrum(settings: MultispectrumSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> Multispectrum:
-    """The multispectrum of these settings; its radial basis and the choice of its terms are learnt from the frames."""
+    """The multispectrum of these settings; its radial basis and the choice of its terms are learned from the frames."""
     operators.load()
     complete = settings.with_symbols(symbols)
     assert isinstance(complete, MultispectrumSettings)

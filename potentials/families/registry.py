@@ -12,6 +12,9 @@ without torch, and a package that does not work breaks nothing but its own famil
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
 from rhopot.potentials.families.family import Family
@@ -76,7 +79,13 @@ def installed_family(name: str) -> Family | None:
 
 
 def _of_others() -> list[EntryPoint]:
-    """Entry points of installed packages."""
+    """Entry points of installed packages; looked for again, in 20 ms, when a package comes or goes."""
+    return _found(tuple((folder, os.stat(folder).st_mtime_ns) for folder in sys.path if os.path.isdir(folder)))
+
+
+@lru_cache(maxsize=1)
+def _found(folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """What importlib finds in these folders, which changed at these times."""
     return list(entry_points(group=GROUP))
 
 

@@ -15,6 +15,6 @@ SCALING = "M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018), doi:10.1
 
 
 def power_spectrum(settings: SoapSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> SoapPowerSpectrum:
-    """The power spectrum of these settings; an optimal radial basis is learnt from the frames."""
+    """The power spectrum of these settings; an optimal radial basis is learned from the frames."""
     operators.load()
     return SoapPowerSpectrum(learn_basis(settings.with_symbols(symbols), frames))

@@ -93,7 +93,7 @@ def _check_pairs(frames: Sequence[Frame], predictions: Sequence[FramePrediction]
 def _errors(pairs: list[tuple[Frame, FramePrediction]], constants: CompositionBaseline | None) -> dict[str, Any]:
     """Errors of one set of frames."""
     table: dict[str, Any] = {"n_frames": len(pairs), "n_atoms": sum(len(frame) for frame, _ in pairs)}
-    energies = [_energy_error(frame, p, constants) for frame, p in pairs if frame.energy is not None]
+    energies = [energy_error(frame, p, constants) for frame, p in pairs if frame.energy is not None]
     _add(table, ENERGY, np.array(energies))
     deviations = [
         p.energy_deviation / len(f) for f, p in pairs if f.energy is not None and p.energy_deviation is not None
@@ -119,7 +119,7 @@ def _errors(pairs: list[tuple[Frame, FramePrediction]], constants: CompositionBa
     return table
 
 
-def _energy_error(frame: Frame, prediction: FramePrediction, constants: CompositionBaseline | None) -> float:
+def energy_error(frame: Frame, prediction: FramePrediction, constants: CompositionBaseline | None) -> float:
     """Error per atom in eV."""
     shift = 0.0 if constants is None else constants.energy(frame.atoms)
     return (prediction.energy + shift - float(frame.energy or 0.0)) / len(frame)

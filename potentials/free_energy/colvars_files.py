@@ -173,7 +173,7 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"'{path}' must be a text file of colvars, got other content ({error})") from error
     if not lines:
-        raise ValueError(f"'{path}' must be a file of colvars, got an empty file; has the run begun?")
+        raise ValueError(f"'{path}' must hold hills or frames, got an empty file; has the run begun?")
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,21 +49,67 @@ def load_hills(
     of periodic variables.
 
     Raises:
-        ValueError: a file that is not one of hills, or files that do not go together.
+        ValueError: a file that is not one of hills, files that do not go together, a hill that stands there twice, or
+            limits or a bias factor that contradict a file.
         OSError: one cannot be read.
     """
     made = []
     for k, path in enumerate(paths):
         system = units_of(path, units)
         if is_plumed(path):
-            made.append(plumed_hills(read_table(path), system))
+            made.append(_told(plumed_hills(read_table(path), system), path, biasfactor, limits or {}))
         else:
             hills = read_hills(path, biasfactor=biasfactor, units=system)
             own = _names_in(colvars[min(k, len(colvars) - 1)], hills) if colvars else ()
             own = own or (tuple(names) if len(names) == len(hills.variables) else ())
             found = [Variable(name, "", (limits or {}).get(name)) for name in own]
             made.append(replace(hills, variables=tuple(found) or hills.variables))
-    return merge_hills(made)
+    merged = _each_once(merge_hills(made))
+    return replace(merged, notes=(*merged.notes, *_left_out(paths)))
+
+
+def _told(hills: Hills, path: Path, biasfactor: float | None, limits: Limits) -> Hills:
+    """Hills with limits of variables of which the file has none."""
+    if biasfactor is not None and not math.isclose(biasfactor, hills.biasfactor):
+        raise ValueError(
+            f"--biasfactor must be that of '{path}', {hills.biasfactor:g}, got {biasfactor:g}; leave it out"
+        )
+    variables = []
+    for variable in hills.variables:
+        told = limits.get(variable.name, variable.limits)
+        if told is not None and variable.limits is not None and not np.allclose(told, variable.limits):
+            raise ValueError(
+                f"--period of {variable.name} must be that of '{path}', {variable.limits[0]:g},{variable.limits[1]:g}, "
+                f"got {told[0]:g},{told[1]:g}; leave it out"
+            )
+        variables.append(replace(variable, limits=told))
+    return replace(hills, variables=tuple(variables))
+
+
+def _each_once(hills: Hills) -> Hills:
+    """The hills; ValueError where one stands in the files twice: its energy would count twice."""
+    rows = np.column_stack([hills.times, hills.centers, hills.sigmas, hills.heights])
+    twice = len(rows) - len(np.unique(rows, axis=0))
+    if twice:
+        raise ValueError(
+            f"hills must stand in the files once each, got {twice} of {len(rows)} again; leave copies such as "
+            "bck.0.HILLS out, and rows that were appended twice"
+        )
+    return hills
+
+
+def _left_out(paths: Sequence[Path]) -> list[str]:
+    """Notes on files of walkers that stand beside those given: HILLS.1 beside HILLS.0."""
+    given = {path.resolve() for path in paths}
+    found = set()
+    for path in paths:
+        stem, dot, number = path.name.rpartition(".")
+        if dot and number.isdigit():
+            same = (each for each in path.parent.glob(f"{glob.escape(stem)}.*") if each.suffix[1:].isdigit())
+            found |= {str(each) for each in same if each.resolve() not in given}
+    return (
+        [f"{', '.join(sorted(found))} of other walkers not among the files: their hills are missing"] if found else []
+    )
 
 
 def _names_in(colvar: ColvarFile, hills: Hills) -> tuple[str, ...]:

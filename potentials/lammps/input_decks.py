@@ -269,5 +269,5 @@ def _box(atoms: Atoms, margin: float) -> None:
 
 
 def number(value: float) -> str:
-    """Shortest form that keeps all 17 digits of a double."""
-    return f"{value:.17g}"
+    """Shortest form that is read as the same double: 0.05, 300, 1e-05."""
+    return repr(float(value)).removesuffix(".0")

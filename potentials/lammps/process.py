@@ -110,7 +110,8 @@ def run_lammps(
         )
     except subprocess.TimeoutExpired as error:
         raise LammpsError(
-            f"LAMMPS must finish within {timeout} s, got no end of {name} in {folder}; give it more time"
+            f"LAMMPS must finish within {timeout} s, got no end of {name} in {folder}; take fewer steps "
+            "or a smaller structure"
         ) from error
     if done.returncode != 0:
         reason = _reason(done.stdout + done.stderr, done.returncode)

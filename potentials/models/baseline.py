@@ -1,4 +1,4 @@
-"""Energies that a model adds to what it has learnt: a constant per element and, where given, a pair potential."""
+"""Energies that a model adds to what it has learned: a constant per element and, where given, a pair potential."""
 
 from collections.abc import Sequence
 

@@ -21,17 +21,17 @@ from rhopot.potentials.models.local_model import LocalModel
 
 
 class CommitteeModel(LocalModel):
-    """Energies from networks, with baseline and members; a subclass defines `learnt`.
+    """Energies from networks, with baseline and members; a subclass defines `learned`.
 
     Args:
         descriptor: what the networks are given (see `Descriptor`).
         networks: with `n_members`, as trained; their parameters are constants from here on.
         baseline: A energies in eV, one per element.
         pair: pair baseline or None.
-        spread: factor g on the members' deviations from their mean.
+        calibration: factor g on the members' deviations from their mean.
 
     Raises:
-        ValueError: a negative spread.
+        ValueError: a negative calibration.
     """
 
     committee: int
@@ -42,33 +42,38 @@ class CommitteeModel(LocalModel):
         networks: Any,
         baseline: Sequence[float],
         pair: nn.Module | None = None,
-        spread: float = 1.0,
+        calibration: float = 1.0,
     ) -> None:
         super().__init__()
-        if not spread >= 0:
-            raise ValueError(f"spread must be a factor of at least 0, got {spread}; 1 leaves the members as they are")
+        if not calibration >= 0:
+            raise ValueError(
+                f"calibration must be a factor of at least 0, got {calibration}; 1 leaves the members as they are"
+            )
         self.descriptor = descriptor
         self.networks = networks.requires_grad_(False)
         self.committee = networks.n_members
         self.baseline = EnergyBaseline(baseline, pair)
-        self.register_buffer("spread", torch.tensor(float(spread), dtype=torch.float64))
-        self.spread: Tensor
+        self.register_buffer("calibration", torch.tensor(float(calibration), dtype=torch.float64))
+        self.calibration: Tensor
 
     @property
     def n_members(self) -> int:
         """Number K of member columns."""
         return self.committee if self.committee > 1 else 0
 
-    def learnt(self, graph: AtomicGraph) -> Tensor:
+    def learned(self, graph: AtomicGraph) -> Tensor:
         """Return the networks' energies (max(K, 1), C) in eV, without baseline; edge vectors of any float type."""
-        raise NotImplementedError("a committee must define learnt")
+        raise NotImplementedError("a committee must define learned")
 
     def energies(self, graph: AtomicGraph, members: bool) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
-        learnt = self.learnt(graph).to(torch.float64).t()
-        fixed = self.baseline(graph).unsqueeze(1)
-        mean = learnt.mean(1, keepdim=True) + fixed
+        return self.columns(self.learned(graph).to(torch.float64).t(), self.baseline(graph), members)
+
+    def columns(self, learned: Tensor, baseline: Tensor, members: bool) -> Tensor:
+        """Return energies (C, 1 + K) in eV, or (C, 1) without members, of the networks' (C, K) and the baseline (C)."""
+        fixed = baseline.unsqueeze(1)
+        mean = learned.mean(1, keepdim=True) + fixed
         if members and self.committee > 1:
-            departures = (learnt + fixed - mean) * self.spread.to(torch.float64)
+            departures = (learned + fixed - mean) * self.calibration.to(torch.float64)
             return torch.cat([mean, mean + departures], dim=1)
         return mean

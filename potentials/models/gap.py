@@ -86,18 +86,18 @@ class GapModel(LocalModel):
         own = with_vectors(graph, graph.edge_vectors.to(self.points.dtype))
         features: Optional[Tensor] = self.features if self.select else None  # noqa: UP045  (TorchScript)
         if self.fused:
-            learnt = self.descriptor.sparse_kernel(
+            learned = self.descriptor.sparse_kernel(
                 own, self.points, self.first_point, self.weights, self.zeta, features, members
             )
         else:
             spectrum = self.descriptor(own)
             if features is not None:
                 spectrum = spectrum.index_select(1, features)
-            learnt = sparse_read_out(
+            learned = sparse_read_out(
                 spectrum, graph.species[graph.centre], self.points, self.first_point, self.weights, self.zeta, members
             )
         fixed = self.baseline(graph)
-        return learnt.to(torch.float64) + fixed[:, None]
+        return learned.to(torch.float64) + fixed[:, None]
 
 
 def _check(points: Sequence[Tensor], weights: Sequence[Tensor], zeta: int, n_elements: int, n_features: int) -> None:

@@ -25,7 +25,7 @@ class LinearModel(LocalModel):
 
     Args:
         descriptor: module with `n_features`, `forward` and `linear` (see `Descriptor`).
-        weights: (A, F, 1 + K) in eV per unit of feature, one set per centre species.
+        weights: (A, F, 1 + K) in eV per unit of feature, one set per center species.
         baseline: A energies in eV, one per element.
         pair: pair baseline or None.
 
@@ -56,6 +56,6 @@ class LinearModel(LocalModel):
     def energies(self, graph: AtomicGraph, members: bool) -> Tensor:
         """Return energies (C, 1 + K) in eV, or (C, 1) without members."""
         own = with_vectors(graph, graph.edge_vectors.to(self.weights.dtype))
-        learnt = self.descriptor.linear(own, self.weights, members)
+        learned = self.descriptor.linear(own, self.weights, members)
         fixed = self.baseline(graph)
-        return learnt.to(torch.float64) + fixed[:, None]
+        return learned.to(torch.float64) + fixed[:, None]

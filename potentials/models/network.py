@@ -43,9 +43,10 @@ class Affine(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
 
-    def forward(self, rows: Tensor, which: int) -> Tensor:
-        """Return the mapped rows (K, n, O) of weight set `which`."""
-        return torch.baddbmm(self.bias[:, which].unsqueeze(1), rows, self.weight[:, which])
+    def forward(self, rows: Tensor, which: int, first: int = 0) -> Tensor:
+        """Return the mapped rows (m, n, O) of weight set `which`, by the m maps from number `first` on."""
+        bias, weight = self.bias.narrow(0, first, rows.shape[0]), self.weight.narrow(0, first, rows.shape[0])
+        return torch.baddbmm(bias[:, which].unsqueeze(1), rows, weight[:, which])
 
 
 class Networks(nn.Module):
@@ -110,27 +111,38 @@ class Networks(nn.Module):
     def forward(self, features: Tensor, species: Tensor) -> Tensor:
         """Return energies (K, C) in eV of centres with features (C, F) or (K, C, F) and species (C)."""
         rows = features.unsqueeze(0).expand(self.n_members, -1, -1) if features.dim() == 2 else features
+        return self._energies(rows, species, 0)
+
+    def member(self, features: Tensor, species: Tensor, k: int) -> Tensor:
+        """Return energies (C) in eV by network k of centres with features (C, F) and species (C).
+
+        Not with batch normalisation, whose statistics are those of all members.
+        """
+        return self._energies(features.unsqueeze(0), species, k)[0]
+
+    def _energies(self, rows: Tensor, species: Tensor, first: int) -> Tensor:
+        """Return energies (m, C) of rows (m, C, F) by the m networks from number `first` on."""
         if self.n_sets == 1:
-            return self._evaluate(rows, 0)
+            return self._evaluate(rows, 0, first)
         order = torch.sort(species, stable=True, dim=0, descending=False)[1]
         ordered = rows.index_select(1, order)
         parts = []
-        first = 0
+        begin = 0
         for which in range(self.n_sets):
             count = int((species == which).sum())
-            parts.append(self._evaluate(ordered.narrow(1, first, count), which))
-            first += count
+            parts.append(self._evaluate(ordered.narrow(1, begin, count), which, first))
+            begin += count
         energies = torch.cat(parts, dim=1)
         return torch.zeros_like(energies).index_copy(1, order, energies)
 
-    def _evaluate(self, features: Tensor, which: int) -> Tensor:
-        """Return energies (K, n) of rows (K, n, F) that belong to one weight set."""
+    def _evaluate(self, features: Tensor, which: int, first: int) -> Tensor:
+        """Return energies (m, n) of rows (m, n, F) that belong to one weight set."""
         rows = features
         if self.is_standardised:
             rows = (features - self.features_mean[which]) * self.features_rate[which]
         for layer, norm in zip(self.layers, self.norms):  # noqa: B905  (TorchScript knows no `strict`)
-            rows = self._activate(norm(layer(rows, which), which))
-        energies = self.output(rows, which).squeeze(2)
+            rows = self._activate(norm(layer(rows, which, first), which))
+        energies = self.output(rows, which, first).squeeze(2)
         return energies if self.is_folded else energies * self.energy_scale + self.energy_shift
 
     def _activate(self, rows: Tensor) -> Tensor:

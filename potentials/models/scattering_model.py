@@ -3,18 +3,8 @@
     E = sum_i e0(a_i) + N (Phi . w + b),        member k: E + g (E_k - E),   E_k with (w_k, b_k)
 
 Phi are the features per atom of the paths that any member uses, w and b averages over the members [1, sec. 4.1]; g is
-the factor that calibrates the standard deviation of the members on the errors of the validation set.
-
-Contract of models of kind `global`:
-
-    prepare(positions, cell, pbc, stretch) -> numbers (P,) float64: what is chosen once per run and kept while the cell
-        changes, so that energies are smooth; here the grids, for edges up to `stretch` times those given
-    forward(positions, species, cell, pbc, prepared, share, n_shares, members) -> (1 + K) float64 in eV, (1) without
-        members; the results of all shares add up. Column 0 is differentiable in positions and cell.
-    member_gradients(positions, species, cell, pbc, prepared, share, n_shares, count) -> (count, N, 3) in eV/A: dE_k/dr
-        of the first `count` members, which costs as much as `count` forwards with gradient.
-    member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, first, count) -> (count, N + 3, 3) in
-        eV/A: the same of `count` members from number `first` on, and below the atoms' rows dE_k/d(cell).
+the factor that calibrates the standard deviation of the members on the errors of the validation set. The model
+obeys the contract of models of kind `global` (`rhopot.export.global_models`); the grids are what is prepared.
 
 In : positions (N, 3) and cell (3, 3) in A, float64; species (N,) int64; pbc (3,) bool
 Range: the structure (a global model). Cost and memory: those of `ScatteringJacobian`; the gradient is made in the
@@ -27,13 +17,14 @@ Without gradients the pass costs a third.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rhopot.potentials.descriptors.scattering import ScatteringJacobian, WaveletScattering
 from rhopot.potentials.descriptors.scattering.grid import GridRule, pack_grid, unpack_grid
+from rhopot.potentials.models.global_model import GlobalModel
 
 
-class ScatteringModel(nn.Module):
+class ScatteringModel(GlobalModel):
     """Energy of a structure from scattering features.
 
     Args:
@@ -41,16 +32,16 @@ class ScatteringModel(nn.Module):
         coefficients: (F, 1 + K) in eV per atom and unit of the feature: average, then members.
         constants: (1 + K) in eV per atom.
         baseline: A energies in eV, one per element.
-        spread: factor g on the members' deviations from their mean.
+        calibration: factor g on the members' deviations from their mean.
 
     Raises:
-        ValueError: arguments for other numbers of features or elements, or a negative spread.
+        ValueError: arguments for other numbers of features or elements, or a negative calibration.
     """
 
     coefficients: Tensor
     constants: Tensor
     baseline: Tensor
-    spread: float
+    calibration: float
     committee: int
 
     def __init__(
@@ -59,7 +50,7 @@ class ScatteringModel(nn.Module):
         coefficients: Tensor,
         constants: Tensor,
         baseline: Sequence[float],
-        spread: float = 1.0,
+        calibration: float = 1.0,
     ) -> None:
         super().__init__()
         if coefficients.shape != (scattering.n_features, len(constants)) or constants.dim() != 1:
@@ -72,15 +63,17 @@ class ScatteringModel(nn.Module):
                 f"baseline must have one energy for each of {', '.join(scattering.settings.symbols)}, "
                 f"got {len(baseline)}; give 0 where there is none"
             )
-        if not spread >= 0:
-            raise ValueError(f"spread must be a factor of at least 0, got {spread}; 1 leaves the members as they are")
+        if not calibration >= 0:
+            raise ValueError(
+                f"calibration must be a factor of at least 0, got {calibration}; 1 leaves the members as they are"
+            )
         self.jacobian = ScatteringJacobian(scattering)
         self.rule = GridRule(scattering.settings)
         self.register_buffer("coefficients", coefficients.detach().to(torch.float64))
         self.register_buffer("constants", constants.detach().to(torch.float64))
         self.register_buffer("baseline", torch.tensor([float(e) for e in baseline], dtype=torch.float64))
         self.committee = int(coefficients.shape[1]) - 1
-        self.spread = float(spread)
+        self.calibration = float(calibration)
 
     @property
     def n_members(self) -> int:
@@ -124,23 +117,8 @@ class ScatteringModel(nn.Module):
             step = step + torch.sum(by_cell * (cell - cell.detach()))
             total = total + n_atoms * step
         if members and self.committee > 0:
-            return torch.cat([total, energies[:1] + self.spread * (energies[1:] - energies[:1])])
+            return torch.cat([total, energies[:1] + self.calibration * (energies[1:] - energies[:1])])
         return total
-
-    def member_gradients(
-        self,
-        positions: Tensor,
-        species: Tensor,
-        cell: Tensor,
-        pbc: Tensor,
-        prepared: Tensor,
-        share: int,
-        n_shares: int,
-        count: int,
-    ) -> Tensor:
-        """Return one share of dE_k/dr (count, N, 3) in eV/A of the first members; never under `torch.no_grad`."""
-        found = self.member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, 0, count)
-        return found[:, : len(species)].contiguous()
 
     def member_derivatives(
         self,
@@ -159,7 +137,7 @@ class ScatteringModel(nn.Module):
         mean = self.coefficients[:, 0]
         parts: list[Tensor] = []
         for k in range(first, first + count):
-            weights = mean + self.spread * (self.coefficients[:, 1 + k] - mean)
+            weights = mean + self.calibration * (self.coefficients[:, 1 + k] - mean)
             _, by_positions, by_cell = self.jacobian(weights, positions, species, cell, pbc, grid, share, n_shares)
             parts.append(torch.cat([by_positions, by_cell]) * len(species))
         return torch.stack(parts)

@@ -86,8 +86,9 @@ def fitted_times(n_frames: int, interval: float, *, ballistic: float, blocks: in
     if last - first + 1 < FEWEST:
         raise ValueError(
             f"trajectory must be long enough for {FEWEST} times between the ballistic time, {ballistic:g} ps, and half "
-            f"a block, got {last * interval:g} ps for half of one of {blocks}; run longer, record more often, or give "
-            "a shorter --ballistic"
+            f"a block, got {last * interval:g} ps for half of one of {blocks}; run longer "
+            f"({blocks * (int(np.ceil((first + FEWEST - 1) / LONGEST)) + 1) * interval:g} ps without what is skipped), "
+            "record more often, or give a shorter --ballistic"
         )
     return first, last
 

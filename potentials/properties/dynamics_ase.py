@@ -246,6 +246,7 @@ class AseRun:
             file.write(csv_row(row))
 
     def _clear(self) -> None:
+        self.files.state.unlink(missing_ok=True)  # of another run, whose files go with it
         self.files.trajectory.unlink(missing_ok=True)
         self.files.stopped.unlink(missing_ok=True)
         self.files.thermo.write_text(",".join(THERMO) + "\n", encoding="utf-8")

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,10 +27,11 @@ Result = TypeVar("Result")
 class Kept:
     """Named results of one task in a folder.
 
-    task: everything the results depend on, as plain values. A folder holds one task.
+    task: everything the results depend on, as plain values. A folder holds one task, from the moment at which its first
+    result is begun.
 
     Raises:
-        ValueError: the folder holds the stages of another task and `overwrite` is false; what differs is named.
+        ValueError: the folder holds another task and `overwrite` is false; what differs is named.
     """
 
     def __init__(self, folder: Path, task: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -78,21 +80,44 @@ class Kept:
     def get(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result:
         """Return the result of a stage, a dataclass `kind` of numbers and arrays or Atoms; computed if it is new."""
         if stage not in self._stages:
-            self._store(stage, plain(compute()))
+            with self._named():
+                found = plain(compute())
+            self._store(stage, found)
         return restored(self._stages[stage], kind)
 
     def attempt(self, stage: str, kind: type[Result], compute: Callable[[], Result]) -> Result | str:
         """`get` of a stage that may fail: the result, or the sentence of its ValueError, which is kept as well."""
         if stage not in self._stages:
             try:
-                self._store(stage, plain(compute()))
+                with self._named():
+                    computed = plain(compute())
             except ValueError as error:
-                self._store(stage, {"failed": str(error)})
+                computed = {"failed": str(error)}
+            self._store(stage, computed)
         found = self._stages[stage]
         return str(found["failed"]) if set(found) == {"failed"} else restored(found, kind)
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the task in its folder before its first result is there: an interrupted one is refused to others, too.
+
+        One that is refused itself leaves nothing.
+        """
+        new = not self._file.exists()
+        if not self._stages:
+            self._write()
+        try:
+            yield
+        except ValueError:
+            if new and not self._stages:
+                self._file.unlink(missing_ok=True)
+            raise
+
     def _store(self, stage: str, value: Any) -> None:
         self._stages[stage] = value
+        self._write()
+
+    def _write(self) -> None:
         write_json(self._file, {"task": self._key, "parts": self._parts, "stages": self._stages})
 
     def _read(self) -> dict[str, Any] | None:

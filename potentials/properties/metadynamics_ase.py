@@ -49,6 +49,19 @@ def begins_anew(folder: Path, metadynamics: Metadynamics) -> str:
     return f"nothing was saved yet: the run begins anew, at step 0{kept}"
 
 
+def refuse_other_state(path: Path, key: str, found: str) -> None:
+    """Refuse to go on with a saved state whose key is that of another run.
+
+    Raises:
+        ValueError: the keys differ.
+    """
+    if found != key:
+        raise ValueError(
+            f"'{path}' must be of a run with the same model, structure, settings and version, got that of another; "
+            "give the options it was begun with, or begin anew with --overwrite"
+        )
+
+
 def walker_files(folder: Path, engine: str, walkers: int) -> list[RunFiles]:
     """Files of each walker's run."""
     names = [engine] if walkers == 1 else [f"{engine}.{k}" for k in range(walkers)]
@@ -78,14 +91,15 @@ def run_metadynamics_in_ase(
         settings: of the run.
         folder: receives the files.
         limits: what ends the run early.
-        key: names the run; a state with another key is not continued.
+        key: names the run; a state with another key is refused with `restart`, else replaced.
         restart: go on from the saved state, where there is one.
         advance: called with the number of steps made.
         say: called with a sentence that tells from where a run with `restart` goes on.
         seconds: between saved states, by default `SECONDS`; the first one is made at once.
 
     Raises:
-        ValueError: see `DynamicsSettings.require`; settings that do not go with the variables, files of others.
+        ValueError: see `DynamicsSettings.require`; settings that do not go with the variables, files or a saved state
+            of others.
     """
     settings.require(starts[0])
     state = _saved(folder / STATE, key) if restart else None
@@ -125,7 +139,7 @@ def _biased(
 
 
 def _saved(path: Path, key: str) -> list[dict[str, Any]] | None:
-    """The saved state of each walker, None where there is none of this run."""
+    """The saved state of each walker, None where there is none; ValueError where it is that of another run."""
     if not path.is_file():
         return None
     arrays = read_arrays(path)
@@ -134,7 +148,9 @@ def _saved(path: Path, key: str) -> list[dict[str, Any]] | None:
         {name.removeprefix(f"{k}:"): value for name, value in arrays.items() if name.startswith(f"{k}:")}
         for k in range(count)
     ]
-    return states if all(str(state["key"]) == key for state in states) else None
+    for state in states:
+        refuse_other_state(path, key, str(state["key"]))
+    return states
 
 
 class _Several:
@@ -150,6 +166,8 @@ class _Several:
         if state is not None and not all(run.restore(each) for run, each in zip(self.runs, state, strict=True)):
             raise ValueError(f"'{path}' must stand beside the trajectories of its run, got none; give --overwrite")
         if state is not None:
+            for observer, each in zip(self.observers, state, strict=True):
+                _require_hills(observer, int(each["hills"]))
             first, has_hills = self.runs[0], self.observers[0].bias.settings.has_hills
             count = sum(observer.deposition.count for observer in self.observers) if has_hills else None
             say(goes_on(first.step_number, first.settings.timestep, count))
@@ -170,12 +188,12 @@ class _Several:
                     self._save(path)
                     saved = time.monotonic()
         if any(ended):
-            for run, each in zip(self.runs, ended, strict=True):
-                if each is not None:
+            for run, end in zip(self.runs, ended, strict=True):
+                if end is not None:
                     run.write_stopped()
         else:
             self._save(path)
-        return [each if each is not None else Ended(self.runs[0].step_number) for each in ended]
+        return [end if end is not None else Ended(self.runs[0].step_number) for end in ended]
 
     def _exchange(self) -> None:
         if len(self.observers) > 1:
@@ -184,6 +202,17 @@ class _Several:
 
     def _save(self, path: Path) -> None:
         arrays: dict[str, Any] = {"walkers": len(self.runs)}
-        for k, run in enumerate(self.runs):
+        for k, (run, observer) in enumerate(zip(self.runs, self.observers, strict=True)):
+            arrays[f"{k}:hills"] = observer.deposition.own_count
             arrays |= {f"{k}:{name}": value for name, value in run.state().items()}
         write_arrays(path, **arrays)
+
+
+def _require_hills(observer: MetadynamicsCalculator, saved: int) -> None:
+    """Refuse to go on with fewer hills, or more, than the saved state had."""
+    found = observer.deposition.own_count
+    if observer.bias.settings.has_hills and found != saved:
+        raise ValueError(
+            f"'{observer.deposition.hills_path}' must hold the {saved} hills up to the saved step, got {found}; bring "
+            "the file back, or begin anew with --overwrite"
+        )

@@ -31,7 +31,14 @@ from rhopot.potentials.plumed_files import read_table
 from rhopot.potentials.properties.dynamics_lammps import run_in_lammps, watched, write_dynamics_input, write_files
 from rhopot.potentials.properties.engine import Advance, silent
 from rhopot.potentials.properties.lammps_engine import LammpsEngine
-from rhopot.potentials.properties.metadynamics_ase import Say, begins_anew, goes_on, quiet, walker_files
+from rhopot.potentials.properties.metadynamics_ase import (
+    Say,
+    begins_anew,
+    goes_on,
+    quiet,
+    refuse_other_state,
+    walker_files,
+)
 
 WALKER = "${w}"  # in an input: the number of a walker
 
@@ -66,17 +73,21 @@ def run_metadynamics_in_lammps(
     """Run, or go on with, biased dynamics of atoms that carry momenta; how each walker ended (see the run in ASE).
 
     Raises:
-        ValueError: see `DynamicsSettings.require`; ranks that cannot be shared by the walkers.
+        ValueError: see `DynamicsSettings.require`; ranks that cannot be shared by the walkers; with `restart`, a saved
+            state of another run.
         LammpsError: LAMMPS stopped for another reason than those that `Ended` knows.
     """
     settings.require(starts[0])
     limits = limits or Limits()
+    known = engine.folder / f"{engine.stem}.run"
+    if restart and known.is_file():
+        refuse_other_state(known, key, known.read_text(encoding="utf-8"))
     if not restart:
         for stem in (engine.stem, *(f"{engine.stem}.{k}" for k in range(metadynamics.walkers))):
             remove_run(engine.folder, stem)
     if metadynamics.walkers == 1:
         start = _Start(engine, metadynamics, settings, say)
-        if restart and not start.saved(key):
+        if restart and not start.saved():
             say(begins_anew(engine.folder, metadynamics))
         try:
             ended = run_in_lammps(
@@ -104,11 +115,10 @@ class _Start:
         self._known = self._logs()
         self._said = False
 
-    def saved(self, key: str) -> bool:
-        """Whether there is a state of this run; without one there is nothing to look for."""
-        known = self.folder / f"{self.stem}.run"
-        found = known.is_file() and known.read_text(encoding="utf-8") == key
-        self._said = not (found and newest_restart(self.folder, self.stem) is not None)
+    def saved(self) -> bool:
+        """Whether there is a state; without one there is nothing to look for."""
+        known = (self.folder / f"{self.stem}.run").is_file()
+        self._said = not (known and newest_restart(self.folder, self.stem) is not None)
         return not self._said
 
     def before(self, advance: Advance) -> Advance:

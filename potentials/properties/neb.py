@@ -33,6 +33,8 @@ from rhopot.potentials.units import MEV_PER_EV, Floats
 IMAGES, FMAX, STEPS = 5, 0.01, 1000
 LEAST_TRANSLATION = 1e-3  # A; of ends against each other, below which it does no harm
 DIP, LEAST_RISE = 1e-3, 1e-4  # eV; what counts as a minimum below the ends, and as a saddle above them
+# What tells another order of identical atoms from hops: A; of the distance to the nearest identical atom; A.
+LEAST_FAR, FAR, NEAR = 3.5, 1.5, 1.0
 REFERENCES = 32  # atoms from which a common translation is looked for
 
 
@@ -191,7 +193,8 @@ def check_ends(initial: Atoms, final: Atoms, images: int) -> None:
     """Refuse end points between which there is no band.
 
     Raises:
-        ValueError: other atoms, cells or constraints, the same structure, or no image between them.
+        ValueError: other atoms, cells or constraints, identical atoms in another order, the same structure, or no image
+            between them.
     """
     if len(initial) != len(final) or (initial.numbers != final.numbers).any():
         raise ValueError("final must hold the same atoms in the same order as initial, got another list; sort it first")
@@ -206,6 +209,38 @@ def check_ends(initial: Atoms, final: Atoms, images: int) -> None:
         raise ValueError(f"images must be 1 or more, got {images}; a band needs an image between its ends")
     if np.abs(matched(initial, final).positions - initial.positions).max() < 1e-2:
         raise ValueError("final must be another structure than initial, got the same; end points relaxed into one")
+    moved = exchanged(initial, final)
+    if moved is not None:
+        row, other, length = moved
+        raise ValueError(
+            f"final must list its atoms in the order of initial, got {final.symbols[row]} {row} {length:.1f} A from "
+            f"its place, where now {final.symbols[other]} {other} is; give each atom of final the number (from 0) of "
+            "the atom of initial in its place"
+        )
+
+
+def exchanged(initial: Atoms, final: Atoms) -> tuple[int, int, float] | None:
+    """An atom that a band would move far (A) although an identical one, the second, ends near its place; else None.
+
+    Far: half the shortest periodic edge, or 1.5 times the distance to the nearest identical atom, but more than
+    `LEAST_FAR`. So neighbors may take each other's places, as in exchanges, rows of hops and rotations of groups.
+    """
+    places = matched(initial, final).positions
+    lengths = np.linalg.norm(places - initial.positions, axis=1)
+    edges = [edge for edge, periodic in zip(initial.cell.lengths(), initial.pbc, strict=True) if periodic]
+    for row in map(int, np.argsort(-lengths)):
+        if lengths[row] <= LEAST_FAR:
+            return None
+        same = np.flatnonzero((initial.numbers == initial.numbers[row]) & (np.arange(len(initial)) != row))
+        if not len(same):
+            continue
+        apart, left = (
+            np.linalg.norm(find_mic(where[same] - initial.positions[row], initial.cell, initial.pbc)[0], axis=1)
+            for where in (initial.positions, places)
+        )
+        if lengths[row] > min(0.5 * min(edges, default=np.inf), FAR * apart.min()) and left.min() < NEAR:
+            return row, int(same[left.argmin()]), float(lengths[row])
+    return None
 
 
 def _constraints(atoms: Atoms) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.build import minimize_rotation_and_translation
 from ase.geometry import find_mic
 from ase.spacegroup.symmetrize import refine_symmetry
 
@@ -107,8 +108,13 @@ def space_group(atoms: Atoms, within: float = SYMMETRY) -> str:
 def largest_distance(first: Atoms, second: Atoms) -> float:
     """Return the largest distance in A between the same atoms of two structures, up to a common translation.
 
-    Fractional coordinates are compared, in the cell of `first`: a change of the cell moves no atom.
+    Fractional coordinates are compared, in the cell of `first`: a change of the cell moves no atom. A structure without
+    periodic directions is rotated onto the other as well: an optimizer may turn it, which changes no energy.
     """
+    if not any(first.pbc) and len(first) > 1:
+        turned = second.copy()
+        minimize_rotation_and_translation(first, turned)
+        return float(np.linalg.norm(turned.positions - first.positions, axis=1).max())
     if not all(first.pbc):
         apart = second.positions - first.positions
         return float(np.linalg.norm(apart - apart.mean(axis=0), axis=1).max())

@@ -9,8 +9,12 @@ from dataclasses import replace
 
 from rhopot.potentials.fitting.targets import Targets
 from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.structures.force_consistency import lint_forces
 from rhopot.potentials.structures.frames import TARGETS, frame_digest
-from rhopot.potentials.structures.stress_consistency import contradiction
+from rhopot.potentials.structures.stress_consistency import contradiction, find_pairs, lint_stress
+from rhopot.potentials.structures.unit_faults import UNITS
+
+CLOSER = "; the labels are fitted all the same, `rhopot data lint` looks closer"
 
 
 def check_config_types(targets: Targets, frames: Iterable[Frame]) -> None:
@@ -66,18 +70,31 @@ def not_fitted(targets: Targets, frames: FrameSet) -> dict[str, int]:
     return {target: count for target, count in counts.items() if count}
 
 
-def wrong_stresses(targets: Targets, frames: FrameSet) -> str:
-    """Return a sentence where stresses that may be left out are not the derivatives of the energies, else "".
+def wrong_stresses(targets: Targets, frames: FrameSet) -> tuple[str, tuple[str, ...]]:
+    """(why stresses are not fitted, "" where they are; notes on stresses and energies that contradict each other).
 
     A constant pressure, as a small plane-wave basis leaves, a wrong sign or a wrong unit is a fault of all stresses of
-    a calculation. Only what is certain counts, see `stress_consistency`; `rhopot data lint` warns of more. `required`
-    stresses are not judged.
+    a calculation. Only what is certain leaves them out, see `stress_consistency`, and `required` stresses are always
+    fitted. What `rhopot data lint` would call an error of those that are fitted is a note.
     """
-    if targets.stress is None or targets.stress.required:
-        return ""
-    fault = contradiction(frames)
-    remedy = "no stresses are fitted; targets.stress.required=true fits them all the same"
-    return f"{fault}: {remedy}" if fault else ""
+    if targets.stress is None or not frames.count("stress"):
+        return "", ()
+    pairs = find_pairs(frames)
+    fault = "" if targets.stress.required else contradiction(frames, pairs)
+    errors = [finding for finding in lint_stress(frames, pairs) if finding.severity == "error"]
+    if fault:
+        errors = [finding for finding in errors if finding.check == UNITS]
+        fault += ": no stresses are fitted; targets.stress.required=true fits them all the same"
+    sentences = [finding.sentence for finding in errors if not finding.frame]
+    single = [finding.frame for finding in errors if finding.frame]
+    if single:
+        sentences.append(f"{len(single)} stresses have the opposite sign of their neighbors' (first: {single[0]})")
+    return fault, tuple(sentence + CLOSER for sentence in sentences)
+
+
+def wrong_forces(frames: FrameSet) -> tuple[str, ...]:
+    """Notes on forces and energies that contradict each other; both are fitted all the same."""
+    return tuple(finding.sentence + CLOSER for finding in lint_forces(frames) if finding.severity == "error")
 
 
 def without_stresses(frames: FrameSet) -> FrameSet:

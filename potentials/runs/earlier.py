@@ -2,8 +2,8 @@
 
 The frames of RUN keep their places in the training and the validation part, their folds and their equations; only those
 of new frames are computed. So that they are equations of one fit, all that RUN took from its data stays as it is:
-descriptor with its learnt basis, sparse points, features and scales, energies per element, repulsion. The model is that
-of a training from scratch on all frames with the same choices.
+descriptor with its learned basis, sparse points, features and scales, energies per element, repulsion. The model is
+that of a training from scratch on all frames with the same choices.
 """
 
 from __future__ import annotations

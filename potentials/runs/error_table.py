@@ -42,9 +42,10 @@ def explanation(errors: dict[str, Any]) -> str:
             "normal errors)."
         )
     if "forces_deviation_rms_mev_per_angstrom" in errors:
+        some, total = errors["n_frames_with_force_deviations"], errors["n_frames"]
+        chosen = "" if some == total else ", chosen evenly among those with forces: these deviations take long"
         sentences.append(
-            "F std, F <1 std, F <2 std: the same for force components (meV/A), in "
-            f"{errors['n_frames_with_force_deviations']} of {errors['n_frames']} frames."
+            f"F std, F <1 std, F <2 std: the same for force components (meV/A), in {some} of {total} frames{chosen}."
         )
     if "forces_within_error" in errors:
         sentences.append(

@@ -10,7 +10,7 @@ Families of kind `global` describe structures, not atoms: one row per frame.
 
     names     (F,)     what each feature is, where the family names them
 
-The descriptor is that of the model file: made from the settings in it, which hold what was learnt from its training
+The descriptor is that of the model file: made from the settings in it, which hold what was learned from its training
 data. A configuration gives the descriptor that a training on these structures would have.
 """
 

@@ -78,7 +78,7 @@ def fit_model(
     if data.earlier is not None:
         equations, config = data.earlier.equations, data.earlier.complete(config)
     made = make_descriptor(family, config.descriptor, () if data.earlier else labelled, data.symbols)
-    if communicator.size > 1:  # what is learnt from data may differ between processors in the last digits
+    if communicator.size > 1:  # what is learned from data may differ between processors in the last digits
         made = make_descriptor(family, communicator.broadcast(made.settings), (), data.symbols)
     config = config.model_copy(update={"descriptor": made.settings})
     descriptor, reach = cast("Descriptor", made), family.reach(made.settings)

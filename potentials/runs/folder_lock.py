@@ -1,8 +1,8 @@
-"""One training at a time in a folder.
+"""One process at a time that writes a folder: a training, a search, a property.
 
 The lock is the kernel's (`flock`) on the file `.lock` of the folder: it ends with the process that holds it, however
-that ends, so a killed training never blocks the next one. On NFS the kernel passes it on to the server and other
-machines respect it, provided the mount supports locks; where the file system has none the training goes on and says so.
+that ends, so a killed process never blocks the next one. On NFS the kernel passes it on to the server and other
+machines respect it, provided the mount supports locks; where the file system has none the process goes on and says so.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def _acquire(folder: Path, option: str) -> tuple[int, str]:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise ValueError(
-                f"output must be a folder that no other training is writing, got '{folder}', in use by "
+                f"output must be a folder that no other process is writing, got '{folder}', in use by "
                 f"{holder or 'another process'}; wait for it or choose another {option}"
             ) from error
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 os.close(descriptor)
                 raise
-            note = f"note: the file system of '{folder}' has no locks ({error.strerror}); start only one training"
+            note = f"note: the file system of '{folder}' has no locks ({error.strerror}); start only one process"
             return descriptor, note
         if _stands(descriptor, path):
             break

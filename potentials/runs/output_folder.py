@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rhopot.export import ModelFileError, read_card
-from rhopot.export.card import installed_version
+from rhopot.export.card_file import installed_version
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.files import reading, remove_partials, write_json, write_text
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS

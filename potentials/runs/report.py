@@ -9,7 +9,6 @@ Details of the fit          all other numbers of the fit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
 from rhopot.potentials.runs.learning_curve import describe_points
 from rhopot.potentials.runs.next_steps import next_steps
+from rhopot.potentials.runs.report_text import angstroms, markdown_table, sentence
 from rhopot.potentials.runs.stability import CRITERION
 
 # Parts of a fit's report that are shown elsewhere: settings, tables and plots of their own, and the error table.
@@ -214,7 +214,9 @@ def _model_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         descriptor = family.descriptor_settings.model_validate(settings["descriptor"])
         reach = family.reach(descriptor)
         if report["kind"] == "local":
-            yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å"
+            layers = int(report["n_layers"])
+            further = f", through {layers} layers of messages from atoms within {layers * reach:g} Å" * (layers > 1)
+            yield "Model", f"sum of atomic energies, each from the neighbors within {reach:g} Å{further}"
         else:
             yield "Model", f"the total energy only (no energies of atoms); reach {reach:.3g} Å"
         yield "Descriptor", angstroms("; ".join(family.describe(descriptor)[1:]))
@@ -400,21 +402,5 @@ def _plain_name(name: str) -> str:
     return f"number of {text[2:]}" if text.startswith("n ") else text
 
 
-def angstroms(text: str) -> str:
-    """The text with Å for the unit A, after numbers, after `eV/` and in brackets."""
-    return re.sub(r"(?<=\d )A(?![\w'])|(?<=eV/)A(?!\w)|(?<=\()A(?=\))", "Å", text)
-
-
 def _several(key: str | Sequence[str]) -> str:
     return key if isinstance(key, str) else ", ".join(key)
-
-
-def sentence(text: str) -> str:
-    """The text with a capital letter and a full stop."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown; bars in cells are escaped."""
-    lines = [list(columns), ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -43,6 +43,7 @@ FRICTION = 0.01  # 1/fs
 # Atoms of a run, by the kind of model: a global one takes a second where a local one takes a millisecond.
 ATOMS = {"local": 96, "global": 32}
 LIGHT = 6.0  # u
+SHORT = 0.5  # of the length that was asked for: runs that end before it do not count as stable
 BLOCK = 20  # time steps between looks
 CRITERION = (
     f"Stable: the energy per atom stays within the range of the training energies ({ENERGY_MARGIN:g} eV/atom below it, "
@@ -89,8 +90,9 @@ class Stability:
         reached = f"{self.picoseconds:.2g} ps"
         if self.picoseconds < 0.999 * self.asked:
             reached += f" (of {self.asked:g} asked for: its processor time was up)"
+        verdict = "stable for" if self.picoseconds >= SHORT * self.asked else "too short to tell: nothing ran away in"
         return (
-            f"{what}: stable for {reached}; mean temperature {self.mean_temperature:.0f} K, "
+            f"{what}: {verdict} {reached}; mean temperature {self.mean_temperature:.0f} K, "
             f"energies {self.lowest_energy:+.3f} to {self.highest_energy:+.3f} eV/atom, "
             f"shortest distance {self.closest:.2f} times the shortest in the training data"
         )
@@ -226,6 +228,12 @@ def training_structures(card: ModelCard) -> list[Atoms]:
             atoms.calc = SinglePointCalculator(atoms, forces=np.array(one["forces"]))
         found.append(atoms)
     return found
+
+
+def training_molecule(card: ModelCard) -> Atoms | None:
+    """The largest of the training structures in the model file, if there are some and none of them is periodic."""
+    known = training_structures(card)
+    return max(known, key=len) if known and not any(atoms.pbc.any() for atoms in known) else None
 
 
 def run_hot_dynamics(

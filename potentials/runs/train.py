@@ -82,6 +82,8 @@ def run_training(
             console.print(f"{folder} is finished: nothing to resume")
             return
         data = read(config)
+        if data.earlier is not None and not resume:
+            _ = data.earlier.equations  # refused where there are none, before it is said that they are kept
         _describe(config, data, console)
         if communicator.rank == 0:
             open_folder(folder, config, data, resume, words)
@@ -244,7 +246,7 @@ def _completed(settings: RunConfig, card: ModelCard) -> RunConfig:
 
 
 def _filled(given: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings whose nulls are those found; learnt arrays stay in the model file, and are learnt again."""
+    """Return settings whose nulls are those found; learned arrays stay in the model file, and are learned again."""
     filled = {}
     for name, value in given.items():
         known = found[name]
@@ -273,6 +275,7 @@ def _report(
     return {
         "family": settings.family,
         "kind": card.kind,
+        "n_layers": card.n_layers,
         "symbols": list(card.symbols),
         "errors": errors,
         "free_atoms": free_atoms,

@@ -17,6 +17,7 @@ from rhopot.potentials.runs.data_checks import (
     not_fitted,
     overlap,
     without_stresses,
+    wrong_forces,
     wrong_stresses,
 )
 from rhopot.potentials.runs.earlier import Earlier, check_same, find_earlier, new_frames, together
@@ -119,13 +120,20 @@ def _appended(
         together(before.train, train),
         together(before.validation, held_out),
         before.symbols,
-        f"{before.split}; {len(held_out)} {'appended' if read.given is None else 'given'}",
+        before.split + _added(held_out, read.given),
         before.refit_on_validation and read.given is None,
         (note, *dict.fromkeys((*before.notes[before.earlier is not None :], *read.notes))),
         dict(Counter(before.not_fitted) + Counter(read.not_fitted)),
         before.wrong_stresses or read.wrong,
         earlier,
     )
+
+
+def _added(held_out: FrameSet, given: FrameSet | None) -> str:
+    """What is said of validation frames that are added to those of the earlier training."""
+    if not len(held_out):
+        return ""
+    return f"; {len(held_out)} of them added{'' if given is None else ' from data.validation'}"
 
 
 def _split_some(frames: FrameSet, config: RunConfig, before: TrainingSet) -> tuple[FrameSet, FrameSet]:
@@ -187,17 +195,19 @@ def _read(
     notes = left_out(config.targets, train)
     unused = not_fitted(config.targets, train)
     train = config.targets.kept(train)
-    wrong = wrong_stresses(config.targets, train)
+    wrong, doubts = wrong_stresses(config.targets, train)
     if wrong:
         train, given = without_stresses(train), None if given is None else without_stresses(given)
     train.require(config.targets.required, instead=", or leave it out with targets.{}=null")
     train.require_any(config.targets.fitted)
     train, unlabelled = labelled(train)
-    return _Read(train, given, (*notes, *((wrong,) if wrong else ()), *unlabelled), unused, wrong)
+    return _Read(
+        train, given, (*notes, *((wrong,) if wrong else ()), *wrong_forces(train), *doubts, *unlabelled), unused, wrong
+    )
 
 
 def split_validation(frames: FrameSet, config: RunConfig, least: int = FEWEST_ERRORS) -> tuple[FrameSet, FrameSet]:
-    """Training and validation part, this of at least `least` frames drawn one by one.
+    """Training and validation part, this of at least `least` frames drawn one by one (of few, half of them).
 
     Isolated atoms, which fix energies per element, always train.
     """
@@ -207,7 +217,7 @@ def split_validation(frames: FrameSet, config: RunConfig, least: int = FEWEST_ER
     if split.by == "group":
         validation = split_groups(others, split.fraction, config.seed)[1]
     else:
-        fraction = min(max(split.fraction, least / len(others)), 0.5)
+        fraction = max(split.fraction, min(least / len(others), 0.5))
         validation = split_fraction(others, fraction, config.seed)[1]
     held_out = {id(frame) for frame in validation}
     return frames.subset([row for row, frame in enumerate(frames) if id(frame) not in held_out]), validation

@@ -11,7 +11,9 @@
 | energies  | residuals per atom from a per-element fit, far outside the range of their config_type | warning |
 | sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
 | free atoms| elements of which no frame holds an isolated atom | info |
-| stress    | sign, unit and offset of stresses against the energies (module `work`) | error or warning |
+| forces    | sign and unit of forces against the energies (module `force_consistency`) | error |
+| stress    | sign, unit and offset of stresses against the energies (module `stress_consistency`) | error or warning |
+| units     | energies per atom, energies or lengths in other units, by the work of forces and stresses | error |
 
 Checks on energies are statistics and say so: they point at frames to look at, not at proven faults.
 """
@@ -27,6 +29,7 @@ import numpy as np
 from rhopot.potentials.graph.neighbours import find_edges
 from rhopot.potentials.structures.composition import fit_baseline, missing_isolated_atoms
 from rhopot.potentials.structures.findings import DataFinding, by_severity
+from rhopot.potentials.structures.force_consistency import lint_forces
 from rhopot.potentials.structures.frames import TARGETS, Frame, FrameSet, frame_digest
 from rhopot.potentials.structures.keys import ALIASES, names_of
 from rhopot.potentials.structures.stress_consistency import lint_stress
@@ -49,7 +52,7 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[DataFinding]:
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
     checks: tuple[Callable[[FrameSet], Iterable[DataFinding]], ...]
-    checks = (_distances, _fixed, _energies, _sources, _free_atoms, lint_stress)
+    checks = (_distances, _fixed, _energies, _sources, _free_atoms, lint_forces, lint_stress)
     findings += _targets(frames)
     if test is not None:
         findings += _targets(test, "test ")

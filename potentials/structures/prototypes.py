@@ -35,7 +35,7 @@ def prototype(name: str, symbols: Sequence[str], lattice: float | None = None) -
     """Primitive cell of a crystal by the name of its structure.
 
     name: one of `PROTOTYPES`; symbols: one element, or two for crystals of two; lattice: lattice constant in A (by
-    default a guess from covalent radii, a few per cent off, to be relaxed).
+    default a guess from covalent radii, up to 30 % off: `properties.first_lattice` finds where to relax from).
 
     Raises:
         ValueError: an unknown name, another number of elements, something that is no element.

@@ -11,6 +11,7 @@ weighted by 1 / |w|:
 
     scale near +1   the stresses are what their name says        near -1   they are virials or pressures in disguise
     near 0.006      they are in GPa                              offset     a constant pressure, as a small basis leaves
+    near 0.037      the energies are in Hartree; `unit_faults` lists these factors
 
 One frame with the wrong sign is found by the votes of its pairs: of the four choices (+-s_A, +-s_B), the one that
 fits must fit much better than the rest to count. Frames without such a partner (one cell, one volume, molecular
@@ -19,22 +20,26 @@ dynamics at constant volume) cannot be tested at all, and the summary says so.
 The expansion leaves errors of third order, which grow with the stiffness and look like a pressure. What a training
 acts upon (`contradiction`) therefore rests on pairs without displacements, and on an offset without which they do not
 fit and that small and large strains agree on: that of a small basis is constant, that of the expansion grows with the
-square.
+square. Fewer such pairs (`DECIDING_PAIRS`) of a few frames may lie on a line by chance: a training then fits the
+stresses and prints the sentence of `lint_stress` as a note. So it does where the energies or the lengths are the likely
+fault, which to leave out the stresses would not mend.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import Floats, Frame, FrameSet
+from rhopot.potentials.structures.unit_faults import STRESSES, UNITS, is_sound, wrong_energies, wrong_unit
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 LARGEST_STRAIN = 0.06
+LEAST_STRAIN = 1e-6  # below it the cell is the same
 LARGEST_DISPLACEMENT = 0.15  # A, of any atom
 LEAST_WORK = 1e-3  # eV/atom: below it the third-order error and rounding speak
 LARGEST_FORCE_SHARE = 0.5  # of the work of the stresses: beyond it the displacements dominate the error
@@ -42,6 +47,7 @@ PARTNERS = 12  # pairs per frame, nearest in volume
 LEAST_PAIRS = 4
 LEAST_VOTES = 3
 ROBUST_ITERATIONS = 20
+NOISY = 0.5  # relative residual beyond which labels are of no use
 RELIABLE = 0.15  # relative residual of the line below which single frames are accused
 DECISIVE = 0.35  # the best choice of signs leaves less than this share of the smaller work
 # What a contradiction is decided upon: pairs with displacements below this (A), this many, this residual; offsets that
@@ -52,6 +58,7 @@ DECIDING_RESIDUAL = 0.08
 DECIDING_OFFSET = 1.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
 EXPLAINED = 3.0
 SAME_OFFSET = 1.2
+NEEDED = 1.2  # an offset that lowers the residual by less is none
 OFFSET_REPORTED = 0.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
 
 
@@ -61,6 +68,7 @@ class StrainedPair:
 
     displacement: the largest of an atom, in A
     strain: norm of the strain between them
+    n_atoms: of either frame
     """
 
     a: int
@@ -72,6 +80,7 @@ class StrainedPair:
     dilation: float
     displacement: float
     strain: float
+    n_atoms: int
 
 
 def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
@@ -106,6 +115,7 @@ def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
         dilation=volumes[1] - volumes[0],
         displacement=float(np.abs(displacement).max()),
         strain=float(np.linalg.norm(logarithmic)),
+        n_atoms=len(left),
     )
 
 
@@ -118,9 +128,12 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
     pairs = []
     for members in families.values():
         members.sort(key=lambda i: frames[i].atoms.get_volume())
+        cells = np.stack([frames[i].atoms.cell.array for i in members])
         for place, a in enumerate(members):
             found = 0
-            for b in members[place + 1 :]:
+            change = np.abs(np.linalg.solve(cells[place], cells[place + 1 :]) - np.eye(3)).max(axis=(1, 2))
+            near = (change > LEAST_STRAIN) & (change < 2.0 * LARGEST_STRAIN)  # at once: most pairs of a trajectory go
+            for b in (members[place + 1 + k] for k in np.flatnonzero(near)):
                 pair = strained_pair(frames, a, b)
                 if pair is None:
                     continue
@@ -134,8 +147,8 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
     return pairs
 
 
-def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
-    """Findings on stresses, by config_type and by frame."""
+def lint_stress(frames: FrameSet, compared: Sequence[StrainedPair] | None = None) -> Iterable[DataFinding]:
+    """Findings on stresses, by config_type and by frame; `compared`: the pairs, where they are known."""
     by_type: dict[str, list[int]] = defaultdict(list)
     for i, frame in enumerate(frames):
         if frame.stress is not None:
@@ -143,7 +156,7 @@ def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
     if not by_type:
         return
     pairs: dict[str, list[StrainedPair]] = defaultdict(list)
-    for pair in find_pairs(frames):
+    for pair in find_pairs(frames) if compared is None else compared:
         pairs[frames[pair.a].config_type].append(pair)
     for config_type, members in by_type.items():
         if _are_all_zero([frames[i] for i in members]):
@@ -157,17 +170,20 @@ def lint_stress(frames: FrameSet) -> Iterable[DataFinding]:
             yield DataFinding("info", "stress", "", sentence)
             continue
         (scale, offset, residual), flipped = _without_flipped(pairs[config_type])
-        if residual < RELIABLE and 0.5 < scale < 2.0:
+        if residual < RELIABLE and is_sound(scale):
             for i in sorted(flipped):
                 sentence = "stress contradicts the energies of its neighbours, with the opposite sign it would fit"
                 yield DataFinding("error", "stress", frames[i].name, sentence)
-        yield _line(config_type, len(pairs[config_type]), scale, offset, residual)
+        yield _line(config_type, pairs[config_type], scale, offset, residual)
 
 
-def contradiction(frames: FrameSet) -> str:
-    """Return a sentence where stresses are certainly not the derivatives of the energies, else ""."""
+def contradiction(frames: FrameSet, known: Sequence[StrainedPair] | None = None) -> str:
+    """Return a sentence where stresses are certainly not the derivatives of the energies, and at fault, else "".
+
+    known: the pairs, where they are known
+    """
     pairs: dict[str, list[StrainedPair]] = defaultdict(list)
-    for pair in find_pairs(frames):
+    for pair in find_pairs(frames) if known is None else known:
         if pair.displacement <= STILL:
             pairs[frames[pair.a].config_type].append(pair)
     for config_type in sorted({frame.config_type for frame in frames}):
@@ -177,11 +193,11 @@ def contradiction(frames: FrameSet) -> str:
         if len(compared) < DECIDING_PAIRS:
             continue
         scale, offset, residual = fit_line(compared)
-        finding = _line(config_type, len(compared), scale, offset, residual)
-        if residual > DECIDING_RESIDUAL or finding.severity == "info":
+        finding = _line(config_type, compared, scale, offset, residual)
+        if residual > DECIDING_RESIDUAL or finding.severity == "info" or finding.check == UNITS:
             continue
         large = abs(offset) >= DECIDING_OFFSET
-        if not 0.5 < scale < 2.0 or (large and _is_constant_offset(compared, scale, offset)):
+        if not is_sound(scale) or (large and _is_constant_offset(compared, scale, offset)):
             return finding.sentence
     return ""
 
@@ -194,7 +210,7 @@ def _is_constant_offset(pairs: list[StrainedPair], scale: float, offset: float) 
     halves = ordered[first:half], ordered[half:]
     if min(map(len, halves)) < LEAST_PAIRS:
         return False
-    small, large = (fit_line(part)[1] for part in halves)
+    small, large = (_least_deviations(part, offset=True)[1] for part in halves)
     needed = _residual(ordered[first:], scale, 0.0) > EXPLAINED * _residual(ordered[first:], scale, offset)
     return needed and small * large > 0 and max(abs(small), abs(large)) <= SAME_OFFSET * min(abs(small), abs(large))
 
@@ -210,16 +226,31 @@ def _all_zero(config_type: str) -> str:
 
 
 def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
-    """(scale, offset in eV/A^3, relative residual) of d = scale w + offset V tr(eps), robust to a minority of pairs."""
+    """(scale, offset in eV/A^3, relative residual) of d = scale w + offset V tr(eps), robust to a minority of pairs.
+
+    The offset is zero where a line without it is about as close: at nearly one pressure both do the same work.
+    """
+    scale, offset = _least_deviations(pairs, offset=True)
+    (scale_alone,) = _least_deviations(pairs, offset=False)
+    both, alone = _residual(pairs, scale, offset), _residual(pairs, scale_alone, 0.0)
+    return (scale, offset, both) if alone > NEEDED * both else (scale_alone, 0.0, alone)
+
+
+def with_total_energies(pairs: Sequence[StrainedPair]) -> list[StrainedPair]:
+    """Return the pairs with the energies that were meant where the labels are energies per atom."""
+    return [replace(p, energy=p.n_atoms * (p.energy + p.force_work) - p.force_work) for p in pairs]
+
+
+def _least_deviations(pairs: list[StrainedPair], offset: bool) -> tuple[float, ...]:
+    """Scale and, where asked for, offset of the line."""
     d, w, volume, weight = _columns(pairs)
-    rows = np.stack([w, volume], axis=1) * weight[:, None]
+    rows = np.stack([w, volume] if offset else [w], axis=1) * weight[:, None]
     target = d * weight
     trust = np.ones(len(pairs))
     for _ in range(ROBUST_ITERATIONS):  # least absolute deviations by reweighting
         solution = np.linalg.lstsq(rows * trust[:, None], target * trust, rcond=1e-8)[0]
         trust = 1.0 / np.sqrt(np.maximum(np.abs(rows @ solution - target), 1e-3))
-    scale, offset = map(float, solution)
-    return scale, offset, _residual(pairs, scale, offset)
+    return tuple(map(float, solution))
 
 
 def _residual(pairs: list[StrainedPair], scale: float, offset: float) -> float:
@@ -238,21 +269,21 @@ def _columns(pairs: list[StrainedPair]) -> tuple[Floats, Floats, Floats, Floats]
     return d, w, volume, weight
 
 
-def _line(config_type: str, n_pairs: int, scale: float, offset: float, residual: float) -> DataFinding:
+def _line(config_type: str, pairs: Sequence[StrainedPair], scale: float, offset: float, residual: float) -> DataFinding:
     """Finding from the fitted line of one config_type."""
     where = f"stresses of config_type {config_type}"
-    measured = f"(energy = {scale:.3g} x work of the stresses, {n_pairs} pairs, residual {residual:.0%})"
-    in_gpa = 0.5 < scale * GPA_PER_EV_PER_CUBIC_ANGSTROM < 2.0
+    measured = f"(energy = {scale:.3g} x work of the stresses, {len(pairs)} pairs, residual {residual:.0%})"
     gpa = -offset * GPA_PER_EV_PER_CUBIC_ANGSTROM
-    if residual > 0.5:
+    if residual > NOISY:
+        meant = fit_line(with_total_energies(pairs))
+        if meant[2] < RELIABLE and is_sound(meant[0]):  # of structures of several sizes, with no factor in common
+            return wrong_energies(config_type, "energies per atom", measured)
         return DataFinding(
             "warning", "stress", "", f"{where} do not follow the energies {measured}; noisy or unconverged"
         )
-    if -2.0 < scale < -0.5:
-        return DataFinding("error", "stress", "", f"{where} have the wrong sign, tensile must be positive {measured}")
-    if not 0.5 < scale < 2.0:
-        unit = "in GPa, not in eV/A^3" if in_gpa else "not in eV/A^3"
-        return DataFinding("error", "stress", "", f"{where} are {unit} {measured}")
+    if not is_sound(scale):
+        n_atoms = int(np.median([pair.n_atoms for pair in pairs]))
+        return wrong_unit(STRESSES, config_type, n_atoms, scale, measured)
     if abs(offset) > OFFSET_REPORTED:
         sense = "tensile" if gpa > 0 else "compressive"
         sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}"

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rhopot.export.card import installed_version
+from rhopot.export.card_file import installed_version
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.files import finite, remove_partials, write_json
 from rhopot.potentials.runs.folder_lock import NAME as LOCK

@@ -38,7 +38,7 @@ from rhopot.potentials.lammps.input_decks import (
 from rhopot.potentials.lammps.pair_style import PairStyle
 from rhopot.potentials.lammps.process import LammpsRun, read_dump, run_lammps
 from rhopot.potentials.properties.md import energy_drift
-from rhopot.potentials.runs.stability import training_structures
+from rhopot.potentials.runs.stability import training_molecule
 from rhopot.potentials.structures.prototypes import enlarged, sample_structure
 from rhopot.potentials.units import LAMMPS_VOIGT, MEV_PER_EV, from_voigt
 from rhopot.potentials.verification.finite_differences import numerical_forces, numerical_stress
@@ -99,16 +99,16 @@ class CheckResult:
 def structure_for(card: ModelCard, atoms: Atoms | None = None, name: str = "structure") -> Atoms:
     """The structure that a check compares: `atoms`, or a crystal of the model's elements.
 
-    In place of the crystal, global models of molecules get the largest of the training structures in their file.
+    In place of the crystal, models of molecules get the largest of the training structures in their file.
 
     A periodic structure with few atoms is repeated, so that it can move and be divided among ranks.
 
     Raises ValueError, with `name`, for one that is not periodic and has one atom.
     """
     if atoms is None:
-        known = training_structures(card) if card.kind == "global" else []
-        if known and not any(each.pbc.any() for each in known):
-            return max(known, key=len)
+        molecule = training_molecule(card)
+        if molecule is not None:
+            return molecule
         return sample_structure(card.symbols, min_atoms=ATOMS[card.kind])
     if len(atoms) < FEWEST and not atoms.pbc.any():
         raise ValueError(

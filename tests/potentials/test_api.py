@@ -65,7 +65,7 @@ def test_evaluate_gives_the_numbers_of_the_command(run: Any, tmp_path: Path) -> 
     numbers = tmp_path / "errors.json"
     assert main(["evaluate", str(run.model_file), str(UNSEEN), "--json", str(numbers)]) == 0
     expected = json.loads(numbers.read_text())
-    for model in (run, run.model, str(run.model_file)):
+    for model in (run, run.model, str(run.model_file), run.calculator()):
         assert evaluate(model, ase.io.read(UNSEEN, ":")) == expected
     atoms = ase.io.read(UNSEEN, ":2")
     for one in atoms:

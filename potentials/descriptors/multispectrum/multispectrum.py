@@ -29,7 +29,7 @@ class Multispectrum(nn.Module):
     """Multispectra of atomic environments, from edges to features.
 
     Args:
-        settings: settings, with `symbols`, a learnt basis and sizes (`learn`).
+        settings: settings, with `symbols`, a learned basis and sizes (`learn`).
         reference: True uses the plain PyTorch operators, which differentiate to any order; a GPU has only them.
 
     Attributes:
@@ -38,7 +38,7 @@ class Multispectrum(nn.Module):
         species_channel: (A,) channel block of each species.
 
     Raises:
-        ValueError: settings that have not been learnt from data.
+        ValueError: settings that have not been learned from data.
     """
 
     reference: Final[bool]
@@ -57,7 +57,7 @@ class Multispectrum(nn.Module):
     def __init__(self, settings: MultispectrumSettings, reference: bool = False) -> None:
         super().__init__()
         if settings.sizes is None:
-            raise ValueError("sizes must be learnt from data first, got none; use learn(settings, frames)")
+            raise ValueError("sizes must be learned from data first, got none; use learn(settings, frames)")
         soap = build_table(settings, settings.l_max)
         terms = choose_terms(
             np.array(settings.sizes),
@@ -120,15 +120,15 @@ def learn(settings: MultispectrumSettings, frames: Sequence[ase.Atoms]) -> Multi
     if settings.sizes is not None:
         return settings
     covariance = density_covariance(settings, frames)
-    learnt = learn_basis(settings, frames, covariance)
-    assert isinstance(learnt, MultispectrumSettings)
+    learned = learn_basis(settings, frames, covariance)
+    assert isinstance(learned, MultispectrumSettings)
     n_species, n = covariance.n_species, covariance.n_radial
     blocks = covariance.values.reshape(-1, n_species, n, n_species, n)
     degrees = 2.0 * np.arange(settings.l_max + 1) + 1.0
-    u = coupling_of(learnt, settings.l_max)
+    u = coupling_of(learned, settings.l_max)
     if settings.species_mode == "mixed":
         square = np.einsum("lqan,lanbm,lqbm->lq", u, blocks, u)
     else:
         square = np.einsum("lqan,lanam,lqam->laq", u, blocks, u).reshape(len(degrees), -1)
     sizes = np.sqrt(np.maximum(square, 0.0) / degrees[:, None])
-    return learnt.model_copy(update={"sizes": tuple(tuple(float(x) for x in row) for row in sizes)})
+    return learned.model_copy(update={"sizes": tuple(tuple(float(x) for x in row) for row in sizes)})

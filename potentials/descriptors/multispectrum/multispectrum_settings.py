@@ -13,7 +13,7 @@ class MultispectrumSettings(SoapSettings):
     n_max: int = Field(16, ge=1, le=24)
     """Primitive radial functions of each species."""
     optimal_basis: OptimalBasis | None = OptimalBasis(q_max=8)
-    """Contraction of the primitive functions, learnt from the training data; null: they are used as they are."""
+    """Contraction of the primitive functions, learned from the training data; null: they are used as they are."""
     n_two: int | None = Field(None, ge=0)
     """Invariants of order 2 that are kept, those of the largest channels; null: all."""
     n_three: int = Field(1000, ge=0)

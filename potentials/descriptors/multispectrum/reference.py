@@ -38,7 +38,7 @@ def multispectrum_linear(
     """Return energies linear in the invariants, e[i, k] = sum_f p[i, f] weights[a_i, f, k]: (C, 1+K).
 
     Args:
-        weights: (A, F, 1+K), one set per centre species; (1, F, 1+K) is one set for all.
+        weights: (A, F, 1+K), one set per center species; (1, F, 1+K) is one set for all.
         members: False keeps column 0 alone: (C, 1).
     """
     features = graph_multispectrum(graph, table, terms)

@@ -73,7 +73,7 @@ def density_covariance(
         ValueError: no frames.
     """
     if len(frames) == 0:
-        raise ValueError("an optimal basis needs structures to be learnt from, got none; give training data")
+        raise ValueError("an optimal basis needs structures to be learned from, got none; give training data")
     table = primitive_table(settings, settings.l_max)
     width = len(settings.symbols) * settings.n_max
     total, count = np.zeros((settings.l_max + 1, width, width)), 0
@@ -140,7 +140,7 @@ def residual_variances(
 def learn_basis(
     settings: SoapSettings, frames: Sequence[ase.Atoms], covariance: DensityCovariance | None = None
 ) -> SoapSettings:
-    """Return complete settings: contraction or pseudo-species learnt from `frames` where asked for and not yet known.
+    """Return complete settings: contraction or pseudo-species learned from `frames` where asked for and not yet known.
 
     covariance: that of the frames, where it is known already
 
@@ -149,7 +149,7 @@ def learn_basis(
             the primitive basis has.
     """
     basis = settings.optimal_basis
-    if basis is None and settings.pseudo_species == "learnt" and settings.pseudo_weights is None:
+    if basis is None and settings.pseudo_species == "learned" and settings.pseudo_weights is None:
         found = covariance or density_covariance(settings, frames)
         weights = weights_by_variance(found.values, found.n_species, settings.n_pseudo)
         return settings.model_copy(update={"pseudo_weights": tuple(map(tuple, weights.tolist()))})

@@ -1,4 +1,4 @@
-"""Density coefficients in the primitive basis, which contractions of it are learnt from."""
+"""Density coefficients in the primitive basis, which contractions of it are learned from."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ so that the number of features grows with B and not with the number of elements 
     kappa = sum_b lambda_b v_b v_b^T,  kappa_ab = exp(-(d_a - d_b)^2 / (2 s^2)),   W_ba ~ sqrt(lambda_b) v_b(a)
 
 with covalent radii d and s = 0.3 A, elements of like size being alike, columns of W of norm one, so that the density of
-every element counts the same; or learnt: the orthonormal rows that keep most of the density's variance over a data set,
-the eigenvectors of the largest eigenvalues of
+every element counts the same; or learned: the orthonormal rows that keep most of the variance of the density over a
+data set, the eigenvectors of the largest eigenvalues of
 
     S_ab = sum_l sum_n C^l_{(an),(bn)}           C: covariance of the density [1, eq. 2.6], see `optimal_basis`
 

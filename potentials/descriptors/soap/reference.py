@@ -74,7 +74,7 @@ def soap_linear(graph: AtomicGraph, table: RadialTable, weights: Tensor, members
     """Return energies linear in the power spectrum: e[i, k] = sum_f p[i, f] weights[a_i, f, k].
 
     Args:
-        weights: (A, F, 1+K), one set per centre species; (1, F, 1+K) is one set for all.
+        weights: (A, F, 1+K), one set per center species; (1, F, 1+K) is one set for all.
         members: False keeps column 0 alone.
 
     Returns:

@@ -23,7 +23,7 @@ class OptimalBasis(BaseModel):
     pcovr_mixing: float | None = Field(default=None, ge=0, le=1)
     """Weight of variance at degree 0, the rest is that of the energies (`supervised_basis`); null or 1: PCA. [1]"""
     contraction: Contraction | None = None
-    """U (L+1, Q, A, N) of the primitive functions; null: learnt from the training data. [1]"""
+    """U (L+1, Q, A, N) of the primitive functions; null: learned from the training data. [1]"""
 
     @model_validator(mode="after")
     def _some_size(self) -> Self:
@@ -59,12 +59,12 @@ class SoapSettings(LocalDescriptorSettings):
     """separate: radial functions of each species; mixed: those of pseudo-species, or of an optimal basis for all."""
     n_pseudo: int = Field(2, ge=1)
     """Pseudo-species of the mixed mode; not used with an optimal basis, which mixes the species itself."""
-    pseudo_species: Literal["radii", "learnt"] = "radii"
+    pseudo_species: Literal["radii", "learned"] = "radii"
     """Pseudo-species join elements of like covalent radius, or keep most of the variance of the training data."""
     pseudo_weights: tuple[tuple[float, ...], ...] | None = None
-    """Weights (B, A) of the elements in learnt pseudo-species; null: from the training data. [1]"""
+    """Weights (B, A) of the elements in learned pseudo-species; null: from the training data. [1]"""
     optimal_basis: OptimalBasis | None = None
-    """Contraction of the n_max primitive functions, learnt from the training data; null: they are used as they are."""
+    """Contraction of the n_max primitive functions, learned from the training data; null: they are used as they are."""
     tolerance: float = Field(1e-9, gt=0, lt=1e-2)
     """Largest error of the tabulated radial functions, relative to each function's maximum. [1]"""
 
@@ -75,10 +75,10 @@ class SoapSettings(LocalDescriptorSettings):
                 f"density_width must be at least a hundredth of the cutoff ({self.cutoff:g} A), got "
                 f"{self.density_width:g}; use density: delta for points"
             )
-        if self.pseudo_species == "learnt" and (self.species_mode == "separate" or self.optimal_basis is not None):
+        if self.pseudo_species == "learned" and (self.species_mode == "separate" or self.optimal_basis is not None):
             found = "species_mode: separate" if self.species_mode == "separate" else "an optimal basis"
             raise ValueError(
-                f"pseudo_species must be radii where no pseudo-species are used, got learnt with {found}; write "
+                f"pseudo_species must be radii where no pseudo-species are used, got learned with {found}; write "
                 "species_mode: mixed and optimal_basis: null"
             )
         return self
@@ -111,12 +111,12 @@ class SoapSettings(LocalDescriptorSettings):
         if self.pseudo_species == "radii":
             return f"{count} by covalent radii"
         if self.pseudo_weights is None:
-            return f"{count} learnt from the training data"
+            return f"{count} learned from the training data"
         rows = (
             " ".join(f"{weight:+.2f} {symbol}" for weight, symbol in zip(row, self.symbols, strict=True))
             for row in self.pseudo_weights
         )
-        return f": learnt pseudo-species {', '.join(rows)}"
+        return f": learned pseudo-species {', '.join(rows)}"
 
     def _describe_contraction(self, basis: OptimalBasis, primitive: str) -> str:
         """Say how the primitive functions are contracted."""

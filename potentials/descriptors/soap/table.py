@@ -50,7 +50,7 @@ def build_table(settings: SoapSettings, l_max: int, coupling: np.ndarray | None 
     """Return the table of `settings` to degree `l_max`, contracted by `coupling` or by the default of its species mode.
 
     Raises:
-        ValueError: no symbols, a coupling of another shape, or an optimal basis that has not been learnt.
+        ValueError: no symbols, a coupling of another shape, or an optimal basis that has not been learned.
     """
     if not settings.symbols:
         raise ValueError("symbols must name at least one element, got none; use settings.with_symbols([...])")
@@ -68,12 +68,12 @@ def coupling_of(settings: SoapSettings, l_max: int) -> np.ndarray:
     """Return the coupling U (L+1, Q, A, N) of `settings` to degree `l_max` (see `coupling`).
 
     Raises:
-        ValueError: an optimal basis or pseudo-species that have not been learnt.
+        ValueError: an optimal basis or pseudo-species that have not been learned.
     """
     n_species = len(settings.symbols)
     if settings.optimal_basis is not None:
-        learnt = _learnt(settings.optimal_basis)[: l_max + 1]
-        return checked_coupling(learnt, n_species, settings.n_max, l_max)
+        learned = _learned(settings.optimal_basis)[: l_max + 1]
+        return checked_coupling(learned, n_species, settings.n_max, l_max)
     if settings.species_mode == "separate":
         return separate_coupling(n_species, settings.n_max, l_max)
     return mixed_coupling(_pseudo_weights(settings), settings.n_max, l_max)
@@ -85,15 +85,15 @@ def _pseudo_weights(settings: SoapSettings) -> np.ndarray:
         return weights_by_radii(settings.symbols, settings.n_pseudo)
     if settings.pseudo_weights is None:
         raise ValueError(
-            "pseudo_species must be learnt from data first, got no weights; use learn_basis(settings, frames)"
+            "pseudo_species must be learned from data first, got no weights; use learn_basis(settings, frames)"
         )
     return np.array(settings.pseudo_weights)
 
 
-def _learnt(basis: OptimalBasis) -> np.ndarray:
+def _learned(basis: OptimalBasis) -> np.ndarray:
     """Return the contraction of an optimal basis."""
     if basis.contraction is None:
         raise ValueError(
-            "optimal_basis must be learnt from data first, got no contraction; use learn_basis(settings, frames)"
+            "optimal_basis must be learned from data first, got no contraction; use learn_basis(settings, frames)"
         )
     return np.array(basis.contraction)

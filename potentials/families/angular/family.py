@@ -25,7 +25,7 @@ BRUMWELL = (
 
 
 def _basis(settings: AngularSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> AngularBasis:
-    """The bases of these settings; nothing in them is learnt from the data."""
+    """The bases of these settings; nothing in them is learned from the data."""
     operators.load()
     return AngularBasis(settings.with_symbols(symbols))
 

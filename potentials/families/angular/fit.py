@@ -9,7 +9,7 @@ import torch
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.families.family import FamilySettings
 from rhopot.potentials.families.networks.graph_source import GraphSource
-from rhopot.potentials.families.networks.learnt import train_learnt
+from rhopot.potentials.families.networks.learned import train_learned
 from rhopot.potentials.fitting.communicator import Communicator
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.models.angular.angular_model import AngularModel
@@ -29,7 +29,7 @@ def fit_angular(problem: FitProblem, settings: FamilySettings) -> FitResult:
         return networks
 
     shape = network.describe(basis.settings.n_radial, basis.settings.n_angular)
-    return train_learnt(problem, network, settings.training, make, AngularModel, shape)
+    return train_learned(problem, network, settings.training, make, AngularModel, shape)
 
 
 def mean_neighbours(basis: AngularBasis, source: GraphSource, communicator: Communicator) -> float:

@@ -1,1 +1,1 @@
-"""What families of neural networks share, on fixed features and learnt ones: sources, derivatives, the training."""
+"""What families of neural networks share, on fixed features and learned ones: sources, derivatives, the training."""

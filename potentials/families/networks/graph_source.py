@@ -1,4 +1,4 @@
-"""Structures as graphs, for models whose features are learnt: nothing of them but edges and labels is kept.
+"""Structures as graphs, for models whose features are learned: nothing of them but edges and labels is kept.
 
 `GraphModel` is what such a model is to the trainer: energies of atoms from a graph, and their derivatives.
 """
@@ -74,26 +74,29 @@ class GraphSource:
 
 
 class GraphModel(TrainableModel):
-    """Energies of atoms from a graph, `energies`, as a trainable model."""
+    """Energies of atoms from a graph, `member`, as a trainable model.
 
-    def energies(self, graph: AtomicGraph) -> Tensor:
-        """Return the energies (K, C) in eV of the atoms, without baseline."""
-        raise NotImplementedError(f"{type(self).__name__} must define energies")
+    Members are evaluated apart: through a stack of their energies, the derivatives of one would be sought in all.
+    """
+
+    def member(self, graph: AtomicGraph, k: int) -> Tensor:
+        """Return the energies (C) in eV of the atoms by member k, without baseline."""
+        raise NotImplementedError(f"{type(self).__name__} must define member")
 
     def predict(self, batch: GraphBatch, forces: bool, strain: bool) -> Predictions:
         """Return energies, forces and V * stress (see `TrainableModel`)."""
         graph, n_images, with_graph = batch.graph, len(batch.n_atoms), torch.is_grad_enabled()
         vectors = graph.edge_vectors.detach().requires_grad_(forces or strain)
         with torch.set_grad_enabled(with_graph or forces or strain):
-            of_atoms = self.energies(with_vectors(graph, vectors))
-            energy = sums_of_images(of_atoms.unsqueeze(2), batch.image, n_images)
+            of_atoms = [self.member(with_vectors(graph, vectors), k) for k in range(self.n_members)]
+            energy = sums_of_images(torch.stack(of_atoms).unsqueeze(2), batch.image, n_images)
             if not (forces or strain):
                 return Predictions(energy)
-            members = [
+            gradients = [
                 torch.autograd.grad(one.sum(), vectors, retain_graph=True, create_graph=with_graph)[0]
                 for one in of_atoms
             ]
-        gradient, row = torch.stack(members, dim=2), edge_centres(graph.first_edge)
+        gradient, row = torch.stack(gradients, dim=2), edge_centres(graph.first_edge)
         force = forces_from_edges(gradient, row, graph.neighbour, len(graph.species)).permute(2, 0, 1)
         strains = strain_of_edges(graph.edge_vectors, gradient).permute(2, 0, 1)
         virial = sums_of_images(strains, batch.image[row], n_images) if strain else None

@@ -1,4 +1,4 @@
-"""`point_scattering`: solid-harmonic wavelets at atom centers convolve learnt channels of the atoms, layer by layer.
+"""`point_scattering`: solid-harmonic wavelets at atom centers convolve learned channels of the atoms, layer by layer.
 
 E = sum_i N(X_i), X the special moduli of all layers (see `models.point_scattering.network`). The published loss, eq.
 5.16, is `training.loss.form: balanced`.
@@ -34,7 +34,7 @@ def _wavelets(settings: PointScatteringSettings, frames: Sequence[Atoms], symbol
 
 FAMILY = Family(
     name="point_scattering",
-    title="wavelets at atom centers, convolved with learnt channels of the atoms layer by layer",
+    title="wavelets at atom centers, convolved with learned channels of the atoms layer by layer",
     references=(BRUMWELL,),
     kind="local",
     n_layers=1,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rhopot.potentials.descriptors.point_scattering import PointWavelets
 from rhopot.potentials.families.family import FamilySettings
 from rhopot.potentials.families.networks.graph_source import GraphSource
-from rhopot.potentials.families.networks.learnt import train_learnt
+from rhopot.potentials.families.networks.learned import train_learned
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.atomic_graph import AtomicGraph, with_vectors
 from rhopot.potentials.models.point_scattering.network import PointScatteringNetworks
@@ -30,7 +30,7 @@ def fit_point_scattering(problem: FitProblem, settings: FamilySettings) -> FitRe
         return networks
 
     shape = network.describe(len(wavelets.settings.wavelets), wavelets.l_max + 1)
-    return train_learnt(problem, network, settings.training, make, PointScatteringModel, shape)
+    return train_learned(problem, network, settings.training, make, PointScatteringModel, shape)
 
 
 def _some_graphs(problem: FitProblem, train: GraphSource) -> Iterator[AtomicGraph]:

@@ -29,7 +29,7 @@ DIFFPOOL = (
 
 
 def _basis(settings: AngularSettings, frames: Sequence[Atoms], symbols: Sequence[str]) -> AngularBasis:
-    """The bases of these settings; nothing in them is learnt from the data."""
+    """The bases of these settings; nothing in them is learned from the data."""
     operators.load()
     return AngularBasis(settings.with_symbols(symbols))
 
@@ -76,6 +76,6 @@ FAMILY = Family(
     },
     notes=(
         "molecules only: structures with periodic boundaries are refused",
-        "the nodes of a pooling belong to the whole structure, so energies of fragments far apart do not add up",
+        "pooling joins all atoms of a structure, so energies of fragments far apart do not add up",
     ),
 )

@@ -34,15 +34,17 @@ class TrainablePooling(MoleculeModel):
         self.basis, self.networks, self.n_members = basis, networks, networks.n_members
         self._weights = (settings.link, settings.entropy)
 
-    def energies(self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return energies (K, n) in eV without baseline and, in training, the weighted penalties of assignments."""
+    def member(
+        self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor, k: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return energies (n) in eV without baseline and, in training, the weighted penalties of assignments."""
         # Once more, for the derivatives: a molecule that moves as a whole feels no force.
         n_atoms, image = batch.n_atoms, batch.image
         center = sums_of_images(positions.unsqueeze(0), image, len(n_atoms))[0] / n_atoms.unsqueeze(1)
         positions = positions - center.index_select(0, image)
         penalized = self.training and any(self._weights) and len(self.networks.levels) > 0
-        energy, penalties = self.networks(
-            positions, image, n_atoms, *self.basis.edges(graph.edge_vectors), graph, penalized
+        energy, penalties = self.networks.member(
+            positions, image, n_atoms, *self.basis.edges(graph.edge_vectors), graph, penalized, k
         )
         return energy, penalties @ penalties.new_tensor(self._weights) if penalized else None
 

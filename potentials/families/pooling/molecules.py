@@ -67,14 +67,19 @@ class MoleculeSource(GraphSource):
 
 
 class MoleculeModel(TrainableModel):
-    """Energies of structures, `energies`, as a trainable model."""
+    """Energies of structures, `member`, as a trainable model.
 
-    def energies(self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the energies (K, n) in eV of structures, without baseline, and what is added to their losses (K, n).
+    Members are evaluated apart: through a stack of their energies, the derivatives of one would be sought in all.
+    """
+
+    def member(
+        self, batch: MoleculeBatch, graph: AtomicGraph, positions: Tensor, k: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the energies (n) in eV of structures by member k, without baseline, and what is added to its loss (n).
 
         graph, positions: those of the batch, differentiable where derivatives are asked for.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define energies")
+        raise NotImplementedError(f"{type(self).__name__} must define member")
 
     def predict(self, batch: MoleculeBatch, forces: bool, strain: bool) -> Predictions:
         """Return energies and forces (see `TrainableModel`)."""
@@ -84,10 +89,16 @@ class MoleculeModel(TrainableModel):
         positions = batch.positions.detach().requires_grad_(forces)
         with torch.set_grad_enabled(with_graph or forces):
             vectors = positions[graph.neighbour] - positions[edge_centres(graph.first_edge)]
-            energy, penalty = self.energies(batch, with_vectors(graph, vectors), positions)
+            here = with_vectors(graph, vectors)
+            members = [self.member(batch, here, positions, k) for k in range(self.n_members)]
             gradients = [
                 torch.autograd.grad(one.sum(), positions, retain_graph=True, create_graph=with_graph)[0]
-                for one in (energy if forces else ())
+                for one, _ in (members if forces else ())
             ]
-        energy = energy.unsqueeze(2) if with_graph else energy.detach().unsqueeze(2)
-        return Predictions(energy, -torch.stack(gradients) if forces else None, penalty=penalty)
+        energy = torch.stack([one for one, _ in members]).unsqueeze(2)
+        penalties = [penalty for _, penalty in members if penalty is not None]
+        return Predictions(
+            energy if with_graph else energy.detach(),
+            -torch.stack(gradients) if forces else None,
+            penalty=torch.stack(penalties) if penalties else None,
+        )

@@ -34,6 +34,7 @@ from rhopot.potentials.fitting.problem import FitProblem
 
 # Lines about the epochs that a training prints, besides its bar.
 LINES = 10
+UNITS = ((3600, "h"), (60, "min"), (1, "s"))  # of durations
 # Settings that do not change what comes out.
 CIRCUMSTANCES = {"cache_gib", "device", "checkpoint_seconds", "tensorboard"}
 
@@ -141,6 +142,7 @@ def _run(problem: FitProblem, training: TrainingSettings, trainer: Trainer, log:
             problem.progress.message(f"resumed after epoch {trainer.epoch}")
     log.restart(trainer.history)
     problem.progress.start("epochs", trainer.n_epochs)
+    begin, first = time.perf_counter(), trainer.epoch + 1
 
     def after_epoch(row: Row) -> None:
         log.append(row)
@@ -149,6 +151,8 @@ def _run(problem: FitProblem, training: TrainingSettings, trainer: Trainer, log:
         if rank_0:
             text = _summary(row)
             problem.progress.describe("epochs", text)
+            if epoch == first and epoch < trainer.n_epochs:
+                problem.progress.message(_expected(time.perf_counter() - begin, epoch, trainer.n_epochs))
             if epoch % max(trainer.n_epochs // LINES, 1) == 0:
                 problem.progress.message(f"epoch {epoch}: {text}")
         if checkpoint.due:
@@ -156,6 +160,14 @@ def _run(problem: FitProblem, training: TrainingSettings, trainer: Trainer, log:
 
     trainer.run(after_epoch)
     checkpoint.save(trainer.state())
+
+
+def _expected(seconds: float, epoch: int, n_epochs: int) -> str:
+    """Return how long the rest of a training will take, from the time of one epoch."""
+    left = n_epochs - epoch
+    size, unit = next((size, unit) for size, unit in UNITS if seconds * left >= 2 * size or size == 1)
+    duration = seconds * left / size
+    return f"epoch {epoch} took {seconds:.2g} s; the {left} to come take about {duration:.{int(duration < 10)}f} {unit}"
 
 
 def _summary(row: Row) -> str:

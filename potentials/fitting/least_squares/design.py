@@ -116,7 +116,7 @@ class Design(Protocol):
 
 
 class LinearDesign:
-    """Columns p_f of each centre species, for the selected features f.
+    """Columns p_f of each center species, for the selected features f.
 
     Args:
         n_species: number of elements A.
@@ -145,7 +145,7 @@ class LinearDesign:
 
 
 class KernelDesign:
-    """Columns k(i, s) of each centre species with its own sparse points.
+    """Columns k(i, s) of each center species with its own sparse points.
 
     Args:
         points: for each element its normalised sparse points (M_a, F').

@@ -155,14 +155,15 @@ class AngularNetworks(nn.Module):
         self.energy_scale.fill_(energy_scale)
         self.energy_shift.fill_(energy_shift)
 
-    def forward(self, radial: Tensor, tail: Tensor, graph: AtomicGraph) -> Tensor:
-        """Return energies (K, C) in eV of the graph's centers, without baseline; `radial`, `tail`: of the basis."""
-        energies: list[Tensor] = []
-        for k in range(self.n_members):
-            x = self.embedding[k].index_select(0, graph.species)
-            for n, layer in enumerate(self.layers):
-                if n > 0:  # what atoms of other processes have become; x of the first layer is known everywhere
-                    x = exchange_features(x)
-                x = layer(x, radial, tail, self.scale, graph, k)
-            energies.append(x.index_select(0, graph.centre) @ self.output[k])
-        return torch.stack(energies) * self.energy_scale + self.energy_shift
+    def forward(self, radial: Tensor, tail: Tensor, graph: AtomicGraph, k: int) -> Tensor:
+        """Return energies (C) in eV of the graph's centers by network k, without baseline.
+
+        radial, tail: of the basis.
+        """
+        x = self.embedding[k].index_select(0, graph.species)
+        for n, layer in enumerate(self.layers):
+            if n > 0:  # what atoms of other processes have become; x of the first layer is known everywhere
+                x = exchange_features(x)
+            x = layer(x, radial, tail, self.scale, graph, k)
+        energies = x.index_select(0, graph.centre) @ self.output[k]
+        return energies * self.energy_scale + self.energy_shift

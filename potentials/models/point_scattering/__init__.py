@@ -1,1 +1,1 @@
-"""`point_scattering`: wavelets at atom centers convolve learnt channels, layer by layer."""
+"""`point_scattering`: wavelets at atom centers convolve learned channels, layer by layer."""

@@ -1,4 +1,4 @@
-"""Networks of point scattering: wavelets at atom centers convolve learnt channels of the atoms, layer by layer.
+"""Networks of point scattering: wavelets at atom centers convolve learned channels of the atoms, layer by layer.
 
     X_0       = one-hot elements (N, A)
     f_ilm,wc  = sum_k (X_b W_b)_kc f_c(r_ik) psi_w^m(r_k - r_i),    w = (n, j) of degree l                 eq. 5.9
@@ -195,24 +195,25 @@ class PointScatteringNetworks(nn.Module):
         with torch.no_grad():
             [*self.read_out.layers, self.read_out.output][0].weight.div_(self.size)
 
-    def forward(self, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph) -> Tensor:
-        """Return energies (K, C) in eV of the graph's centers, without baseline.
+    def forward(self, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph, k: int) -> Tensor:
+        """Return energies (C) in eV of the graph's centers by network k, without baseline.
 
         wavelets, atoms: `PointWavelets.neighbourhoods` of the graph.
         """
-        members: list[Tensor] = []
-        for k in range(self.n_members):
-            x = self.elements(graph.species)
-            features: list[Tensor] = []
-            for b, layer in enumerate(self.layers):
-                sent, moduli = layer(x, wavelets, atoms, graph, k)
-                if b == 0:
-                    features.append(sent.index_select(0, graph.centre) * self.size)
-                features.append(moduli.flatten(1))
-                x = moduli[:, self.which]
-            members.append(torch.cat(features, 1))
-        energies: Tensor = self.read_out(torch.stack(members), graph.species.index_select(0, graph.centre))
-        return energies
+        features = self.features(wavelets, atoms, graph, k)
+        return self.read_out.member(features, graph.species.index_select(0, graph.centre), k)
+
+    def features(self, wavelets: Tensor, atoms: Tensor, graph: AtomicGraph, k: int) -> Tensor:
+        """Return what the read-out of network k is given (C, F)."""
+        x = self.elements(graph.species)
+        found: list[Tensor] = []
+        for b, layer in enumerate(self.layers):
+            sent, moduli = layer(x, wavelets, atoms, graph, k)
+            if b == 0:
+                found.append(sent.index_select(0, graph.centre) * self.size)
+            found.append(moduli.flatten(1))
+            x = moduli[:, self.which]
+        return torch.cat(found, 1)
 
     def elements(self, species: Tensor) -> Tensor:
         """Return X_0 (N, A)."""

@@ -26,12 +26,12 @@ class PointScatteringNetworkSettings(BaseModel):
 
     layers: int = Field(2, ge=1, le=8)
     """Layers of wavelets; features of neighbors pass from one to the next."""
-    embedding: Literal["learnt", "fixed"] = "learnt"
-    """Channels of the first layer: learnt weights of the elements, or the channels c(Z) of `scattering`."""
+    embedding: Literal["learned", "fixed"] = "learned"
+    """Channels of the first layer: learned weights of the elements, or the channels c(Z) of `scattering`."""
     channels: PositiveInt = 16
-    """Channels that an atom sends to its neighbors in a layer; of the first one only where they are learnt."""
+    """Channels that an atom sends to its neighbors in a layer; of the first one only where they are learned."""
     combined: int = Field(32, ge=0)
-    """Learnt combinations of wavelets and channels, for each degree l; 0: none, each wavelet of each channel alone."""
+    """Learned combinations of wavelets and channels, for each degree l; 0: none, each wavelet of each channel alone."""
     powers: tuple[float, ...] = (1.0, 4.0 / 3.0, 5.0 / 3.0, 2.0)
     """Exponents q of the moduli that are read out, from 1 to 8, 1 among them. [1]"""
     hidden: tuple[PositiveInt, ...] = (64, 64)

@@ -150,24 +150,40 @@ class PoolingNetworks(nn.Module):
         """
         energies: list[Tensor] = []
         found: list[Tensor] = []
-        n = n_atoms.shape[0]
         for k in range(self.n_members):
-            nodes = self.atoms(positions, image, radial, tail, graph, k)
-            edges = graph
-            total = torch.zeros([n, 2], dtype=positions.dtype, device=positions.device)
-            for level in self.levels:
-                s = level.pooling.assignments(nodes, n_atoms, k)
-                if penalties:
-                    total = total + level.pooling.penalties(nodes, s, n, edges)
-                nodes = level.pooling(nodes, s, n_atoms)
-                edges = graph_of_nodes(nodes)
-                between, ends = self.pooled_basis.edges(edges.edge_vectors, self.soft)
-                x = level(nodes, edges, between, ends, k)
-                nodes = Nodes(x, nodes.positions, nodes.occupancy, nodes.image)
-            of_structures = torch.zeros([n], dtype=positions.dtype, device=positions.device)
-            energies.append(of_structures.index_add(0, nodes.image, nodes.x @ self.output[k]))
+            energy, total = self.member(positions, image, n_atoms, radial, tail, graph, penalties, k)
+            energies.append(energy)
             found.append(total)
-        return torch.stack(energies) * self.energy_scale + self.energy_shift * n_atoms, torch.stack(found)
+        return torch.stack(energies), torch.stack(found)
+
+    def member(
+        self,
+        positions: Tensor,
+        image: Tensor,
+        n_atoms: Tensor,
+        radial: Tensor,
+        tail: Tensor,
+        graph: AtomicGraph,
+        penalties: bool,
+        k: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Return energies (n) in eV and penalties (n, 2) by network k; arguments as those of `forward`."""
+        n = n_atoms.shape[0]
+        nodes = self.atoms(positions, image, radial, tail, graph, k)
+        edges = graph
+        total = torch.zeros([n, 2], dtype=positions.dtype, device=positions.device)
+        for level in self.levels:
+            s = level.pooling.assignments(nodes, n_atoms, k)
+            if penalties:
+                total = total + level.pooling.penalties(nodes, s, n, edges)
+            nodes = level.pooling(nodes, s, n_atoms)
+            edges = graph_of_nodes(nodes)
+            between, ends = self.pooled_basis.edges(edges.edge_vectors, self.soft)
+            x = level(nodes, edges, between, ends, k)
+            nodes = Nodes(x, nodes.positions, nodes.occupancy, nodes.image)
+        energies = torch.zeros([n], dtype=positions.dtype, device=positions.device)
+        energies = energies.index_add(0, nodes.image, nodes.x @ self.output[k])
+        return energies * self.energy_scale + self.energy_shift * n_atoms, total
 
     def atoms(
         self, positions: Tensor, image: Tensor, radial: Tensor, tail: Tensor, graph: AtomicGraph, k: int

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from rhopot.potentials.descriptors.angular import AngularBasis
 from rhopot.potentials.graph.atomic_graph import AtomicGraph
 from rhopot.potentials.models.baseline import EnergyBaseline
+from rhopot.potentials.models.global_model import GlobalModel
 from rhopot.potentials.models.pooling.network import PoolingNetworks
 from rhopot.potentials.models.pooling.pooling import open_graph
 
 
-class PoolingModel(nn.Module):
+class PoolingModel(GlobalModel):
     """Energies of structures from pooling networks, with baseline and members.
 
     Args:
@@ -30,7 +31,7 @@ class PoolingModel(nn.Module):
         networks: as trained.
         baseline: A energies in eV, one per element.
         pair: pair baseline or None.
-        spread: factor on the members' deviations from their mean.
+        calibration: factor on the members' deviations from their mean.
 
     Attributes:
         periodic: False: structures with periodic boundaries are refused.
@@ -44,7 +45,7 @@ class PoolingModel(nn.Module):
         networks: PoolingNetworks,
         baseline: Sequence[float],
         pair: nn.Module | None = None,
-        spread: float = 1.0,
+        calibration: float = 1.0,
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
@@ -52,8 +53,8 @@ class PoolingModel(nn.Module):
         self.committee = networks.n_members
         self.periodic: bool = False
         self.baseline = EnergyBaseline(baseline, pair)
-        self.register_buffer("spread", torch.tensor(float(spread), dtype=torch.float64))
-        self.spread: Tensor
+        self.register_buffer("calibration", torch.tensor(float(calibration), dtype=torch.float64))
+        self.calibration: Tensor
 
     @property
     def n_members(self) -> int:
@@ -92,11 +93,11 @@ class PoolingModel(nn.Module):
         # The sum is there for single atoms: their energy depends on no position, and adapters ask for the gradient.
         mean = energies.mean(0, keepdim=True) + 0.0 * positions.sum()
         if members and self.committee > 1:
-            return torch.cat([mean, mean + self.spread.to(torch.float64) * (energies - mean)])
+            return torch.cat([mean, mean + self.calibration.to(torch.float64) * (energies - mean)])
         return mean
 
     def energies(self, positions: Tensor, species: Tensor) -> Tensor:
-        """Return the energies (K) in eV of the networks with the baseline, before the spread of members."""
+        """Return the energies (K) in eV of the networks with the baseline, before the calibration of members."""
         graph = open_graph(positions, species, self.descriptor.cutoff)
         radial, tail = self.descriptor.edges(graph.edge_vectors.to(self.networks.scale.dtype))
         n_atoms = torch.full([1], positions.shape[0], dtype=torch.int64, device=positions.device)
@@ -108,21 +109,6 @@ class PoolingModel(nn.Module):
     def centered(self, positions: Tensor) -> Tensor:
         """Return positions (N, 3) from the center of the structure, in the float type of the networks."""
         return (positions - positions.mean(0, keepdim=True)).to(self.networks.scale.dtype)
-
-    def member_gradients(
-        self,
-        positions: Tensor,
-        species: Tensor,
-        cell: Tensor,
-        pbc: Tensor,
-        prepared: Tensor,
-        share: int,
-        n_shares: int,
-        count: int,
-    ) -> Tensor:
-        """Return one share of dE_k/dr (count, N, 3) in eV/A of the first members; never under `torch.no_grad`."""
-        found = self.member_derivatives(positions, species, cell, pbc, prepared, share, n_shares, 0, count)
-        return found[:, : positions.shape[0]].contiguous()
 
     def member_derivatives(
         self,

@@ -170,7 +170,9 @@ def test_other_elements_other_data_and_missing_equations_are_refused(
     said = refusal(capsys, appended(run, tmp_path / "more", NEW))
     assert "append must be a training that kept its equations" in said
     assert "train it again with regressor.keep_equations=true" in said
-    assert not (tmp_path / "more" / "checkpoint").exists()
+    assert not (tmp_path / "more").exists()
+    assert main(appended(run, tmp_path / "more", NEW)) == 1
+    assert "are kept" not in capsys.readouterr().out
 
 
 def test_labels_that_have_changed_and_ancestors_are_refused(
@@ -194,7 +196,7 @@ def test_a_validation_set_that_is_given_is_not_fitted(runs: dict[str, Path], tmp
     assert main(appended(runs["soap_linear"], tmp_path / "more", [NEW[0]], given)) == 0
     summary = read_card(tmp_path / "more" / "model.pt").training_data.summary
     assert not summary["fitted_to_validation"]
-    assert summary["split"].endswith("; 10 given")
+    assert summary["split"].endswith("; 10 of them added from data.validation")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,6 +15,7 @@ import pytest
 import trained_models
 from ase.build import bulk
 from ase.io import read, write
+from ase.stress import voigt_6_to_full_3x3_stress
 from trained_models import FAMILIES
 
 from rhopot.export import RhopotCalculator, read_card
@@ -140,7 +141,9 @@ def test_unknown_element_is_refused(trained_run: Path, tmp_path: Path, capsys: p
     assert not (tmp_path / "f.npz").exists()
 
 
-def test_evaluate_writes_the_documented_numbers(trained_run: Path, tmp_path: Path) -> None:
+def test_evaluate_writes_the_documented_numbers(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, numbers, plot = str(trained_run / "model.pt"), tmp_path / "errors.json", tmp_path / "parity.png"
     assert main(["evaluate", model, UNSEEN, "--json", str(numbers), "--plot", str(plot)]) == 0
     errors = json.loads(numbers.read_text())
@@ -154,6 +157,29 @@ def test_evaluate_writes_the_documented_numbers(trained_run: Path, tmp_path: Pat
     assert errors["forces_rmse_mev_per_angstrom"] == pytest.approx(1000 * np.sqrt((forces**2).mean()))
     assert errors["n_frames"] == errors["per_config_type"]["relaxation"]["n_frames"] == 10
     assert plot.read_bytes()[:4] == PNG
+    predicted = tmp_path / "predicted.xyz"
+    capsys.readouterr()
+    assert main(["evaluate", model, UNSEEN, "--worst", "2", "--predictions", str(predicted)]) == 0
+    table = capsys.readouterr().out.split("frames with the largest errors of forces")[1].splitlines()
+    of_frames = np.sqrt((forces**2).mean(axis=(1, 2)))
+    for row, k in zip(table[2:4], np.argsort(-of_frames)[:2], strict=True):
+        assert f", frame {k} " in row
+        largest = np.linalg.norm(forces[k], axis=1).max()
+        assert f"{1000 * energy[k]:.2f} {1000 * of_frames[k]:.2f} {1000 * largest:.2f}" in " ".join(row.split())
+    for atoms, again in zip(frames, read(predicted, ":"), strict=True):
+        assert again.info["file"] == UNSEEN
+        assert again.info["REF_energy"] == pytest.approx(atoms.info["REF_energy"])
+        assert again.info["rhopot_energy"] == pytest.approx(calculator.get_potential_energy(atoms))
+        np.testing.assert_allclose(again.arrays["rhopot_forces"], calculator.get_forces(atoms), atol=1e-7)
+        np.testing.assert_allclose(again.arrays["REF_forces"], atoms.arrays["REF_forces"], atol=1e-7)
+        stress = voigt_6_to_full_3x3_stress(calculator.get_stress(atoms))
+        np.testing.assert_allclose(np.reshape(again.info["rhopot_stress"], (3, 3)), stress, atol=1e-8)
+    assert main(["evaluate", model, str(predicted), "--key", "energy=rhopot_energy", "--json", str(numbers)]) == 0
+    assert json.loads(numbers.read_text())["energy_mae_mev_per_atom"] < 1e-3
+    before = predicted.read_bytes()
+    assert main(["evaluate", model, str(predicted), "--predictions", str(predicted)]) == 1
+    assert "--predictions must name a file of its own" in capsys.readouterr().err
+    assert predicted.read_bytes() == before
     for atoms in frames:
         del atoms.info["REF_energy"], atoms.arrays["REF_forces"]
     write(tmp_path / "stress.xyz", frames, format="extxyz")

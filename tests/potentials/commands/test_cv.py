@@ -17,7 +17,7 @@ from rhopot.export import cv_file, evaluate_cv, load_cv
 from rhopot.potentials import cv_plots
 from rhopot.potentials.collective_variables import Description
 from rhopot.potentials.commands import main
-from rhopot.potentials.commands.cv import fixed
+from rhopot.potentials.commands.cv import average, fixed
 from rhopot.testing import structures
 
 
@@ -183,6 +183,16 @@ def test_the_legend_names_the_means(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_description_without_settings_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^settings must say what the variable was made from, got none; give"):
         Description(names=("rg",), settings={}, atoms=(1, 2))
+
+
+def test_average_of_a_periodic_variable() -> None:
+    """Across the end of the period: 170 and -170 degrees are 180 degrees on average."""
+    mean, deviation = average(np.radians([170.0, -170.0, 170.0, -170.0]), 2.0 * np.pi)
+    assert abs(mean) == pytest.approx(np.pi)
+    assert deviation == pytest.approx(np.radians(10.0))
+    assert average(np.array([1.0, 3.0]), None) == (2.0, 1.0)
+    near = np.random.default_rng(1).normal(0.3, 0.1, 50)
+    assert average(near, 4.0) == pytest.approx((near.mean(), near.std()), rel=1e-2)
 
 
 def test_help_of_evaluate(capsys: pytest.CaptureFixture[str]) -> None:

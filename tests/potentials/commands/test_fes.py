@@ -13,6 +13,7 @@ from biased_runs import KT, BiasedRun, difference, metadynamics
 
 from rhopot.potentials.commands import main
 from rhopot.potentials.plumed_files import EV_PER_KJ_PER_MOL, read_table
+from rhopot.potentials.runs.folder_lock import lock_folder
 
 PNG = b"\x89PNG"
 ANGSTROM = {"rhopot_unit_s": "A", "rhopot_unit_y": "A"}
@@ -73,6 +74,22 @@ def test_hills_and_frames(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert table.constants == {"unit_s": "A", "unit_free_energy": "eV"}
     assert table.column("free_energy").min() == 0.0
     assert set(table.column("basin")) == {1.0, 2.0}
+
+
+def test_a_folder_that_another_process_writes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with lock_folder(folder / "fes"):
+        words = [*(str(folder / name) for name in walkers("HILLS")), "--output", str(folder / "fes")]
+        assert main(["fes", *words]) == 1
+    assert "output must be a folder that no other process is writing" in capsys.readouterr().err
+
+
+def test_another_temperature_than_that_of_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which stands in metad.json beside the files."""
+    (folder / "metad.json").write_text(json.dumps({"settings": {"temperature": [300.0]}}))
+    fes(folder, "HILLS.0", "--temperature", "300")
+    capsys.readouterr()
+    fes(folder, "HILLS.0", "--temperature", "400", status=1)
+    assert "--temperature must be that of the run, 300 K in " in capsys.readouterr().err
 
 
 def test_other_units_and_an_own_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

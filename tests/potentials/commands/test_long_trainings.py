@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
+from prestarted import Template
 from train_process import RUN, dying, mpirun, start
 
 from rhopot.export import RhopotCalculator, load_model
@@ -70,11 +71,11 @@ def test_a_failure_on_two_ranks_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_killed_training_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_training_is_resumed(commands: Template, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What the killed process had assembled is used, and the model is the same to the last bit."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main(words("soap_gap", whole)) == 0
-    done = start(dying(Checkpoint, saves=2), words("soap_gap", killed))
+    done = start(dying(Checkpoint, saves=2), words("soap_gap", killed), commands)
     assert done.returncode == -signal.SIGKILL
     assert sorted(file.name for file in killed.iterdir()) == [".lock", "checkpoint"], "no final name"
     assert main(words("soap_gap", killed)) == 1

@@ -14,6 +14,7 @@ from ase.build import bulk
 
 from rhopot.potentials.commands import main
 from rhopot.potentials.properties.integrators import Integrator
+from rhopot.potentials.runs.folder_lock import lock_folder
 from rhopot.potentials.structures.velocities import thermal_momenta
 
 EMT = ["--calculator", "ase.calculators.emt:EMT"]
@@ -40,6 +41,14 @@ def training_structure(tmp_path: Path) -> str:
     atoms = ase.io.read(DATA / "Li16Si16_0.xyz", index=0)
     Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True).write(file)
     return str(file)
+
+
+def test_few_atoms_are_noted(copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for repeat, few in (("1,1,2", True), ("3", False)):
+        words = ["md", *EMT, copper, "--repeat", repeat, "--steps", "4", "--every", "1", "-o", str(tmp_path / repeat)]
+        assert main(words) == 0
+        said = capsys.readouterr().out
+        assert ("note: 2 atoms in a periodic cell: temperatures of so few mean little" in said) == few
 
 
 @pytest.mark.parametrize("family", ["soap_linear", "multispectrum", "bpnn"])
@@ -107,8 +116,13 @@ def test_uncertainty_ends_both_engines_in_one_step(
     assert len(ase.io.read(at_once / "stopped_ase.extxyz")) == len(frames[0])
 
 
-def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted at step 25 with states saved at every frame; then steps are made once more and kept results used."""
+def test_the_same_command_goes_on(
+    copper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted at step 25 with states saved at every frame; then steps are made once more and kept results used.
+
+    Another command is refused, and leaves the interrupted run as it is.
+    """
     words = ["md", copper, *EMT, *FAST, "--ensemble", "nve", "-o"]
     assert main([*words, str(tmp_path / "whole")]) == 0
     step = Integrator.step
@@ -122,6 +136,10 @@ def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(Integrator, "step", interrupted)
         assert main([*words, str(tmp_path / "parts")]) != 0
+    assert "interrupted; the same command goes on from the last saved state" in capsys.readouterr().err
+    for name, changed in (("temperature", "400"), ("timestep", "2")):
+        assert main([*words, str(tmp_path / "parts"), f"--{name}", changed]) == 1
+        assert f"with results of another {name} (" in capsys.readouterr().err
     made: list[int] = []
     monkeypatch.setattr(Integrator, "step", lambda self: (made.append(self.step_number), step(self))[1])
     assert main([*words, str(tmp_path / "parts")]) == 0
@@ -135,6 +153,18 @@ def test_the_same_command_goes_on(copper: str, tmp_path: Path, monkeypatch: pyte
     assert len(made) == 16, "nothing is computed again"
     assert main([*words, str(tmp_path / "parts"), "--steps", "50"]) == 0
     assert made[16:] == list(range(40, 50)), "more steps extend a run"
+
+
+def test_one_command_at_a_time_writes_a_folder(copper: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "md"
+    words = ["md", copper, *EMT, *FAST, "-o", str(folder)]
+    with lock_folder(folder):
+        assert main(words) == 1
+        sentence = f"output must be a folder that no other process is writing, got '{folder}', in use by process"
+        assert sentence in capsys.readouterr().err
+        assert [file.name for file in folder.iterdir()] == [".lock"]
+    assert main(words) == 0
+    assert not (folder / ".lock").exists()
 
 
 def moving(path: Path, velocity: float) -> str:
@@ -284,7 +314,7 @@ def test_why_a_run_has_no_averages(
     assert main(["md", copper, *EMT, "--repeat", "2", *options, "-o", str(tmp_path / "out")]) == status
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith(said) for line in lines)
-    assert not [line for line in lines if line.startswith("files:") or line.strip() in ("copper", "ase  +-  unit")]
+    assert not [line for line in lines if line.startswith("files:") or line.strip() in ("copper", "ase  unit")]
 
 
 def test_a_runaway_fails_with_everything_written(

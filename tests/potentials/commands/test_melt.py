@@ -109,6 +109,7 @@ def test_a_model_that_does_not_hold_its_phases_is_refused(
     """Here because atoms may not come closer than that: the stage, the reason and the frame are named."""
     monkeypatch.setattr("rhopot.potentials.commands.melt.CRYSTAL", 0.0)
     words = ["melt", str(trained_model("soap_linear")), "--prototype", "diamond", "--symbol", "Si"]
+    words += ["--lattice", "5.12687"]
     words += ["--temperature", "20", "--hot", "1000", "--repeat", "1,1,8", "--prepare-steps", "200", "--every", "2"]
     assert main([*words, "--closest", closest, "-o", str(tmp_path / "melt")]) == 1
     error = capsys.readouterr().err

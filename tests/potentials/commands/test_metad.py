@@ -18,7 +18,7 @@ from rhopot.export.metadynamics_files import Columns
 from rhopot.potentials.collective_variables import Dihedral, Distance
 from rhopot.potentials.commands import main
 from rhopot.potentials.commands.metad_summary import Summary
-from rhopot.potentials.plumed_files import PlumedTable, read_table
+from rhopot.potentials.plumed_files import PlumedTable, read_table, write_table
 from rhopot.potentials.properties.integrators import Integrator
 
 EMT = ["--calculator", "ase.calculators.emt:EMT"]
@@ -128,6 +128,21 @@ def test_a_stopped_run_goes_on(
         assert second[name]["ase"] == pytest.approx(row["ase"], rel=1e-9), name
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_run_does_not_go_on_without_its_hills(
+    rows: int, copper: str, variables: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*words(copper, variables), "-o", str(tmp_path / "metad")]
+    assert main(command) == 0
+    file = tmp_path / "metad/HILLS"
+    table = read_table(file)
+    write_table(file, table.fields, table.values[:rows], table.constants)
+    capsys.readouterr()
+    assert main([*command, "--restart", "--steps", "80"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"must hold the {len(table)} hills up to the saved step, got {rows}; bring the file back" in said
+
+
 def test_a_run_that_saved_nothing_begins_anew_and_says_so(
     copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +171,7 @@ def test_a_run_that_saved_nothing_begins_anew_and_says_so(
 def test_a_short_run_that_is_stopped_has_a_state(
     copper: str, variables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first state is saved at the first frame or hill, not seconds later."""
+    """The first state is saved at the first frame or hill, not seconds later; with other options it does not go on."""
     command = [*words(copper, variables), "-o", str(tmp_path / "metad")]
     step = Integrator.step
 
@@ -168,6 +183,13 @@ def test_a_short_run_that_is_stopped_has_a_state(
     with monkeypatch.context() as patch:
         patch.setattr(Integrator, "step", interrupted)
         assert main(command) == 130
+    for name, changed in (("temperature", "400"), ("sigma", "0.06")):
+        assert main([*command, "--restart", f"--{name}", changed]) == 1
+        assert f"with results of another {name} (" in capsys.readouterr().err
+    (tmp_path / "metad" / "stages.json").rename(tmp_path / "stages.json")
+    assert main([*command, "--restart", "--sigma", "0.06"]) == 1
+    assert "state_ase.npz' must be of a run with the same model" in capsys.readouterr().err
+    (tmp_path / "stages.json").rename(tmp_path / "metad" / "stages.json")
     assert main([*command, "--restart"]) == 0
     assert "goes on from step 5 (0.02 ps), with 1 hill\n" in capsys.readouterr().out
 
@@ -312,7 +334,7 @@ def test_lammps(
     deck = (tmp_path / "ase" / "in.metad").read_text()
     assert "group biased type 1\n" in deck
     fix = f"fix metad biased rhopot/metad {cv} pace 5 height 0.05"
-    assert f"{fix}0000000000000003 sigma 0.05" in deck
+    assert f"{fix} sigma 0.05" in deck
     assert "wall_upper d 4 2 hills HILLS colvar COLVAR 5 restart no" in deck
     for k in range(walkers):
         end = "" if walkers == 1 else f".{k}"
@@ -321,7 +343,12 @@ def test_lammps(
             assert second.fields == first.fields
             assert second.constants == first.constants
             assert second.values == pytest.approx(first.values, rel=1e-6, abs=1e-8)
+    kept = tmp_path / "lammps" / "stages.json"
+    kept.rename(tmp_path / "kept.json")
     capsys.readouterr()
+    assert main([*lammps, "--steps", "40", "--restart", "--seed", "1"]) == 1
+    assert "metad.run' must be of a run with the same model" in capsys.readouterr().err
+    (tmp_path / "kept.json").rename(kept)
     assert main([*lammps, "--steps", "40", "--restart"]) == 0
     assert f"goes on from step 20 (0.02 ps), with {4 * walkers} hills\n" in capsys.readouterr().out
     for k in range(walkers):
@@ -358,6 +385,7 @@ def test_variables_that_leave_their_grid(
     ("extra", "sentence"),
     [
         (["--engine", "both"], "--engine must be ase or lammps for metadynamics, got both"),
+        (["--restart", "--overwrite"], "--restart must be given without --overwrite, got both"),
         (["--temperature", "300,400"], "temperature must be one number for metadynamics"),
         (["--ensemble", "nve"], "ensemble must be nvt or npt for metadynamics, got nve"),
         (["--thermostat", "langevin", "--ensemble", "npt"], "thermostat langevin must go with nvt"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
+from prestarted import Template
 from train_process import RUN, dying, mpirun, start, torchrun
 
 from rhopot.export import RhopotCalculator, load_model, read_card
@@ -140,10 +141,10 @@ def test_the_configuration_left_behind_trains_the_same_model(runs: dict[str, Pat
 
 
 def test_killed_training_is_resumed_to_the_last_bit(
-    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path], commands: Template, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, killed = runs["gmp_snn"], tmp_path / "killed"
-    done = start(dying(TrainingCheckpoint, saves=3), words("gmp_snn", killed))
+    done = start(dying(TrainingCheckpoint, saves=3), words("gmp_snn", killed), commands)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert sorted(file.name for file in killed.iterdir()) == [".lock", "checkpoint"], "no final name"
     assert main([*words("gmp_snn", killed), "--resume"]) == 0

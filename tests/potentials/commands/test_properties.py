@@ -264,6 +264,19 @@ def test_every_prototype_has_its_elements(tmp_path: Path) -> None:
         assert found == pytest.approx(alone, rel=1e-9)
 
 
+def test_a_lattice_that_is_not_given_is_chosen_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the guess of 4.29 A, 0.7 A off, or from a given lattice: the crystal is the same."""
+    words = ["eos", "--calculator", "ase.calculators.emt:EMT", "--prototype", "fcc", "--symbol", "Cu"]
+    words += ["--points", "9", "--extent", "0.04"]
+    volumes = []
+    for folder, more in (("chosen", []), ("given", ["--lattice", "3.6"])):
+        assert main([*words, *more, "-o", str(tmp_path / folder)]) == 0
+        said = capsys.readouterr().out
+        assert ("fcc: relaxes from a lattice constant of 3.5" in said) == (folder == "chosen")
+        volumes.append(numbers(tmp_path / folder, "eos", "fcc")["V0 (Birch-Murnaghan)"]["ase"])
+    assert volumes[0] == pytest.approx(volumes[1], rel=1e-6)
+
+
 def test_files_of_one_name_are_all_there(tmp_path: Path) -> None:
     words = ["eos", "--calculator", "ase.calculators.emt:EMT", "-o", str(tmp_path / "eos")]
     for folder, name, symbol in (("A", "a", "Cu"), ("A", "a_1", "Ag"), ("B", "a", "Au")):
@@ -300,10 +313,12 @@ def test_relaxed_structures_are_graded(trained_model: Callable[[str], Path], tmp
 def test_structures_outside_of_the_training_data_are_named(
     trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A simple cubic crystal of silicon among models of amorphous lithium-silicon."""
+    """A simple cubic crystal of silicon among models of amorphous lithium-silicon: its numbers mean nothing."""
     words = ["eos", str(trained_model("soap_linear")), "--prototype", "sc", "--symbol", "Si", "--extent", "0.04"]
     assert main([*words, "--no-members", "-o", str(tmp_path / "eos")]) == 0
-    assert "note: outside of the training data: 1 of 1 atoms of sc (largest grade" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "warning: the crystal is outside of the training data: 1 of 1 atoms of sc (largest grade" in said
+    assert "its numbers mean nothing: give another --lattice" in said
     written = json.loads((tmp_path / "eos" / "eos.json").read_text())["outside_of_training_data"]
     assert written["sc"]["largest_grade"] > 1.0
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import closed_forms
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.io import read, write
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
+from rhopot.potentials.commands.property_task import Measured
+from rhopot.potentials.commands.relax import _of_the_same_crystal
+from rhopot.potentials.properties.relaxation import Relaxation
 
 pytestmark = pytest.mark.slow
 
@@ -70,10 +76,16 @@ def test_pressure_and_what_is_kept(tmp_path: Path, rattled: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("family", TRAINED)
-def test_trained_models_in_both_engines(family: str, trained_model: Callable[[str], Path], tmp_path: Path) -> None:
-    """Zincblende of lithium and silicon, which symmetry holds in place; members have crystals of their own."""
+def test_trained_models_in_both_engines(
+    family: str, trained_model: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Zincblende of lithium and silicon, which symmetry holds in place; members have crystals of their own.
+
+    Those of a small network may be so far from each other that they are no error bar: then the command says so.
+    """
     folder = tmp_path / "out"
-    words = ["relax", str(trained_model(family)), "--prototype", "zincblende", "--symbol", "Li,Si", "-o", str(folder)]
+    words = ["relax", str(trained_model(family)), "--prototype", "zincblende", "--symbol", "Li,Si"]
+    words += ["--lattice", "5.52", "-o", str(folder)]  # soft in shear: from nearer, LAMMPS stops 0.002 degrees off
 
     assert main([*words, "--engine", "both", "-n", "2"]) == 0
 
@@ -84,8 +96,25 @@ def test_trained_models_in_both_engines(family: str, trained_model: Callable[[st
     relaxed.calc = RhopotCalculator(trained_model(family))
     assert relaxed.get_potential_energy() / 2 == pytest.approx(found["energy"]["ase"], abs=1e-8)
     assert np.abs(relaxed.get_stress()).max() < 1e-5
-    assert np.std(found["volume"]["members"]) == pytest.approx(found["volume"]["standard_deviation"])
-    assert found["volume"]["standard_deviation"] > 1e-3
+    if "too few are left for an error bar" in capsys.readouterr().out:
+        assert found["volume"]["standard_deviation"] is None
+        assert family == "bpnn"
+    else:
+        assert np.std(found["volume"]["members"]) == pytest.approx(found["volume"]["standard_deviation"])
+        assert found["volume"]["standard_deviation"] > 1e-3
+
+
+def test_a_cluster_may_turn_and_a_structure_of_several_is_named(tmp_path: Path) -> None:
+    """Engines may leave a free cluster turned; of a file with several structures, the first one is asked for."""
+    cluster = Atoms("Si5", [[0, 0, 0], [2.3, 0.1, 0], [1.1, 2.1, 0.1], [1.0, 0.8, 2.0], [2.9, 2.0, 1.4]])
+    write(tmp_path / "clusters.xyz", [cluster, bulk("Si", cubic=True)])
+    words = ["relax", *closed_forms.tersoff_words(tmp_path), "--engine", "both", "-o", str(tmp_path / "out")]
+
+    assert main([*words, str(tmp_path / "clusters.xyz@0")]) == 0
+
+    found = json.loads((tmp_path / "out/relax.json").read_text())["structures"]["clusters"]
+    assert found["distance from the first engine"]["lammps"] < 1e-3
+    assert len(read(tmp_path / "out/relaxed_clusters.extxyz")) == 5
 
 
 def test_kept_symmetry_is_exact(tmp_path: Path) -> None:
@@ -102,12 +131,35 @@ def test_kept_symmetry_is_exact(tmp_path: Path) -> None:
     assert np.abs(off - off.mean(axis=0)).max() < 1e-7
 
 
+def test_the_lattice_constant_of_a_prototype(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the conventional cell where that is a cube; the table has the primitive one, 2.54 A."""
+    words = ["--calculator", "ase.calculators.emt:EMT", "--symbol", "Cu", "-o"]
+    for verb, name, cubic in (("relax", "fcc", True), ("relax", "hcp", False), ("elastic", "fcc", True)):
+        assert main([verb, "--prototype", name, *words, str(tmp_path / f"{verb}_{name}")]) == 0
+        assert ("; lattice constant 3.5" in capsys.readouterr().out) == cubic
+
+
+@pytest.mark.parametrize(("others", "left"), [(1, 3), (2, 0)])
+def test_members_of_another_crystal_give_no_error_bar(others: int, left: int) -> None:
+    """One of four, and half of them."""
+    made = [
+        Relaxation(bulk("Cu", a=a), np.zeros(1), np.zeros(1)) for a in [3.6, *[3.61] * (4 - others), *[5.0] * others]
+    ]
+    said: list[str] = []
+    task: Any = SimpleNamespace(console=SimpleNamespace(print=said.append))
+    found = _of_the_same_crystal(task, "fcc", Measured({"ase": made[0]}, made[1:], range(4)))
+    assert len(found.members) == left
+    assert said[0].startswith(f"note: fcc: {others} of 4 members relax to a volume that differs by more than 20%")
+
+
 def test_refusals(tmp_path: Path, rattled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     potential = closed_forms.tersoff_words(tmp_path)
     cases = {
         "--cell must be one of fixed, isotropic, full, got 'all'": [str(rattled), "--cell", "all"],
         "pressure must be 0 for a fixed cell": [str(rattled), "--cell", "fixed", "--pressure", "1"],
         "structure must be a file": [str(tmp_path / "none.xyz")],
+        "structure must be one of the 1 of": [f"{rattled}@1"],
+        "structure must be FILE or FILE@NUMBER": [f"{rattled}@last"],
     }
     for k, (sentence, words) in enumerate(cases.items()):
         assert main(["relax", *words, *potential, "-o", str(tmp_path / f"out{k}")]) == 1

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trained_models
 from ase.io import read
-from train_process import RUN
+from prestarted import Template
+from train_process import start
 
 from rhopot.export import RhopotCalculator
 from rhopot.potentials.commands import main
@@ -52,17 +50,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the ba
 sys.exit(main(sys.argv[4:]))
 """
 
+# Cannot write more than argv[1] bytes to a file.
+LIMITED = """
+import resource, sys
+from rhopot.potentials.commands import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
 
 def forces(folder: Path) -> np.ndarray:
     atoms = read(trained_models.DATA / "Li20Si12_0.xyz")
     atoms.calc = RhopotCalculator(folder / "model.pt")
     return np.asarray(atoms.get_forces())
-
-
-def run(code: str, arguments: list[str], launcher: tuple[str, ...] = (sys.executable,), **more: object) -> object:
-    """Run code in a process with as many threads as this one: sums depend on their number in the last digits."""
-    command = [*launcher, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, **more)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,17 @@ def run(code: str, arguments: list[str], launcher: tuple[str, ...] = (sys.execut
     ],
 )
 def test_a_stopped_training_says_how_to_go_on_and_does(
-    family: str, number: int, status: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    family: str,
+    number: int,
+    status: int,
+    word: str,
+    commands: Template,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, whole = tmp_path / "a run", tmp_path / "whole"
     words = ["train", *trained_models.arguments(family, folder, *QUICK[family])]
-    done = run(STOPPED, [str(folder), SAVED[family], str(int(number)), *words])
+    done = start(STOPPED, [str(folder), SAVED[family], str(int(number)), *words], commands)
     assert done.returncode == status, done.stderr
     assert done.stderr == f"rhopot: {word}; continue the training in '{folder}' with --resume\n"
     assert [path.name for path in folder.iterdir()] == ["checkpoint"]
@@ -106,12 +113,12 @@ def damage_and_mend(folder: Path, saved: str, words: list[str], capsys: pytest.C
 
 
 @pytest.mark.parametrize("family", list(QUICK))
-def test_a_checkpoint_without_room_is_named(family: str, tmp_path: Path) -> None:
+def test_a_checkpoint_without_room_is_named(family: str, commands: Template, tmp_path: Path) -> None:
     """The limit of the size of files stands for the disk: what fails is the write, with a number and without a name."""
     folder = tmp_path / "run"
     limit = 3000 if family == "scattering" else 6000
     arguments = ["train", *trained_models.arguments(family, folder, *QUICK[family])]
-    done = run(RUN, arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    done = start(LIMITED, [str(limit), *arguments], commands)
     assert done.returncode == 1
     assert done.stderr.startswith(f"rhopot: '{folder / 'checkpoint'}")
     assert done.stderr.endswith(

@@ -122,6 +122,11 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         ("output.x=1", "output is a single value here"),
         ("data.train=[a", "the value must be YAML"),
         ("sed=3", "override 'sed=3': sed is not a known key; did you mean seed?"),
+        # Found by a check of the whole section, which begins on another line of the file.
+        (
+            "descriptor.cutoff_width=7",
+            "override 'descriptor.cutoff_width=7': descriptor.cutoff_width must be at most the cutoff (5 A), got 7",
+        ),
     ],
 )
 def test_faults_of_overrides_name_the_override(tmp_path: Path, override: str, message: str) -> None:

@@ -35,7 +35,7 @@ def test_a_linear_energy_is_found_again() -> None:
         np.testing.assert_allclose(energy_weights(means, means @ weights), weights, rtol=1e-5)
 
 
-def test_noise_is_not_learnt() -> None:
+def test_noise_is_not_learned() -> None:
     """More features than structures, energies at random: the cross-validated model predicts nearly nothing."""
     means, energies = RANDOM.normal(size=(30, 60)), RANDOM.normal(size=30)
     others = RANDOM.normal(size=(500, 60)) @ energy_weights(means, energies)

@@ -15,7 +15,7 @@ from ase.io import read
 from rhopot.export import read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.config import ConfigError, make_config
-from rhopot.potentials.families import FamilyError, UnknownFamilyError, family_names, find_family
+from rhopot.potentials.families import FamilyError, UnknownFamilyError, family_names, find_family, registry
 from rhopot.potentials.families.registry import OURS
 from rhopot.potentials.runs.features import compute_features
 from rhopot.potentials.structures import read_frames
@@ -65,6 +65,18 @@ def test_a_family_of_another_package_is_found_and_configured(install: Install) -
     assert config.family == find_family("my_linear").name == "my_linear"
     with pytest.raises(ConfigError, match=r"scattering, my_linear, got 'my_liner'; did you mean my_linear\?"):
         make_config({"family": "my_liner"})
+
+
+def test_packages_are_looked_for_again_only_where_some_have_changed(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = family_names()
+    with monkeypatch.context() as unused:
+        unused.setattr(registry, "entry_points", None)
+        assert family_names() == names
+    install("my_linear", COPY.format(name="my_linear"), "one_package")
+    install("my_other", COPY.format(name="my_other"), "other_package")
+    assert family_names() == (*names, "my_linear", "my_other")
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones() -> None:

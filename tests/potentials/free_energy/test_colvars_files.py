@@ -117,7 +117,7 @@ def test_hills_of_replicas(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "must be a file of colvars, got an empty file"),
+        ("", "must hold hills or frames, got an empty file"),
         ("# nothing\n", "must hold hills, got none"),
         (" 10 1.0 0.1\n", "must have lines of step, centers, sigmas and weight"),
         (" 10 1.0 0.1 0.01\n 10 1.0\n 20 1.0 0.1 0.01\n", "must have lines of step, centers"),

@@ -52,6 +52,37 @@ def test_walkers(tmp_path: Path) -> None:
         load_colvars([written(tmp_path / "c", "#! FIELDS d\n 0\n")])
 
 
+def test_a_hill_counts_once(tmp_path: Path) -> None:
+    """A copy of a file, or rows that were appended again, would double the free energy."""
+    file, copy = hills(tmp_path / "HILLS"), hills(tmp_path / "bck.0.HILLS")
+    with pytest.raises(ValueError, match="must stand in the files once each, got 2 of 4 again; leave copies"):
+        load_hills([file, copy])
+    rows = [line for line in file.read_text().splitlines(keepends=True) if not line.startswith("#")]
+    file.write_text(file.read_text() + rows[0])
+    with pytest.raises(ValueError, match="got 1 of 3 again"):
+        load_hills([file])
+
+
+def test_walkers_that_are_left_out_are_named(tmp_path: Path) -> None:
+    files = [hills(tmp_path / f"HILLS.{k}", 0.1 * k) for k in range(3)]
+    hills(tmp_path / "HILLS.old", 7.0)
+    assert load_hills(files).notes == ()
+    (note,) = load_hills(files[:1]).notes
+    assert note == f"{files[1]}, {files[2]} of other walkers not among the files: their hills are missing"
+
+
+def test_what_is_told_of_hills_must_agree_with_them(tmp_path: Path) -> None:
+    """A period that the file does not state is taken; another one, or another bias factor, is refused."""
+    file = hills(tmp_path / "HILLS")
+    assert load_hills([file], limits={"d": (-3.0, 3.0)}).variables[0].limits == (-3.0, 3.0)
+    with pytest.raises(ValueError, match=r"--biasfactor must be that of '.*HILLS', inf, got 5"):
+        load_hills([file], biasfactor=5.0)
+    write_table(file, HILLS, np.array([[1.0, 0.3, 0.02, 1.0, 10.0]]), {"min_d": "-pi", "max_d": "pi"})
+    assert load_hills([file], biasfactor=10.0, limits={"d": (-np.pi, np.pi)}).biasfactor == 10.0
+    with pytest.raises(ValueError, match=r"--period of d must be that of '.*HILLS', -3.14159,3.14159, got -180,180"):
+        load_hills([file], limits={"d": (-180.0, 180.0)})
+
+
 def test_names_of_colvars_hills(tmp_path: Path) -> None:
     """From the columns of the trajectory, whatever their order; else as given; else cv1, cv2."""
     file = written(tmp_path / "x.hills.traj", " 10 1.0 5.0 0.1 0.5 0.01\n 20 1.1 5.5 0.1 0.5 0.01\n")

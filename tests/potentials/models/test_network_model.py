@@ -49,7 +49,7 @@ def test_columns_are_the_mean_and_the_members_spread_by_the_factor() -> None:
     columns = model(*inputs, True)
     mean = alone.mean(1, keepdim=True)
     assert_close(columns[:, :1], mean + baseline)
-    assert_close(columns[:, 1:], mean + baseline + small_models.SPREAD * (alone - mean))
+    assert_close(columns[:, 1:], mean + baseline + small_models.CALIBRATION * (alone - mean))
     assert_close(columns[:, 1:].mean(1), columns[:, 0])
     assert_close(columns[:, :1], model(*inputs, False))
     assert columns[:, 1:].std(1).min() > 1e-4
@@ -92,5 +92,5 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"networks must take \d+ features and have 1 or 2 weight sets, got 3 and 1"):
         NetworkModel(descriptor, Networks(3, 2, NetworkSettings(), [0]), [0.0, 0.0])
     fitting = Networks(descriptor.n_features, 2, NetworkSettings(), [0])
-    with pytest.raises(ValueError, match="spread must be a factor of at least 0, got nan"):
-        NetworkModel(descriptor, fitting, [0.0, 0.0], spread=float("nan"))
+    with pytest.raises(ValueError, match="calibration must be a factor of at least 0, got nan"):
+        NetworkModel(descriptor, fitting, [0.0, 0.0], calibration=float("nan"))

@@ -112,6 +112,9 @@ def test_conductivity_of_independent_ions() -> None:
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(ValueError, match="trajectory must be long enough for 5 times between the ballistic time, 1 ps"):
         diffusion_coefficient(random_walk(1e-5, 0.05, frames=100), 0.05)
+    with pytest.raises(ValueError, match=r"run longer \(12.25 ps without what is skipped\)"):
+        diffusion_coefficient(random_walk(1e-5, 0.05, frames=244), 0.05)
+    diffusion_coefficient(random_walk(1e-5, 0.05, frames=245), 0.05)
     with pytest.raises(ValueError, match="blocks must be 2 or more, got 1"):
         diffusion_coefficient(random_walk(1e-5, 0.05), 0.05, blocks=1)
     with pytest.raises(ValueError, match="temperatures must be two or more for an activation energy, got 1"):

@@ -258,6 +258,20 @@ def test_another_run_in_the_folder_begins_anew(tmp_path: Path) -> None:
     assert steps == [5, 10]
 
 
+def test_a_state_does_not_outlive_the_files_of_its_run(tmp_path: Path) -> None:
+    """Another run that is stopped before it has a state of its own has replaced them."""
+    settings = DynamicsSettings(ensemble="nve", steps=10, every=5, timestep=2.0)
+    run_in_ase(copper(repeat=1), EMT(), settings, tmp_path, key="one")
+
+    def stop(step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_ase(copper(repeat=1), EMT(), settings, tmp_path, key="another", advance=stop)
+    run_in_ase(copper(repeat=1), EMT(), settings, tmp_path, key="one")
+    assert read_table(RunFiles(tmp_path, "ase").thermo)["step"].tolist() == [0, 5, 10]
+
+
 def test_the_default_time_step_follows_the_lightest_atom() -> None:
     assert [default_timestep(Atoms(symbols)) for symbols in ("SiH", "LiSi", "OSi", "Si")] == [0.5, 1.0, 1.0, 2.0]
 

@@ -56,3 +56,22 @@ def test_what_differs_from_the_task_of_a_folder_is_named(changed: dict, what: st
     Kept(tmp_path, first).get("relaxed", Atoms, lambda: bulk("Cu"))
     with pytest.raises(ValueError, match=re.escape(f"with results of another {what}; name another with --output")):
         Kept(tmp_path, first | changed)
+
+
+def test_an_interrupted_task_keeps_its_folder(tmp_path: Path) -> None:
+    """Its files may hold hours of work on the first stage; a task that is refused leaves nothing behind."""
+
+    def stop(error: BaseException) -> Atoms:
+        raise error
+
+    with pytest.raises(ValueError, match="no crystal"):
+        Kept(tmp_path, task(3.5)).get("relaxed", Atoms, lambda: stop(ValueError("no crystal")))
+    with pytest.raises(KeyboardInterrupt):
+        Kept(tmp_path, task(3.6)).get("relaxed", Atoms, lambda: stop(KeyboardInterrupt()))
+    with pytest.raises(ValueError, match="with results of another structure Cu"):
+        Kept(tmp_path, task(3.7))
+    assert Kept(tmp_path, task(3.6)).get("relaxed", Atoms, lambda: bulk("Cu")) == bulk("Cu")
+    with pytest.raises(KeyboardInterrupt):
+        Kept(tmp_path, task(3.7), overwrite=True).get("relaxed", Atoms, lambda: stop(KeyboardInterrupt()))
+    with pytest.raises(ValueError, match="with results of another structure Cu"):
+        Kept(tmp_path, task(3.6))

@@ -145,3 +145,17 @@ def test_constraints_are_compared_by_their_effect() -> None:
     final.set_constraint([FixCartesian(5, (True, True, False)), FixAtoms([1, 3])])
     with pytest.raises(ValueError, match=r"the constraints of initial, got fixed atoms 1, 3; .*FixCartesian"):
         check_ends(initial, final, 1)
+
+
+def test_identical_atoms_in_another_order_are_refused() -> None:
+    """Atoms that would cross the cell; neighbors may take each other's places, and images do not matter."""
+    initial, final = copper_hop()
+    initial, final = initial.repeat(2), final.repeat(2)
+    distances = final.get_distances(0, range(len(final)), mic=True)
+    far, near = int(np.argmax(distances)), int(np.argsort(distances)[1])
+    final.positions[[0, near]] = final.positions[[near, 0]]
+    final.positions[5] += 2 * final.cell[0] - final.cell[2]
+    check_ends(initial, final, 1)
+    final.positions[[0, far]] = final.positions[[far, 0]]
+    with pytest.raises(ValueError, match="final must list its atoms in the order of initial, got Cu"):
+        check_ends(initial, final, 1)

@@ -69,8 +69,8 @@ def test_sound_velocities_are_those_of_the_elastic_constants() -> None:
         ([1.0, 1.0, 0.0], [(c11 - c12) / 2, c44, (c11 + c12 + 2 * c44) / 2]),
     ):
         q = 0.03 * np.array(direction) / np.linalg.norm(direction)  # 1/A
-        slopes = found.frequencies([q @ crystal.cell.array.T / (2.0 * np.pi)])[0][:3] / THZ / 0.03
-        assert slopes == pytest.approx(np.sqrt(np.array(moduli) / density), rel=0.01)
+        speeds = found.frequencies([q @ crystal.cell.array.T / (2.0 * np.pi)])[0][:3] / THZ / 0.03
+        assert speeds == pytest.approx(np.sqrt(np.array(moduli) / density), rel=0.01)
 
 
 @pytest.mark.parametrize("crystal", ["hcp", "diamond"])

@@ -91,6 +91,18 @@ def test_distance_between_structures() -> None:
     assert largest_distance(water, turned) == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", ["H2O", "CO2", "N2", "CH3CH2OH"])
+def test_molecules_may_turn(name: str) -> None:
+    """An optimizer may turn a molecule, which changes no energy; a stretched bond is another structure."""
+    first = molecule(name)
+    turned = first.copy()
+    turned.rotate(25.0, (1, 2, 3))
+    assert np.abs(turned.positions - first.positions).max() > 0.1
+    assert largest_distance(first, turned) == pytest.approx(0.0, abs=1e-12)
+    turned.positions[-1] += 0.1 * (turned.positions[-1] - turned.positions.mean(axis=0))
+    assert largest_distance(first, turned) > 0.01
+
+
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     made, crystal = AseEngine(closed_forms.lennard_jones()), closed_forms.fcc(1.02)
     with pytest.raises(ValueError, match=r"pressure must be 0 for a fixed cell, got 2\.0 GPa"):

@@ -174,6 +174,27 @@ def test_isolated_atoms_train_in_every_split_and_at_every_point_of_a_learning_cu
     assert report["learning_curve"]["n_frames"] == [round(part * alloys) + len(energies) for part in (0.2, 0.5, 1.0)]
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_forces_of_the_wrong_sign_are_said(sign: float, tmp_path: Path) -> None:
+    """Relaxations of alloys: steps of little displacement."""
+    frames = [atoms for file in sorted(DATA.parent.glob("*.xyz")) for atoms in read(file, "3:6")]
+    for atoms in frames:
+        atoms.arrays["REF_forces"] *= sign
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    notes = load_training_set(settings("soap_linear", f"data.train={tmp_path / 'data.xyz'}")).notes
+    said = [note for note in notes if note.startswith("forces of config_type relaxation have the wrong sign")]
+    assert len(said) == (1 if sign < 0 else 0)
+
+
+@pytest.mark.parametrize(("fraction", "n_held_out"), [(0.01, 3), (0.6, 12), (0.9, 18)])
+def test_a_split_takes_the_fraction_that_is_asked_for(fraction: float, n_held_out: int, tmp_path: Path) -> None:
+    frames = read(DATA, ":") + read(DATA.with_name("Li4Si28_0.xyz"), ":")
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    split = f"data.split={{by: fraction, fraction: {fraction}}}"
+    data = load_training_set(settings("soap_linear", f"data.train={tmp_path / 'data.xyz'}", split))
+    assert (len(data.train), len(data.validation)) == (20 - n_held_out, n_held_out)
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("isolated_atom", "did you mean IsolatedAtom?"), ("zzz", "remove it or correct its name")],
@@ -292,3 +313,28 @@ def test_stresses_that_contradict_the_energies_are_not_fitted(pressure: float, t
     assert data.train.count("stress") == data.validation.count("stress") == 0
     assert data.wrong_stresses in data.notes
     assert re.match(r"stresses of config_type strained are 3\.2 GPa too tensile against", data.wrong_stresses)
+
+
+@pytest.mark.parametrize(
+    ("energy", "stress", "said"),
+    [
+        (1.0, 160.2, r"stresses of config_type strained are in GPa, not in eV/A\^3 \(.* [0-9]+ pairs"),
+        (0.25, 1.0, r"config_type strained seems to have energies per atom"),
+        (1.0, 1.0, ""),
+    ],
+)
+def test_few_stresses_that_contradict_the_energies_are_said(
+    energy: float, stress: float, said: str, tmp_path: Path
+) -> None:
+    """The pairs of eight frames do not decide to leave out stresses; the sentence of `data lint` is a note."""
+    frames = strained_copper(0.0)[:8]
+    for atoms in frames:
+        atoms.info["REF_energy"] *= energy
+        atoms.info["REF_stress"] *= stress
+    write(tmp_path / "few.xyz", frames, format="extxyz")
+    for word in ("targets.stress.required=false", "targets.stress.required=true"):
+        data = load_training_set(settings("soap_linear", f"data.train={tmp_path / 'few.xyz'}", word))
+        assert data.train.count("stress") == len(data.train)
+        notes = [note for note in data.notes if re.match(r".*fitted all the same, `rhopot data lint`", note)]
+        assert len(notes) == (1 if said else 0)
+        assert not said or re.match(said, notes[0])

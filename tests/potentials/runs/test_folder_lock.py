@@ -53,7 +53,7 @@ def test_a_second_training_is_refused(
     before = sorted(tmp_path.rglob("*"))
     assert main(words(tmp_path / "run", *option)) == 1
     error = capsys.readouterr().err
-    assert f"output must be a folder that no other training is writing, got '{tmp_path / 'run'}'" in error
+    assert f"output must be a folder that no other process is writing, got '{tmp_path / 'run'}'" in error
     assert f"in use by process {holder.pid} on " in error
     assert len(error.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
@@ -62,7 +62,7 @@ def test_a_second_training_is_refused(
 def test_a_second_training_on_two_ranks_is_refused(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     done = start(RUN, words(tmp_path / "run"), mpirun(2))
     assert done.returncode != 0
-    assert done.stderr.count("rhopot: output must be a folder that no other training is writing") == 1
+    assert done.stderr.count("rhopot: output must be a folder that no other process is writing") == 1
     assert list((tmp_path / "run").iterdir()) == [tmp_path / "run" / NAME]
 
 
@@ -100,7 +100,7 @@ def test_a_lock_that_was_taken_over_is_not_shared(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "open", slow)
     with lock_folder(tmp_path):
         assert (tmp_path / NAME).exists()
-        with pytest.raises(ValueError, match="no other training"), lock_folder(tmp_path):
+        with pytest.raises(ValueError, match="no other process"), lock_folder(tmp_path):
             pass
     assert len(calls) == 3
 
@@ -124,5 +124,5 @@ def test_two_trainings_at_once_leave_one_model(tmp_path: Path) -> None:
     ]
     errors = [run.communicate(timeout=200)[1] for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 1]
-    assert sum("no other training is writing" in error for error in errors) == 1
+    assert sum("no other process is writing" in error for error in errors) == 1
     assert NAME not in {file.name for file in (tmp_path / "run").iterdir()}

@@ -50,7 +50,8 @@ def test_the_report_is_for_a_person(folder: Path) -> None:
         assert (folder / picture).exists(), picture
     rows = [line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith("| ")]
     assert min(rows) >= 3
-    for word in ("Li, Si", "neighbors within 4.5 Å" if folder.name != "scattering" else "the total energy only"):
+    sees = f"neighbors within {report_of(folder)['settings']['descriptor'].get('cutoff', 0):g} Å"
+    for word in ("Li, Si", sees if folder.name != "scattering" else "the total energy only"):
         assert word in text
 
 
@@ -184,8 +185,8 @@ def test_members_that_learn_until_the_end(trained_model: Callable[[str], Path]) 
 def test_a_report_of_a_family_that_is_not_known_here(trained_model: Callable[[str], Path]) -> None:
     """Other packages bring families: their numbers are shown without words for them."""
     report = changed(trained_model("soap_linear").parent, "family", value="toy")
-    report["fit"] = {"validation": {}, "basis": {"learnt": {"n_functions": 3, "loss": 0.25}}, "flag": True}
+    report["fit"] = {"validation": {}, "basis": {"learned": {"n_functions": 3, "loss": 0.25}}, "flag": True}
     text = training_report(report)
     assert text.startswith("# `toy` potential for Li, Si\n")
-    assert "| basis, learnt | number of functions: 3, loss: 0.25 |" in text
+    assert "| basis, learned | number of functions: 3, loss: 0.25 |" in text
     assert "| flag | yes |" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -18,7 +19,7 @@ from rhopot.export import RhopotCalculator, read_card
 from rhopot.potentials.commands import main
 from rhopot.potentials.runs import stability
 from rhopot.potentials.runs.results import measure_stability
-from rhopot.potentials.runs.stability import hot_dynamics, training_structures
+from rhopot.potentials.runs.stability import Stability, hot_dynamics, training_structures
 from rhopot.potentials.structures import read_frames
 from rhopot.potentials.structures.prototypes import enlarged
 
@@ -159,3 +160,13 @@ def test_cells_grow_along_their_shortest_edges() -> None:
     assert large.cell.lengths() == pytest.approx([12.0, 8.0, 20.0])
     assert len(large) == 8
     assert len(enlarged(ase.Atoms("Si"), 100)) == 1
+
+
+def test_a_short_run_shows_nothing() -> None:
+    """Less than half of what was asked for is no sign of stability."""
+    run = Stability("Si", 64, 600.0, 0.4, 1.0, 600.0, -5.0, -4.9, 0.9, "")
+    assert (
+        ": too short to tell: nothing ran away in 0.4 ps (of 1 asked for: its processor time was up)" in run.sentence()
+    )
+    assert ": stable for 0.6 ps (of 1 asked for" in replace(run, picoseconds=0.6).sentence()
+    assert ": stable for 1 ps;" in replace(run, picoseconds=1.0).sentence()

@@ -76,6 +76,7 @@ def test_work_of_the_stresses_is_the_energy(sound: FrameSet) -> None:
     [
         (-1.0, 0.0, "have the wrong sign, tensile must be positive"),
         (160.2, 0.0, r"are in GPa, not in eV/A\^3"),
+        (-1602.0, 0.0, "have the wrong sign and are in kbar, tensile must be positive"),
         (0.1, 0.0, r"are not in eV/A\^3"),
         (1.0, 0.02, r"are 3\.[123] GPa too tensile against the energies"),
         (1.0, -0.02, r"are 3\.[123] GPa too compressive against the energies"),
@@ -86,6 +87,92 @@ def test_stress_faults_of_a_whole_set(sound: FrameSet, scale: float, offset: flo
     assert finding.check == "stress"
     with pytest.raises(ValueError, match=message):
         raise ValueError(finding.sentence)
+
+
+@pytest.mark.parametrize(
+    ("scale", "length", "cause"),
+    [
+        (1 / 4, 1.0, "energies per atom"),
+        (1 / 27.21, 1.0, "energies in Hartree"),
+        (23.06, 1.0, "energies in kcal/mol"),
+        (96.49, 1.0, "energies in kJ/mol"),
+        (1.0, 1 / 0.5292, "lengths in Bohr"),
+    ],
+)
+def test_energies_and_lengths_in_other_units_are_named(scale: float, length: float, cause: str) -> None:
+    """The stresses are right, so that a training does not leave them out."""
+    frames = []
+    for frame in strained("Cu", 0.0, 0.02, "all components"):
+        atoms = frame.atoms.copy()
+        atoms.set_cell(length * atoms.cell.array, scale_atoms=True)
+        frames.append(replace(frame, atoms=atoms, energy=scale * (frame.energy or 0.0)))
+    found = [finding.sentence for finding in faults(FrameSet(tuple(frames))) if finding.check == "units"]
+    assert len(found) == 1
+    assert found[0].startswith(f"config_type strained seems to have {cause} (energy = ")
+    assert contradiction(FrameSet(tuple(frames))) == ""
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "message"),
+    [
+        (1.0, 1.0, ""),
+        (1.0, -1.0, "forces of config_type strained have the wrong sign, they must point where the energy falls"),
+        (1.0, 1 / 51.42, "forces of config_type strained are in Hartree/Bohr, not in eV/A"),
+        (1 / 27.21, 1 / 51.42, "config_type strained seems to have energies and forces in Hartree and Bohr"),
+        (1 / 4, 1.0, "config_type strained seems to have energies per atom"),
+    ],
+)
+def test_forces_against_energies(energy: float, forces: float, message: str) -> None:
+    """Frames of one cell, across its faces too; of two of them there are too few pairs."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for index in range(6):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.05, rng=rng)
+        atoms.wrap()
+        frame = emt_frame(atoms, index)
+        frames.append(replace(frame, energy=energy * (frame.energy or 0.0), forces=forces * np.asarray(frame.forces)))
+    (said,) = (f for f in lint(FrameSet(tuple(frames))) if f.check == "forces" or "work of the forces" in f.sentence)
+    assert said.sentence.startswith(message or "forces of config_type strained agree with the energies")
+    assert said.severity == ("error" if message else "info")
+    (few,) = (finding for finding in lint(FrameSet(tuple(frames[:2]))) if finding.check == "forces")
+    assert "cannot be tested against energies: 1 pairs" in few.sentence
+
+
+def test_an_offset_that_is_not_determined_is_none() -> None:
+    """Near one pressure an offset does the work of the stresses; rounded energies had them called wrong in sign."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for index, a in enumerate(np.linspace(4.1, 4.2, 60)):
+        frame = emt_frame(bulk("Cu", a=a, cubic=True), index)
+        frames.append(replace(frame, energy=(frame.energy or 0.0) + rng.normal(0.0, 1e-3)))
+    scale, offset, _ = fit_line(find_pairs(FrameSet(tuple(frames))))
+    assert (scale, offset) == (pytest.approx(1.0, abs=0.03), 0.0)
+    assert contradiction(FrameSet(tuple(frames))) == ""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "per_atom", "reverse", "severity", "message"),
+    [
+        ((1, 2, 4), True, False, "error", "config_type strained seems to have energies per atom"),
+        ((2,), False, True, "warning", "do not follow the energies"),
+    ],
+)
+def test_forces_that_no_factor_makes_fit(
+    sizes: tuple[int, ...], per_atom: bool, reverse: bool, severity: str, message: str
+) -> None:
+    """Energies per atom of several sizes, and forces of atoms in another order."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for index in range(18):
+        atoms = bulk("Cu", cubic=True).repeat((sizes[index % len(sizes)], 1, 1))
+        atoms.rattle(0.03, rng=rng)
+        frame = emt_frame(atoms, index)
+        energy, forces = (frame.energy or 0.0) / (len(atoms) if per_atom else 1), np.asarray(frame.forces)
+        frames.append(replace(frame, energy=energy, forces=forces[::-1] if reverse else forces))
+    (said,) = (f for f in lint(FrameSet(tuple(frames))) if "work of the forces" in f.sentence)
+    assert said.severity == severity
+    assert message in said.sentence
 
 
 def test_single_stresses_of_the_wrong_sign(sound: FrameSet) -> None:

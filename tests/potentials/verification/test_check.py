@@ -8,11 +8,12 @@ import broken_plugins
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, all_changes
 
-from rhopot.export import RhopotCalculator
+from rhopot.export import ModelCard, RhopotCalculator, TrainingData
 from rhopot.potentials.structures.prototypes import sample_structure, vacancy_hop
-from rhopot.potentials.verification.check import CheckResult, check_model
+from rhopot.potentials.verification.check import CheckResult, check_model, structure_for
 from rhopot.potentials.verification.finite_differences import derivative, numerical_forces, numerical_stress
 
 pytestmark = pytest.mark.slow
@@ -21,13 +22,37 @@ SYMBOLS = ("Li", "Si")
 
 
 @pytest.fixture(scope="session")
-def variants(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return broken_plugins.build(tmp_path_factory.mktemp("plugins"))
+def variants(plugin_sources: broken_plugins.Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return broken_plugins.build(plugin_sources, tmp_path_factory.mktemp("plugins"))
 
 
 def run_check(model: Path, lmp: list[str] | None = None, ranks: tuple[int, ...] = (2,)) -> list[CheckResult]:
     atoms = sample_structure(SYMBOLS, min_atoms=32)
     return check_model(model, atoms, RhopotCalculator(model), symbols=SYMBOLS, ranks=ranks, steps=60, lmp=lmp)
+
+
+@pytest.mark.parametrize("kind", ["local", "global"])
+def test_models_of_molecules_are_checked_on_a_molecule(kind: str) -> None:
+    """The largest of those that the file carries; a crystal where some of them are periodic."""
+    water, ethanol, cell = molecule("H2O"), molecule("CH3CH2OH"), bulk("Si")
+
+    def chosen(structures: list[Atoms]) -> Atoms:
+        examples = [
+            {
+                "symbols": str(atoms.symbols),
+                "positions": atoms.positions.tolist(),
+                "cell": atoms.cell.array.tolist(),
+                "pbc": atoms.pbc.tolist(),
+            }
+            for atoms in structures
+        ]
+        data = TrainingData.model_construct(summary={"examples": examples}, hash="")
+        card = ModelCard.model_construct(kind=kind, symbols=("C", "H", "O"), training_data=data)
+        return structure_for(card)
+
+    assert str(chosen([water, ethanol]).symbols) == str(ethanol.symbols)
+    for others in ([], [water, cell]):
+        assert all(chosen(others).pbc)
 
 
 def test_check_is_green_on_the_installed_plugin(model_file: Path) -> None:

@@ -12,19 +12,20 @@ from rhopot.potentials.verification.diatomics import diatomic_curves
 
 
 class Pair(Calculator):
-    """Two atoms with the energy 1/r^4, changed at short range."""
+    """Two atoms with the energy 1/r^4, changed at short range; (5 A - r)^3 has a curvature without steps."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
-    def __init__(self, hole: float = 0.0, jump: float = 0.0) -> None:
+    def __init__(self, hole: float = 0.0, jump: float = 0.0, kink: float = 0.0, cutoff: float = 0.0) -> None:
         super().__init__()
-        self.hole, self.jump = hole, jump
+        self.hole, self.jump, self.kink, self.cutoff = hole, jump, kink, cutoff
 
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str] = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         r = atoms.get_distance(0, 1)
         inside = r < 1.0
         energy = r**-4 - inside * self.hole * (1.0 - r) ** 3 + (r < 2.0) * self.jump
+        energy += self.kink * max(4.0 - r, 0.0) - self.cutoff * max(5.0 - r, 0.0) ** 3
         slope = -4 * r**-5 + inside * self.hole * 3 * (1.0 - r) ** 2
         self.results = {"energy": energy, "forces": np.array([[slope, 0, 0], [-slope, 0, 0]])}
 
@@ -53,3 +54,16 @@ def test_a_jump_is_seen() -> None:
     (curve,) = diatomic_curves(["Si"], Pair(jump=0.01))
     assert curve.rough == pytest.approx(2.0, abs=0.06)
     assert "NOT SMOOTH near" in curve.sentence()
+
+
+def test_a_step_of_the_force_is_seen() -> None:
+    (curve,) = diatomic_curves(["Si"], Pair(kink=0.01))
+    assert curve.rough == pytest.approx(4.0, abs=0.06)
+
+
+def test_a_smooth_cutoff_is_smooth() -> None:
+    """Energy, force and curvature end without steps; a jump elsewhere is still seen beside it."""
+    (curve,) = diatomic_curves(["Si"], Pair(cutoff=10.0), reach=5.04)
+    assert curve.rough is None
+    (curve,) = diatomic_curves(["Si"], Pair(cutoff=10.0, jump=1.0), reach=5.04)
+    assert curve.rough == pytest.approx(2.0, abs=0.06)

@@ -1,4 +1,4 @@
-"""Multispectra of environments: what every descriptor owes, learnt settings, and their messages."""
+"""Multispectra of environments: what every descriptor owes, learned settings, and their messages."""
 
 import ase
 import pytest
@@ -16,7 +16,7 @@ SMALL = {"cutoff": 4.5, "n_max": 6, "l_max": 3, "density_width": 0.5, "cutoff_wi
 FRAMES: list[ase.Atoms] = [structures.skewed(), structures.tiny()]
 
 
-def learnt(**changes: object) -> MultispectrumSettings:
+def learned(**changes: object) -> MultispectrumSettings:
     given = {**SMALL, "l_three": 3, "l_four": 2, "n_three": 60, "n_four": 40, "optimal_basis": {"q_max": 3}, **changes}
     return learn(MultispectrumSettings.model_validate(given), FRAMES)
 
@@ -25,32 +25,32 @@ class TestMixed(DescriptorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def descriptor(cls) -> nn.Module:
-        return Multispectrum(learnt(species_mode="mixed"))
+        return Multispectrum(learned(species_mode="mixed"))
 
 
 class TestSeparate(DescriptorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def descriptor(cls) -> nn.Module:
-        return Multispectrum(learnt(species_mode="separate", n_two=30, n_four=0))
+        return Multispectrum(learned(species_mode="separate", n_two=30, n_four=0))
 
 
 class TestPseudoSpecies(DescriptorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def descriptor(cls) -> nn.Module:
-        return Multispectrum(learnt(species_mode="mixed", optimal_basis=None, n_max=3, n_two=30, n_pseudo=1))
+        return Multispectrum(learned(species_mode="mixed", optimal_basis=None, n_max=3, n_two=30, n_pseudo=1))
 
 
 class TestPrimitive(DescriptorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def descriptor(cls) -> nn.Module:
-        return Multispectrum(learnt(optimal_basis=None, n_max=3, n_two=30))
+        return Multispectrum(learned(optimal_basis=None, n_max=3, n_two=30))
 
 
 def test_the_plain_twin_gives_the_same() -> None:
-    fast = Multispectrum(learnt())
+    fast = Multispectrum(learned())
     plain = Multispectrum(fast.settings, reference=True)
     inputs = graph(fast, structures.skewed())
     torch.testing.assert_close(fast(inputs), plain(inputs), rtol=1e-10, atol=1e-12)
@@ -58,8 +58,8 @@ def test_the_plain_twin_gives_the_same() -> None:
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
-def test_learnt_settings_make_the_same_descriptor_without_data() -> None:
-    settings = learnt()
+def test_learned_settings_make_the_same_descriptor_without_data() -> None:
+    settings = learned()
     again = MultispectrumSettings.model_validate_json(settings.model_dump_json())
     assert learn(again, ()) is again
     one, other = Multispectrum(settings).state_dict(), Multispectrum(again).state_dict()
@@ -68,8 +68,8 @@ def test_learnt_settings_make_the_same_descriptor_without_data() -> None:
 
 @pytest.mark.parametrize("mode", ["mixed", "separate"])
 def test_sizes_are_those_of_the_density(mode: str) -> None:
-    """Root mean square of c_lmu over environments and m, from the densities in the learnt basis themselves."""
-    settings = learnt(species_mode=mode)
+    """Root mean square of c_lmu over environments and m, from the densities in the learned basis themselves."""
+    settings = learned(species_mode=mode)
     descriptor = Multispectrum(settings)
     density = torch.cat(
         [torch.ops.rhopot.density_expansion_v1(*graph(descriptor, atoms), *descriptor.table()) for atoms in FRAMES]
@@ -80,7 +80,7 @@ def test_sizes_are_those_of_the_density(mode: str) -> None:
 
 
 def test_messages() -> None:
-    with pytest.raises(ValueError, match=r"sizes must be learnt from data first, got none"):
+    with pytest.raises(ValueError, match=r"sizes must be learned from data first, got none"):
         Multispectrum(MultispectrumSettings.model_validate({**SMALL, "l_three": 3}))
     with pytest.raises(ValueError, match=r"l_three and l_four must be at most l_max \(3\), got 4 and 3"):
         MultispectrumSettings.model_validate(SMALL)

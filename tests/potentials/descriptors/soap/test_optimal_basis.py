@@ -127,19 +127,19 @@ def test_few_environments_are_taken_evenly() -> None:
     np.testing.assert_array_equal(few.values, two.values)
 
 
-def test_learnt_settings_make_the_same_descriptor_without_data() -> None:
-    learnt = learn_basis(settings(optimal_basis={"q_max": 4}), FRAMES)
-    again = SoapSettings.model_validate_json(learnt.model_dump_json())
-    assert torch.equal(SoapPowerSpectrum(again).radial, SoapPowerSpectrum(learnt).radial)
+def test_learned_settings_make_the_same_descriptor_without_data() -> None:
+    learned = learn_basis(settings(optimal_basis={"q_max": 4}), FRAMES)
+    again = SoapSettings.model_validate_json(learned.model_dump_json())
+    assert torch.equal(SoapPowerSpectrum(again).radial, SoapPowerSpectrum(learned).radial)
     assert learn_basis(again, ()) is again
 
 
 def test_messages() -> None:
     with pytest.raises(ValueError, match=r"q_max must be at most the number of primitive functions \(8\), got 9"):
         learn_basis(settings(optimal_basis={"q_max": 9}), FRAMES)
-    with pytest.raises(ValueError, match="needs structures to be learnt from, got none"):
+    with pytest.raises(ValueError, match="needs structures to be learned from, got none"):
         learn_basis(settings(optimal_basis={"q_max": 4}), [])
-    with pytest.raises(ValueError, match="must be learnt from data first"):
+    with pytest.raises(ValueError, match="must be learned from data first"):
         SoapPowerSpectrum(settings(optimal_basis={"q_max": 4}))
     with pytest.raises(ValueError, match="q_max or residual_variance must be given, got neither"):
         settings(optimal_basis={})

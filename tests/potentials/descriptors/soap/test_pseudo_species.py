@@ -1,4 +1,4 @@
-"""Pseudo-species: likeness of radii, the variance that learnt ones keep, and what they do to features."""
+"""Pseudo-species: likeness of radii, the variance that learned ones keep, and what they do to features."""
 
 import ase.io
 import numpy as np
@@ -37,8 +37,8 @@ def settings(**changes: object) -> SoapSettings:
     return SoapSettings.model_validate(given)
 
 
-def learnt(n_pseudo: int) -> SoapSettings:
-    return learn_basis(settings(species_mode="mixed", pseudo_species="learnt", n_pseudo=n_pseudo), FRAMES)
+def learned(n_pseudo: int) -> SoapSettings:
+    return learn_basis(settings(species_mode="mixed", pseudo_species="learned", n_pseudo=n_pseudo), FRAMES)
 
 
 def test_elements_of_like_radius_are_put_together() -> None:
@@ -66,7 +66,7 @@ def kept(weights: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("n_pseudo", [1, 2])
-def test_learnt_pseudo_species_keep_the_most_variance_and_the_mixed_optimal_basis_more(n_pseudo: int) -> None:
+def test_learned_pseudo_species_keep_the_most_variance_and_the_mixed_optimal_basis_more(n_pseudo: int) -> None:
     covariance = density_covariance(settings(), FRAMES)
     weights = weights_by_variance(covariance.values, 3, n_pseudo)
     np.testing.assert_allclose(weights @ weights.T, np.eye(n_pseudo), atol=1e-12)
@@ -79,16 +79,16 @@ def test_learnt_pseudo_species_keep_the_most_variance_and_the_mixed_optimal_basi
     assert mixed < 1.0 - kept(weights) / total < 0.9
 
 
-def test_all_learnt_pseudo_species_turn_the_elements() -> None:
+def test_all_learned_pseudo_species_turn_the_elements() -> None:
     """W is orthogonal for B = A: dot products of power spectra are those of separate elements."""
-    turned, separate = SoapPowerSpectrum(learnt(3)), SoapPowerSpectrum(settings())
+    turned, separate = SoapPowerSpectrum(learned(3)), SoapPowerSpectrum(settings())
     inputs = arguments(FRAMES[0], SYMBOLS, 4.5)
     one, other = turned(inputs), separate(inputs)
     torch.testing.assert_close(one @ one.t(), other @ other.t(), rtol=1e-8, atol=1e-12)
 
 
 def test_densities_are_sums_of_those_of_the_elements() -> None:
-    chosen = learnt(2)
+    chosen = learned(2)
     inputs = arguments(FRAMES[1], SYMBOLS, 4.5)
     each = torch.ops.rhopot.density_expansion_v1(*inputs, *primitive_table(settings(), 2))
     expected = torch.einsum(
@@ -98,13 +98,13 @@ def test_densities_are_sums_of_those_of_the_elements() -> None:
     torch.testing.assert_close(found, expected.flatten(2), rtol=1e-8, atol=1e-9)
 
 
-def test_learnt_settings_make_the_same_descriptor_without_data() -> None:
-    chosen = learnt(2)
+def test_learned_settings_make_the_same_descriptor_without_data() -> None:
+    chosen = learned(2)
     again = SoapSettings.model_validate_json(chosen.model_dump_json())
     assert learn_basis(again, ()) is again
     one, other = SoapPowerSpectrum(chosen).state_dict(), SoapPowerSpectrum(again).state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert "learnt pseudo-species +" in "\n".join(chosen.describe())
+    assert "learned pseudo-species +" in "\n".join(chosen.describe())
 
 
 def test_what_does_not_go_together_is_refused() -> None:
@@ -112,7 +112,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         ({"species_mode": "separate"}, "species_mode: separate"),
         ({"species_mode": "mixed", "optimal_basis": {"q_max": 3}}, "an optimal basis"),
     ):
-        with pytest.raises(ValidationError, match=f"pseudo_species must be radii .* got learnt with {found}; write"):
-            settings(pseudo_species="learnt", **changes)
-    with pytest.raises(ValueError, match="pseudo_species must be learnt from data first, got no weights"):
-        SoapPowerSpectrum(settings(species_mode="mixed", pseudo_species="learnt"))
+        with pytest.raises(ValidationError, match=f"pseudo_species must be radii .* got learned with {found}; write"):
+            settings(pseudo_species="learned", **changes)
+    with pytest.raises(ValueError, match="pseudo_species must be learned from data first, got no weights"):
+        SoapPowerSpectrum(settings(species_mode="mixed", pseudo_species="learned"))

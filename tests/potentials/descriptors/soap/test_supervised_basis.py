@@ -41,10 +41,10 @@ def supervised(mode: str, mixing: float | None, q_max: int = 8) -> SoapSettings:
 
 
 def rows_of(chosen: SoapSettings, degree: int = 0) -> Floats:
-    """Learnt rows of one degree: (Q, A, N)."""
-    learnt = learn_basis(chosen, FRAMES).optimal_basis
-    assert learnt is not None
-    return np.array(learnt.contraction)[degree]
+    """Learned rows of one degree: (Q, A, N)."""
+    learned = learn_basis(chosen, FRAMES).optimal_basis
+    assert learned is not None
+    return np.array(learned.contraction)[degree]
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +130,11 @@ def test_energies_are_better_known_from_few_functions_and_variance_worse(coeffic
 def test_residual_variance_is_that_of_the_rows(coefficients: Floats) -> None:
     """RV by its definition, at degree 0 alone [1, eq. 2.12]."""
     chosen = settings(l_max=0, species_mode="mixed", optimal_basis={"q_max": 3, "pcovr_mixing": 0.2})
-    learnt = learn_basis(chosen, FRAMES)
-    found = np.concatenate([features_of_atoms(RadialSpectrum(learnt), atoms) for atoms in FRAMES])
+    learned = learn_basis(chosen, FRAMES)
+    found = np.concatenate([features_of_atoms(RadialSpectrum(learned), atoms) for atoms in FRAMES])
     lost = 1.0 - (found**2).sum() / (coefficients**2).sum()
-    assert learnt.optimal_basis is not None
-    assert learnt.optimal_basis.residual_variance == pytest.approx(lost, abs=1e-8)
+    assert learned.optimal_basis is not None
+    assert learned.optimal_basis.residual_variance == pytest.approx(lost, abs=1e-8)
     assert lost > residual_variances(density_covariance(settings(l_max=0), FRAMES), mixed=True)[2] + 1e-4
 
 

@@ -206,7 +206,7 @@ def test_one_member_is_no_committee() -> None:
         train_networks(fit_problem(TRAIN, members=1), NETWORK, training_settings(1))
 
 
-def test_the_validation_part_is_not_learnt() -> None:
+def test_the_validation_part_is_not_learned() -> None:
     with pytest.raises(ValueError, match=r"data\.split\.refit must be false for networks, got true"):
         train_networks(fit_problem(TRAIN, VALIDATION, refit_on_validation=True), NETWORK, training_settings(1))
 

@@ -71,7 +71,7 @@ def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(weights(resumed.model), weights(through.model))
-    assert torch.equal(resumed.model.spread, through.model.spread)
+    assert torch.equal(resumed.model.calibration, through.model.calibration)
     assert epochs_in(tmp_path) == [str(k + 1) for k in range(EPOCHS)]
     for mine, other in zip(resumed.report["epochs"], through.report["epochs"], strict=True):
         assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}

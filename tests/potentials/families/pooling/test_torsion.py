@@ -1,4 +1,4 @@
-"""Torsion: an energy of the dihedral angle alone is learnt with pooling, and not without.
+"""Torsion: an energy of the dihedral angle alone is learned with pooling, and not without.
 
 Chains of four atoms with fixed bonds (1.4 A) and angles (110 degrees): the distances 1-2 and 1-3 are fixed, 1-4 follows
 from the dihedral angle, 2.3 to 3.7 A. The cutoff of 2 A lies between bonds and 1-3 (2.29 A): atoms see their bonded
@@ -88,12 +88,12 @@ def test_distances_are_as_stated() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("symbols", ["HCNO", "HOOH"], ids=["four elements", "both ends alike"])
-def test_the_energy_of_a_torsion_is_learnt_with_pooling_only(symbols: str) -> None:
+def test_the_energy_of_a_torsion_is_learned_with_pooling_only(symbols: str) -> None:
     without, pooled = rmse(symbols, [], 3), rmse(symbols, [0.75], 1)
     ratio = without / pooled
     print(f"{symbols}: RMSE {1000 * pooled:.1f} meV with pooling, {1000 * without:.1f} without, {ratio:.0f} to 1")
     deviation = float(np.std([frame.energy for frame in chains(symbols, 32, 1)]))
-    assert without > 0.95 * deviation, "nothing but the mean is learnt"
+    assert without > 0.95 * deviation, "nothing but the mean is learned"
     assert ratio > 8.0
 
 

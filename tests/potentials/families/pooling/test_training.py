@@ -33,7 +33,7 @@ from rhopot.potentials.verification.finite_differences import numerical_forces
 CONFIG = Path(__file__).parents[4] / "examples" / "configs" / "pooling.yaml"
 SMALL = ("regressor.width=12", "regressor.filters=8", "regressor.heads=1", "regressor.nodes=[0.6, 0.3]",
          "descriptor.cutoff=4.0",
-         "training.epochs=12", "training.ema=0.9", "training.dtype=float64", "uncertainty.members=3")  # fmt: skip
+         "training.epochs=8", "training.ema=0.9", "training.dtype=float64", "uncertainty.members=3")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

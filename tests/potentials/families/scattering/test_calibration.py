@@ -1,4 +1,4 @@
-"""Errors and deviations that calibrate the spread: of members that had not seen a structure, and of no others."""
+"""Calibration of deviations: by errors of members that had not seen a structure, and of no others."""
 
 from __future__ import annotations
 

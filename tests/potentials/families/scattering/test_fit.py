@@ -96,7 +96,7 @@ def test_members_average_to_the_prediction_and_spread_with_the_calibration(few: 
     assert found.model.n_members == 10
     table = energies(found.model, UNSEEN, members=True)
     np.testing.assert_allclose(table[:, 1:].mean(axis=1), table[:, 0], rtol=1e-9)
-    assert found.model.spread == found.report["calibration"]["factor"]
+    assert found.model.calibration == found.report["calibration"]["factor"]
     assert found.report["calibration"]["n_energies"] >= len(UNSEEN)
     count = found.report["calibration"]["n_energies"]  # the ceil(0.68 (n + 1))-th of n
     assert found.report["calibration"]["within_one"] == pytest.approx(np.ceil(0.6827 * (count + 1)) / count)
@@ -112,7 +112,7 @@ def test_the_final_model_is_fitted_to_both_parts(fitted: FitResult, few: Scatter
     labels = np.array([frame.energy for frame in UNSEEN])
     errors = [np.abs(energies(model, UNSEEN) - labels).mean() for model in (fitted.model, fitted.final)]
     assert errors[1] < 0.8 * errors[0]
-    assert fitted.final.spread == fitted.model.spread
+    assert fitted.final.calibration == fitted.model.calibration
     plain = fit_scattering(fit_problem(TRAIN, UNSEEN), few)
     assert plain.final is plain.model
     np.testing.assert_array_equal(plain.model.coefficients, fitted.model.coefficients)

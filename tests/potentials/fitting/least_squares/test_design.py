@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from labelled import BASELINE, CUTOFF, SYMBOLS, frames
+from labelled import BASELINE, CUTOFF, SYMBOLS, FastSpectrum, frames
 from torch.testing import assert_close
 
 from rhopot.potentials.descriptors.dot_product import unit_rows
@@ -75,6 +75,12 @@ def test_rows_times_coefficients_equal_autograd_of_the_model(case, periodic: boo
     assert float(rows.energy @ weights) == pytest.approx(energy, rel=1e-12)
     assert_close(rows.forces @ weights, forces, rtol=1e-10, atol=1e-12)
     assert_close(rows.strain @ weights, torch.from_numpy(to_voigt(-virial.numpy())), rtol=1e-10, atol=1e-12)
+
+
+def test_fast_derivatives_of_the_tests_are_those_of_the_reference() -> None:
+    (graph,) = graphs(frames(1)[0].atoms, SYMBOLS, CUTOFF, 10**6)
+    for ours, theirs in zip(FastSpectrum(2, CUTOFF).jacobian(graph), DESCRIPTOR.jacobian(graph), strict=True):
+        assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", [linear_case, gap_case])

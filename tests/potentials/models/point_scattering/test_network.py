@@ -115,7 +115,7 @@ def energies(module: torch.nn.Module, atoms: ase.Atoms, k: int, powers: Sequence
 def test_the_equations_in_numpy_give_the_same_energies(powers: tuple[float, ...], changes: dict[str, object]) -> None:
     module = small_models.point_scattering(powers=powers, **changes).module
     for atoms in (toy.cluster(3), toy.skewed()):
-        found = module.learnt(arguments(atoms, SYMBOLS, CUTOFF))
+        found = module.learned(arguments(atoms, SYMBOLS, CUTOFF))
         for k in range(module.committee):
             np.testing.assert_allclose(found[k], energies(module, atoms, k, powers), rtol=0, atol=1e-10)
 
@@ -143,7 +143,7 @@ def test_some_atoms_as_centers_have_their_energies_where_the_others_are_exchange
     module = small_models.point_scattering(layers=3, members=0).module
     whole, kept = arguments(toy.skewed(), SYMBOLS, CUTOFF), []
     monkeypatch.setattr(network, "exchange_features", lambda x: kept.append(x) or x)
-    every = module.learnt(whole)
+    every = module.learned(whole)
     assert len(kept) == 2
     begin, end = (int(whole.first_edge[k]) for k in (3, 9))
     edges = (whole.edge_vectors[begin:end], whole.first_edge[3:10] - begin, whole.neighbour[begin:end])
@@ -156,7 +156,7 @@ def test_some_atoms_as_centers_have_their_energies_where_the_others_are_exchange
         return torch.cat([owners[:3], x[3:9], owners[9:]])
 
     monkeypatch.setattr(network, "exchange_features", exchange)
-    torch.testing.assert_close(module.learnt(part), every[:, 3:9], rtol=0, atol=1e-12)
+    torch.testing.assert_close(module.learned(part), every[:, 3:9], rtol=0, atol=1e-12)
 
 
 def test_constants_of_the_features_are_those_of_all_processes() -> None:
@@ -207,7 +207,7 @@ def test_derivatives_are_continuous_to_second_order_at_the_cutoff(published: boo
             graph.centre.repeat_interleave(graph.first_edge.diff()) == 2
         ).double()
         direction = torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64)
-        energy = module.learnt(graph._replace(edge_vectors=graph.edge_vectors + shift * moved[:, None] * direction))[
+        energy = module.learned(graph._replace(edge_vectors=graph.edge_vectors + shift * moved[:, None] * direction))[
             0, 0
         ]
         (first,) = torch.autograd.grad(energy, shift, create_graph=True)
@@ -232,7 +232,7 @@ def test_perfect_crystals_have_forces_and_force_constants(powers: tuple[float, .
 
     def forces(shift: torch.Tensor) -> torch.Tensor:
         vectors = (graph.edge_vectors + shift * stretch).requires_grad_(True)
-        energy = module.learnt(graph._replace(edge_vectors=vectors)).sum()
+        energy = module.learned(graph._replace(edge_vectors=vectors)).sum()
         (gradient,) = torch.autograd.grad(energy, vectors, create_graph=True)
         return torch.zeros_like(direction).index_add(0, row, gradient).index_add(0, graph.neighbour, -gradient)
 

@@ -95,7 +95,7 @@ def test_more_atoms_than_any_training_structure_get_no_more_nodes() -> None:
 
 def test_members_scatter_around_the_prediction_by_their_spread() -> None:
     atoms = molecules.rattled("CH3OH")
-    found = [molecules.energies(molecules.model(members=3, spread=g), atoms) for g in (1.0, 2.5)]
+    found = [molecules.energies(molecules.model(members=3, calibration=g), atoms) for g in (1.0, 2.5)]
     assert found[0].shape == (4,)
     for each in found:
         assert float(each[1:].mean()) == pytest.approx(float(each[0]), abs=1e-9)
@@ -103,7 +103,7 @@ def test_members_scatter_around_the_prediction_by_their_spread() -> None:
 
 
 def test_derivatives_of_members_are_those_of_their_energies() -> None:
-    atoms, model = molecules.rattled("CH3OH"), molecules.model(members=3, spread=1.7)
+    atoms, model = molecules.rattled("CH3OH"), molecules.model(members=3, calibration=1.7)
     positions = torch.tensor(atoms.positions, requires_grad=True)
     energies = molecules.energies(model, atoms, positions)
     expected = [torch.autograd.grad(each, positions, retain_graph=True)[0] for each in energies[1:]]

@@ -1,9 +1,9 @@
-"""A model whose radial functions are learnt with its networks, trained end to end through the density operators.
+"""A model whose radial functions are learned with its networks, trained end to end through the density operators.
 
     R'_pl = sum_q W_kqpl R_ql,    E_k = sum_i N_k(power spectrum of the density in R'),    members k
 
 Forces are derivatives through the operators' backward, and the gradient of a loss of forces goes through their second
-derivative. python learnt_radial_functions.py PREFIX under a launcher writes the trained parameters to PREFIX-RANK.npz.
+derivative. python learned_radial_functions.py PREFIX under a launcher writes the trained parameters to PREFIX-RANK.npz.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from rhopot.testing.spectrum import SmallSpectrum
 operators.load()
 
 TARGETS = Targets(energy=0.002, forces=0.05, stress=0.01)
-N_LEARNT = 2
+N_LEARNED = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class GraphSource:
         return GraphBatch(graph, image, sizes, self.labels.select(which, ranges(starts(self.n_atoms), which)))
 
 
-class LearntRadialFunctions(TrainableModel):
+class LearnedRadialFunctions(TrainableModel):
     """K members with radial functions of their own; radial (K, L + 1, Q, P)."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -86,16 +86,16 @@ class LearntRadialFunctions(TrainableModel):
         self.n_members = len(seeds)
         self.primitive = SmallSpectrum(2, labelled.CUTOFF)
         n_radial, l_count = self.primitive.radial.shape[4], self.primitive.radial.shape[3]
-        shape = (l_count, n_radial, N_LEARNT)
+        shape = (l_count, n_radial, N_LEARNED)
         streams = [torch.Generator().manual_seed(seed) for seed in seeds]
         drawn = [torch.randn(shape, generator=stream, dtype=torch.float64) for stream in streams]
         self.radial = nn.Parameter(torch.stack(drawn))
         self.register_buffer("degree", torch.repeat_interleave(torch.arange(l_count), 2 * torch.arange(l_count) + 1))
-        width = 2 * N_LEARNT
+        width = 2 * N_LEARNED
         self.networks = Networks(width * (width + 1) // 2 * l_count, 2, NetworkSettings(hidden=(6,)), list(seeds))
 
     def features(self, graph: AtomicGraph) -> Tensor:
-        """Return the power spectra (K, C, F) in the learnt radial functions."""
+        """Return the power spectra (K, C, F) in the learned radial functions."""
         table = self.primitive.table()
         density = torch.ops.rhopot.density_expansion_v1(*graph, *table)
         split = density.reshape(*density.shape[:2], table.n_channels, -1)
@@ -133,9 +133,9 @@ def train(problem: FitProblem, epochs: int, **changes: Any) -> TrainedCommittee:
             for part in (problem.train, problem.validation)
         ]
         quantities = trained_quantities(sources[0].labels, problem.targets, problem.communicator)
-        return Trainable(LearntRadialFunctions(range(max(problem.members, 1))), sources[0], sources[1], quantities)
+        return Trainable(LearnedRadialFunctions(range(max(problem.members, 1))), sources[0], sources[1], quantities)
 
-    return train_committee(problem, settings, prepare, ["learnt radial functions"])
+    return train_committee(problem, settings, prepare, ["learned radial functions"])
 
 
 def problem(**changes: Any) -> FitProblem:

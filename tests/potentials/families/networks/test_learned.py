@@ -1,4 +1,4 @@
-"""What families of learnt features share: the model is the one whose errors the report has, baselines and all."""
+"""What families of learned features share: the model is the one whose errors the report has, baselines and all."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def test_the_model_has_the_errors_of_the_training(name: str) -> None:
     )
     result = find_family(name).fit(problem, FamilySettings(descriptor.settings, network, training_settings(2)))
     assert isinstance(result.model, nn.Module)
+    assert result.model.n_layers == network.layers  # which LAMMPS has to know: atoms act through as many cutoffs
     assert not any(parameter.requires_grad for parameter in result.model.parameters())
     assert {parameter.dtype for parameter in result.model.parameters()} == {torch.float64}
     card = toy.card(2, cutoff=labelled.CUTOFF).model_copy(update={"n_layers": result.model.n_layers})

@@ -1,4 +1,4 @@
-"""The trainer carries models whose features are learnt: end to end, forces included, through the operators."""
+"""The trainer carries models whose features are learned: end to end, forces included, through the operators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import labelled
 import launched
-import learnt_radial_functions as learnt
+import learned_radial_functions as learned
 import numpy as np
 import pytest
 import torch
@@ -21,9 +21,9 @@ from rhopot.potentials.structures import Frame
 LOSS = LossSettings(form="likelihood", stress=0.3)
 
 
-def source(frames: list[Frame]) -> learnt.GraphSource:
+def source(frames: list[Frame]) -> learned.GraphSource:
     """Return structures with labels of all quantities."""
-    return learnt.GraphSource(learnt.problem(), frames, LOSS)
+    return learned.GraphSource(learned.problem(), frames, LOSS)
 
 
 def moved(frame: Frame, displacement: np.ndarray) -> Frame:
@@ -34,7 +34,7 @@ def moved(frame: Frame, displacement: np.ndarray) -> Frame:
 
 
 def test_forces_are_finite_differences_of_the_energies() -> None:
-    model, (frame,) = learnt.LearntRadialFunctions([0, 1]), labelled.frames(1)
+    model, (frame,) = learned.LearnedRadialFunctions([0, 1]), labelled.frames(1)
     direction, step = np.random.default_rng(0).standard_normal((4, 3)), 1e-4
     found = model.predict(source([frame]).batch([0]), forces=True, strain=False).forces
     assert found is not None
@@ -49,7 +49,7 @@ def test_forces_are_finite_differences_of_the_energies() -> None:
 @pytest.mark.parametrize("name", ["radial", "networks"])
 def test_gradient_of_the_loss_is_its_finite_difference(name: str) -> None:
     """Energies, forces and stresses: through the second derivative of the operators."""
-    model = learnt.LearntRadialFunctions([0, 1])
+    model = learned.LearnedRadialFunctions([0, 1])
     batch = source(labelled.frames(3)).batch([0, 2])
     parameters = [p for key, p in model.named_parameters() if key.startswith(name)]
     assert parameters
@@ -66,11 +66,11 @@ def test_gradient_of_the_loss_is_its_finite_difference(name: str) -> None:
 
 
 def test_training_moves_the_radial_functions_and_the_loss_falls() -> None:
-    found = learnt.train(learnt.problem(), 60, learning_rate=0.03)
+    found = learned.train(learned.problem(), 60, learning_rate=0.03)
     losses = [row["train_loss"] for row in found.report["epochs"]]
     assert losses[-1] < 0.5 * losses[0]
-    initial = learnt.LearntRadialFunctions(range(2)).radial
-    assert isinstance(found.model, learnt.LearntRadialFunctions)
+    initial = learned.LearnedRadialFunctions(range(2)).radial
+    assert isinstance(found.model, learned.LearnedRadialFunctions)
     assert float((found.model.radial - initial).abs().max().detach()) > 0.01
     assert found.calibration is not None
     assert found.force_calibration is not None
@@ -79,10 +79,10 @@ def test_training_moves_the_radial_functions_and_the_loss_falls() -> None:
 
 def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        learnt.train(learnt.problem(folder=tmp_path, progress=Stopping(3)), 6)
+        learned.train(learned.problem(folder=tmp_path, progress=Stopping(3)), 6)
     assert torch.load(tmp_path / "training.pt")["state"]["epoch"] == 3
-    resumed = learnt.train(learnt.problem(folder=tmp_path, resume=True), 6)
-    through = learnt.train(learnt.problem(), 6)
+    resumed = learned.train(learned.problem(folder=tmp_path, resume=True), 6)
+    through = learned.train(learned.problem(), 6)
     for one, other in zip(resumed.model.parameters(), through.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert [row["train_loss"] for row in resumed.report["epochs"]] == [
@@ -93,8 +93,8 @@ def test_stopped_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", launched.LAUNCHERS)
 def test_two_processes_equal_one(kind: str, tmp_path: Path) -> None:
-    alone = learnt.results(SingleProcess())
-    both = launched.two_processes(kind, "learnt_radial_functions.py", tmp_path / "found")
+    alone = learned.results(SingleProcess())
+    both = launched.two_processes(kind, "learned_radial_functions.py", tmp_path / "found")
     for found in both:
         scale = np.abs(alone["parameters"]).max()
         np.testing.assert_allclose(found["parameters"], alone["parameters"], rtol=0, atol=1e-9 * scale)

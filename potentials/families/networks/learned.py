@@ -1,4 +1,4 @@
-"""Training of networks whose features are learnt, from a fit problem to a model: graphs, training, baselines added.
+"""Training of networks whose features are learned, from a fit problem to a model: graphs, training, baselines added.
 
     E = sum_i [ e0(a_i) + e_pair(i) + mean_k e_k(i) ]
 
@@ -23,7 +23,7 @@ from rhopot.potentials.fitting.gradient.labels import trained_quantities
 from rhopot.potentials.fitting.gradient.training_settings import TrainingSettings
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.graph.atomic_graph import AtomicGraph
-from rhopot.potentials.models.committee_model import CommitteeModel
+from rhopot.potentials.models.learned_features_model import LearnedFeaturesModel
 from rhopot.potentials.structures import Frame
 
 # Networks of these seeds, prepared in float64: from the training structures of this process, and the expected deviation
@@ -32,25 +32,25 @@ MakeNetworks = Callable[[Sequence[int], GraphSource, float, float], Any]
 
 
 class TrainableCommittee(GraphModel):
-    """A committee in training; its baseline and spread take no part."""
+    """A committee in training; its baseline and calibration take no part."""
 
-    def __init__(self, model: CommitteeModel) -> None:
+    def __init__(self, model: LearnedFeaturesModel) -> None:
         super().__init__()
         self.model = model
         self.model.networks.requires_grad_(True)
         self.n_members = model.committee
 
-    def energies(self, graph: AtomicGraph) -> Tensor:
-        """Return the energies (K, C) in eV of the atoms, without baseline."""
-        return self.model.learnt(graph)
+    def member(self, graph: AtomicGraph, k: int) -> Tensor:
+        """Return the energies (C) in eV of the atoms by member k, without baseline."""
+        return self.model.member(graph, k)
 
 
-def train_learnt(
+def train_learned(
     problem: FitProblem,
     network: BaseModel,
     training: TrainingSettings,
     make: MakeNetworks,
-    model: Callable[..., CommitteeModel],
+    model: Callable[..., LearnedFeaturesModel],
     shape: str,
 ) -> FitResult:
     """Return the networks trained on the problem's data, with early stopping on the validation set.
@@ -60,7 +60,7 @@ def train_learnt(
     Args:
         network: settings of the networks.
         make: see `MakeNetworks`.
-        model: of descriptor, networks, energies of the elements, pair baseline and spread (see `CommitteeModel`).
+        model: of the arguments of `LearnedFeaturesModel`.
         shape: what the networks are, in a line.
     """
 
@@ -80,7 +80,7 @@ def _prepare(
     problem: FitProblem,
     training: TrainingSettings,
     make: MakeNetworks,
-    model: Callable[..., CommitteeModel],
+    model: Callable[..., LearnedFeaturesModel],
     shape: str,
 ) -> Trainable:
     dtype = torch.float32 if training.dtype == "float32" else torch.float64

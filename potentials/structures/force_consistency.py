@@ -1,0 +1,104 @@
+"""Forces against energies: sign and unit, from pairs of frames in one cell whose atoms are displaced a little.
+
+Two frames A, B with the same atoms in the same order and in the same cell, displaced by u, differ by the energy
+
+    E_B - E_A = -1/2 (F_A + F_B) . u
+
+to second order (trapezoid rule). Over the pairs of a config_type the line energy = scale x work is fitted as that of
+the stresses (`stress_consistency`), without an offset. It counts only where it holds closely: the residual does not
+depend on units, while displacements that are too large, other code versions or spring forces of a band raise it. Where
+nothing of the line is left, there is a warning.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from rhopot.potentials.structures.findings import DataFinding
+from rhopot.potentials.structures.frames import FrameSet
+from rhopot.potentials.structures.stress_consistency import (
+    NOISY,
+    PARTNERS,
+    StrainedPair,
+    fit_line,
+    with_total_energies,
+)
+from rhopot.potentials.structures.unit_faults import FORCES, is_sound, wrong_energies, wrong_unit
+
+FARTHEST = 0.3  # A, the largest component of an atom's displacement: liquids and molecules fit no line beyond
+LEAST_WORK = 1e-4  # eV/atom, of the energy difference or the work: below it rounding speaks
+LEAST_SHARE = 0.1  # of the work of both forces in its parts: below it they cancel, and the third order is left
+LEAST_PAIRS = 8
+RELIABLE = 0.15  # relative residual of the line beyond which it says nothing
+WINDOW, WINDOW_ATOMS = 100, 200_000  # frames that each is compared with: those that follow it, and their atoms at most
+
+
+def find_pairs(frames: FrameSet) -> list[StrainedPair]:
+    """Pairs of frames in one cell, those of least displacement, whose forces do measurable work."""
+    families: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
+    for i, frame in enumerate(frames):
+        if frame.energy is not None and frame.forces is not None and len(frame) > 1:
+            atoms = frame.atoms
+            cell = (np.round(atoms.cell.array, 6) + 0.0).tobytes()
+            families[frame.config_type.encode(), atoms.numbers.tobytes(), atoms.pbc.tobytes(), cell].append(i)
+    return [pair for members in families.values() for pair in _pairs(frames, members)]
+
+
+def _pairs(frames: FrameSet, members: list[int]) -> Iterable[StrainedPair]:
+    """Pairs among frames of one family."""
+    first = frames[members[0]].atoms
+    cell, pbc, n_atoms = first.cell.complete().array, first.pbc, len(first)
+    window = max(min(WINDOW, WINDOW_ATOMS // n_atoms), 1)
+    for place, a in enumerate(members[:-1]):
+        others = members[place + 1 : place + 1 + window]
+        moved = np.stack([frames[b].atoms.positions for b in others]) - frames[a].atoms.positions
+        moved -= (np.round(moved @ np.linalg.inv(cell)) * pbc) @ cell
+        largest = np.abs(moved).max(axis=(1, 2))
+        for k in np.argsort(largest, kind="stable")[:PARTNERS]:
+            if largest[k] > FARTHEST:
+                break
+            b = others[k]
+            energy = float(frames[b].energy or 0.0) - float(frames[a].energy or 0.0)
+            work_a, work_b = (-0.5 * float((np.asarray(frames[i].forces) * moved[k]).sum()) for i in (a, b))
+            work, parts = abs(work_a + work_b), abs(work_a) + abs(work_b)
+            if work and work >= LEAST_SHARE * parts and max(work, abs(energy)) > LEAST_WORK * n_atoms:
+                yield StrainedPair(a, b, energy, 0.0, work_a, work_b, 0.0, float(largest[k]), 0.0, n_atoms)
+
+
+def lint_forces(frames: FrameSet) -> Iterable[DataFinding]:
+    """Findings on forces by config_type."""
+    pairs: dict[str, list[StrainedPair]] = defaultdict(list)
+    for pair in find_pairs(frames):
+        pairs[frames[pair.a].config_type].append(pair)
+    for config_type in sorted({frame.config_type for frame in frames if frame.forces is not None and len(frame) > 1}):
+        where, compared = f"forces of config_type {config_type}", pairs[config_type]
+        scale, _, residual = fit_line(compared) if len(compared) >= LEAST_PAIRS else (1.0, 0.0, 1.0)
+        measured = f"(energy = {scale:.3g} x work of the forces, {len(compared)} pairs, residual {residual:.0%})"
+        if len(compared) < LEAST_PAIRS:
+            sentence = (
+                f"{where} cannot be tested against energies: {len(compared)} pairs of frames differ by small "
+                f"displacements in the same cell, {LEAST_PAIRS} are needed"
+            )
+            yield DataFinding("info", "forces", "", sentence)
+        elif residual > NOISY and _are_per_atom(compared):
+            yield wrong_energies(config_type, "energies per atom", measured)
+        elif residual > NOISY:
+            sentence = f"{where} do not follow the energies {measured}; noisy, of other frames, or in another order"
+            yield DataFinding("warning", "forces", "", sentence)
+        elif residual > RELIABLE:
+            sentence = f"{where} do not follow the energies closely enough to be tested {measured}"
+            yield DataFinding("info", "forces", "", sentence)
+        elif is_sound(scale):
+            yield DataFinding("info", "forces", "", f"{where} agree with the energies {measured}")
+        else:
+            n_atoms = int(np.median([pair.n_atoms for pair in compared]))
+            yield wrong_unit(FORCES, config_type, n_atoms, scale, measured)
+
+
+def _are_per_atom(pairs: list[StrainedPair]) -> bool:
+    """Whether energies of structures of several sizes, which have no factor in common, are energies per atom."""
+    scale, _, residual = fit_line(with_total_energies(pairs))
+    return residual <= RELIABLE and is_sound(scale)
