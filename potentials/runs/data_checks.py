@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rhopot.potentials.fitting.targets import Targets
-from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.structures import DataFinding, Frame, FrameSet
 from rhopot.potentials.structures.force_consistency import lint_forces
 from rhopot.potentials.structures.frames import TARGETS, frame_digest
 from rhopot.potentials.structures.stress_consistency import contradiction, find_pairs, lint_stress
@@ -85,16 +85,23 @@ def wrong_stresses(targets: Targets, frames: FrameSet) -> tuple[str, tuple[str, 
     if fault:
         errors = [finding for finding in errors if finding.check == UNITS]
         fault += ": no stresses are fitted; targets.stress.required=true fits them all the same"
-    sentences = [finding.sentence for finding in errors if not finding.frame]
-    single = [finding.frame for finding in errors if finding.frame]
-    if single:
-        sentences.append(f"{len(single)} stresses have the opposite sign of their neighbors' (first: {single[0]})")
-    return fault, tuple(sentence + CLOSER for sentence in sentences)
+    return fault, _notes("stress", errors)
 
 
 def wrong_forces(frames: FrameSet) -> tuple[str, ...]:
-    """Notes on forces and energies that contradict each other; both are fitted all the same."""
-    return tuple(finding.sentence + CLOSER for finding in lint_forces(frames) if finding.severity == "error")
+    """Notes on forces and energies that do not fit each other; both are fitted all the same."""
+    return _notes("forces", [finding for finding in lint_forces(frames) if finding.severity != "info"])
+
+
+def _notes(target: str, faults: Sequence[DataFinding]) -> tuple[str, ...]:
+    """The sentences of faults; one on the frames that are accused one by one, which have the opposite sign."""
+    sentences = [finding.sentence for finding in faults if not finding.frame]
+    single = [finding.frame for finding in faults if finding.frame]
+    if single:
+        sentences.append(
+            f"{len(single)} frames have {target} of the opposite sign against similar frames (first: {single[0]})"
+        )
+    return tuple(sentence + CLOSER for sentence in sentences)
 
 
 def without_stresses(frames: FrameSet) -> FrameSet:

@@ -11,8 +11,8 @@
 | energies  | residuals per atom from a per-element fit, far outside the range of their config_type | warning |
 | sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
 | free atoms| elements of which no frame holds an isolated atom | info |
-| forces    | sign and unit of forces against the energies (module `force_consistency`) | error |
-| stress    | sign, unit and offset of stresses against the energies (module `stress_consistency`) | error or warning |
+| forces    | sign and unit against the energies, zeros without a reason (`force_consistency`) | error or warning |
+| stress    | sign, unit and offset against the energies, virials (`stress_consistency`) | error or warning |
 | units     | energies per atom, energies or lengths in other units, by the work of forces and stresses | error |
 
 Checks on energies are statistics and say so: they point at frames to look at, not at proven faults.

@@ -5,17 +5,16 @@ not explain. To second order (trapezoid rule),
 
     E_B - E_A = V/2 (s_A + s_B) : eps - 1/2 (F_A + F_B) . u
 
-With the force term moved to the left, the work w of the stresses should equal the energy difference d. Over the
-pairs of a config_type the line d = scale w + offset V tr(eps) is fitted by least absolute deviations, each pair
-weighted by 1 / |w|:
+With the force term moved to the left, the work w of the stresses should equal the energy difference d: a line through
+the pairs of a config_type (`label_work`), d = scale w + offset V tr(eps), tells how they stand.
 
-    scale near +1   the stresses are what their name says        near -1   they are virials or pressures in disguise
+    scale near +1   the stresses are what their name says        near -1   they are pressures in disguise
     near 0.006      they are in GPa                              offset     a constant pressure, as a small basis leaves
     near 0.037      the energies are in Hartree; `unit_faults` lists these factors
+    near +-1/V      they are virials, and each divided by its volume the scale is +-1
 
-One frame with the wrong sign is found by the votes of its pairs: of the four choices (+-s_A, +-s_B), the one that
-fits must fit much better than the rest to count. Frames without such a partner (one cell, one volume, molecular
-dynamics at constant volume) cannot be tested at all, and the summary says so.
+Frames without such a partner (one cell, one volume, molecular dynamics at constant volume) cannot be tested at all, and
+the summary says so.
 
 The expansion leaves errors of third order, which grow with the stiffness and look like a pressure. What a training
 acts upon (`contradiction`) therefore rests on pairs without displacements, and on an offset without which they do not
@@ -29,13 +28,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rhopot.potentials.structures.findings import DataFinding
 from rhopot.potentials.structures.frames import Floats, Frame, FrameSet
-from rhopot.potentials.structures.unit_faults import STRESSES, UNITS, is_sound, wrong_energies, wrong_unit
+from rhopot.potentials.structures.label_work import (
+    NOISY,
+    PARTNERS,
+    RELIABLE,
+    LabelledPair,
+    fit_line,
+    least_deviations,
+    residual_of,
+    with_stresses_of_virials,
+    with_total_energies,
+    without_flipped,
+)
+from rhopot.potentials.structures.unit_faults import (
+    STRESSES,
+    UNITS,
+    is_one,
+    is_sound,
+    unit_of,
+    wrong_energies,
+    wrong_unit,
+)
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM
 
 LARGEST_STRAIN = 0.06
@@ -43,13 +61,7 @@ LEAST_STRAIN = 1e-6  # below it the cell is the same
 LARGEST_DISPLACEMENT = 0.15  # A, of any atom
 LEAST_WORK = 1e-3  # eV/atom: below it the third-order error and rounding speak
 LARGEST_FORCE_SHARE = 0.5  # of the work of the stresses: beyond it the displacements dominate the error
-PARTNERS = 12  # pairs per frame, nearest in volume
 LEAST_PAIRS = 4
-LEAST_VOTES = 3
-ROBUST_ITERATIONS = 20
-NOISY = 0.5  # relative residual beyond which labels are of no use
-RELIABLE = 0.15  # relative residual of the line below which single frames are accused
-DECISIVE = 0.35  # the best choice of signs leaves less than this share of the smaller work
 # What a contradiction is decided upon: pairs with displacements below this (A), this many, this residual; offsets that
 # lower the residual by this factor, and that differ between small and large strains by no more than that one.
 STILL = 1e-3
@@ -58,32 +70,10 @@ DECIDING_RESIDUAL = 0.08
 DECIDING_OFFSET = 1.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
 EXPLAINED = 3.0
 SAME_OFFSET = 1.2
-NEEDED = 1.2  # an offset that lowers the residual by less is none
 OFFSET_REPORTED = 0.5 / GPA_PER_EV_PER_CUBIC_ANGSTROM  # eV/A^3
 
 
-@dataclass(frozen=True)
-class StrainedPair:
-    """Energy difference d without the work of the forces, work of either stress (half each), V tr(eps); all in eV.
-
-    displacement: the largest of an atom, in A
-    strain: norm of the strain between them
-    n_atoms: of either frame
-    """
-
-    a: int
-    b: int
-    energy: float
-    force_work: float
-    work_a: float
-    work_b: float
-    dilation: float
-    displacement: float
-    strain: float
-    n_atoms: int
-
-
-def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
+def strained_pair(frames: FrameSet, a: int, b: int) -> LabelledPair | None:
     """Compare frames a and b, or None if the expansion would not hold."""
     left, right = frames[a], frames[b]
     cell_a, cell_b = left.atoms.cell.array, right.atoms.cell.array
@@ -105,7 +95,7 @@ def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
     force_work = -0.5 * float((forces * displacement).sum())
     logarithmic = _logarithm(deformation)
     volumes = left.atoms.get_volume(), right.atoms.get_volume()
-    return StrainedPair(
+    return LabelledPair(
         a=a,
         b=b,
         energy=right.energy - left.energy - force_work,
@@ -116,10 +106,11 @@ def strained_pair(frames: FrameSet, a: int, b: int) -> StrainedPair | None:
         displacement=float(np.abs(displacement).max()),
         strain=float(np.linalg.norm(logarithmic)),
         n_atoms=len(left),
+        volumes=volumes,
     )
 
 
-def find_pairs(frames: FrameSet) -> list[StrainedPair]:
+def find_pairs(frames: FrameSet) -> list[LabelledPair]:
     """Pairs that can be compared and whose stresses do measurable work."""
     families: dict[tuple[bytes, str], list[int]] = defaultdict(list)
     for i, frame in enumerate(frames):
@@ -147,7 +138,7 @@ def find_pairs(frames: FrameSet) -> list[StrainedPair]:
     return pairs
 
 
-def lint_stress(frames: FrameSet, compared: Sequence[StrainedPair] | None = None) -> Iterable[DataFinding]:
+def lint_stress(frames: FrameSet, compared: Sequence[LabelledPair] | None = None) -> Iterable[DataFinding]:
     """Findings on stresses, by config_type and by frame; `compared`: the pairs, where they are known."""
     by_type: dict[str, list[int]] = defaultdict(list)
     for i, frame in enumerate(frames):
@@ -155,7 +146,7 @@ def lint_stress(frames: FrameSet, compared: Sequence[StrainedPair] | None = None
             by_type[frame.config_type].append(i)
     if not by_type:
         return
-    pairs: dict[str, list[StrainedPair]] = defaultdict(list)
+    pairs: dict[str, list[LabelledPair]] = defaultdict(list)
     for pair in find_pairs(frames) if compared is None else compared:
         pairs[frames[pair.a].config_type].append(pair)
     for config_type, members in by_type.items():
@@ -169,20 +160,20 @@ def lint_stress(frames: FrameSet, compared: Sequence[StrainedPair] | None = None
             )
             yield DataFinding("info", "stress", "", sentence)
             continue
-        (scale, offset, residual), flipped = _without_flipped(pairs[config_type])
+        (scale, offset, residual), flipped = without_flipped(pairs[config_type])
         if residual < RELIABLE and is_sound(scale):
             for i in sorted(flipped):
-                sentence = "stress contradicts the energies of its neighbours, with the opposite sign it would fit"
+                sentence = "stress contradicts the energies of similar frames, with the opposite sign it would fit"
                 yield DataFinding("error", "stress", frames[i].name, sentence)
         yield _line(config_type, pairs[config_type], scale, offset, residual)
 
 
-def contradiction(frames: FrameSet, known: Sequence[StrainedPair] | None = None) -> str:
+def contradiction(frames: FrameSet, known: Sequence[LabelledPair] | None = None) -> str:
     """Return a sentence where stresses are certainly not the derivatives of the energies, and at fault, else "".
 
     known: the pairs, where they are known
     """
-    pairs: dict[str, list[StrainedPair]] = defaultdict(list)
+    pairs: dict[str, list[LabelledPair]] = defaultdict(list)
     for pair in find_pairs(frames) if known is None else known:
         if pair.displacement <= STILL:
             pairs[frames[pair.a].config_type].append(pair)
@@ -193,6 +184,8 @@ def contradiction(frames: FrameSet, known: Sequence[StrainedPair] | None = None)
         if len(compared) < DECIDING_PAIRS:
             continue
         scale, offset, residual = fit_line(compared)
+        if sentence := _virials(config_type, compared, scale, residual, DECIDING_RESIDUAL):
+            return sentence
         finding = _line(config_type, compared, scale, offset, residual)
         if residual > DECIDING_RESIDUAL or finding.severity == "info" or finding.check == UNITS:
             continue
@@ -202,7 +195,7 @@ def contradiction(frames: FrameSet, known: Sequence[StrainedPair] | None = None)
     return ""
 
 
-def _is_constant_offset(pairs: list[StrainedPair], scale: float, offset: float) -> bool:
+def _is_constant_offset(pairs: list[LabelledPair], scale: float, offset: float) -> bool:
     """Whether pairs whose volumes differ need the offset, and those of small and of large strain agree on it."""
     ordered = sorted(pairs, key=lambda pair: pair.strain)
     told = np.cumsum([(pair.dilation / pair.strain) ** 2 for pair in ordered])
@@ -210,8 +203,8 @@ def _is_constant_offset(pairs: list[StrainedPair], scale: float, offset: float) 
     halves = ordered[first:half], ordered[half:]
     if min(map(len, halves)) < LEAST_PAIRS:
         return False
-    small, large = (_least_deviations(part, offset=True)[1] for part in halves)
-    needed = _residual(ordered[first:], scale, 0.0) > EXPLAINED * _residual(ordered[first:], scale, offset)
+    small, large = (least_deviations(part, offset=True)[1] for part in halves)
+    needed = residual_of(ordered[first:], scale, 0.0) > EXPLAINED * residual_of(ordered[first:], scale, offset)
     return needed and small * large > 0 and max(abs(small), abs(large)) <= SAME_OFFSET * min(abs(small), abs(large))
 
 
@@ -225,55 +218,34 @@ def _all_zero(config_type: str) -> str:
     return f"stresses of config_type {config_type} are all zero, which no calculation gives"
 
 
-def fit_line(pairs: list[StrainedPair]) -> tuple[float, float, float]:
-    """(scale, offset in eV/A^3, relative residual) of d = scale w + offset V tr(eps), robust to a minority of pairs.
+def _virials(
+    config_type: str, pairs: Sequence[LabelledPair], scale: float, residual: float, limit: float = RELIABLE
+) -> str:
+    """Sentence on stresses that are virials, else "".
 
-    The offset is zero where a line without it is about as close: at nearly one pressure both do the same work.
+    scale, residual: of the line through the given labels; limit: residual beyond which nothing is said
     """
-    scale, offset = _least_deviations(pairs, offset=True)
-    (scale_alone,) = _least_deviations(pairs, offset=False)
-    both, alone = _residual(pairs, scale, offset), _residual(pairs, scale_alone, 0.0)
-    return (scale, offset, both) if alone > NEEDED * both else (scale_alone, 0.0, alone)
+    meant, _, left = fit_line(with_stresses_of_virials(pairs))
+    if is_sound(scale) or not is_one(abs(meant)) or left > limit:
+        return ""
+    if unit_of(STRESSES, scale) and residual < left:  # of one volume both have the same factor
+        return ""
+    measured = f"(energy = {meant:.3g} x their work divided by the volume, {len(pairs)} pairs, residual {left:.0%})"
+    kind = (
+        "virials, minus stress times volume: name their key data.keys.virial"
+        if meant < 0
+        else ("stresses times the volume: divide them by it")
+    )
+    return f"stresses of config_type {config_type} are {kind} {measured}"
 
 
-def with_total_energies(pairs: Sequence[StrainedPair]) -> list[StrainedPair]:
-    """Return the pairs with the energies that were meant where the labels are energies per atom."""
-    return [replace(p, energy=p.n_atoms * (p.energy + p.force_work) - p.force_work) for p in pairs]
-
-
-def _least_deviations(pairs: list[StrainedPair], offset: bool) -> tuple[float, ...]:
-    """Scale and, where asked for, offset of the line."""
-    d, w, volume, weight = _columns(pairs)
-    rows = np.stack([w, volume] if offset else [w], axis=1) * weight[:, None]
-    target = d * weight
-    trust = np.ones(len(pairs))
-    for _ in range(ROBUST_ITERATIONS):  # least absolute deviations by reweighting
-        solution = np.linalg.lstsq(rows * trust[:, None], target * trust, rcond=1e-8)[0]
-        trust = 1.0 / np.sqrt(np.maximum(np.abs(rows @ solution - target), 1e-3))
-    return tuple(map(float, solution))
-
-
-def _residual(pairs: list[StrainedPair], scale: float, offset: float) -> float:
-    """Median deviation from a line, relative to the median energy difference."""
-    d, w, volume, weight = _columns(pairs)
-    missed = np.median(np.abs(scale * w + offset * volume - d) * weight)
-    return float(missed / max(float(np.median(np.abs(d) * weight)), 1e-300))
-
-
-def _columns(pairs: list[StrainedPair]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Energy difference, work, dilation and weight of each pair."""
-    d = np.array([pair.energy for pair in pairs])
-    w = np.array([pair.work_a + pair.work_b for pair in pairs])
-    volume = np.array([pair.dilation for pair in pairs])
-    weight = 1.0 / (np.abs(np.array([pair.work_a for pair in pairs])) + np.abs([pair.work_b for pair in pairs]))
-    return d, w, volume, weight
-
-
-def _line(config_type: str, pairs: Sequence[StrainedPair], scale: float, offset: float, residual: float) -> DataFinding:
+def _line(config_type: str, pairs: Sequence[LabelledPair], scale: float, offset: float, residual: float) -> DataFinding:
     """Finding from the fitted line of one config_type."""
     where = f"stresses of config_type {config_type}"
     measured = f"(energy = {scale:.3g} x work of the stresses, {len(pairs)} pairs, residual {residual:.0%})"
     gpa = -offset * GPA_PER_EV_PER_CUBIC_ANGSTROM
+    if sentence := _virials(config_type, pairs, scale, residual):
+        return DataFinding("error", "stress", "", sentence)
     if residual > NOISY:
         meant = fit_line(with_total_energies(pairs))
         if meant[2] < RELIABLE and is_sound(meant[0]):  # of structures of several sizes, with no factor in common
@@ -289,40 +261,6 @@ def _line(config_type: str, pairs: Sequence[StrainedPair], scale: float, offset:
         sentence = f"{where} are {abs(gpa):.1f} GPa too {sense} against the energies {measured}"
         return DataFinding("warning", "stress", "", sentence)
     return DataFinding("info", "stress", "", f"{where} agree with the energies {measured}")
-
-
-def _without_flipped(pairs: list[StrainedPair]) -> tuple[tuple[float, float, float], set[int]]:
-    """The line through the pairs of frames that keep their sign, and the frames that do not.
-
-    Suspects are first named without an offset, so that they cannot bend it, then again with the line of the others.
-    """
-    line, suspects = fit_line(pairs), _flipped(pairs, 0.0)
-    if line[0] <= 0:
-        return line, set()
-    for _ in range(2):
-        kept = [pair for pair in pairs if pair.a not in suspects and pair.b not in suspects]
-        if len(kept) < LEAST_PAIRS:
-            return line, set()
-        line = fit_line(kept)
-        suspects = _flipped(pairs, line[1])
-    return line, suspects
-
-
-def _flipped(pairs: list[StrainedPair], offset: float) -> set[int]:
-    """Frames whose decisive votes are mostly for the opposite sign, a common offset of the stresses aside."""
-    votes: dict[int, list[int]] = defaultdict(list)
-    for pair in pairs:
-        choices = {
-            (sign_a, sign_b): abs(pair.energy - offset * pair.dilation - sign_a * pair.work_a - sign_b * pair.work_b)
-            for sign_a in (1, -1)
-            for sign_b in (1, -1)
-        }
-        (best, left), (_, second) = sorted(choices.items(), key=lambda item: item[1])[:2]
-        smaller = min(abs(pair.work_a), abs(pair.work_b))
-        if left < DECISIVE * smaller and second > 2.0 * left + DECISIVE * smaller:
-            votes[pair.a].append(best[0])
-            votes[pair.b].append(best[1])
-    return {i for i, signs in votes.items() if len(signs) >= LEAST_VOTES and sum(signs) < -0.5 * len(signs)}
 
 
 def _logarithm(deformation: Floats) -> Floats:

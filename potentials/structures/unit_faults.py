@@ -64,10 +64,20 @@ def is_sound(scale: float) -> bool:
     return 1.0 / LARGEST_SCALE < scale < LARGEST_SCALE
 
 
+def is_one(scale: float) -> bool:
+    """Whether a measured factor is one."""
+    return _alike(scale, 1.0)
+
+
+def unit_of(labels: Derivatives, scale: float) -> str:
+    """Unit of labels whose work times `scale`, or minus that, is the energy; "" where no known one fits."""
+    return next((unit for unit, factor in labels.units.items() if _alike(abs(scale), factor)), "")
+
+
 def wrong_unit(labels: Derivatives, config_type: str, n_atoms: int, scale: float, measured: str) -> DataFinding:
     """Finding on a scale that is not sound, with what causes it; `measured` is the scale in words."""
     where = f"{labels.name} of config_type {config_type}"
-    unit = next((unit for unit, factor in labels.units.items() if _alike(abs(scale), factor)), "")
+    unit = unit_of(labels, scale)
     others = {"energies per atom": 1.0 / n_atoms, **ENERGIES, "lengths in Bohr": units.Bohr**labels.power}
     others[f"energies and {labels.name} in Hartree and Bohr"] = units.Bohr**-labels.power
     causes = [cause for cause, factor in others.items() if _alike(scale, factor)]

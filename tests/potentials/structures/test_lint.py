@@ -139,6 +139,57 @@ def test_forces_against_energies(energy: float, forces: float, message: str) -> 
     assert "cannot be tested against energies: 1 pairs" in few.sentence
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("shape", ["volumes", "all components"])
+def test_virials_given_as_stresses_are_named(sign: float, shape: str) -> None:
+    frames = FrameSet(
+        tuple(
+            replace(frame, stress=sign * frame.atoms.get_volume() * np.asarray(frame.stress))
+            for frame in strained("Cu", 0.0, 0.02, shape)
+        )
+    )
+    kind = "virials, minus stress times volume: name their key data.keys.virial" if sign < 0 else "stresses times the"
+    (finding,) = faults(frames)
+    assert (finding.severity, finding.check) == ("error", "stress")
+    assert finding.sentence.startswith(f"stresses of config_type strained are {kind}")
+    assert contradiction(frames) == finding.sentence
+
+
+def moved(count: int, size: float) -> list[Frame]:
+    """Frames of one cell with random displacements of this standard deviation in A."""
+    rng = np.random.default_rng(2)
+    frames = []
+    for index in range(count):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(size, rng=rng)
+        frames.append(emt_frame(atoms, index))
+    return frames
+
+
+def test_single_forces_of_the_wrong_sign() -> None:
+    frames = FrameSet(tuple(moved(20, 0.05)))
+    planted = [3, 8, 15, 19]
+    assert [f for f in faults(frames) if f.check == "forces"] == []
+    turned = FrameSet(tuple(replace(f, forces=-f.forces) if i in planted else f for i, f in enumerate(frames)))  # type: ignore[operator]
+    found = faults(turned)
+    assert [finding.frame for finding in found] == [f"emt, frame {i}" for i in planted]
+    assert {(finding.severity, finding.check) for finding in found} == {("error", "forces")}
+
+
+def test_forces_of_zero_that_symmetry_does_not_ask_for() -> None:
+    """A perfect crystal has none; those of moved atoms are missing labels, and those of a molecule."""
+    crystals = [emt_frame(bulk("Cu", a=a, cubic=True), i) for i, a in enumerate((3.5, 3.6, 3.7, 3.8))]
+    crystals = [replace(frame, forces=np.zeros((4, 3)), config_type="crystal") for frame in crystals]
+    displaced = [replace(frame, forces=np.zeros((4, 3))) for frame in moved(5, 0.05)]
+    molecule = Frame(ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.7]]), -30.0, np.zeros((2, 3)), None, "pair", source="h")
+    found = [f for f in faults(FrameSet((*crystals, *displaced, molecule))) if f.check == "forces"]
+    said = {finding.sentence.split(" whose")[0]: finding.severity for finding in found}
+    assert said == {
+        "forces of config_type strained are zero on all atoms of 5 frame(s)": "error",
+        "forces of config_type pair are zero on all atoms of 1 frame(s)": "warning",
+    }
+
+
 def test_an_offset_that_is_not_determined_is_none() -> None:
     """Near one pressure an offset does the work of the stresses; rounded energies had them called wrong in sign."""
     rng = np.random.default_rng(0)
