@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -43,6 +44,15 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str | Text
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def to_error(value: float, error: float | None) -> str:
+    """A number with the decimals of the two leading digits of its error, but with no more than six digits."""
+    if error is None or not (math.isfinite(value) and math.isfinite(error) and error > 0.0):
+        return f"{value:.6g}"
+    decimals = max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))
+    digits = decimals + math.floor(math.log10(max(abs(value), error))) + 1
+    return f"{value:.{decimals}f}" if digits <= 6 and decimals <= 6 else f"{value:.6g}"
 
 
 def rounded(value: Any) -> Any:

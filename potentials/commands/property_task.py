@@ -20,7 +20,7 @@ from rhopot.export.card_file import installed_version
 from rhopot.potentials.commands.property_grades import grades_of, outside_of_training_data, outside_sentences
 from rhopot.potentials.commands.property_options import PropertyOptions
 from rhopot.potentials.commands.property_structures import GivenStructures, given_potential, identity
-from rhopot.potentials.console import bar, make_console, table
+from rhopot.potentials.console import bar, make_console, table, to_error
 from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.lammps.relaxation import CellRelaxation
 from rhopot.potentials.properties.engine import Advance, AseEngine, Engine
@@ -107,8 +107,10 @@ class Quantity:
         """The number of an engine, with its error where it is an average."""
         if engine not in self.values:
             return ""
-        error = f" +- {self.errors[engine]:.2g}" if engine in self.errors else ""
-        return f"{self.values[engine]:.6g}{error}"
+        if engine not in self.errors:
+            return to_error(self.values[engine], self.deviation)
+        error = self.errors[engine]
+        return f"{to_error(self.values[engine], error)} +- {to_error(error, error)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -317,7 +319,7 @@ class PropertyTask:
         """Results by number of the member; one for which the structure does not exist is left out, and it is said."""
         makers = self.potential.members if self.options.members else ()
         found: dict[int, Result] = {}
-        failed: list[str] = []
+        failed: dict[int, str] = {}
         with bar(self.console, f"{name}, members", len(makers)) as advance:
             for k, make in enumerate(makers):
                 one = self.kept.attempt(
@@ -326,13 +328,17 @@ class PropertyTask:
                     lambda: self._member(make(), start, own, compute),  # noqa: B023
                 )
                 if isinstance(one, str):
-                    failed.append(one)
+                    failed[k] = one
                 else:
                     found[k] = one
                 advance(k + 1)
         if failed:
             rest = "" if 2 * len(found) > len(makers) else "; too few are left for an error bar"
-            self.console.print(f"note: {name}: {len(failed)} of {len(makers)} members failed ({failed[0]}){rest}")
+            listed = ", ".join(map(str, failed))
+            why = next(iter(failed.values()))
+            self.console.print(
+                f"note: {name}: {len(failed)} of {len(makers)} members failed: {listed} (first: {why}){rest}"
+            )
         return found if 2 * len(found) > len(makers) else {}
 
     @staticmethod
@@ -398,7 +404,7 @@ class PropertyTask:
                 limit = "" if row.limit is None else f"{row.limit:.0e}{' relative' if row.relative else ''}"
                 difference = "" if row.difference is None else f"{row.difference:.1e}"
                 line += [difference if row.agrees else Text(difference, style="red"), limit]
-            line += ["" if row.deviation is None else f"{row.deviation:.2g}"] * deviates
+            line += ["" if row.deviation is None else to_error(row.deviation, row.deviation)] * deviates
             line.append(row.unit)
             lines.append(line)
         return columns, lines

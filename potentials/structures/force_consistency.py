@@ -15,7 +15,7 @@ Forces that are zero on every atom are those of a crystal whose symmetry forbids
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import ase
 import numpy as np
@@ -83,33 +83,38 @@ def lint_forces(frames: FrameSet) -> Iterable[DataFinding]:
     for pair in find_pairs(frames):
         pairs[frames[pair.a].config_type].append(pair)
     for config_type in sorted({frame.config_type for frame in frames if frame.forces is not None and len(frame) > 1}):
-        where, compared = f"forces of config_type {config_type}", pairs[config_type]
-        (scale, _, residual), flipped = ((1.0, 0.0, 1.0), set())
+        compared = pairs[config_type]
         if len(compared) >= LEAST_PAIRS:
-            (scale, _, residual), flipped = without_flipped(compared)
-        measured = f"(energy = {scale:.3g} x work of the forces, {len(compared)} pairs, residual {residual:.0%})"
-        if len(compared) < LEAST_PAIRS:
-            sentence = (
-                f"{where} cannot be tested against energies: {len(compared)} pairs of frames differ by small "
-                f"displacements in the same cell, {LEAST_PAIRS} are needed"
-            )
-            yield DataFinding("info", "forces", "", sentence)
-        elif residual > NOISY and _are_per_atom(compared):
-            yield wrong_energies(config_type, "energies per atom", measured)
-        elif residual > NOISY:
-            sentence = f"{where} do not follow the energies {measured}; noisy, of other frames, or in another order"
-            yield DataFinding("warning", "forces", "", sentence)
-        elif residual > RELIABLE:
-            sentence = f"{where} do not follow the energies closely enough to be tested {measured}"
-            yield DataFinding("info", "forces", "", sentence)
-        elif is_sound(scale):
-            for i in sorted(flipped):
-                sentence = "forces contradict the energies of similar frames, with the opposite sign they would fit"
-                yield DataFinding("error", "forces", frames[i].name, sentence)
-            yield DataFinding("info", "forces", "", f"{where} agree with the energies {measured}")
-        else:
-            n_atoms = int(np.median([pair.n_atoms for pair in compared]))
-            yield wrong_unit(FORCES, config_type, n_atoms, scale, measured)
+            yield from _line(frames, config_type, compared)
+            continue
+        sentence = (
+            f"forces of config_type {config_type} cannot be tested against energies: {len(compared)} pairs of frames "
+            f"differ by small displacements in the same cell, {LEAST_PAIRS} are needed"
+        )
+        yield DataFinding("info", "forces", "", sentence)
+
+
+def _line(frames: FrameSet, config_type: str, pairs: Sequence[LabelledPair]) -> Iterable[DataFinding]:
+    """Findings from the fitted line of one config_type."""
+    (scale, _, residual), flipped = without_flipped(pairs)
+    where = f"forces of config_type {config_type}"
+    measured = f"(energy = {scale:.3g} x work of the forces, {len(pairs)} pairs, residual {residual:.0%})"
+    if residual > NOISY and _are_per_atom(pairs):
+        yield wrong_energies(config_type, "energies per atom", measured)
+    elif residual > NOISY:
+        sentence = f"{where} do not follow the energies {measured}; noisy, of other frames, or in another order"
+        yield DataFinding("warning", "forces", "", sentence)
+    elif residual > RELIABLE:
+        sentence = f"{where} do not follow the energies closely enough to be tested {measured}"
+        yield DataFinding("info", "forces", "", sentence)
+    elif is_sound(scale):
+        for i in sorted(flipped):
+            sentence = "forces contradict the energies of similar frames, with the opposite sign they would fit"
+            yield DataFinding("error", "forces", frames[i].name, sentence)
+        yield DataFinding("info", "forces", "", f"{where} agree with the energies {measured}")
+    else:
+        n_atoms = int(np.median([pair.n_atoms for pair in pairs]))
+        yield wrong_unit(FORCES, config_type, n_atoms, scale, measured)
 
 
 def _zero(frames: FrameSet) -> Iterable[DataFinding]:
@@ -142,7 +147,7 @@ def _leaves_forces(atoms: ase.Atoms) -> bool:
     return bool(((stays * traces[:, None]).sum(axis=0) > 0.5 * stays.sum(axis=0)).any())
 
 
-def _are_per_atom(pairs: list[LabelledPair]) -> bool:
+def _are_per_atom(pairs: Sequence[LabelledPair]) -> bool:
     """Whether energies of structures of several sizes, which have no factor in common, are energies per atom."""
     scale, _, residual = fit_line(with_total_energies(pairs))
     return residual <= RELIABLE and is_sound(scale)
