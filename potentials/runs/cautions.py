@@ -197,6 +197,13 @@ def _training_length(fit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     best, epochs = fit.get("best_epoch"), fit.get("epochs")
     if not best or not epochs:
         return
+    back = sum(int(row.get("members_taken_back", 0)) for row in epochs)
+    if back:
+        yield (
+            "The training was unstable",
+            f"the loss exploded {back} time(s), and the network went back to the epoch before with half the learning "
+            "rate; lower `training.learning_rate`",
+        )
     last = len(epochs)
     late = sum(epoch > 0.95 * last for epoch in best)
     if late > len(best) / 2:

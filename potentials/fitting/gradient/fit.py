@@ -25,6 +25,7 @@ from rhopot.potentials.fitting.gradient.checkpoint import TrainingCheckpoint
 from rhopot.potentials.fitting.gradient.committee_errors import CommitteeErrors
 from rhopot.potentials.fitting.gradient.epochs import training_length
 from rhopot.potentials.fitting.gradient.log import Log, Row
+from rhopot.potentials.fitting.gradient.recovery import GROWTH
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds, make_stopping_folds
 from rhopot.potentials.fitting.gradient.trainable import BatchSource, TrainableModel
 from rhopot.potentials.fitting.gradient.trainer import Trainer
@@ -153,6 +154,11 @@ def _run(problem: FitProblem, training: TrainingSettings, trainer: Trainer, log:
             problem.progress.describe("epochs", text)
             if epoch == first and epoch < trainer.n_epochs:
                 problem.progress.message(_expected(time.perf_counter() - begin, epoch, trainer.n_epochs))
+            if back := int(row["members_taken_back"]):
+                problem.progress.message(
+                    f"epoch {epoch}: the loss of {back} network(s) grew more than {GROWTH:g} times; back to the "
+                    "weights before it, with half the learning rate"
+                )
             if epoch % max(trainer.n_epochs // LINES, 1) == 0:
                 problem.progress.message(f"epoch {epoch}: {text}")
         if checkpoint.due:
@@ -186,7 +192,7 @@ def _mark(problem: FitProblem, training: TrainingSettings, settings: Sequence[st
     texts = [
         *settings,
         training.model_dump_json(exclude=CIRCUMSTANCES),
-        repr((problem.members, problem.seed, "members stop on halves")),
+        repr((problem.members, problem.seed, "members stop on halves, and go back")),
     ]
     return problem_fingerprint(problem, [*problem.train, *problem.validation], texts)
 

@@ -24,6 +24,7 @@ COLUMNS = (
     *(f"train_{name}" for name in ERRORS),
     "validation_loss",
     *(f"validation_{name}" for name in ERRORS),
+    "members_taken_back",
     "members_learning",
 )
 

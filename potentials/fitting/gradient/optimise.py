@@ -88,7 +88,7 @@ class Clipping:
         norm = member_norms(gradients)
         allowed = torch.where(self.mean > 0.0, torch.minimum(norm, self._limit * self.mean), norm)
         memory = torch.where(self.mean > 0.0, NORM_MEMORY, 0.0)
-        self.mean = memory * self.mean + (1.0 - memory) * allowed
+        self.mean.copy_(memory * self.mean + (1.0 - memory) * allowed)
         factor = torch.where(norm > 0.0, allowed / norm.clamp(min=torch.finfo(norm.dtype).tiny), 1.0)
         return [g * along_members(factor, g) for g in gradients]
 

@@ -2,7 +2,8 @@
 
 A step takes a minibatch of structures distributed over the processes, forms the members' losses side by side,
 sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
-batches and share nothing else: the gradient of the sum of their losses is each member's own.
+batches and share nothing else: the gradient of the sum of their losses is each member's own. A member whose loss
+explodes goes back to the epoch before (`recovery`).
 
 The averages of the weights over the steps are validated and kept; constants that follow from the training
 data and the weights (batch statistics) are brought up to date before (`TrainableModel.settle`).
@@ -11,7 +12,6 @@ data and the weights (batch statistics) are brought up to date before (`Trainabl
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +25,7 @@ from rhopot.potentials.fitting.gradient.errors import Errors, ErrorSums, errors
 from rhopot.potentials.fitting.gradient.log import Row
 from rhopot.potentials.fitting.gradient.loss import Loss
 from rhopot.potentials.fitting.gradient.optimise import Adam, Average, Clipping
+from rhopot.potentials.fitting.gradient.recovery import Recovery
 from rhopot.potentials.fitting.gradient.schedule import Plateau, rate_factor
 from rhopot.potentials.fitting.gradient.stopping import BestWeights
 from rhopot.potentials.fitting.gradient.stopping_folds import StoppingFolds
@@ -81,6 +82,8 @@ class Trainer:
         self._adam = Adam(self._parameters, settings.weight_decay, settings.optimiser == "adamw")
         self._clipping = Clipping(settings.clip, model.n_members, device_of(train))
         self._plateau = Plateau(settings.schedule, model.n_members)
+        changed = [*self._parameters, *self._adam.first, *self._adam.second, *self.averaged.parameters()]
+        self._recovery = Recovery([*changed, self._clipping.mean], model.n_members)
         self.best = BestWeights(self._parameters, model.n_members, settings.patience)
         self.n_epochs = n_epochs
         self.epoch = 0
@@ -119,12 +122,16 @@ class Trainer:
         sums = ErrorSums(self.model.n_members, device_of(self._train))
         for k, frames in enumerate(batches):
             factor = rate_factor(settings.schedule, self.n_epochs, self.epoch + (k + 0.5) / len(batches))
-            self._step(frames, settings.learning_rate * factor * self._plateau.factor, sums)
+            rates = settings.learning_rate * factor * self._plateau.factor * self._recovery.factor
+            self._step(frames, rates, sums)
         self.epoch += 1
         row = {"epoch": float(self.epoch), "seconds": time.perf_counter() - self._begin}
-        row["learning_rate"] = float((settings.learning_rate * factor * self._plateau.factor).mean())
-        row |= _named("train", sums.total(self._communicator))
-        if not math.isfinite(row["train_loss"]):
+        row["learning_rate"] = float(rates.mean())
+        found = sums.total(self._communicator)
+        row |= _named("train", found)
+        row["members_taken_back"] = float(self._recovery.update(found.loss).sum())
+        self.best.stopped |= self._recovery.exhausted
+        if not torch.isfinite(self._recovery.loss).all():
             raise ValueError(
                 f"training.learning_rate must keep the loss finite, got {settings.learning_rate} and a loss of "
                 f"{row['train_loss']} in epoch {self.epoch}; reduce it, or clip gradients"
@@ -168,6 +175,7 @@ class Trainer:
             "adam": self._adam.state(),
             "clipping": self._clipping.mean,
             "plateau": self._plateau.state(),
+            "recovery": self._recovery.state(),
             "best": self.best.state(),
             "history": self.history,
             "seconds": time.perf_counter() - self._begin,
@@ -180,8 +188,9 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self._average.steps = state["average_steps"]
         self._adam.load(state["adam"])
-        self._clipping.mean = state["clipping"].to(device_of(self._train))
+        self._clipping.mean.copy_(state["clipping"])
         self._plateau.load(state["plateau"])
+        self._recovery.load(state["recovery"])
         self.best.load(state["best"])
         self.history = list(state["history"])
         self._begin = time.perf_counter() - state["seconds"]
