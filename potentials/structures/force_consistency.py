@@ -4,10 +4,11 @@ Two frames A, B with the same atoms in the same order and in the same cell, disp
 
     E_B - E_A = -1/2 (F_A + F_B) . u
 
-to second order (trapezoid rule). Over the pairs of a config_type the line energy = scale x work is fitted as that of
-the stresses (`label_work`), without an offset. It counts only where it holds closely: the residual does not
-depend on units, while displacements that are too large, other code versions or spring forces of a band raise it. Where
-nothing of the line is left, there is a warning.
+to second order (trapezoid rule), and exactly for any u where the crystal is harmonic. Over the pairs of a config_type
+the line energy = scale x work is fitted as that of the stresses (`label_work`), without an offset: over those displaced
+by less than `NEAR` or than `FARTHEST`, whichever are closer to a line. It counts only where it holds closely: the
+residual does not depend on units, while displacements that are too large, other code versions or spring forces of a
+band raise it. Where nothing of the line is left between near frames, there is a warning.
 
 Forces that are zero on every atom are those of a crystal whose symmetry forbids any other, or labels that are missing.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import ase
 import numpy as np
@@ -35,7 +37,8 @@ from rhopot.potentials.structures.label_work import (
 )
 from rhopot.potentials.structures.unit_faults import FORCES, is_sound, wrong_energies, wrong_unit
 
-FARTHEST = 0.3  # A, the largest component of an atom's displacement: liquids and molecules fit no line beyond
+NEAR = 0.3  # A, the largest component of an atom's displacement: liquids and molecules fit no line beyond
+FARTHEST = 0.6  # A, up to which crystals do: where they are harmonic, the line holds for any displacement
 LEAST_WORK = 1e-4  # eV/atom, of the energy difference or the work: below it rounding speaks
 LEAST_SHARE = 0.1  # of the work of both forces in its parts: below it they cancel, and the third order is left
 LEAST_PAIRS = 8
@@ -83,38 +86,59 @@ def lint_forces(frames: FrameSet) -> Iterable[DataFinding]:
     for pair in find_pairs(frames):
         pairs[frames[pair.a].config_type].append(pair)
     for config_type in sorted({frame.config_type for frame in frames if frame.forces is not None and len(frame) > 1}):
-        compared = pairs[config_type]
-        if len(compared) >= LEAST_PAIRS:
-            yield from _line(frames, config_type, compared)
+        far = pairs[config_type]
+        near = [pair for pair in far if pair.displacement <= NEAR]
+        lines = [_Line(kept, *without_flipped(kept)) for kept in (near, far) if len(kept) >= LEAST_PAIRS]
+        if lines:
+            yield from _findings(frames, config_type, min(lines, key=lambda line: line.residual), len(near))
             continue
         sentence = (
-            f"forces of config_type {config_type} cannot be tested against energies: {len(compared)} pairs of frames "
+            f"forces of config_type {config_type} cannot be tested against energies: {len(far)} pairs of frames "
             f"differ by small displacements in the same cell, {LEAST_PAIRS} are needed"
         )
         yield DataFinding("info", "forces", "", sentence)
 
 
-def _line(frames: FrameSet, config_type: str, pairs: Sequence[LabelledPair]) -> Iterable[DataFinding]:
-    """Findings from the fitted line of one config_type."""
-    (scale, _, residual), flipped = without_flipped(pairs)
+@dataclass(frozen=True)
+class _Line:
+    """Line through pairs, and the frames whose forces have the opposite sign."""
+
+    pairs: Sequence[LabelledPair]
+    fitted: tuple[float, float, float]
+    flipped: set[int]
+
+    @property
+    def scale(self) -> float:
+        return self.fitted[0]
+
+    @property
+    def residual(self) -> float:
+        return self.fitted[2]
+
+
+def _findings(frames: FrameSet, config_type: str, line: _Line, n_near: int) -> Iterable[DataFinding]:
+    """Findings from the closest line of one config_type; n_near: pairs of displacements that any potential bears."""
     where = f"forces of config_type {config_type}"
-    measured = f"(energy = {scale:.3g} x work of the forces, {len(pairs)} pairs, residual {residual:.0%})"
-    if residual > NOISY and _are_per_atom(pairs):
+    measured = (
+        f"(energy = {line.scale:.3g} x work of the forces, {len(line.pairs)} pairs, residual {line.residual:.0%})"
+    )
+    noisy = line.residual > NOISY and n_near >= LEAST_PAIRS
+    if noisy and _are_per_atom(line.pairs):
         yield wrong_energies(config_type, "energies per atom", measured)
-    elif residual > NOISY:
+    elif noisy:
         sentence = f"{where} do not follow the energies {measured}; noisy, of other frames, or in another order"
         yield DataFinding("warning", "forces", "", sentence)
-    elif residual > RELIABLE:
+    elif line.residual > RELIABLE:
         sentence = f"{where} do not follow the energies closely enough to be tested {measured}"
         yield DataFinding("info", "forces", "", sentence)
-    elif is_sound(scale):
-        for i in sorted(flipped):
+    elif is_sound(line.scale):
+        for i in sorted(line.flipped):
             sentence = "forces contradict the energies of similar frames, with the opposite sign they would fit"
             yield DataFinding("error", "forces", frames[i].name, sentence)
         yield DataFinding("info", "forces", "", f"{where} agree with the energies {measured}")
     else:
-        n_atoms = int(np.median([pair.n_atoms for pair in pairs]))
-        yield wrong_unit(FORCES, config_type, n_atoms, scale, measured)
+        n_atoms = int(np.median([pair.n_atoms for pair in line.pairs]))
+        yield wrong_unit(FORCES, config_type, n_atoms, line.scale, measured)
 
 
 def _zero(frames: FrameSet) -> Iterable[DataFinding]:
