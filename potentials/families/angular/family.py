@@ -63,7 +63,7 @@ FAMILY = Family(
             "epochs": 120,
             "batch": 48,
             "batch_by": "atoms",
-            "learning_rate": 1e-2,
+            "learning_rate": 5e-3,
             "loss": {"stress": 0.1},
         },
     },
