@@ -14,9 +14,10 @@ from rhopot.potentials.console import bar, make_console
 from rhopot.potentials.files import finite, write_json
 from rhopot.potentials.fitting.metrics import FramePrediction, element_constants, error_table
 from rhopot.potentials.runs.error_table import errors_as_table
-from rhopot.potentials.runs.evaluation import draw_parity, predict_frames, trained_keys
+from rhopot.potentials.runs.evaluation import draw_parity, fitted_targets, predict_frames, trained_keys
 from rhopot.potentials.runs.frame_errors import errors_of, worst_as_table, write_predictions
 from rhopot.potentials.structures import AUTO, FrameSet, Keys, read_frames
+from rhopot.potentials.structures.frames import TARGETS
 from rhopot.potentials.structures.keys import Key, names_of
 
 
@@ -41,8 +42,9 @@ def evaluate(
     loaded = load_model(model, device)
     console = make_console()
     trained = trained_keys(loaded.card)
-    frames = read_labelled(structures, console, keys, trained)
-    others = read_labelled(shift_from, console, keys, trained) if shift_from else None
+    sought = fitted_targets(loaded.card)
+    frames = read_labelled(structures, console, keys, trained, sought)
+    others = read_labelled(shift_from, console, keys, trained, sought) if shift_from else None
     if others is not None:
         _check_shift(others, frames)
     _check_overwriting(outputs, [str(model), *(frame.source for each in (frames, others or ()) for frame in each)])
@@ -73,10 +75,17 @@ def evaluate(
 
 
 def read_labelled(
-    files: Sequence[str], console: Console, keys: Keys = AUTO, trained: Mapping[str, Key] | None = None
+    files: Sequence[str],
+    console: Console,
+    keys: Keys = AUTO,
+    trained: Mapping[str, Key] | None = None,
+    sought: Sequence[str] = TARGETS,
 ) -> FrameSet:
-    """Frames of `files`, with the keys that were found and their counts printed; data without labels are refused."""
-    frames = read_frames(list(files), keys, preferred=trained, option=OPTION)
+    """Frames of `files`, with the keys that were found and their counts printed; data without labels are refused.
+
+    trained, sought: `preferred` and `sought` of `read_frames`
+    """
+    frames = read_frames(list(files), keys, preferred=trained, option=OPTION, sought=sought)
     found = ", ".join(f"{key} ({count})" for key, count in frames.found.items()) or "no labels"
     read_from = ", ".join(f"{target} from {'/'.join(names_of(key))}" for target, key in frames.used.items())
     console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {found}{'; ' * bool(read_from)}{read_from}")

@@ -13,6 +13,7 @@ from rhopot.potentials import plots
 from rhopot.potentials.fitting.metrics import FramePrediction, free_forces
 from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
 from rhopot.potentials.structures import Frame, naming
+from rhopot.potentials.structures.frames import TARGETS
 from rhopot.potentials.structures.keys import WORDS, Key
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
 
@@ -21,6 +22,12 @@ def trained_keys(card: ModelCard) -> dict[str, Key]:
     """Keys of the labels that a model was fitted to, as its card has them."""
     keys: Any = card.training_data.summary.get("keys", {})
     return {target: key if isinstance(key, str) else tuple(key) for target, key in keys.items() if target in WORDS}
+
+
+def fitted_targets(card: ModelCard) -> tuple[str, ...]:
+    """Quantities that a model was to be fitted to, as its card has them; all where it says nothing."""
+    targets: Any = card.fit.get("targets", {})
+    return tuple(target for target in TARGETS if targets.get(target, {}) is not None)
 
 
 def predict_frames(

@@ -188,9 +188,10 @@ def _read(
         raise ValueError("data.train must name the training data, got nothing; add data.train=my.xyz")
     group_key = data.split.key if data.split.by == "group" else None
     source = list(data.train) if train_source is None else train_source
-    train = read_frames(source, data.keys, group_key, preferred=preferred)
+    sought = config.targets.fitted
+    train = read_frames(source, data.keys, group_key, preferred=preferred, sought=sought)
     held_out = validation_source if validation_source is not None else list(data.validation) or None
-    given = read_frames(held_out, data.keys, preferred=train.used) if held_out is not None else None
+    given = read_frames(held_out, data.keys, preferred=train.used, sought=sought) if held_out is not None else None
     check_config_types(config.targets, [*before, *train, *(given or ())])
     notes = left_out(config.targets, train)
     unused = not_fitted(config.targets, train)

@@ -12,7 +12,7 @@ label that stands in several of these under one name must be the same in all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rhopot.potentials.structures.files import find_files, read_file
 from rhopot.potentials.structures.findings import DataFinding
-from rhopot.potentials.structures.frames import DataError, Floats, Frame, FrameSet
+from rhopot.potentials.structures.frames import TARGETS, DataError, Floats, Frame, FrameSet
 from rhopot.potentials.structures.geometry import check_geometry, volume
 from rhopot.potentials.structures.keys import (
     ALIASES,
@@ -38,6 +38,7 @@ from rhopot.potentials.structures.keys import (
     names_of,
     value_of,
 )
+from rhopot.potentials.structures.unread import unread_notes
 from rhopot.potentials.units import from_voigt, stress_from_virial
 
 # A stress whose antisymmetric part exceeds this share of its largest component is not a stress.
@@ -62,15 +63,17 @@ def read_frames(
     *,
     preferred: Mapping[str, Key] | None = None,
     option: str = SETTING,
+    sought: Collection[str] = TARGETS,
 ) -> FrameSet:
     """Frames of a file, a folder, a pattern (`runs/*.xyz`), a list of these, or a list of ASE Atoms, in order.
 
     `group_key` names the entry of the comment line whose value groups frames (a relaxation path, a trajectory).
     `preferred` are the keys (`FrameSet.used`) of the data that these belong to, where `keys` does not say otherwise;
-    `option` is how a key is set, for messages. Raises DataError (a ValueError) for files that are missing, empty or
-    unreadable, keys or groups that are absent, labels under several keys or of a wrong shape, impossible structures.
+    `option` is how a key is set, for messages; `sought` are the targets whose labels under unknown names are worth a
+    note. Raises DataError (a ValueError) for files that are missing, empty or unreadable, keys or groups that are
+    absent, labels under several keys or of a wrong shape, impossible structures.
     """
-    return _read(path, keys, group_key, preferred or {}, option, None)
+    return _read(path, keys, group_key, preferred or {}, option, None, sought=sought)
 
 
 def inspect_frames(
@@ -99,6 +102,7 @@ def _read(
     option: str,
     findings: list[DataFinding] | None,
     shared: bool = False,
+    sought: Collection[str] = TARGETS,
 ) -> FrameSet:
     """Read; faults are raised, or appended to `findings`."""
     raw, notes = _structures(path)
@@ -135,7 +139,8 @@ def _read(
                 **targets,
             )
         )
-    said = (*notes, *choice.notes, *(_dropped(key, why, where) for (key, why), where in dropped.items()))
+    unread = unread_notes([atoms for _, _, atoms in raw], labels, choice.used, keys, sought, option)
+    said = (*notes, *choice.notes, *unread, *(_dropped(key, why, where) for (key, why), where in dropped.items()))
     return FrameSet(tuple(frames), choice.found, choice.used, said)
 
 

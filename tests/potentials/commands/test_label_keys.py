@@ -81,6 +81,21 @@ def test_keys_named_in_a_configuration_hold_for_evaluation(tmp_path: Path, capsy
     assert "dft_energy (not used)" in capsys.readouterr().out
 
 
+def test_forces_under_an_unknown_name_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = read(SOURCE, ":2")
+    for atoms in frames:
+        atoms.arrays["F_PBE"] = atoms.arrays.pop("REF_forces")
+    data = str(tmp_path / "data.xyz")
+    write(data, frames, format="extxyz")
+    note = "note: no forces are read; per-atom arrays of three numbers that are not used: F_PBE (2 frames); where it"
+    for command in (["data", "lint", data], ["evaluate", str(ROOT / "tests/data/format_1_linear.pt"), data]):
+        assert main(command) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"{note} holds forces, name it: --key forces=F_PBE" in said
+        assert main([*command, "--key", "forces=F_PBE"]) == 0
+        assert "no forces are read" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

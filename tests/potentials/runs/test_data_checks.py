@@ -117,6 +117,18 @@ def test_labels_that_are_not_fitted_are_named(files: dict[str, Path]) -> None:
         )
 
 
+def test_forces_under_an_unknown_name_are_said_unless_they_are_not_wanted(tmp_path: Path) -> None:
+    frames: list[Atoms] = read(DATA, ":")
+    for atoms in frames:
+        atoms.arrays["F_PBE"] = atoms.arrays.pop("REF_forces")
+    write(tmp_path / "data.xyz", frames, format="extxyz")
+    words = [f"data.train={tmp_path / 'data.xyz'}"]
+    note = "no forces are read; per-atom arrays of three numbers that are not used: F_PBE (10 frames)"
+    assert load_training_set(settings("soap_linear", *words)).train.notes[0].startswith(note)
+    for off in ("targets.forces=null", "data.keys.forces=none"):
+        assert load_training_set(settings("soap_linear", words[0], off)).train.notes == ()
+
+
 def test_a_pair_baseline_does_not_see_them_either(files: dict[str, Path]) -> None:
     pair = "baseline.pair={kind: two_body, cutoff: 4.0}"
     null = "targets.energy={sigma: 0.007, config_type: {other_code: null}}"
