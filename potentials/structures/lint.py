@@ -10,6 +10,7 @@
 | leakage   | a structure or a group on both sides of a train/test pair | error |
 | energies  | residuals per atom from a per-element fit, far outside the range of their config_type | warning |
 | sources   | config_types whose energies per atom sit apart from the others by more than physics allows | warning |
+| sources   | energies per atom of one config_type and composition in two groups, far apart | warning |
 | free atoms| elements of which no frame holds an isolated atom | info |
 | forces    | sign and unit against the energies, zeros without a reason (`force_consistency`) | error or warning |
 | stress    | sign, unit and offset against the energies, virials (`stress_consistency`) | error or warning |
@@ -39,6 +40,10 @@ OUTLIER_SPREADS = 2.0  # ranges between the 10th and the 90th percentile
 OUTLIER_LEAST = 0.5  # eV/atom: smaller residuals are ordinary chemistry
 FEWEST = 5  # frames of a config_type before its standard deviation means something
 SOURCE_GAP = 5.0  # eV/atom: beyond the range of cohesive energies of one element
+# Two groups of energies of one config_type and composition: eV/atom between them, times their range, frames of each.
+LEAST_GAP = 1.0
+GAP_RANGES = 3.0
+FEWEST_OF_GROUP = 3
 ZERO_FORCE_SHARE = 0.9  # of a frame's atoms: beyond it a symmetric crystal, not a constraint
 SMALL_FORCE = 1e-3  # eV/A: where the largest force is below it, zeros are rounding
 
@@ -52,7 +57,7 @@ def lint(frames: FrameSet, test: FrameSet | None = None) -> list[DataFinding]:
     findings = list(_finite(everything))
     sound = everything.subset([i for i, f in enumerate(everything) if _is_finite(f)])
     checks: tuple[Callable[[FrameSet], Iterable[DataFinding]], ...]
-    checks = (_distances, _fixed, _energies, _sources, _free_atoms, lint_forces, lint_stress)
+    checks = (_distances, _fixed, _energies, _sources, _two_groups, _free_atoms, lint_forces, lint_stress)
     findings += _targets(frames)
     if test is not None:
         findings += _targets(test, "test ")
@@ -209,3 +214,42 @@ def _sources(frames: FrameSet) -> Iterable[DataFinding]:
                 "they seem to come from different reference methods, which do not mix"
             )
             yield DataFinding("warning", "sources", "", sentence)
+
+
+def _two_groups(frames: FrameSet) -> Iterable[DataFinding]:
+    """config_types of which structures of one composition and size have energies in two groups with none between."""
+    alike: dict[str, dict[str, list[Frame]]] = defaultdict(lambda: defaultdict(list))
+    for frame in frames:
+        if frame.energy is not None and len(frame) > 1:
+            alike[frame.config_type][frame.atoms.symbols.get_chemical_formula()].append(frame)
+    for config_type, formulas in alike.items():
+        split = {formula: parts for formula, rows in formulas.items() if (parts := _parted(rows)) is not None}
+        if not split:
+            continue
+        formula, (low, high) = max(split.items(), key=lambda item: sum(map(len, item[1])))
+        middles = [float(np.median([_per_atom(frame) for frame in part])) for part in (low, high)]
+        more = f"; {len(split) - 1} more compositions likewise" if len(split) > 1 else ""
+        sentence = (
+            f"config_type {config_type}, {formula}: energies fall into two groups, {len(low)} frames around "
+            f"{middles[0]:.2f} eV/atom (first: {low[0].name}) and {len(high)} around {middles[1]:.2f} (first: "
+            f"{high[0].name}), with none between{more}; they seem to come from two reference methods, which do not mix"
+        )
+        yield DataFinding("warning", "sources", "", sentence)
+
+
+def _per_atom(frame: Frame) -> float:
+    """Energy in eV/atom."""
+    return float(frame.energy or 0.0) / len(frame)
+
+
+def _parted(frames: list[Frame]) -> tuple[list[Frame], list[Frame]] | None:
+    """Frames of lower and of higher energy, where a gap far wider than the range of either part lies between them."""
+    energies = np.array([_per_atom(frame) for frame in frames])
+    order = np.argsort(energies, kind="stable")
+    ordered = energies[order]
+    for k in range(FEWEST_OF_GROUP, len(ordered) - FEWEST_OF_GROUP + 1):
+        widest = max(ordered[k - 1] - ordered[0], ordered[-1] - ordered[k])
+        if ordered[k] - ordered[k - 1] >= max(LEAST_GAP, GAP_RANGES * widest):
+            low, high = ([frames[i] for i in np.sort(part)] for part in (order[:k], order[k:]))
+            return low, high
+    return None

@@ -303,6 +303,42 @@ def test_energy_outlier_and_second_source(sound: FrameSet) -> None:
     assert "Cu: energies of config_types other and strained lie 1000.0 eV/atom apart" in mixed[0].sentence
 
 
+def shifted(frames: FrameSet, indices: range, shift: float) -> FrameSet:
+    """Energies of some frames moved by a number of eV/atom."""
+    return FrameSet(
+        tuple(
+            replace(f, energy=(f.energy or 0.0) + shift * len(f)) if i in indices else f for i, f in enumerate(frames)
+        )
+    )
+
+
+@pytest.mark.parametrize("indices", [range(0, 24, 2), range(5, 8)])
+@pytest.mark.parametrize("shift", [-2.0, 1.5])
+def test_two_sources_under_one_config_type(indices: range, shift: float, sound: FrameSet) -> None:
+    (found,) = [f for f in faults(shifted(sound, indices, shift)) if f.check == "sources"]
+    n, first = len(indices), f"emt, frame {indices[0]}"
+    other = next(k for k in range(24) if k not in indices)
+    parts = [(n, indices[0]), (24 - n, other)][:: 1 if shift < 0 else -1]
+    assert found.sentence.startswith(f"config_type strained, Cu4: energies fall into two groups, {parts[0][0]} frames")
+    assert f"(first: emt, frame {parts[0][1]}) and {parts[1][0]} around" in found.sentence
+    assert f"(first: emt, frame {parts[1][1]}), with none between; they seem to come from two" in found.sentence
+    assert first in found.sentence
+
+
+def test_what_is_no_second_source(sound: FrameSet) -> None:
+    """Two outliers, a small gap, a wide range, another size, another config_type."""
+    wide = FrameSet(tuple(replace(f, energy=(f.energy or 0.0) + i * len(f)) for i, f in enumerate(sound)))
+    large = [replace(f, atoms=f.atoms * (2, 1, 1), energy=2.0 * (f.energy or 0.0) - 16.0) for f in sound]
+    for frames in (
+        shifted(sound, range(2), -2.0),
+        shifted(sound, range(0, 24, 2), -0.9),
+        shifted(wide, range(12), -2.0),
+        FrameSet((*sound, *(replace(f, forces=None, stress=None) for f in large))),
+        changed(shifted(sound, range(12), -2.0), list(range(12)), config_type="other"),
+    ):
+        assert [f for f in faults(frames) if f.check == "sources"] == []
+
+
 def strained(element: str, rattle: float, strain: float, shape: str) -> FrameSet:
     """Exact energies, forces and stresses of 16 strained cells by effective medium theory."""
     rng = np.random.default_rng(5)
