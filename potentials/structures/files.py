@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ase
+import ase.db
 import ase.io
+from ase.io.formats import filetype
 
 from rhopot.potentials.structures.extxyz import OPENERS, SUFFIXES, is_extxyz, read_extxyz
 from rhopot.potentials.structures.frames import DataError
@@ -15,6 +17,8 @@ from rhopot.potentials.structures.frames import DataError
 # Files that may lie beside data without a word.
 DOCUMENTS = (".md", ".txt", ".rst", ".pdf", ".py", ".sh", ".yaml", ".yml", ".png", ".log", ".csv", ".pt", ".html")
 NAMED_AT_MOST = 6
+# ASE's names of the formats that are databases, in one file.
+DATABASES = ("db", "json")
 
 
 def find_files(path: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
@@ -47,7 +51,7 @@ def read_file(file: Path) -> list[ase.Atoms]:
         raise DataError(nothing)
     kind = "as extended XYZ" if is_extxyz(file.name) else "by ASE"
     try:
-        frames = read_extxyz(file) if is_extxyz(file.name) else ase.io.read(file, index=":")
+        frames = read_extxyz(file) if is_extxyz(file.name) else _by_ase(file)
     except DataError as error:
         raise DataError(f"{file}, {error}") from None
     except Exception as error:  # ASE's readers raise whatever their parsing meets: any of it means an unreadable file
@@ -58,6 +62,14 @@ def read_file(file: Path) -> list[ase.Atoms]:
     if not frames or not any(len(atoms) for atoms in frames):
         raise DataError(nothing)
     return list(frames)
+
+
+def _by_ase(file: Path) -> list[ase.Atoms]:
+    """Return what ASE reads; of a database with key-value pairs and data, which `ase.io.read` leaves out."""
+    if filetype(str(file)) not in DATABASES:
+        return list(ase.io.read(file, index=":"))
+    with ase.db.connect(str(file), serial=True) as rows:
+        return [row.toatoms(add_additional_information=True) for row in rows.select()]
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], list[str]]:

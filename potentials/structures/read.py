@@ -5,8 +5,9 @@ as stress = -V / volume; six components are in ASE's Voigt order xx yy zz yz xz 
 NaN), or a stress without a volume, is left out and counted; anything else that is wrong stops the reading with the file
 and the frame, or becomes a finding (`inspect_frames`).
 
-Structures in memory are read like those of a file: labels stand in `info`, `arrays` and the results of a calculator. A
-label that stands in several of these under one name must be the same in all.
+Structures in memory are read like those of a file: labels stand in `info`, `arrays` and the results of a calculator,
+those of a row of an ASE database also in its key-value pairs and data. A label that stands in several of these under
+one name must be the same in all.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ SETTING = "data.keys.{}={}"
 ROUNDING = {"atol": 1e-5, "rtol": 1e-7}
 
 Source = str | Path | Sequence[str | Path] | Sequence[ase.Atoms]
+# Entries of info in which ASE puts those of a row of a database, and what they are called.
+ROW = {"key_value_pairs": "key-value pairs", "data": "data"}
 # What structures that come from no file are called in messages.
 IN_MEMORY = "structures in memory"
 # Frames of which a label was left out, by key and reason.
@@ -196,7 +199,14 @@ def _check_groups(group_key: str | None, labels: Sequence[Mapping[str, Any]], na
 def _places(atoms: ase.Atoms) -> dict[str, Mapping[str, Any]]:
     """Where a frame carries labels, in words; under one name the later place counts."""
     results = atoms.calc.results if atoms.calc is not None else {}
-    return {"its arrays": atoms.arrays, "the results of its calculator": results, "its info": atoms.info}
+    of_row = {name: atoms.info[name] for name in ROW if isinstance(atoms.info.get(name), Mapping)}
+    info = {name: value for name, value in atoms.info.items() if name not in of_row}
+    return {
+        "its arrays": atoms.arrays,
+        "the results of its calculator": results,
+        **{f"its {ROW[name]}": entries for name, entries in of_row.items()},
+        "its info": info,
+    }
 
 
 def _check_places(atoms: ase.Atoms, target: str, key: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.db import connect
 from ase.io import write as ase_write
 
 from rhopot.potentials.structures import AUTO, DataError, Frame, FrameSet, Keys, inspect_frames, read_frames
@@ -294,3 +295,32 @@ def test_results_of_another_geometry_are_refused() -> None:
     atoms.rattle(0.01)
     with pytest.raises(DataError, match=r"^structures in memory, frame 0: results .* other positions; calculate them"):
         read_frames([atoms])
+
+
+@pytest.mark.parametrize("name", ["data.db", "data.json"])
+def test_key_value_pairs_of_a_database_are_entries(name: str, tmp_path: Path) -> None:
+    """config_type, group and labels, also arrays in its data; as from structures that ASE has read from it."""
+    rng = np.random.default_rng(3)
+    forces = rng.normal(size=(2, 2, 3))
+    with connect(tmp_path / name) as rows:
+        for k in range(2):
+            pairs = {"config_type": "bulk", "run": f"r{k}", "hse_energy": -10.0 - k}
+            rows.write(bulk("Si"), key_value_pairs=pairs, data={"hse_forces": forces[k], "inputs": {"xc": "HSE"}})
+    frames = read_frames(tmp_path / name, Keys(energy="hse_energy"), group_key="run")
+    assert [(f.config_type, f.group, f.energy) for f in frames] == [("bulk", "r0", -10.0), ("bulk", "r1", -11.0)]
+    np.testing.assert_allclose([frame.forces for frame in frames], forces)
+    with connect(tmp_path / name) as rows:
+        given = [row.toatoms(add_additional_information=True) for row in rows.select()]
+    assert read_frames(given, Keys(energy="hse_energy")).digest() == frames.digest()
+    with pytest.raises(DataError, match=r"got 'x'; the frames carry: config_type, hse_energy, hse_forces, inputs, run"):
+        read_frames(tmp_path / name, group_key="x")
+
+
+def test_results_and_key_value_pairs_of_a_database_must_agree(tmp_path: Path) -> None:
+    atoms = bulk("Si")
+    atoms.calc = SinglePointCalculator(atoms, energy=-10.0, forces=np.zeros((2, 3)))
+    with connect(tmp_path / "data.db") as rows:
+        rows.write(atoms, data={"energy": -9.0})
+    assert read_frames(tmp_path / "data.db", Keys(energy="none")).count("forces") == 1
+    with pytest.raises(DataError, match="got -10 in the results of its calculator and -9 in its data; remove"):
+        read_frames(tmp_path / "data.db")
