@@ -30,7 +30,7 @@ def data_lint(
 ) -> None:
     """Print counts per label key and every finding; exit with status 1 if any finding is an error.
 
-    model: labels are read from the keys of its training data, where `keys` does not say otherwise.
+    model: labels are read from the keys of its training data, where `keys` and `group` do not say otherwise.
     """
     console = make_console()
     preferred = {} if model is None else trained_keys(read_card(model))

@@ -14,14 +14,15 @@ from rhopot.potentials.fitting.metrics import FramePrediction, free_forces
 from rhopot.potentials.runs.force_calibration import has_force_deviations, sampled
 from rhopot.potentials.structures import Frame, naming
 from rhopot.potentials.structures.frames import TARGETS
-from rhopot.potentials.structures.keys import WORDS, Key
+from rhopot.potentials.structures.keys import OF_FRAMES, WORDS, Key
 from rhopot.potentials.units import GPA_PER_EV_PER_CUBIC_ANGSTROM, to_voigt
 
 
 def trained_keys(card: ModelCard) -> dict[str, Key]:
-    """Keys of the labels that a model was fitted to, as its card has them."""
+    """Keys of the labels that a model was fitted to, of the config_type and of the groups, as its card has them."""
     keys: Any = card.training_data.summary.get("keys", {})
-    return {target: key if isinstance(key, str) else tuple(key) for target, key in keys.items() if target in WORDS}
+    known = (*WORDS, *OF_FRAMES)
+    return {target: key if isinstance(key, str) else tuple(key) for target, key in keys.items() if target in known}
 
 
 def fitted_targets(card: ModelCard) -> tuple[str, ...]:

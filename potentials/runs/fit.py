@@ -34,7 +34,7 @@ from rhopot.potentials.models.local_model import LocalModel
 from rhopot.potentials.pair import build_pair, complete_pair, describe_repulsion, shortest_distances
 from rhopot.potentials.runs.force_calibration import calibrate_on
 from rhopot.potentials.runs.training_set import TrainingSet
-from rhopot.potentials.structures import FrameSet
+from rhopot.potentials.structures import AUTO, FrameSet
 from rhopot.potentials.structures.composition import (
     CompositionBaseline,
     explicit_baseline,
@@ -233,6 +233,13 @@ def _say(problem: FitProblem, baseline: CompositionBaseline, members: int) -> No
         )
 
 
+def _frame_keys(config: RunConfig) -> dict[str, str]:
+    """Names of the entries that classify and group frames, where they are set."""
+    keys, split = config.data.keys, config.data.split
+    named = {"config_type": keys.config_type} if keys.config_type != AUTO.config_type else {}
+    return named | ({"group": split.key} if split.by == "group" and split.key else {})
+
+
 def _card(
     family: Family,
     config: RunConfig,
@@ -245,8 +252,9 @@ def _card(
 ) -> ModelCard:
     """What the model file says of itself."""
     report, regressor = result.report, config.regressor.model_dump(mode="json")
-    summary = {
-        **data.train.summary(),
+    summary = data.train.summary()
+    summary |= {
+        "keys": {**summary["keys"], **_frame_keys(config)},
         "energy_range": energy_range(data.train, baseline),
         "examples": example_structures(data.train, baseline),
         "shortest_distances": {pair: round(distance, 4) for pair, distance in shortest.items()},

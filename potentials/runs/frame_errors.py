@@ -69,9 +69,9 @@ def worst_as_table(errors: Sequence[FrameErrors], count: int) -> Table:
 def write_predictions(path: Path, frames: Sequence[Frame], predictions: Sequence[FramePrediction]) -> None:
     """Write extended XYZ: labels as REF_energy, REF_forces, REF_stress, predictions as rhopot_energy and so on.
 
-    `file` and `frame` (from 0) say where each comes from. Units are eV, eV/A and eV/A^3 (nine numbers, positive in
-    tension). Where the model gives them, also
-    rhopot_energy_uncertainty (eV), and of each atom rhopot_forces_uncertainty and rhopot_forces_error (eV/A).
+    `file` and `frame` (from 0) say where each comes from, `group` to which group it belongs. Units are eV, eV/A and
+    eV/A^3 (nine numbers, positive in tension). Where the model gives them, also rhopot_energy_uncertainty (eV), and of
+    each atom rhopot_forces_uncertainty and rhopot_forces_error (eV/A).
     """
     written = [_with_predictions(*pair) for pair in zip(frames, predictions, strict=True)]
     write_atomically(path, lambda partial: ase.io.write(partial, written, format="extxyz"))
@@ -80,6 +80,8 @@ def write_predictions(path: Path, frames: Sequence[Frame], predictions: Sequence
 def _with_predictions(frame: Frame, predicted: FramePrediction) -> ase.Atoms:
     atoms = frame.atoms.copy()
     atoms.info = {"config_type": frame.config_type, "file": frame.source, "frame": frame.index}
+    if frame.group is not None:
+        atoms.info["group"] = frame.group
     of_frame = {
         "REF_energy": frame.energy,
         "REF_stress": frame.stress,

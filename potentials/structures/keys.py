@@ -37,6 +37,8 @@ WORDS: KeyFamily = {
     "stress": ("stress",),
     "virial": ("virial", "virials"),
 }
+# What is no label of a frame, and has a key too.
+OF_FRAMES = ("config_type", "group")
 # Free and extrapolated energies that agree to this (eV) are one.
 SAME_ENERGY = 1e-6
 

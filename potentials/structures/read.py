@@ -71,10 +71,11 @@ def read_frames(
     """Frames of a file, a folder, a pattern (`runs/*.xyz`), a list of these, or a list of ASE Atoms, in order.
 
     `group_key` names the entry of the comment line whose value groups frames (a relaxation path, a trajectory).
-    `preferred` are the keys (`FrameSet.used`) of the data that these belong to, where `keys` does not say otherwise;
-    `option` is how a key is set, for messages; `sought` are the targets whose labels under unknown names are worth a
-    note. Raises DataError (a ValueError) for files that are missing, empty or unreadable, keys or groups that are
-    absent, labels under several keys or of a wrong shape, impossible structures.
+    `preferred` are the keys (`FrameSet.used`) of the data that these belong to, where `keys` does not say otherwise,
+    and those of config_type and group, which frames may lack; `option` is how a key is set, for messages; `sought` are
+    the targets whose labels under unknown names are worth a note. Raises DataError (a ValueError) for files that are
+    missing, empty or unreadable, keys or groups that are absent, labels under several keys or of a wrong shape,
+    impossible structures.
     """
     return _read(path, keys, group_key, preferred or {}, option, None, sought=sought)
 
@@ -118,6 +119,8 @@ def _read(
             raise DataError(fault)
         findings.append(DataFinding("error", "keys", "", fault))
     _check_groups(group_key, labels, names)
+    type_key = keys.config_type if "config_type" in keys.model_fields_set else _given(preferred, "config_type", labels)
+    group_key = group_key or _given(preferred, "group", labels)
     frames = []
     for (file, index, atoms), name, frame_labels in zip(raw, names, labels, strict=True):
         try:
@@ -134,8 +137,8 @@ def _read(
         frames.append(
             Frame(
                 atoms=ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-                config_type=str(frame_labels.get(keys.config_type, "default")),
-                group=None if group_key is None else str(frame_labels[group_key]),
+                config_type=str(frame_labels.get(type_key or keys.config_type, "default")),
+                group=None if group_key is None or group_key not in frame_labels else str(frame_labels[group_key]),
                 source=file,
                 index=index,
                 fixed=_fixed(atoms),
@@ -194,6 +197,12 @@ def _check_groups(group_key: str | None, labels: Sequence[Mapping[str, Any]], na
             f"group key {group_key!r} must be in every frame, got {len(missing)} of {len(labels)} frames without it "
             f"(first: {missing[0]}); add it or choose another key"
         )
+
+
+def _given(preferred: Mapping[str, Key], what: str, labels: Sequence[Mapping[str, Any]]) -> str | None:
+    """The preferred key of the config_type or the group, where frames carry it."""
+    key = preferred.get(what)
+    return key if isinstance(key, str) and any(key in frame for frame in labels) else None
 
 
 def _places(atoms: ase.Atoms) -> dict[str, Mapping[str, Any]]:

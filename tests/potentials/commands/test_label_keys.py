@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase import Atoms
 from ase.io import read, write
 from trained_models import DATA, FAMILIES, SETTINGS
 
+from rhopot.potentials.api import evaluate
 from rhopot.potentials.commands import main
 
 pytestmark = pytest.mark.slow
@@ -31,9 +33,9 @@ def renamed(prefix: str, attached: bool = False, n_frames: int = 2) -> list[Atom
     return frames
 
 
-def errors(tmp_path: Path, *words: str) -> dict[str, float]:
+def errors(tmp_path: Path, *words: str) -> dict[str, Any]:
     assert main(["evaluate", *words, "--json", str(tmp_path / "errors.json")]) == 0
-    table: dict[str, float] = json.loads((tmp_path / "errors.json").read_text())
+    table: dict[str, Any] = json.loads((tmp_path / "errors.json").read_text())
     return table
 
 
@@ -79,6 +81,36 @@ def test_keys_named_in_a_configuration_hold_for_evaluation(tmp_path: Path, capsy
     assert "energy from hse_energy, forces from hse_forces" in capsys.readouterr().out
     assert main(["data", "lint", str(data), "--model", str(tmp_path / "run" / "model.pt")]) == 0
     assert "dft_energy (not used)" in capsys.readouterr().out
+
+
+def test_config_types_and_groups_are_those_of_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Read from the entries that the configuration named, unless --key says otherwise or frames lack them."""
+    frames: list[Atoms] = read(SOURCE, ":8")
+    for k, atoms in enumerate(frames):
+        atoms.info |= {"phase": f"phase{k % 2}", "trajectory": f"t{k // 2}"}
+    data, predicted = str(tmp_path / "data.xyz"), tmp_path / "predicted.xyz"
+    write(data, frames, format="extxyz")
+    config = str(ROOT / "examples/configs/soap_linear.yaml")
+    split = "data.split={by: group, key: trajectory, fraction: 0.25}"
+    words = [*SETTINGS["soap_linear"], f"data.train={data}", "data.keys.config_type=phase", split]
+    assert main(["train", config, *words, f"output={tmp_path / 'run'}"]) == 0
+    model = str(tmp_path / "run" / "model.pt")
+    capsys.readouterr()
+    assert set(errors(tmp_path, model, data, "--predictions", str(predicted))["per_config_type"]) == {
+        "phase0",
+        "phase1",
+    }
+    assert [(a.info["config_type"], a.info["group"]) for a in read(predicted, ":")] == [
+        (f"phase{k % 2}", f"t{k // 2}") for k in range(8)
+    ]
+    assert set(evaluate(model, data)["per_config_type"]) == {"phase0", "phase1"}
+    for key, name in (("trajectory", "t3"), ("config_type", "relaxation")):
+        assert name in errors(tmp_path, model, data, "--key", f"config_type={key}")["per_config_type"]
+    without = errors(tmp_path, model, str(SOURCE), "--predictions", str(predicted))
+    assert set(without["per_config_type"]) == {"relaxation"}
+    assert "group" not in read(predicted).info
+    assert main(["data", "lint", data, "--model", model]) == 0
+    assert "config_type phase1 " in capsys.readouterr().out
 
 
 def test_forces_under_an_unknown_name_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
