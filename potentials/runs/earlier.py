@@ -22,6 +22,7 @@ from rhopot.potentials.config.schema import BaselineSettings
 from rhopot.potentials.fitting.least_squares.kept_equations import NAME as EQUATIONS
 from rhopot.potentials.runs.output_folder import differing
 from rhopot.potentials.structures import Frame, FrameSet
+from rhopot.potentials.structures.files import find_files
 from rhopot.potentials.structures.frames import DataError, frame_digest
 
 # Settings that may differ from those of RUN: nothing that its equations are made with depends on them.
@@ -137,6 +138,19 @@ def _at(values: Any, name: str) -> Any:
     for word in name.split("."):
         values = values.get(word) if isinstance(values, Mapping) else None
     return values
+
+
+def check_files(earlier: Earlier) -> None:
+    """Refuse data of an earlier training that are not where its configuration says, with the file that says it."""
+    for name in ("train", "validation"):
+        for path in getattr(earlier.config.data, name):
+            try:
+                find_files(path)
+            except DataError as error:
+                raise DataError(
+                    f"data.{name} of '{earlier.folder / 'config.yaml'}', which append reads again: {error}; relative "
+                    f"paths there are from the current folder, '{Path.cwd()}', so start in the folder of that training"
+                ) from None
 
 
 def check_same(earlier: Earlier, train: FrameSet) -> None:

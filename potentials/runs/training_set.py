@@ -20,7 +20,7 @@ from rhopot.potentials.runs.data_checks import (
     wrong_forces,
     wrong_stresses,
 )
-from rhopot.potentials.runs.earlier import Earlier, check_same, find_earlier, new_frames, together
+from rhopot.potentials.runs.earlier import Earlier, check_files, check_same, find_earlier, new_frames, together
 from rhopot.potentials.structures import Frame, FrameSet, read_frames
 from rhopot.potentials.structures.composition import is_isolated_atom
 from rhopot.potentials.structures.frames import DataError
@@ -90,6 +90,7 @@ def _appended(
     config: RunConfig, earlier: Earlier, train_source: Source | None, validation_source: Source | None
 ) -> TrainingSet:
     """Return the training set of an earlier training with new frames at the end of both parts."""
+    check_files(earlier)
     before = load_training_set(earlier.config)
     check_same(earlier, before.train)
     known = (*before.train, *before.validation)

@@ -175,6 +175,25 @@ def test_other_elements_other_data_and_missing_equations_are_refused(
     assert "are kept" not in capsys.readouterr().out
 
 
+def test_data_of_the_earlier_training_that_are_elsewhere(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Relative paths of its configuration, which nobody typed now, from another folder than before."""
+    run, old = tmp_path / "run", "../Li4Si28_0.xyz"
+    shutil.copytree(runs["soap_linear"], run)
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["data"]["train"] = [old]
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copy(OLD[0], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = refusal(capsys, appended(run, tmp_path / "more", NEW))
+    assert f"data.train of '{run / 'config.yaml'}', which append reads again: data path must name an existing" in said
+    assert f"got '{old}'; check its spelling and place; relative paths there are from the current folder, '" in said
+    assert f"'{tmp_path}', so start in the folder of that training" in said
+    monkeypatch.chdir(run)
+    assert f"training data of '{run}' must be the 36 frames" in refusal(capsys, appended(run, tmp_path / "more", NEW))
+
+
 def test_labels_that_have_changed_and_ancestors_are_refused(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
