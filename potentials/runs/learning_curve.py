@@ -22,6 +22,8 @@ from rhopot.potentials.runs.training_set import TrainingSet
 from rhopot.potentials.structures import FrameSet
 from rhopot.potentials.structures.composition import is_isolated_atom
 
+CHANGE = 0.15  # of an error, more than which counts as falling or rising
+
 
 @dataclass(frozen=True)
 class LearningCurve:
@@ -84,6 +86,35 @@ def describe_points(report: Mapping[str, Any], fractions: Sequence[float]) -> It
         yield (
             "The smaller fits are to whole folds of the training data, as many as come nearest to the fractions of "
             "`report.learning_curve`, with the descriptor, features, sparse points and baselines of the fit to all."
+        )
+
+
+def describe_trend(sizes: Sequence[float], errors: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """Say whether more data would help, from the errors (by name) of fits to these numbers of structures.
+
+    An error falls where the last step lowers it by more than `CHANGE`, and rises where the whole curve has raised it by
+    more than that.
+    """
+    if len(sizes) < 2 or not errors:
+        return
+    falling = [name for name, values in errors.items() if values[-1] < (1.0 - CHANGE) * values[-2]]
+    rising = [
+        name for name, values in errors.items() if values[-1] > (1.0 + CHANGE) * values[0] and name not in falling
+    ]
+    last = f"From {sizes[-2]:g} to {sizes[-1]:g} structures"
+    if falling:
+        yield (
+            f"{last} these errors fall by more than {CHANGE:.0%}: {', '.join(falling)}; more training data of this "
+            "kind will improve the model."
+        )
+    elif not rising:
+        yield f"{last} no error falls by more than {CHANGE:.0%}: more training data of this kind will not help much."
+    if rising:
+        yield (
+            f"From {sizes[0]:g} to {sizes[-1]:g} structures these errors rise by more than {CHANGE:.0%}: "
+            f"{', '.join(rising)}. Parts of the training data are of another kind than the validation set, or labeled "
+            "differently, or the validation set is too small to tell. Choose validation data like the structures that "
+            "the model is for, and compare the errors of each config_type."
         )
 
 

@@ -18,7 +18,7 @@ from rhopot.potentials.pair import describe_repulsion
 from rhopot.potentials.runs.calibration_notes import notes_on_forces
 from rhopot.potentials.runs.cautions import cautions
 from rhopot.potentials.runs.error_table import COLUMNS, explanation
-from rhopot.potentials.runs.learning_curve import describe_points
+from rhopot.potentials.runs.learning_curve import describe_points, describe_trend
 from rhopot.potentials.runs.next_steps import next_steps
 from rhopot.potentials.runs.report_text import angstroms, markdown_table, sentence
 from rhopot.potentials.runs.stability import CRITERION
@@ -88,8 +88,6 @@ SELECTION_COLUMNS = {
     "energies": "RMSE, energies left out (meV/atom)",
 }
 REFERENCE_ENERGIES = {"least_squares": "least-squares fit", "isolated": "isolated atoms of the training set"}
-# A learning curve whose last step lowers an error to less than this fraction still falls.
-STILL_FALLING = 0.85
 
 
 def training_report(report: dict[str, Any]) -> str:
@@ -312,18 +310,8 @@ def _learning_curve(curve: dict[str, list[float]]) -> Iterator[str]:
     """The table, its plot, and whether more data would help."""
     yield "### Learning curve"
     yield _curve(curve, CURVE_COLUMNS)
-    sizes = curve["n_frames"]
-    names = [name for name in curve if name in CURVE_COLUMNS and name != "n_frames"]
-    if len(sizes) > 1 and names:
-        falling = [name for name in names if curve[name][-1] < STILL_FALLING * curve[name][-2]]
-        named = ", ".join(CURVE_COLUMNS[name].split(" (")[0] for name in falling)
-        yield (
-            f"From {sizes[-2]:g} to {sizes[-1]:g} structures these errors fall by more than {1 - STILL_FALLING:.0%}: "
-            f"{named}; more training data of this kind will improve the model."
-            if falling
-            else f"From {sizes[-2]:g} to {sizes[-1]:g} structures no error falls by more than {1 - STILL_FALLING:.0%}: "
-            "more training data of this kind will not help much."
-        )
+    names = {name: title.split(" (")[0] for name, title in CURVE_COLUMNS.items() if name in curve}
+    yield from describe_trend(curve["n_frames"], {names[name]: curve[name] for name in names if name != "n_frames"})
     yield "![learning curve](learning_curve.png)"
 
 

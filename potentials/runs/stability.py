@@ -49,7 +49,10 @@ CRITERION = (
     f"Stable: the energy per atom stays within the range of the training energies ({ENERGY_MARGIN:g} eV/atom below it, "
     f"{ENERGY_MARGIN:g} eV/atom + 3 kT above it), no distance falls below {CLOSEST_SHARE:g} times the shortest in the "
     f"training data, and the mean temperature of the second half is at most {HOTTEST:g} times the thermostat's. "
-    "RUNAWAY: otherwise; the run ends there."
+    "RUNAWAY: otherwise; the run ends there. "
+    f"Periodic cells of fewer than {ATOMS['local']} atoms (global models: {ATOMS['global']}) are repeated, so formulas "
+    "are those of the repeated cells. Energies are relative to the atomic reference energies of the model (`baseline` "
+    "in `rhopot info`)."
 )
 
 

@@ -182,6 +182,36 @@ def test_members_that_learn_until_the_end(trained_model: Callable[[str], Path]) 
         assert ("The training may be too short" in found) is said
 
 
+@pytest.mark.parametrize(
+    ("energies", "forces", "said"),
+    [
+        ([4.0, 3.0, 2.0], [90.0, 80.0, 79.0], ["fall by more than 15%: energy MAE; more"]),
+        (
+            [3.0, 3.0, 3.0],
+            [90.0, 80.0, 79.0],
+            ["no error falls by more than 15%: more training data of this kind will"],
+        ),
+        (
+            [2.74, 3.16, 3.25],
+            [90.0, 80.0, 79.0],
+            ["From 10 to 40 structures these errors rise by more than 15%: energy"],
+        ),
+        (
+            [2.0, 3.0, 3.1],
+            [90.0, 80.0, 60.0],
+            ["fall by more than 15%: force MAE; more", "rise by more than 15%: energy"],
+        ),
+    ],
+)
+def test_what_the_learning_curve_says(
+    folder: Path, energies: list[float], forces: list[float], said: list[str]
+) -> None:
+    curve = {"n_frames": [10, 20, 40], "energy_mae_mev_per_atom": energies, "forces_mae_mev_per_angstrom": forces}
+    text = training_report(changed(folder, "learning_curve", value=curve))
+    assert all(sentence in text for sentence in said)
+    assert sum(text.count(verdict) for verdict in ("errors fall by", "no error falls", "errors rise by")) == len(said)
+
+
 def test_a_report_of_a_family_that_is_not_known_here(trained_model: Callable[[str], Path]) -> None:
     """Other packages bring families: their numbers are shown without words for them."""
     report = changed(trained_model("soap_linear").parent, "family", value="toy")
