@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -86,14 +86,24 @@ def read_labelled(
     trained, sought: `preferred` and `sought` of `read_frames`
     """
     frames = read_frames(list(files), keys, preferred=trained, option=OPTION, sought=sought)
-    found = ", ".join(f"{key} ({count})" for key, count in frames.found.items()) or "no labels"
-    read_from = ", ".join(f"{target} from {'/'.join(names_of(key))}" for target, key in frames.used.items())
-    console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; keys: {found}{'; ' * bool(read_from)}{read_from}")
+    console.print(f"{len(frames)} frames, {frames.n_atoms} atoms; {_label_keys(frames)}")
     for note in frames.notes:
         console.print(f"note: {note}")
     if not any(frames.count(target) for target in ("energy", "forces", "stress")):
         frames.require(("energy",), OPTION)
     return frames
+
+
+def _label_keys(frames: FrameSet) -> str:
+    """The keys that labels are read from and those that are not used, each once, with its number of frames."""
+
+    def counted(keys: Iterable[str]) -> str:
+        return ", ".join(f"{key} ({frames.found[key]})" if key in frames.found else key for key in keys)
+
+    used = [f"{target} from {counted(names_of(key))}" for target, key in frames.used.items()]
+    taken = {name for key in frames.used.values() for name in names_of(key)}
+    others = counted(key for key in frames.found if key not in taken)
+    return "; ".join([", ".join(used) or "no labels", *([f"not used: {others}"] if others else [])])
 
 
 def not_fitted(card: ModelCard, frames: FrameSet) -> list[str]:

@@ -6,7 +6,8 @@
 Forces are those of free atoms: what acts on an atom that a constraint held (`Frame.free`) is no label, and no fit uses
 it. MAE and RMSE, over all frames and per config_type. Where predictions come with a standard deviation: its root mean
 square over the energies per atom or the force components, and the fraction of errors within one and within two
-standard deviations (68% and 95% where the calibration holds and errors are normal). Where they come with a predicted
+standard deviations (68% and 95% where the calibration holds and errors are normal); of force components also the rank
+correlation of |error| and standard deviation. Where they come with a predicted
 error of the force vector on each atom: its mean, and the fraction of atoms whose error is within it (90%).
 
 "Up to one constant per element": energies of different reference methods differ by a constant per atom, so a comparison
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rhopot.potentials.fitting.calibration import rank_correlation
 from rhopot.potentials.fitting.force_radii import not_negligible
 from rhopot.potentials.structures.composition import CompositionBaseline, fit_baseline
 from rhopot.potentials.structures.frames import Frame
@@ -165,7 +167,7 @@ def _add_coverage(table: dict[str, Any], target: tuple[str, str], errors: Floats
 
 
 def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePrediction]]) -> None:
-    """The same of force components, in the frames whose deviations were evaluated.
+    """The same of force components and their rank correlation, in the frames whose deviations were evaluated.
 
     Components whose error and deviation are both rounding (forces that vanish by symmetry) do not count.
     """
@@ -181,6 +183,7 @@ def _add_force_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePre
         if known.any():
             table["n_frames_with_force_deviations"] = len(errors)
             _add_coverage(table, FORCES, every[known], sizes[known])
+            table["forces_rank_correlation"] = rank_correlation(np.abs(every[known]), sizes[known])
 
 
 def _add_radius_coverage(table: dict[str, Any], pairs: list[tuple[Frame, FramePrediction]]) -> None:

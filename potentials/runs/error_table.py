@@ -21,6 +21,7 @@ COLUMNS = (
     ("F std", "forces_deviation_rms_mev_per_angstrom", ".2f"),
     ("F <1 std", "forces_within_one_deviation", ".0%"),
     ("F <2 std", "forces_within_two_deviations", ".0%"),
+    ("F rank", "forces_rank_correlation", ".2f"),
     ("F error", "forces_error_mean_mev_per_angstrom", ".1f"),
     ("F <error", "forces_within_error", ".0%"),
 )
@@ -47,6 +48,11 @@ def explanation(errors: dict[str, Any]) -> str:
         sentences.append(
             f"F std, F <1 std, F <2 std: the same for force components (meV/A), in {some} of {total} frames{chosen}."
         )
+    if "forces_rank_correlation" in errors:
+        sentences.append(
+            "F rank: rank correlation of predicted standard deviations and errors of these force components (1: in the "
+            "same order, 0: unrelated), within the frames of the row."
+        )
     if "forces_within_error" in errors:
         sentences.append(
             "F error: predicted error of the force vector on an atom (mean, meV/A); F <error: fraction of atoms whose "
@@ -55,8 +61,11 @@ def explanation(errors: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
-    """Table with a row for all frames and one per config_type; quantities without labels have no column."""
+def errors_as_table(title: str, errors: dict[str, Any], caption: bool = True) -> Table:
+    """Table with a row for all frames and one per config_type; quantities without labels have no column.
+
+    caption: whether `explanation` stands below it.
+    """
     columns = [column for column in COLUMNS if column[1] in errors]
     kinds = errors["per_config_type"]
     named = {"all": errors, **(kinds if len(kinds) > 1 else {})}
@@ -65,5 +74,6 @@ def errors_as_table(title: str, errors: dict[str, Any]) -> Table:
         for name, part in named.items()
     ]
     made = table(title, ["config_type", *(column[0] for column in columns)], rows)
-    made.caption, made.caption_justify = explanation(errors), "left"
+    if caption:
+        made.caption, made.caption_justify = explanation(errors), "left"
     return made

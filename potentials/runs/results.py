@@ -144,7 +144,7 @@ def _errors(
         with failures.of(part), bar(console, f"evaluating {name}", len(frames)) as advance:
             predictions = predict_frames(model, frames, advance, uncertainty=name == "validation")
             errors[name] = error_table(frames, predictions)
-            console.print(errors_as_table(name, errors[name]))
+            console.print(errors_as_table(name, errors[name], caption=name == "validation"))
         if name == "validation" and name in errors:
             with failures.of("the parity plot"):
                 _draw_parity(folder / "parity.png", frames, predictions, model.card.baseline_energies)

@@ -77,6 +77,16 @@ def test_coverage_of_force_components() -> None:
     assert table["forces_deviation_rms_mev_per_angstrom"] == pytest.approx(1000 * ((0.08**2 + 0.2**2) / 2) ** 0.5)
 
 
+def test_rank_correlation_of_deviations_and_errors() -> None:
+    """Errors of 0.1, 0.2, 0.3 eV/A on three atoms, expected in this order and in the opposite one."""
+    forces = np.repeat([[2.1], [2.2], [2.3]], 3, axis=1) + 1e-6 * np.arange(3)
+    for deviations, sign in (([0.1, 0.2, 0.3], 1.0), ([0.3, 0.2, 0.1], -1.0)):
+        known = FramePrediction(1.0, forces, force_deviations=np.array(deviations))
+        table = error_table([frame("Li3", 1.0)], [known])
+        assert sign * table["forces_rank_correlation"] >= 0.79, "components of an atom have one deviation, in any order"
+        assert "F rank" in explanation(table)
+
+
 def test_coverage_of_the_predicted_error_of_forces() -> None:
     """Error vectors of 0.1 sqrt(3) on two atoms, within 0.2 and not within 0.1; a third has rounding alone."""
     frames = [frame("Li3", 1.0), frame("Si2", 2.0)]
