@@ -169,7 +169,11 @@ def _uncertainty(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     uncorrelated = []
     if forces is None:
         fitted = report["settings"]["targets"]["forces"] is not None
-        why = "too few forces in the validation set" if fitted else "no forces are fitted (`targets.forces` is null)"
+        why = (
+            "too few forces that do not vanish in the validation set"
+            if fitted
+            else "no forces are fitted (`targets.forces` is null)"
+        )
         yield (
             "The predicted uncertainty of forces is not calibrated",
             f"{why}; use it to compare atoms, not as an error",

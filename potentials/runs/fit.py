@@ -162,7 +162,11 @@ def _with_force_factors(
     if found is None:
         if problem.members and problem.communicator.rank == 0:
             fitted = problem.targets.forces is not None
-            why = "too few forces in the validation set" if fitted else "no forces are fitted (targets.forces is null)"
+            why = (
+                "too few forces that do not vanish in the validation set"
+                if fitted
+                else "no forces are fitted (targets.forces is null)"
+            )
             problem.progress.message(f"note: the predicted uncertainty of forces is not calibrated: {why}")
         return card, report | {"force_calibration": None}
     numbers = asdict(found)

@@ -45,8 +45,30 @@ def calibrate_on(
         groups = {frame.group for frame in chosen}
         n_groups = None if None in groups else len(groups)
         calibration = calibrate_forces(ForceErrors.joined(found), model.card.symbols, n_groups)
+        if calibration is not None:
+            progress.message(_basis(calibration, frames, len(with_forces), chosen))
     result: ForceCalibration | None = communicator.broadcast(calibration)
     return result
+
+
+def _basis(found: ForceCalibration, frames: Sequence[Frame], n_labeled: int, chosen: Sequence[Frame]) -> str:
+    """Say what a calibration rests on, and why structures of the validation set do not count."""
+    groups = "" if found.n_groups is None else f" of {found.n_groups} groups"
+    factors = ", ".join(f"{symbol} {factor:.2f}" for symbol, factor in found.factors.items())
+    held = sum(not frame.free.any() for frame in chosen)
+    reasons = {
+        "without forces": len(frames) - n_labeled,
+        f"left out to save time (about {MOST_ATOMS['local']} atoms, {MOST_ATOMS['global']} of a global model, are "
+        "evaluated)": n_labeled - len(chosen),
+        "with all atoms held": held,
+        "whose force errors and standard deviations all vanish (by symmetry)": len(chosen) - held - found.n_frames,
+    }
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    return (
+        f"calibration of the predicted uncertainty of forces: {found.n_components} components in {found.n_frames} "
+        f"validation structures{groups}; factors {factors}, of them at most {found.widening:.2f} for the small number "
+        f"of structures" + (f"; do not count: {left_out}" if left_out else "")
+    )
 
 
 def has_force_deviations(model: LoadedModel) -> bool:

@@ -307,9 +307,21 @@ def _with_members(
     departures, evidence = jackknife(assembly, posterior)
     unseen = HeldOutEnergies.of(predictions.energy_errors[:, 0], posterior.whiten(predictions.energy_rows), departures)
     calibration = calibrate_members(evidence.join(unseen).undetermined)
+    _say_calibration(problem, len(evidence.errors), len(unseen.errors), calibration)
     members = member_departures(posterior, departures, calibration, problem.members, problem.seed)
     mean = posterior.coefficients[:, None]
     return np.concatenate([mean, mean + members], axis=1), calibration
+
+
+def _say_calibration(problem: FitProblem, n_train: int, n_validation: int, found: MemberCalibration) -> None:
+    """Say what the calibration of the predicted uncertainty of energies rests on."""
+    left_out = n_train + n_validation - found.n_energies
+    problem.progress.message(
+        f"calibration of the predicted uncertainty of energies: {found.n_energies} energies, of {n_train} training "
+        f"structures by fits without their fold and {n_validation} validation structures; factors "
+        f"{found.jackknife_scale:.3g} on the leave-one-fold-out part, {found.posterior_scale:.3g} on the posterior part"
+        + (f"; {left_out} do not count, since no coefficient enters them (atoms without neighbors)" if left_out else "")
+    )
 
 
 def _report(
