@@ -276,15 +276,17 @@ class RhopotCalculator(Calculator):
                 f"{self._member} of '{model.name}'; make one without member="
             )
         if wanted & _GRADES and not model.card.uncertainty.extrapolation:
-            remedy = (
-                "train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation"
+            why = (
+                "has no grades: its training data have fewer than 20 atoms of an element, uncertainty.extrapolation "
+                "was false, or it is of a version before grades (it was written by rhopot "
+                f"{model.card.versions.rhopot}); train it again with more atoms of each element and "
+                "uncertainty.extrapolation=true"
                 if model.card.kind == "local"
-                else "take a model of kind 'local'"
+                else "grades none; take a model of kind 'local'"
             )
             return (
                 f"{' and '.join(sorted(wanted & _GRADES))} must be asked of a model of kind 'local' that grades "
-                f"environments, '{model.name}' of kind '{model.card.kind}', written by rhopot "
-                f"{model.card.versions.rhopot}, does not; {remedy}"
+                f"environments, '{model.name}' of kind '{model.card.kind}' {why}"
             )
         refusal = self._refusal_of_global(wanted) if self._is_global else None
         if refusal is None and "forces_error" in wanted and not model.card.uncertainty.force_radii:

@@ -340,14 +340,18 @@ void PairRhopot::require_known(const std::string &name) const
 {
   const rhopot::ModelHeader &header = model_->header();
   if (name == "extrapolation_grade" || name == "supported") {
+    if (!header.extrapolation && header.kind == "local")
+      error->all(FLERR,
+                 "{} needs a model of kind 'local' that grades environments, this one of kind 'local' has no grades: its "
+                 "training data have fewer than 20 atoms of an element, uncertainty.extrapolation was false, or it is of a "
+                 "version before grades (it was written by rhopot {}); train it again with more atoms of each element and "
+                 "uncertainty.extrapolation=true",
+                 name, header.written_by);
     if (!header.extrapolation)
       error->all(FLERR,
-                 "{} needs a model of kind 'local' that grades environments, this one of kind '{}', written by rhopot {}, "
-                 "does not; {}",
-                 name, header.kind, header.written_by,
-                 header.kind == "local"
-                     ? "train it with this version, 20 or more atoms of each element, and uncertainty.extrapolation"
-                     : "take a model of kind 'local'");
+                 "{} needs a model of kind 'local' that grades environments, this one of kind '{}' grades none; take a model "
+                 "of kind 'local'",
+                 name, header.kind);
     return;
   }
   require_member_forces(name);

@@ -108,7 +108,7 @@ def run_harvest(model_file: Path, runs: Sequence[str], options: HarvestOptions) 
     if settings.unsupported_first and not predict.grades:
         raise ValueError(
             f"--unsupported-first must be used with a model that grades environments, got '{model_file}'; leave it "
-            "out, or train the model with this version and uncertainty.extrapolation"
+            "out, or train the model again with 20 or more atoms of each element and uncertainty.extrapolation=true"
         )
     if settings.clusters is not None and model.card.kind == "global":
         raise ValueError(

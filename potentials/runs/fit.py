@@ -23,7 +23,7 @@ from rhopot.potentials.descriptors.descriptor import Descriptor
 from rhopot.potentials.families import Family, find_family
 from rhopot.potentials.families.contract import make_descriptor, run_fit
 from rhopot.potentials.fitting.communicator import Communicator
-from rhopot.potentials.fitting.extrapolation import fit_extrapolation
+from rhopot.potentials.fitting.extrapolation import FEWEST_ATOMS, fit_extrapolation
 from rhopot.potentials.fitting.minimum_counts import FEWEST_ERRORS
 from rhopot.potentials.fitting.problem import FitProblem, FitResult
 from rhopot.potentials.fitting.progress import Progress, SilentProgress
@@ -137,7 +137,10 @@ def _with_extrapolation(result: FitResult, problem: FitProblem) -> bool:
     for model in models:
         model.extrapolation = grade
     if grade is None and problem.communicator.rank == 0:
-        problem.progress.message("note: too few atoms of an element to say which environments lie outside the data")
+        problem.progress.message(
+            f"note: fewer than {FEWEST_ATOMS} atoms of an element in the data: the model has no extrapolation grades, "
+            "which say which environments lie outside the data"
+        )
     return grade is not None
 
 

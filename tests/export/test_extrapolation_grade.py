@@ -59,11 +59,16 @@ def test_grades_of_a_turned_structure_in_batches(trained_model: Callable[[str], 
 
 def test_models_without_it_refuse_it(trained_model: Callable[[str], Path]) -> None:
     atoms = toy.skewed()
-    for model in (toy.in_memory(members=3), load_model(trained_model("scattering"))):
+    few = "has no grades: its training data have fewer than 20 atoms of an element, uncertainty.extrapolation was"
+    for model, why in (
+        (toy.in_memory(members=3), few),
+        (load_model(trained_model("scattering")), "grades none; take a model of kind 'local'"),
+    ):
         calc = RhopotCalculator(model)
         assert "supported" not in calc.implemented_properties
         assert evaluate(model, [atoms], grades=True)[0].extrapolation_grades is None
         with pytest.raises(
-            PropertyNotImplementedError, match="must be asked of a model of kind 'local' that grades env"
+            PropertyNotImplementedError,
+            match=f"must be asked of a model of kind 'local' that grades environments, '.*' of kind '.*' {why}",
         ):
             calc.get_property("supported", atoms)

@@ -158,11 +158,17 @@ def test_grades_of_models_without_them_are_refused(
     trained_model: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
     data = ROOT / "tests" / "data"
-    for model, kind in ((data / "format_1_linear.pt", "local"), (trained_model("scattering"), "global")):
+    few = (
+        "has no grades: its training data have fewer than 20 atoms of an element, uncertainty.extrapolation was false,"
+    )
+    for model, kind, why in (
+        (data / "format_1_linear.pt", "local", few),
+        (trained_model("scattering"), "global", "grades none; take a model of kind 'local'"),
+    ):
         script = lmp.setup(tmp_path, lmp.in_lammps_frame(toy.skewed()), model, ["Li", "Si"])
         run = lmp.lammps(tmp_path, script + f"fix grade all pair 1 rhopot {name} 1\n")
         assert run.status != 0
-        said = f"{name} needs a model of kind 'local' that grades environments, this one of kind '{kind}', written by"
+        said = f"{name} needs a model of kind 'local' that grades environments, this one of kind '{kind}' {why}"
         assert said in run.output
 
 
