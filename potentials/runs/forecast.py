@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rhopot.potentials.config import RunConfig
+from rhopot.potentials.fitting.least_squares.equations import count_rows
 from rhopot.potentials.fitting.progress import Forecast
 from rhopot.potentials.runs.training_set import TrainingSet
 
 
-def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet) -> Forecast:
+def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet, ranks: int = 1) -> Forecast:
     """Return the forecast with the learning curve and the error tables, as far as the fit knows what they take.
+
+    A least-squares fit on several ranks forecasts the time and the memory of one; its equations are counted on all.
 
     A point of the curve that the fit does not make itself has its part of the equations, a solve, and the validation.
     The tables evaluate the model on the frames of both parts, on one process.
     """
+    if ranks > 1 and hasattr(config.regressor, "keep_equations"):
+        kept = 0 if data.earlier is None else int(data.earlier.card.training_data.summary["n_frames"])
+        fit = replace(fit, rows=sum(count_rows(frame, config.targets) for frame in data.train[kept:]))
     if not fit.seconds_per_atom:
         return fit
     after: dict[str, float] = {}

@@ -151,7 +151,7 @@ def _fit(
     stage = folder / "checkpoint"
     if communicator.rank == 0:
         stage.mkdir(parents=True, exist_ok=True)
-    with FitProgress(console, lambda fit: whole_run(fit, settings, data)) as progress:
+    with FitProgress(console, lambda fit: whole_run(fit, settings, data, communicator.size)) as progress:
         trained = fit_model(
             settings,
             data,

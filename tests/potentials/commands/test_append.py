@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -116,6 +117,9 @@ def test_on_two_ranks_as_on_one(runs: dict[str, Path], tmp_path: Path) -> None:
     assert main(appended(run, tmp_path / "one", NEW)) == 0
     done = start(RUN, appended(run, tmp_path / "two", NEW), mpirun(2))
     assert done.returncode == 0, done.stderr
+    said = [json.loads((tmp_path / name / "report.json").read_text())["forecast"][0] for name in ("two", "one")]
+    of_all_ranks = {re.findall(r"\d+ coefficients from \d+ equations", forecast)[0] for forecast in said}
+    assert len(of_all_ranks) == 1
     found, expected = (predictions(tmp_path / name / "model.pt") for name in ("two", "one"))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
 

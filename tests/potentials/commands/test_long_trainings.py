@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def test_two_ranks_train_the_same_model(family: str, tmp_path: Path) -> None:
     done = start(RUN, words(family, both), mpirun(2))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training frames") == 1, "only the first rank speaks"
+    count = json.loads((both / "report.json").read_text())["fit"]["equations"]
+    assert f" from {count} equations" in " ".join(done.stdout.split()), "of all ranks"
     assert sorted(file.name for file in both.iterdir()) == sorted(file.name for file in alone.iterdir())
     if family == "soap_gap":
         points = [load_model(folder / "model.pt").module.points for folder in (alone, both)]
