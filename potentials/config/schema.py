@@ -67,7 +67,7 @@ class SplitSettings(Section):
     key: str | None = None
     """Entry of the frames that names their group, for instance path or trajectory."""
     fraction: Fraction = 0.1
-    """Fraction of the frames, or groups, in the validation set; at least 3 frames, or half of fewer than 6. [1]"""
+    """Fraction of the frames for validation (of whole groups, if any); at least 3, or half if fewer than 6. [1]"""
     refit: bool = True
     """Fit the saved model to the validation set too, once its errors on it are known."""
 

@@ -70,7 +70,7 @@ def load_training_set(
         validation, split = config.targets.kept(given), "given"
     else:
         train, validation = split_validation(train, config)
-        by_group = f"{data.split.fraction:g} of the groups by {data.split.key}"
+        by_group = f"whole groups by {data.split.key}, about {data.split.fraction:g} of the frames"
         split = by_group if data.split.by == "group" else f"{len(validation)} frames at random"
     check_validation(config.targets, train, validation, given is not None)
     notes = read.notes + overlap(train, validation)

@@ -234,7 +234,7 @@ def test_features_of_a_model_and_of_a_configuration(trained_run: Path, tmp_path:
 
 
 # What `info` says of the frames that the small trained models have seen.
-SPLIT = "0.25 of the groups by path"
+SPLIT = "whole groups by path, about 0.25 of the frames"
 FRAMES_OF = {
     "bpnn": f"30; 10 more for validation ({SPLIT}), not fitted",
     "scattering": f"30, and the 10 of the validation part once errors on it were known ({SPLIT})",
