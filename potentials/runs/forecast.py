@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from rhopot.potentials.config import RunConfig
 from rhopot.potentials.fitting.least_squares.equations import count_rows
@@ -19,7 +20,7 @@ def whole_run(fit: Forecast, config: RunConfig, data: TrainingSet, ranks: int = 
     The tables evaluate the model on the frames of both parts, on one process.
     """
     if ranks > 1 and hasattr(config.regressor, "keep_equations"):
-        kept = 0 if data.earlier is None else int(data.earlier.card.training_data.summary["n_frames"])
+        kept = 0 if data.earlier is None else cast(int, data.earlier.card.training_data.summary["n_frames"])
         fit = replace(fit, rows=sum(count_rows(frame, config.targets) for frame in data.train[kept:]))
     if not fit.seconds_per_atom:
         return fit
