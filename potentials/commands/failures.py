@@ -17,6 +17,7 @@ from typing import Any
 # What the system answers where a file has no room: disk, quota, limit of the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECONDS_TO_SPEAK = 2.0
+SECONDS_TO_FORWARD = 0.5  # in which a busy `mpirun` takes over what was printed; what it has not taken is lost
 SECONDS_UNDER_TORCHRUN = 20.0  # whose processes have not waited for each other at the start, as those of MPI have
 
 
@@ -112,5 +113,6 @@ def leave(status: int) -> int:
     communicator = _communicator()
     if communicator is not None:
         sys.stderr.flush()
+        time.sleep(SECONDS_TO_FORWARD)
         communicator.Abort(status)
     return status
