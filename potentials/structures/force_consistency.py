@@ -164,6 +164,7 @@ def _leaves_forces(atoms: ase.Atoms) -> bool:
     found = spglib_new_errorhandling(spglib.get_symmetry)((cell, scaled, atoms.numbers), symprec=SYMMETRY)
     if found is None:
         return True
+    scaled = scaled[np.unique(found["equivalent_atoms"])]  # in a supercell operations and atoms are many, these are few
     moved = np.einsum("oij,nj->oni", found["rotations"], scaled) + found["translations"][:, None] - scaled
     stays = (np.abs((moved - np.round(moved)) @ cell) < 10.0 * SYMMETRY).all(axis=2)  # (operations, atoms)
     traces = np.trace(found["rotations"], axis1=1, axis2=2)
