@@ -205,8 +205,8 @@ def _training_length(fit: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if back:
         yield (
             "The training was unstable",
-            f"the loss exploded {back} time(s), and the network went back to the epoch before with half the learning "
-            "rate; lower `training.learning_rate`",
+            f"the loss exploded {back} time(s), and the network went back to the last sound epoch with half the "
+            "learning rate; lower `training.learning_rate`",
         )
     last = len(epochs)
     late = sum(epoch > 0.95 * last for epoch in best)

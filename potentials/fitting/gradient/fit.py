@@ -156,9 +156,11 @@ def _run(problem: FitProblem, training: TrainingSettings, trainer: Trainer, log:
                 problem.progress.message(_expected(time.perf_counter() - begin, epoch, trainer.n_epochs))
             if back := int(row["members_taken_back"]):
                 problem.progress.message(
-                    f"epoch {epoch}: the loss of {back} network(s) grew more than {GROWTH:g} times; back to the "
-                    "weights before it, with half the learning rate"
+                    f"epoch {epoch}: the loss of {back} network(s) grew more than {GROWTH:g} times; back to the last "
+                    "sound epoch, with half the learning rate"
                 )
+            if epoch < trainer.n_epochs and trainer.finished:
+                problem.progress.message(f"epoch {epoch}: every network has stopped; the best weights of each are kept")
             if epoch % max(trainer.n_epochs // LINES, 1) == 0:
                 problem.progress.message(f"epoch {epoch}: {text}")
         if checkpoint.due:

@@ -3,7 +3,7 @@
 A step takes a minibatch of structures distributed over the processes, forms the members' losses side by side,
 sums the gradients over the processes, clips them member by member and makes one step of Adam. The members see the same
 batches and share nothing else: the gradient of the sum of their losses is each member's own. A member whose loss
-explodes goes back to the epoch before (`recovery`).
+explodes goes back to the last sound epoch (`recovery`).
 
 The averages of the weights over the steps are validated and kept; constants that follow from the training
 data and the weights (batch statistics) are brought up to date before (`TrainableModel.settle`).

@@ -30,8 +30,20 @@ def test_only_the_member_that_exploded_goes_back() -> None:
         assert not recovery.update(losses(1.0, 1.0, 1.0)).any()
     weight.fill_(3.0)
     assert recovery.update(losses(0.99 * GROWTH, 1.01 * GROWTH, math.nan)).tolist() == [False, True, True]
-    assert weight.tolist() == [[3.0, 3.0], [2.0, 2.0], [2.0, 2.0]]
+    assert weight.tolist() == [[3.0, 3.0], [1.0, 1.0], [1.0, 1.0]], "start of the last sound epoch"
     assert recovery.factor.tolist() == [1.0, 0.5, 0.5]
+
+
+def test_a_step_that_destroys_the_weights_at_the_end_of_an_epoch_is_undone() -> None:
+    """The epoch's own loss is sound: it was computed before that step."""
+    weight = torch.tensor([[1.0]])
+    recovery = Recovery([weight], 1)
+    for value, loss in ((2.0, 3.0), (1e3, 2.0)):
+        weight.fill_(value)
+        assert not recovery.update(losses(loss)).any()
+    weight.fill_(-1e3)
+    assert recovery.update(losses(1e6)).all()
+    assert weight.tolist() == [[2.0]]
 
 
 def test_a_member_that_goes_on_exploding_is_exhausted() -> None:
